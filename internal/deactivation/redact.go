@@ -1,0 +1,50 @@
+package deactivation
+
+import (
+	"fmt"
+	"log/slog"
+)
+
+// keptCharacters is how much of a license key's end is shown: enough to find it in the vendor's own list,
+// too little to use it.
+const keptCharacters = 4
+
+// Shorten shows a license key or hardware id by its last four characters, "…DDDD"; one of up to eight
+// characters is not shown at all ("…").
+func Shorten(key string) string {
+	runes := []rune(key)
+	switch {
+	case len(runes) == 0:
+		return ""
+	case len(runes) <= 2*keptCharacters:
+		return "…"
+	}
+	return "…" + string(runes[len(runes)-keptCharacters:])
+}
+
+// LogValue implements slog.LogValuer: id, source, cause, rule, product and the license key shortened.
+func (r Request) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("id", r.ID),
+		slog.String("source", r.Source),
+		slog.String("cause", r.Cause),
+		slog.String("rule", r.Rule),
+		slog.String("product", r.Product),
+		slog.String("license", Shorten(r.LicenseKey)),
+	)
+}
+
+// Format implements fmt.Formatter for every verb, so that neither %v nor %#v shows a key or a password.
+func (r Request) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "request %s (%s, %s)", r.ID, r.Source, r.License)
+}
+
+// LogValue implements slog.LogValuer: product and the license key shortened.
+func (l License) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("product", l.Product), slog.String("license", Shorten(l.LicenseKey)))
+}
+
+// Format implements fmt.Formatter for every verb, so that neither %v nor %#v shows a key or a password.
+func (l License) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "license %s of %s", Shorten(l.LicenseKey), l.Product)
+}

@@ -1,0 +1,187 @@
+package deactivation
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// MaxFieldRunes is the longest key, id or name that we carry, in characters. The License API publishes no limit;
+// its own keys have 19 and hardware ids 64, so four times that is never a real one. Longer ones are refused,
+// never cut.
+const MaxFieldRunes = 256
+
+// maxSecretBytes bounds what is not an id: a password, an SSO token (JSON web tokens of some kilobytes are real),
+// the device's description and the variables. 16 KiB leaves the message far below the queue's 1 MiB.
+const maxSecretBytes = 16 << 10
+
+// Codes of a FieldError, as a direct invocation hears them.
+const (
+	CodeMissingField        = "missing_field"
+	CodeInvalidField        = "invalid_field"
+	CodeConflictingIdentity = "conflicting_identity"
+)
+
+// FieldError says which field of a request cannot be used and why. It never holds the value.
+type FieldError struct {
+	Code  string // missing_field, invalid_field, conflicting_identity
+	Field string
+	Why   string
+}
+
+// Error implements error.
+func (e *FieldError) Error() string { return e.Field + ": " + e.Why }
+
+// Validate returns a *FieldError for the first thing that makes the request impossible to send: no id, source,
+// product, device or identity; two identities; characters that SQS or the License API cannot take.
+func (r Request) Validate() error {
+	if r.Action != "" && r.Action != ActionDeactivateLicense {
+		return &FieldError{CodeInvalidField, "action", "only " + ActionDeactivateLicense + " is known"}
+	}
+	for _, f := range []struct{ name, value string }{{"id", r.ID}, {"source", r.Source}} {
+		if f.value == "" {
+			return &FieldError{CodeMissingField, f.name, "is missing"}
+		}
+	}
+	if !slices.Contains(Causes(), r.Cause) {
+		return &FieldError{CodeInvalidField, "cause", "must be one of " + strings.Join(Causes(), ", ")}
+	}
+	for _, order := range r.Order {
+		if err := CheckText("order", order); err != nil {
+			return err
+		}
+	}
+	for _, f := range []struct{ name, value string }{{"id", r.ID}, {"source", r.Source}, {"event", r.Event}, {"rule", r.Rule}} {
+		if err := CheckText(f.name, f.value); err != nil {
+			return err
+		}
+	}
+	return r.License.Validate()
+}
+
+// Validate is Request.Validate for the license fields alone. The identities are asked for first, then the
+// product, then the device: the order in which a person would fill them in.
+func (l License) Validate() error {
+	if err := l.validateIdentity(); err != nil {
+		return err
+	}
+	if l.Product == "" {
+		return &FieldError{CodeMissingField, "product", "is missing (the product's short code)"}
+	}
+	if l.HardwareID == "" {
+		return &FieldError{CodeMissingField, "hardware_id", "is missing; devices cannot be looked up yet"}
+	}
+	for _, f := range l.texts() {
+		if err := CheckText(f.name, f.value); err != nil {
+			return err
+		}
+	}
+	for _, f := range l.longTexts() {
+		if err := checkLongText(f.name, f.value); err != nil {
+			return err
+		}
+	}
+	if l.LicenseID != "" && !integer.MatchString(l.LicenseID.String()) {
+		return &FieldError{CodeInvalidField, "license_id", "must be a whole number"}
+	}
+	if l.Consumptions != "" && !json.Valid([]byte(l.Consumptions)) {
+		return &FieldError{CodeInvalidField, "consumptions", "must be a number"}
+	}
+	if len(l.Variables) > 0 && (!json.Valid(l.Variables) || l.Variables[0] != '{') {
+		return &FieldError{CodeInvalidField, "variables", "must be a JSON object"}
+	}
+	return nil
+}
+
+// Missing lists the fields that a license needs and lacks, in the License API's words; "license_key" stands for
+// any identity.
+func (l License) Missing() []string {
+	var missing []string
+	if l.Identity() == "" {
+		missing = append(missing, "license_key")
+	}
+	if l.Product == "" {
+		missing = append(missing, "product")
+	}
+	if l.HardwareID == "" {
+		missing = append(missing, "hardware_id")
+	}
+	return missing
+}
+
+func (l License) validateIdentity() error {
+	var set []string
+	for _, f := range []struct{ name, value string }{
+		{"license_key", l.LicenseKey}, {"username", l.Username}, {"id_token", l.IDToken}, {"code", l.Code},
+	} {
+		if f.value != "" {
+			set = append(set, f.name)
+		}
+	}
+	switch {
+	case len(set) == 0:
+		return &FieldError{CodeMissingField, "license_key", "is missing (or username, or id_token or code with customer_account_code)"}
+	case len(set) > 1:
+		return &FieldError{CodeConflictingIdentity, set[1], "names a second license beside " + set[0] + "; give exactly one of them"}
+	}
+	sso := l.IDToken != "" || l.Code != ""
+	switch {
+	case sso && l.CustomerAccountCode == "":
+		return &FieldError{CodeMissingField, "customer_account_code", "is missing; it goes with " + set[0]}
+	case !sso && l.CustomerAccountCode != "":
+		return &FieldError{CodeConflictingIdentity, "customer_account_code", "goes with id_token or code, not with " + set[0]}
+	case l.Password != "" && l.Username == "":
+		return &FieldError{CodeConflictingIdentity, "password", "goes with username, not with " + set[0]}
+	}
+	return nil
+}
+
+type namedText struct{ name, value string }
+
+func (l License) texts() []namedText {
+	return []namedText{
+		{"license_key", l.LicenseKey}, {"product", l.Product}, {"hardware_id", l.HardwareID},
+		{"username", l.Username}, {"customer_account_code", l.CustomerAccountCode},
+		{"bundle_code", l.BundleCode}, {"license_id", l.LicenseID.String()}, {"consumptions", l.Consumptions.String()},
+		{"sdk_ver", l.SDKVer}, {"os_ver", l.OSVer}, {"hostname", l.Hostname},
+		{"os_hostname", l.OSHostname}, {"ip", l.IP}, {"ip_local", l.IPLocal}, {"app_ver", l.AppVer},
+		{"mac_address", l.MACAddress},
+	}
+}
+
+func (l License) longTexts() []namedText {
+	return []namedText{
+		{"password", l.Password}, {"id_token", l.IDToken}, {"code", l.Code}, {"vm_info", l.VMInfo},
+		{"variables", string(l.Variables)},
+	}
+}
+
+var integer = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
+
+// CheckText returns a *FieldError when a key, id or name is longer than MaxFieldRunes or holds what no key holds:
+// control characters, line breaks, U+FFFD (what is left of invalid UTF-8), U+FFFE and U+FFFF (SQS refuses them).
+func CheckText(name, value string) error {
+	if len(value) > MaxFieldRunes && len([]rune(value)) > MaxFieldRunes {
+		return &FieldError{CodeInvalidField, name, fmt.Sprintf("is longer than %d characters", MaxFieldRunes)}
+	}
+	return checkCharacters(name, value)
+}
+
+func checkLongText(name, value string) error {
+	if len(value) > maxSecretBytes {
+		return &FieldError{CodeInvalidField, name, fmt.Sprintf("is longer than %d bytes", maxSecretBytes)}
+	}
+	return checkCharacters(name, value)
+}
+
+func checkCharacters(name, value string) error {
+	for _, r := range value {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || (r >= '\uFFFD' && r <= '\uFFFF') {
+			return &FieldError{CodeInvalidField, name, fmt.Sprintf("holds the character U+%04X", r)}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package deactivation
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// wireVersion is the version of both wire forms. A message of another version is invalid, never guessed at.
+const wireVersion = 1
+
+const kindEvent = "event"
+
+// ErrInvalid is wrapped by every error of Parse: the text is not a message of ours.
+var ErrInvalid = errors.New("deactivation: not a message of wire form v1")
+
+// Event is an event that matters but could not be mapped, kept whole in the dead-letter queue until a person has
+// mended the mapping or the order.
+type Event struct {
+	Source     string
+	ID         string // the sender's event id
+	ReceivedAt time.Time
+	Headers    map[string]string // those that the source's file reads, without credentials
+	Body       []byte            // as it was verified, never cut
+	Missing    []string          // fields that no license was complete without
+}
+
+type wireRequest struct {
+	V          int        `json:"v"`
+	Kind       string     `json:"kind,omitempty"` // "" in a request; "event" is not a request
+	ID         string     `json:"id"`
+	Action     string     `json:"action"`
+	Source     string     `json:"source"`
+	Cause      string     `json:"cause"`
+	Rule       string     `json:"rule,omitempty"`
+	Event      string     `json:"event,omitempty"`
+	Order      []string   `json:"order,omitempty"`
+	OccurredAt *time.Time `json:"occurred_at,omitempty"`
+	ReceivedAt *time.Time `json:"received_at,omitempty"`
+	License
+}
+
+type wireEvent struct {
+	V          int               `json:"v"`
+	Kind       string            `json:"kind"`
+	Source     string            `json:"source"`
+	ID         string            `json:"event,omitempty"`
+	ReceivedAt *time.Time        `json:"received_at,omitempty"`
+	Headers    map[string]string `json:"headers"`
+	Body       []byte            `json:"body"`
+	Missing    []string          `json:"missing,omitempty"`
+}
+
+// Wire returns the request's wire form v1. The request must be valid (Validate).
+func (r Request) Wire() (string, error) {
+	action := r.Action
+	if action == "" {
+		action = ActionDeactivateLicense
+	}
+	return marshal(wireRequest{
+		V: wireVersion, ID: r.ID, Action: action, Source: r.Source, Cause: r.Cause, Rule: r.Rule, Event: r.Event,
+		Order: r.Order, OccurredAt: wireTime(r.OccurredAt), ReceivedAt: wireTime(r.ReceivedAt), License: r.License,
+	})
+}
+
+// Wire returns the wire form of an unmappable event.
+func (e Event) Wire() (string, error) {
+	return marshal(wireEvent{
+		V: wireVersion, Kind: kindEvent, Source: e.Source, ID: e.ID, ReceivedAt: wireTime(e.ReceivedAt),
+		Headers: e.Headers, Body: e.Body, Missing: e.Missing,
+	})
+}
+
+// Parse reads a message's body: a Request, or an Event that somebody put back without mapping it (then event is
+// not nil and the request is empty). Unknown fields are ignored. Every error wraps ErrInvalid and says what is
+// wrong without a value; the request is returned as far as it could be read, for its id and source.
+func Parse(body string) (req Request, event *Event, err error) {
+	var w wireRequest
+	if err := json.Unmarshal([]byte(body), &w); err != nil {
+		return Request{}, nil, fmt.Errorf("%w: %s", ErrInvalid, jsonProblem(err))
+	}
+	if w.V != wireVersion {
+		return Request{}, nil, fmt.Errorf("%w: version %d is not known", ErrInvalid, w.V)
+	}
+	if w.Kind == kindEvent {
+		return parseEvent(body)
+	}
+	if w.Kind != "" {
+		return Request{}, nil, fmt.Errorf("%w: kind is not known", ErrInvalid)
+	}
+	req = Request{
+		ID: w.ID, Action: w.Action, Source: w.Source, Cause: w.Cause, Rule: w.Rule, Event: w.Event, Order: w.Order,
+		OccurredAt: timeOf(w.OccurredAt), ReceivedAt: timeOf(w.ReceivedAt), License: w.License,
+	}
+	if err := req.Validate(); err != nil {
+		return req, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return req, nil, nil
+}
+
+func parseEvent(body string) (Request, *Event, error) {
+	var w wireEvent
+	if err := json.Unmarshal([]byte(body), &w); err != nil {
+		return Request{}, nil, fmt.Errorf("%w: %s", ErrInvalid, jsonProblem(err))
+	}
+	return Request{}, &Event{
+		Source: w.Source, ID: w.ID, ReceivedAt: timeOf(w.ReceivedAt), Headers: w.Headers, Body: w.Body, Missing: w.Missing,
+	}, nil
+}
+
+// marshal is json.Marshal without the escaping of & < >, which a person who reads a dead letter should not see.
+func marshal(v any) (string, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return "", fmt.Errorf("deactivation: %w", err)
+	}
+	return string(bytes.TrimSuffix(out.Bytes(), []byte("\n"))), nil
+}
+
+// jsonProblem says what is wrong with a text that is no JSON, without quoting it: encoding/json quotes values.
+func jsonProblem(err error) string {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("not JSON (at byte %d)", syntax.Offset)
+	case errors.As(err, &kind):
+		return "the field " + kind.Field + " has the wrong type"
+	}
+	return "not JSON"
+}
+
+func wireTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	utc := t.UTC()
+	return &utc
+}
+
+func timeOf(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}
