@@ -1,0 +1,219 @@
+// Package telemetry writes what operators read: one log line for every message and receive, one for every
+// delivery, one for every configuration fault, and the metrics that the alarms watch.
+//
+// Lines are JSON as Lambda's own log format has them (timestamp, level, message, requestId, then our keys in
+// snake_case), so that Lambda neither wraps nor re-levels them:
+// https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html
+//
+// Metrics are further lines in the embedded metric format (emf.go). They carry no level, so Lambda takes them for
+// INFO: a function whose ApplicationLogLevel is above INFO would lose them.
+//
+// Nothing here knows a secret: callers hand in shortened license keys and scrubbed texts. What strangers wrote
+// (source, event id, details) is cut to a bounded length before it is written.
+package telemetry
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"license-deactivator/internal/deactivation"
+)
+
+// maxTextRunes bounds every text of a line: what we carry ourselves is never longer than
+// deactivation.MaxFieldRunes, so only a stranger's text is cut.
+const maxTextRunes = deactivation.MaxFieldRunes
+
+// maxListed bounds the ids of one delivery's line. A direct invocation of 6 MB holds some 30,000 requests, whose
+// ids would pass CloudWatch's 1 MiB for one event; request_count says how many there were.
+const maxListed = 50
+
+// Message says what became of one message in one receive.
+type Message struct {
+	ID      string // the request's id; the queue's message id where the body holds none
+	Source  string
+	Cause   string
+	Rule    string
+	Outcome deactivation.Outcome
+	Reason  deactivation.Reason // of the dead letter; "" where there is none
+	Code    string              // the API's code, http_<status> or a word for network trouble; "" where nothing was called
+	Detail  string              // why, for a person; scrubbed by the caller
+	// Attempts is how often the queue has handed the message out, this time included.
+	Attempts   int
+	Latency    time.Duration // of the call that decided; 0 where nothing was called
+	RetryIn    time.Duration // of a deferred message: when the queue hands it out again; 0 means at once
+	License    string        // shortened already (deactivation.Shorten)
+	Product    string
+	KeyVersion string // version of the secret that signed the call; "" where nothing was signed
+}
+
+// Delivery says what the front door answered to one delivery or direct invocation.
+type Delivery struct {
+	Source   string
+	Event    string // the sender's event id
+	Rule     string // name of the rule that decided
+	Answer   deactivation.Answer
+	Status   int      // HTTP status; 0 for a direct invocation
+	Requests []string // ids of the requests that were enqueued
+	Missing  []string // of an unmappable event: the fields that no license was complete without
+	Problem  string   // why it was refused; never holds what was sent
+}
+
+// Recorder writes lines and counts metrics. It is safe for concurrent use. Make it with New.
+type Recorder struct {
+	logger   *slog.Logger
+	w        io.Writer
+	function string
+
+	mu     sync.Mutex
+	counts map[series]*count
+}
+
+// New returns a Recorder that writes to w, one line per Write. Lines below level are left out, metrics never are.
+// function is the Lambda function's name and the metrics' dimension "service"; "" means that no metrics are
+// written, since CloudWatch refuses an empty dimension (licensectl local has none).
+func New(w io.Writer, level slog.Level, function string) *Recorder {
+	shared := &lockedWriter{w: w}
+	lines := slog.NewJSONHandler(shared, &slog.HandlerOptions{Level: level, ReplaceAttr: lambdacontext.ReplaceAttr})
+	return &Recorder{
+		logger:   slog.New(requestIDHandler{lines}),
+		w:        shared,
+		function: function,
+		counts:   make(map[series]*count),
+	}
+}
+
+// Logger returns the logger behind the lines, for what is neither a message nor a delivery. It adds the Lambda
+// request id of a context that has one.
+func (r *Recorder) Logger() *slog.Logger { return r.logger }
+
+// Message writes the line of a message and counts it under its outcome: WARN for rejected, which somebody has to
+// look at, INFO for everything that ends or goes on by itself.
+func (r *Recorder) Message(ctx context.Context, m Message) {
+	r.add(series{metricMessages, string(m.Outcome)}, 1, m.Latency)
+
+	level := slog.LevelInfo
+	if m.Outcome == deactivation.Rejected {
+		level = slog.LevelWarn
+	}
+	attrs := texts(
+		"id", m.ID, "source", m.Source, "cause", m.Cause, "rule", m.Rule, "outcome", string(m.Outcome),
+		"reason", string(m.Reason), "code", m.Code, "detail", m.Detail,
+	)
+	attrs = append(attrs, slog.Int("attempts", m.Attempts))
+	if m.Latency > 0 {
+		attrs = append(attrs, slog.Float64("latency_ms", milliseconds(m.Latency)))
+	}
+	if m.Outcome == deactivation.Deferred {
+		attrs = append(attrs, slog.Float64("retry_in_s", m.RetryIn.Seconds()))
+	}
+	attrs = append(attrs, texts("license", m.License, "product", m.Product, "secret_version", m.KeyVersion)...)
+	r.logger.LogAttrs(ctx, level, "message", attrs...)
+}
+
+// Delivery writes the line of a delivery and counts it under its answer: ERROR when it was our fault (5xx), WARN
+// when somebody has to look at it (refused, unmappable), else INFO.
+func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
+	r.add(series{metricDeliveries, string(d.Answer)}, 1, 0)
+	if len(d.Requests) > 0 {
+		r.add(series{metricRequests, string(d.Answer)}, len(d.Requests), 0)
+	}
+
+	level := slog.LevelInfo
+	switch {
+	case d.Status >= 500:
+		level = slog.LevelError
+	case d.Answer == deactivation.Refused, d.Answer == deactivation.Unmappable:
+		level = slog.LevelWarn
+	}
+	attrs := texts("source", d.Source, "event", d.Event, "rule", d.Rule, "answer", string(d.Answer))
+	if d.Status != 0 {
+		attrs = append(attrs, slog.Int("status", d.Status))
+	}
+	if len(d.Requests) > 0 {
+		attrs = append(attrs, slog.Int("request_count", len(d.Requests)), list("requests", d.Requests))
+	}
+	if len(d.Missing) > 0 {
+		attrs = append(attrs, list("missing", d.Missing))
+	}
+	attrs = append(attrs, texts("problem", d.Problem)...)
+	r.logger.LogAttrs(ctx, level, "delivery", attrs...)
+}
+
+// Fault writes an ERROR line for a configuration fault and counts it in the metric that the alarm watches. what
+// says what is wrong and what to do; err is the evidence, without secrets, or nil.
+func (r *Recorder) Fault(ctx context.Context, what string, err error) {
+	r.add(series{metric: MetricConfigurationFaults}, 1, 0)
+
+	attrs := []slog.Attr{slog.String("what", what)}
+	if err != nil {
+		attrs = append(attrs, texts("error", err.Error())...)
+	}
+	r.logger.LogAttrs(ctx, slog.LevelError, "configuration fault", attrs...)
+}
+
+// requestIDHandler adds Lambda's request id, under the key that Lambda's own lines use.
+type requestIDHandler struct{ slog.Handler }
+
+func (h requestIDHandler) Handle(ctx context.Context, record slog.Record) error {
+	if lambda, ok := lambdacontext.FromContext(ctx); ok {
+		record = record.Clone() // the attributes behind a record may be shared with other handlers
+		record.AddAttrs(slog.String("requestId", lambda.AwsRequestID))
+	}
+	return h.Handler.Handle(ctx, record)
+}
+
+func (h requestIDHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return requestIDHandler{h.Handler.WithAttrs(attrs)}
+}
+
+func (h requestIDHandler) WithGroup(name string) slog.Handler {
+	return requestIDHandler{h.Handler.WithGroup(name)}
+}
+
+// lockedWriter keeps log lines and metric lines from running into each other: slog locks only for itself.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// texts makes attributes of name, value pairs and leaves the empty ones out.
+func texts(pairs ...string) []slog.Attr {
+	attrs := make([]slog.Attr, 0, len(pairs)/2)
+	for pair := range slices.Chunk(pairs, 2) {
+		if pair[1] != "" {
+			attrs = append(attrs, slog.String(pair[0], bounded(pair[1])))
+		}
+	}
+	return attrs
+}
+
+func list(name string, values []string) slog.Attr {
+	listed := make([]string, 0, min(len(values), maxListed))
+	for _, v := range values[:cap(listed)] {
+		listed = append(listed, bounded(v))
+	}
+	return slog.Any(name, listed)
+}
+
+// bounded cuts a text to maxTextRunes characters; the last one then is "…".
+func bounded(text string) string {
+	if utf8.RuneCountInString(text) <= maxTextRunes {
+		return text
+	}
+	return string([]rune(text)[:maxTextRunes-1]) + "…"
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
