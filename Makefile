@@ -1,0 +1,82 @@
+# `make help` lists what there is. Go alone runs everything but what .venv is for: sam, moto and the Lambda Runtime
+# Interface Emulator, pinned in tools/requirements.txt. A missing tool is an error that says how to get it.
+
+VENV     := .venv
+FUZZTIME ?= 60s
+RACE     ?=         # make test RACE=-race, as .ci/run does; it needs a C compiler and takes twice as long
+# Not GOARCH, which a shell may carry: what runs on Lambda is arm64. The tests build for the machine they run on.
+LAMBDA_GOARCH ?= arm64
+
+# sam would report to its makers and write to the home folder.
+export SAM_CLI_TELEMETRY := 0
+export __SAM_CLI_APP_DIR := $(CURDIR)/$(VENV)/sam
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check build fuzz venv build-WebhookFunction build-WorkerFunction
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[A-Za-z0-9-]+:.*## / { printf "  %-23s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: need-go ## Watch refunds become deactivated licenses, in one process on loopback, until Ctrl-C
+	go run ./cmd/licensectl local
+
+test: need-go venv ## Run every test: tier 1 (Go alone), the oracles, tier 2 (moto, emulator, sam); RACE=-race finds races
+	@echo "tier 1: Go alone. It leaves moto, the built functions and the template to tier 2"
+	go test $(RACE) ./...
+	@echo "oracles: other people's libraries judge our signatures"
+	go -C oracles test ./...
+	@echo "tier 2: moto, the built functions under the Runtime Interface Emulator, sam validate and sam build"
+	go test -tags integration -count=1 ./integration/...
+	@echo "left over: sam deploy (an AWS account), sam local (Docker); see README.md"
+
+check: need-go ## Vet, lint, format, tidy: what needs no run
+	go vet ./...
+	go vet -tags integration ./integration/...
+	go -C oracles vet ./...
+	@unformatted=$$(find . -name '*.go' -not -path './.*' -exec gofmt -l {} +); \
+	  if [ -n "$$unformatted" ]; then echo "gofmt -w these: $$unformatted" >&2; exit 1; fi
+	go mod tidy -diff
+	go -C oracles mod tidy -diff
+	go tool -modfile=tools/go.mod golangci-lint run
+
+build: need-go venv ## Build both functions as they are deployed, into .aws-sam/build
+	$(VENV)/bin/sam build
+
+fuzz: need-go ## Fuzz every target for FUZZTIME (60s) each
+	@set -e; for package in $$(go list ./...); do \
+	  listed=$$(go test -list '^Fuzz' $$package); \
+	  for target in $$(echo "$$listed" | grep '^Fuzz'); do \
+	    echo "$$package $$target"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done
+
+venv: $(VENV)/installed ## Make .venv with what tier 2 and sam need
+
+# The stamp is written last: a broken installation is begun anew.
+$(VENV)/installed: tools/requirements.txt
+	@command -v python3 >/dev/null || { \
+	  echo "python3 is missing; install it with: apt-get install python3 python3-venv (or brew install python)" >&2; exit 1; }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "python3 is older than 3.10; install a newer one with: apt-get install python3 (or brew install python)" >&2; exit 1; }
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "python3 has no venv; install it with: apt-get install python3-venv" >&2; exit 1; }
+	rm -rf $(VENV)
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tools/requirements.txt
+	touch $@
+
+# sam build calls these with ARTIFACTS_DIR set. Static, since arm64's C library is not this machine's; without the
+# RPC mode that only the go1.x runtime needed; without paths, so that the same source gives the same bytes.
+build-WebhookFunction: FUNCTION = webhook
+build-WorkerFunction:  FUNCTION = worker
+build-WebhookFunction: ## Build the webhook's bootstrap into ARTIFACTS_DIR; sam build calls it
+build-WorkerFunction: ## Build the worker's bootstrap into ARTIFACTS_DIR; sam build calls it
+build-WebhookFunction build-WorkerFunction: need-go
+	@test -n "$(ARTIFACTS_DIR)" || { echo "ARTIFACTS_DIR is not set; use: make build" >&2; exit 1; }
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_GOARCH) go build -trimpath -buildvcs=false \
+	  -tags lambda.norpc -ldflags "-s -w" -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(FUNCTION)
+
+.PHONY: need-go
+need-go:
+	@command -v go >/dev/null || { echo "go is missing; install Go 1.26 or newer: https://go.dev/doc/install" >&2; exit 1; }
