@@ -1,0 +1,25 @@
+// Package events holds sample deliveries: <source>/<case>.json (or .xml) is a body byte for byte as the sender posts
+// it, <source>/<case>.yaml beside it the headers, without the signature, and what must come of the event. They are
+// the tests of sources/, what `licensectl local` and `licensectl send` send, and documentation, in one place.
+// All names, keys and devices in them are invented. Each sample has license keys and devices of its own, so that
+// they can be sent at once and in any order.
+//
+// Beside the sources stand events for `sam local invoke` and `sam remote invoke`:
+//
+//	webhook.json       API Gateway, payload 2.0: shopify/full-refund, signed with the secret of `licensectl local`
+//	worker-batch.json  SQS: two requests that the webhook function put into the queue
+//	bulk.json          a direct invocation with three requests, the last of them without a hardware_id
+//
+// The package only embeds the files.
+package events
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed *.json */*.json */*.yaml
+var files embed.FS
+
+// FS returns the files of this directory. It is never nil and cannot be written to.
+func FS() fs.FS { return files }
