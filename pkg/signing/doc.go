@@ -1,0 +1,35 @@
+// Package signing turns bytes into a verdict and back. It holds two things.
+//
+// The License API's online signature: a [Signer] makes the Authorization header of one Date.
+//
+//	signer, err := signing.NewSigner(apiKey, sharedKey)
+//	date := signing.Date(time.Now())
+//	req.Header.Set("Date", date)
+//	req.Header.Set("Authorization", signer.Authorize(date))
+//
+// And the schemes by which stores and CRMs sign their webhooks, as data: a [Spec] is one scheme, [NewScheme]
+// compiles it, [Scheme.Verify] checks a [Delivery] against any of several keys and [Scheme.Sign] signs one as the
+// sender would.
+//
+//	scheme, err := signing.NewScheme(signing.Spec{
+//		Header: []string{"Stripe-Signature"}, Separator: ",", Form: "t={timestamp},v1={signature}",
+//		Signed: "{timestamp}.{body}", MAC: "hmac-sha256", Encoding: "hex", Tolerance: 5 * time.Minute,
+//	})
+//	key, err := scheme.NewKey(secret)
+//	err = scheme.Verify(delivery, time.Now(), key)
+//
+// # What Verify promises
+//
+// Nothing of the body is parsed. MACs are compared as raw bytes and in constant time; the text of a timestamp, a
+// hexadecimal or a base64 value passes in its one canonical form alone, so a changed header is a refused header.
+// A timestamp is refused on both sides of the tolerance. Several keys and several signatures may be there at once,
+// because senders rotate their secrets. No error holds a key, a MAC or the value of a header, and no input panics.
+//
+// # Limits
+//
+// A header and an address are read up to 8 KiB, a header up to 64 parts, a key up to 1 KiB, and up to 16 keys are
+// tried. The body is hashed as it is: whoever receives it caps it first. Signatures by public key (PayPal, v1a of
+// Standard Webhooks) and plain hashes (HubSpot v1 and v2) are not schemes of this package.
+//
+// The package reads no clock, no environment and no network. Everything in it is safe for concurrent use.
+package signing

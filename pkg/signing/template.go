@@ -1,0 +1,122 @@
+package signing
+
+import (
+	"slices"
+	"strings"
+)
+
+// maxTemplateBytes bounds a form and a template of what is signed; the longest known has 40 bytes.
+const maxTemplateBytes = 256
+
+// Placeholders. Every other name in braces is a header's.
+const (
+	holdsTimestamp = "timestamp"
+	holdsSignature = "signature"
+	holdsSecret    = "secret"
+	holdsBody      = "body"
+	holdsMethod    = "method"
+	holdsURL       = "url"
+)
+
+// piece is one stretch of what is signed.
+type piece struct {
+	kind pieceKind
+	text string // the literal, or the header's name in lower case
+}
+
+type pieceKind int
+
+const (
+	pieceText pieceKind = iota
+	pieceBody
+	pieceTimestamp
+	pieceMethod
+	pieceURL
+	pieceHeader
+)
+
+// compileSigned cuts the template of what is signed. It runs after checkTimestamp.
+func (s *Scheme) compileSigned() error {
+	if s.spec.MAC == macNone {
+		if s.spec.Signed != "" {
+			return bad("signed", "nothing is signed without a mac")
+		}
+		return nil
+	}
+	if len(s.spec.Signed) > maxTemplateBytes {
+		return bad("signed", "longer than %d bytes", maxTemplateBytes)
+	}
+	for rest := s.spec.Signed; rest != ""; {
+		text, after, braced := strings.Cut(rest, "{")
+		if strings.Contains(text, "}") {
+			return bad("signed", "a } without its {")
+		}
+		if text != "" {
+			s.signed = append(s.signed, piece{kind: pieceText, text: text})
+		}
+		if !braced {
+			break
+		}
+		name, after, closed := strings.Cut(after, "}")
+		if !closed {
+			return bad("signed", "a { without its }")
+		}
+		p, err := s.placeholder(strings.ToLower(name))
+		if err != nil {
+			return err
+		}
+		s.signed = append(s.signed, p)
+		rest = after
+	}
+	if !s.holds(pieceBody) {
+		return bad("signed", "does not hold {body}: anybody could change it")
+	}
+	if s.stamped && !s.holds(pieceTimestamp) {
+		return bad("signed", "does not hold {timestamp}: anybody could renew it")
+	}
+	return nil
+}
+
+func (s *Scheme) placeholder(name string) (piece, error) {
+	switch {
+	case name == holdsBody:
+		return piece{kind: pieceBody}, nil
+	case name == holdsMethod:
+		return piece{kind: pieceMethod}, nil
+	case name == holdsURL && s.spec.Query != "":
+		return piece{}, bad("signed", "{url} holds the signature itself")
+	case name == holdsURL:
+		return piece{kind: pieceURL}, nil
+	case name == holdsTimestamp && !s.stamped:
+		return piece{}, bad("signed", "{timestamp} stands nowhere else")
+	case name == holdsTimestamp, s.spec.Timestamp != "" && name == s.spec.Timestamp:
+		return piece{kind: pieceTimestamp}, nil
+	case name == holdsSignature, name == holdsSecret, slices.Contains(s.spec.Header, name):
+		return piece{}, bad("signed", "{%s} cannot sign itself", name)
+	case !isToken(name):
+		return piece{}, bad("signed", "{%s} is no name of a header", name)
+	}
+	return piece{kind: pieceHeader, text: name}, nil
+}
+
+func (s *Scheme) holds(kind pieceKind) bool {
+	return slices.ContainsFunc(s.signed, func(p piece) bool { return p.kind == kind })
+}
+
+// inValue reports whether a timestamp, hexadecimal or base64 text may hold r.
+func inValue(r rune) bool {
+	return isAlphanumeric(r) || strings.ContainsRune("+/=", r)
+}
+
+// isToken reports whether name is a header's name: RFC 9110, section 5.6.2.
+func isToken(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return !isAlphanumeric(r) && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	})
+}
+
+func isAlphanumeric(r rune) bool {
+	return '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+}
+
+func notPrintable(r rune) bool { return r < ' ' || r > '~' }

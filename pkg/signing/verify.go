@@ -1,0 +1,107 @@
+package signing
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// What a stranger sends is bounded before it is read.
+const (
+	maxValueBytes = 8 << 10 // one header, or the address; API Gateway takes 10,240 bytes of headers in all
+	maxParts      = 64      // of one value; a sender in rotation sends three
+	maxKeys       = 16      // each costs one pass over the body
+	maxDigits     = 18      // of a timestamp: any such number fits an int64
+)
+
+// The verdicts of Verify. Each is wrapped with what it is about, by the names that the Spec gives.
+var (
+	ErrMissing   = errors.New("signing: missing")                  // no signature, or not all of what is signed
+	ErrMalformed = errors.New("signing: malformed")                // not in the scheme's form
+	ErrStale     = errors.New("signing: stale")                    // genuine, but older than the tolerance
+	ErrFuture    = errors.New("signing: in the future")            // genuine, but further ahead than the tolerance
+	ErrMismatch  = errors.New("signing: signature does not match") // of other bytes or by another key
+	ErrNoKey     = errors.New("signing: no usable key")            // the caller's fault: no key, a zero Key or too many
+)
+
+// Delivery is one attempt of a sender to tell us something, as far as it is signed.
+type Delivery struct {
+	Method string
+	URL    string            // as the sender called it, where the scheme signs it or reads its query
+	Header map[string]string // by lower-case name
+	Body   []byte            // the raw bytes, capped by the caller
+}
+
+// Verify returns nil when one of the signatures (or the secret) that d carries is right for one of the keys and, where
+// the scheme has a timestamp, now is within the tolerance of it; exactly at the tolerance still passes. Otherwise the
+// error wraps one of ErrMissing, ErrMalformed, ErrMismatch, ErrStale, ErrFuture and ErrNoKey. The time is looked at
+// last: stale and future are said of genuine deliveries alone, and point to a clock or a replay.
+func (s *Scheme) Verify(d Delivery, now time.Time, keys ...Key) error {
+	if err := checkKeys(keys); err != nil {
+		return err
+	}
+	value, err := s.carried(d)
+	if err != nil {
+		return err
+	}
+	stamp, proofs, err := s.read(value)
+	if err != nil {
+		return err
+	}
+	if s.spec.Timestamp != "" {
+		if stamp, err = header(d, s.spec.Timestamp); err != nil {
+			return err
+		}
+	}
+	if s.stamped && !isTimestamp(stamp) {
+		return fmt.Errorf("%w: timestamp", ErrMalformed)
+	}
+	parts, err := s.parts(d, stamp)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		want := s.proof(key, parts)
+		for _, got := range proofs {
+			if s.equal(got, want) {
+				return s.checkTime(stamp, now)
+			}
+		}
+	}
+	return ErrMismatch
+}
+
+// equal compares in constant time. Secrets are hashed first, so that not even their length shows.
+func (s *Scheme) equal(got, want []byte) bool {
+	if s.spec.MAC == macNone {
+		g, w := sha256.Sum256(got), sha256.Sum256(want)
+		return hmac.Equal(g[:], w[:])
+	}
+	return hmac.Equal(got, want)
+}
+
+// checkTime is for a stamp of up to 18 digits, which the key has signed.
+func (s *Scheme) checkTime(stamp string, now time.Time) error {
+	if !s.stamped {
+		return nil
+	}
+	n, err := strconv.ParseInt(stamp, 10, 64)
+	if err != nil {
+		return fmt.Errorf("%w: timestamp", ErrMalformed)
+	}
+	at := time.Unix(n, 0)
+	if s.spec.Unit == time.Millisecond {
+		at = time.UnixMilli(n)
+	}
+	age := now.Sub(at) // saturates, never wraps
+	switch {
+	case age > s.spec.Tolerance:
+		return fmt.Errorf("%w: older than %v", ErrStale, s.spec.Tolerance)
+	case age < -s.spec.Tolerance:
+		return fmt.Errorf("%w: by more than %v", ErrFuture, s.spec.Tolerance)
+	}
+	return nil
+}
