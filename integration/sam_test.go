@@ -1,0 +1,62 @@
+//go:build integration
+
+package integration
+
+import (
+	"debug/elf"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestSAMFindsNothing: any finding fails, informational ones too (.cfnlintrc). It needs no account and no network.
+func TestSAMFindsNothing(t *testing.T) {
+	t.Parallel()
+	for _, environment := range []string{"default", "prod"} {
+		out, err := command(t.Context(), t, tool(t, "sam"), "validate", "--lint", "--config-env", environment).CombinedOutput()
+		if err != nil {
+			t.Errorf("sam validate --lint --config-env %s: %v\n%s", environment, err, out)
+		}
+	}
+}
+
+// TestSAMBuildsBothFunctions: one file each, static and for arm64, so that it runs on whatever C library Lambda has.
+func TestSAMBuildsBothFunctions(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	out, err := command(t.Context(), t, tool(t, "sam"), "build", "--build-dir", dir, "--cache-dir", t.TempDir()).CombinedOutput()
+	if err != nil {
+		t.Fatalf("sam build: %v\n%s", err, out)
+	}
+	for _, function := range []string{"WebhookFunction", "WorkerFunction"} {
+		artifact := filepath.Join(dir, function)
+		entries, err := os.ReadDir(artifact)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if len(entries) != 1 || entries[0].Name() != "bootstrap" {
+			t.Errorf("%s holds %v, want bootstrap alone", function, entries)
+			continue
+		}
+		checkStaticARM64(t, filepath.Join(artifact, "bootstrap"))
+	}
+}
+
+func checkStaticARM64(t *testing.T, name string) {
+	t.Helper()
+	file, err := elf.Open(name)
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	defer file.Close()
+	if file.Machine != elf.EM_AARCH64 {
+		t.Errorf("%s is for %s, want arm64", name, file.Machine)
+	}
+	for _, program := range file.Progs {
+		if program.Type == elf.PT_INTERP {
+			t.Errorf("%s asks for a dynamic linker, want it static", name)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+//go:build integration
+
+package integration
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+func alarmRules() []rule {
+	return []rule{
+		{
+			"the alarms are these",
+			func(s stack) []string {
+				var got []string
+				for _, id := range s.ids("AWS::CloudWatch::Alarm") {
+					got = append(got, alarm(s.properties(id)))
+				}
+				slices.Sort(got)
+				return differs("alarms", strings.Join(got, "\n"), strings.Join([]string{
+					"AWS/ApiGateway 5xx ApiId=WebhookApi: Sum of 60 s x 3 > 0",
+					"AWS/Lambda Errors FunctionName=WebhookFunction: Sum of 60 s x 1 > 0",
+					"AWS/Lambda Errors FunctionName=WorkerFunction: Sum of 60 s x 1 > 0",
+					"AWS/Lambda Throttles FunctionName=WorkerFunction: Sum of 60 s x 3 > 0",
+					"AWS/SQS ApproximateAgeOfOldestMessage QueueName=Queue: Maximum of 60 s x 5 > MaxMessageAgeSeconds",
+					"AWS/SQS ApproximateNumberOfMessagesVisible QueueName=DeadLetterQueue: Maximum of 60 s x 1 > 0",
+					"IF(n > 20, 100 * e / n, 0) e=AWS/ApiGateway 4xx ApiId=WebhookApi: Sum of 300 s n=AWS/ApiGateway Count ApiId=WebhookApi: Sum of 300 s x 3 > 50",
+					"LicenseDeactivator ConfigurationFaults service=WebhookFunction: Sum of 60 s x 1 > 0",
+					"LicenseDeactivator ConfigurationFaults service=WorkerFunction: Sum of 60 s x 1 > 0",
+				}, "\n"))
+			},
+			func(s stack) { s.properties("DeadLetterAlarm")["Threshold"] = 1.0 },
+		},
+		{
+			"an alarm watches what is there, and is silent on a quiet day",
+			alarmsWatchWhatIsThere,
+			func(s stack) {
+				s.properties("WorkerErrorAlarm")["Dimensions"] = []any{map[string]any{"Name": "FunctionName", "Value": map[string]any{"Ref": "OldFunction"}}}
+			},
+		},
+		{
+			"an alarm tells the topic",
+			func(s stack) (problems []string) {
+				for _, id := range s.ids("AWS::CloudWatch::Alarm") {
+					want := map[string]any{"Fn::If": []any{"HasAlarmTopic", []any{map[string]any{"Ref": "AlarmTopicArn"}}, map[string]any{"Ref": "AWS::NoValue"}}}
+					problems = append(problems, differs(id+" AlarmActions", s.properties(id)["AlarmActions"], want)...)
+				}
+				return problems
+			},
+			func(s stack) { delete(s.properties("QueueAgeAlarm"), "AlarmActions") },
+		},
+	}
+}
+
+// alarm is an alarm on one line: what it watches, and when it rings.
+func alarm(p map[string]any) string {
+	watched := fmt.Sprintf("%s: %v of %v s", metric(p), p["Statistic"], p["Period"])
+	if metrics, _ := p["Metrics"].([]any); len(metrics) > 0 {
+		watched, _ = at(metrics, 0, "Expression").(string)
+		for _, m := range metrics[1:] {
+			stat, _ := at(m, "MetricStat").(map[string]any)
+			one, _ := stat["Metric"].(map[string]any)
+			watched += fmt.Sprintf(" %v=%s: %v of %v s", at(m, "Id"), metric(one), stat["Stat"], stat["Period"])
+		}
+	}
+	threshold := p["Threshold"]
+	if name := ref(threshold); name != "" {
+		threshold = name
+	}
+	comparison := map[any]string{"GreaterThanThreshold": ">"}[p["ComparisonOperator"]]
+	return fmt.Sprintf("%s x %v %s %v", watched, p["EvaluationPeriods"], comparison, threshold)
+}
+
+// metric is "namespace name dimension=resource".
+func metric(m map[string]any) string {
+	line := fmt.Sprintf("%v %v", m["Namespace"], m["MetricName"])
+	dimensions, _ := m["Dimensions"].([]any)
+	for _, d := range dimensions {
+		line += fmt.Sprintf(" %v=%s", at(d, "Name"), watchedBy(d))
+	}
+	return line
+}
+
+// watchedBy is the resource that a dimension's value comes from.
+func watchedBy(dimension any) string {
+	if id := ref(at(dimension, "Value")); id != "" {
+		return id
+	}
+	if at(dimension, "Value", "Fn::GetAtt", 1) == "QueueName" {
+		id, _ := at(dimension, "Value", "Fn::GetAtt", 0).(string)
+		return id
+	}
+	return text(at(dimension, "Value"))
+}
+
+func alarmsWatchWhatIsThere(s stack) (problems []string) {
+	watchable := map[any]string{
+		"QueueName": "AWS::SQS::Queue", "FunctionName": "AWS::Lambda::Function", "service": "AWS::Lambda::Function", "ApiId": "AWS::ApiGatewayV2::Api",
+	}
+	for _, id := range s.ids("AWS::CloudWatch::Alarm") {
+		p := s.properties(id)
+		problems = append(problems, differs(id+" TreatMissingData", p["TreatMissingData"], "notBreaching")...)
+		dimensions, _ := p["Dimensions"].([]any)
+		metrics, _ := p["Metrics"].([]any)
+		for _, m := range metrics {
+			more, _ := at(m, "MetricStat", "Metric", "Dimensions").([]any)
+			dimensions = append(dimensions, more...)
+		}
+		if len(dimensions) == 0 {
+			problems = append(problems, id+" has no dimension")
+		}
+		for _, d := range dimensions {
+			if !slices.Contains(s.ids(watchable[at(d, "Name")]), watchedBy(d)) {
+				problems = append(problems, fmt.Sprintf("%s: %v is %s, which is not there", id, at(d, "Name"), watchedBy(d)))
+			}
+		}
+	}
+	return problems
+}

@@ -1,0 +1,156 @@
+//go:build integration
+
+package integration
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A stack is template.yaml, twice: as written and as CloudFormation sees it.
+type stack struct {
+	Source      map[string]any `json:"source"`
+	Transformed map[string]any `json:"transformed"`
+}
+
+// A rule is something that hangs together in the template and that sam validate --lint does not look at.
+type rule struct {
+	name   string
+	check  func(stack) []string // what is wrong, or nothing
+	breaks func(stack)          // a mistake that check must report
+}
+
+func TestTemplateHangsTogether(t *testing.T) {
+	t.Parallel()
+	raw := transform(t)
+	for _, r := range slices.Concat(queueRules(), functionRules(), roleRules(), frontDoorRules(), alarmRules()) {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			for _, problem := range r.check(decode(t, raw)) {
+				t.Error(problem)
+			}
+			broken := decode(t, raw)
+			r.breaks(broken)
+			if len(r.check(broken)) == 0 {
+				t.Error("a broken template passes: the rule sees nothing")
+			}
+		})
+	}
+}
+
+func transform(t *testing.T) []byte {
+	t.Helper()
+	cmd := command(t.Context(), t, tool(t, "python"), "tools/transform.py", "template.yaml")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("tools/transform.py: %v\n%s", err, stderrOf(err))
+	}
+	return out
+}
+
+func stderrOf(err error) []byte {
+	if exit, ok := err.(*exec.ExitError); ok { //nolint:errorlint // Output returns it as it is
+		return exit.Stderr
+	}
+	return nil
+}
+
+func decode(t *testing.T, raw []byte) stack {
+	t.Helper()
+	var s stack
+	if err := json.Unmarshal(raw, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// properties is one resource's, in the transformed template; an absent resource has none.
+func (s stack) properties(id string) map[string]any {
+	properties, _ := at(s.Transformed, "Resources", id, "Properties").(map[string]any)
+	return properties
+}
+
+// ids are the logical ids of the resources of one type, sorted.
+func (s stack) ids(resourceType string) []string {
+	resources, _ := s.Transformed["Resources"].(map[string]any)
+	var ids []string
+	for _, id := range slices.Sorted(maps.Keys(resources)) {
+		if at(resources, id, "Type") == resourceType {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// parameter is one parameter's declaration.
+func (s stack) parameter(name string) map[string]any {
+	declaration, _ := at(s.Transformed, "Parameters", name).(map[string]any)
+	return declaration
+}
+
+// most is the largest value that a number may have: its own, or its parameter's MaxValue.
+func (s stack) most(value any) float64 {
+	if name := ref(value); name != "" {
+		value = s.parameter(name)["MaxValue"]
+	}
+	number, _ := value.(float64)
+	return number
+}
+
+// at walks down maps by key and lists by index; what is not there is nil.
+func at(v any, path ...any) any {
+	for _, step := range path {
+		switch step := step.(type) {
+		case string:
+			m, _ := v.(map[string]any)
+			v = m[step]
+		case int:
+			list, _ := v.([]any)
+			if step >= len(list) {
+				return nil
+			}
+			v = list[step]
+		}
+	}
+	return v
+}
+
+// ref is what {"Ref": …} names, or "".
+func ref(v any) string {
+	name, _ := at(v, "Ref").(string)
+	return name
+}
+
+// arnOf is the resource whose ARN {"Fn::GetAtt": [resource, "Arn"]} takes, or "".
+func arnOf(v any) string {
+	if at(v, "Fn::GetAtt", 1) != "Arn" {
+		return ""
+	}
+	id, _ := at(v, "Fn::GetAtt", 0).(string)
+	return id
+}
+
+// text is a value as JSON, for comparison and for messages.
+func text(v any) string {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(b.String())
+}
