@@ -20,8 +20,9 @@
 //
 // # What Verify promises
 //
-// Nothing of the body is parsed. MACs are compared as raw bytes and in constant time; the text of a timestamp, a
-// hexadecimal or a base64 value passes in its one canonical form alone, so a changed header is a refused header.
+// Nothing of the body is parsed. MACs are compared as raw bytes and in constant time; hexadecimal and base64 text
+// passes in its one canonical form alone and a timestamp is signed as its text, so a changed one is a refused one.
+// Parts of a header that a scheme does not know are ignored: senders add new ones.
 // A timestamp is refused on both sides of the tolerance. Several keys and several signatures may be there at once,
 // because senders rotate their secrets. No error holds a key, a MAC or the value of a header, and no input panics.
 //
