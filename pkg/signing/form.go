@@ -36,7 +36,7 @@ func (s *Scheme) compileForm() error {
 			return bad("form", "each part is text and then one placeholder at its end")
 		case name == proof:
 			proofs++
-		case name == holdsTimestamp && s.spec.MAC != macNone:
+		case name == holdsTimestamp:
 			stamps++
 		default:
 			return bad("form", "{%s} has no place in it with mac %q", name, s.spec.MAC)

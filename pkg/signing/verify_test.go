@@ -57,6 +57,7 @@ func TestVerifyReadsTheFormPartByPart(t *testing.T) {
 		"no timestamp":                     {"stripe", "v1=$S", signing.ErrMalformed},
 		"two timestamps":                   {"stripe", "t=$T,t=$T,v1=$S", signing.ErrMalformed},
 		"a timestamp after a blank":        {"stripe", "t=$T, t=$T,v1=$S", nil},
+		"an empty timestamp beside one":    {"stripe", "t=,t=$T,v1=$S", signing.ErrMalformed},
 		"empty timestamp":                  {"stripe", "t=,v1=$S", signing.ErrMalformed},
 		"timestamp with a sign":            {"stripe", "t=+$T,v1=$S", signing.ErrMalformed},
 		"timestamp in other digits":        {"stripe", "t=١٢٣,v1=$S", signing.ErrMalformed},
@@ -163,6 +164,10 @@ func TestVerifyWantsAllThatIsSigned(t *testing.T) {
 			d.Header["shopify-hmac-sha256"] = d.Header["x-shopify-hmac-sha256"]
 			delete(d.Header, "x-shopify-hmac-sha256")
 		}, nil},
+		{"shopify", func(d *signing.Delivery) {
+			d.Header["shopify-hmac-sha256"] = d.Header["x-shopify-hmac-sha256"]
+			d.Header["x-shopify-hmac-sha256"] = ""
+		}, nil},
 		{"shopify", func(d *signing.Delivery) { d.Header["shopify-hmac-sha256"] = "the first header counts" }, nil},
 	} {
 		scheme := mustScheme(t, specs()[test.scheme])
@@ -214,6 +219,58 @@ func TestVerifyComparesASecretWhole(t *testing.T) {
 		}
 		if err := scheme.Verify(d, noon(), mustKey(t, scheme, key)); !is(err, test.want) {
 			t.Errorf("%s: %.60s: got %v, want %v", test.scheme, test.value, err, test.want)
+		}
+	}
+}
+
+// Canonical text, right in all but one digit: only the comparison itself can refuse it.
+func TestVerifyComparesEveryDigit(t *testing.T) {
+	t.Parallel()
+	scheme := mustScheme(t, specs()["lemonsqueezy"])
+	key := mustKey(t, scheme, "secret")
+	d := signed(t, scheme, key, "{}")
+	right := d.Header["x-signature"]
+	for at, digit := range []byte(right) {
+		other := byte('0')
+		if digit == other {
+			other = 'f'
+		}
+		d.Header["x-signature"] = right[:at] + string([]byte{other}) + right[at+1:]
+		if err := scheme.Verify(d, noon(), key); !errors.Is(err, signing.ErrMismatch) {
+			t.Errorf("digit %d: got %v, want %v", at, err, signing.ErrMismatch)
+		}
+	}
+}
+
+// A file may name the timestamp's header in `signed` instead of {timestamp}.
+func TestTheTimestampsHeaderByItsNameIsTheTimestamp(t *testing.T) {
+	t.Parallel()
+	spec := specs()["svix"]
+	spec.Signed = "{svix-id}.{Svix-Timestamp}.{body}"
+	scheme, usual := mustScheme(t, spec), mustScheme(t, specs()["svix"])
+	key := mustKey(t, scheme, "c2VjcmV0")
+	if err := usual.Verify(signed(t, scheme, key, "{}"), noon(), key); err != nil {
+		t.Error(err)
+	}
+	if !scheme.Signs("svix-timestamp") {
+		t.Error("the timestamp is signed")
+	}
+}
+
+func TestSignReplacesAnOlderSignature(t *testing.T) {
+	t.Parallel()
+	for name, spec := range specs() {
+		scheme := mustScheme(t, spec)
+		older, newer := mustKey(t, scheme, "b2xkZXI0"), mustKey(t, scheme, "bmV3ZXI0")
+		d := signed(t, scheme, older, "{}")
+		if err := scheme.Sign(&d, noon(), newer); err != nil {
+			t.Fatal(err)
+		}
+		if err := scheme.Verify(d, noon(), newer); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := scheme.Verify(d, noon(), older); !errors.Is(err, signing.ErrMismatch) {
+			t.Errorf("%s: the older: got %v, want %v", name, err, signing.ErrMismatch)
 		}
 	}
 }
