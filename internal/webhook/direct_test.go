@@ -1,0 +1,178 @@
+package webhook_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"license-deactivator/internal/queue"
+)
+
+type directReply struct {
+	Accepted int      `json:"accepted"`
+	IDs      []string `json:"ids"`
+	Rejected []struct {
+		Index   int    `json:"index"`
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	} `json:"rejected"`
+}
+
+func direct(t *testing.T, b *bench, requests string) (directReply, []byte) {
+	t.Helper()
+	out, err := b.Invoke(t.Context(), []byte(`{"source":"ops","requests":`+requests+`}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r directReply
+	if err := json.Unmarshal(out, &r); err != nil {
+		t.Fatal(err)
+	}
+	return r, out
+}
+
+func TestADirectInvocationIsAnsweredByIndexWithReasons(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ row, code, field string }{
+		"complete":                   {`{"product":"XY","license_key":"K1","hardware_id":"h1"}`, "", ""},
+		"user":                       {`{"product":"XY","username":"jo@example.com","password":"pw-canary","hardware_id":"h1"}`, "", ""},
+		"user without password":      {`{"product":"XY","username":"jo@example.com","hardware_id":"h1"}`, "", ""},
+		"id_token":                   {`{"product":"XY","id_token":"t","customer_account_code":"c","hardware_id":"h1"}`, "", ""},
+		"code":                       {`{"product":"XY","code":"t","customer_account_code":"c","hardware_id":"h1"}`, "", ""},
+		"every field":                {`{"id":"r1","cause":"refund","order":["o1","o2"],"occurred_at":"2026-01-02T03:04:05Z","product":"XY","license_key":"K1","hardware_id":"h1","license_id":7,"bundle_code":"b","sdk_ver":"1","consumptions":3,"variables":{"a":"b"},"is_vm":true,"vm_info":"v","os_ver":"o","hostname":"h","os_hostname":"oh","ip":"1.2.3.4","ip_local":"10.0.0.1","app_ver":"2","mac_address":"aa"}`, "", ""},
+		"order as number":            {`{"order":820982911946154508,"product":"XY","license_key":"K1","hardware_id":"h1"}`, "", ""},
+		"no identity":                {`{"product":"XY","hardware_id":"h1"}`, "missing_field", "license_key"},
+		"no product":                 {`{"license_key":"K1","hardware_id":"h1"}`, "missing_field", "product"},
+		"no device":                  {`{"product":"XY","license_key":"K1"}`, "missing_field", "hardware_id"},
+		"no account code":            {`{"product":"XY","id_token":"t","hardware_id":"h1"}`, "missing_field", "customer_account_code"},
+		"two identities":             {`{"product":"XY","license_key":"K1","username":"u","hardware_id":"h1"}`, "conflicting_identity", "username"},
+		"password of nobody":         {`{"product":"XY","license_key":"K1","password":"pw-canary","hardware_id":"h1"}`, "conflicting_identity", "password"},
+		"key as number":              {`{"product":"XY","license_key":12,"hardware_id":"h1"}`, "invalid_field", "license_key"},
+		"unknown cause":              {`{"cause":"whim","product":"XY","license_key":"K1","hardware_id":"h1"}`, "invalid_field", "cause"},
+		"mistyped field":             {`{"product":"XY","licence_id":7,"username":"u","hardware_id":"h1"}`, "invalid_field", "licence_id"},
+		"line break":                 {`{"product":"XY","license_key":"K1\n","hardware_id":"h1"}`, "invalid_field", "license_key"},
+		"U+FFFE":                     {`{"product":"XY","license_key":"K1\ufffe","hardware_id":"h1"}`, "invalid_field", "license_key"},
+		"half a surrogate":           {`{"product":"XY","license_key":"K1\ud800","hardware_id":"h1"}`, "invalid_field", "license_key"},
+		"too long":                   {`{"product":"XY","license_key":"` + strings.Repeat("K", 257) + `","hardware_id":"h1"}`, "invalid_field", "license_key"},
+		"license_id with a fraction": {`{"product":"XY","username":"u","license_id":7.5,"hardware_id":"h1"}`, "invalid_field", "license_id"},
+		"another action":             {`{"action":"delete","product":"XY","license_key":"K1","hardware_id":"h1"}`, "invalid_field", "action"},
+		"time that is none":          {`{"occurred_at":"yesterday","product":"XY","license_key":"K1","hardware_id":"h1"}`, "invalid_field", ""},
+		"text":                       {`"K1"`, "invalid_field", "request"},
+		"null":                       {`null`, "missing_field", "license_key"},
+		"empty":                      {`{}`, "missing_field", "license_key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "")
+			good := `{"product":"XY","license_key":"K0","hardware_id":"h0"}`
+			got, raw := direct(t, b, "["+good+","+c.row+","+good+"]")
+
+			if c.code == "" {
+				if got.Accepted != 3 || len(got.IDs) != 3 || len(got.Rejected) != 0 || len(b.queue.requests(t)) != 3 {
+					t.Errorf("answer %s, %d messages", raw, len(b.queue.taken))
+				}
+				return
+			}
+			if got.Accepted != 2 || len(b.queue.requests(t)) != 2 {
+				t.Errorf("a bad row stopped the others: %s", raw)
+			}
+			if len(got.Rejected) != 1 || got.Rejected[0].Index != 1 || got.Rejected[0].Code != c.code || !strings.HasPrefix(got.Rejected[0].Message, c.field) {
+				t.Errorf("answer %s, want index 1, %s, %s …", raw, c.code, c.field)
+			}
+			if strings.Contains(string(raw)+b.log.String(), "canary") {
+				t.Error("a password is in the answer or the log")
+			}
+		})
+	}
+}
+
+func TestTheAnswerOfADirectInvocationHasTheDocumentedShape(t *testing.T) {
+	t.Parallel()
+	_, raw := direct(t, newBench(t, ""), `[{"id":"mine","product":"XY","license_key":"K1","hardware_id":"h1"},{"id":"bad"}]`)
+	const want = `{"accepted":1,"ids":["mine"],"rejected":[{"index":1,"code":"missing_field","message":"license_key: is missing (or username, or id_token or code with customer_account_code)"}]}`
+	if string(raw) != want {
+		t.Errorf("got  %s\nwant %s", raw, want)
+	}
+	_, raw = direct(t, newBench(t, ""), `[]`)
+	if string(raw) != `{"accepted":0,"ids":[],"rejected":[]}` {
+		t.Errorf("of no requests: %s", raw)
+	}
+}
+
+func TestAnIDWithoutOneComesFromTheContent(t *testing.T) {
+	t.Parallel()
+	rows := `[{"product":"XY","license_key":"K1","hardware_id":"h1"},{"hardware_id":"h1","license_key":"K1","product":"XY"},{"product":"XY","license_key":"K1","hardware_id":"h2"},` +
+		`{"product":"XY","username":"u","password":"one","hardware_id":"h1"},{"product":"XY","username":"u","password":"two","hardware_id":"h1"}]`
+	first, _ := direct(t, newBench(t, ""), rows)
+	again, _ := direct(t, newBench(t, ""), rows)
+	if diff := cmp.Diff(first.IDs, again.IDs); diff != "" {
+		t.Errorf("the same rows have other ids: %s", diff)
+	}
+	if first.IDs[0] != first.IDs[1] || first.IDs[0] == first.IDs[2] {
+		t.Errorf("ids %v: want the first two equal and the third another", first.IDs)
+	}
+	if first.IDs[3] != first.IDs[4] {
+		t.Error("an id depends on a password, which could then be guessed from the log")
+	}
+}
+
+func TestWhatTheQueueDoesNotTakeIsNamed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "")
+	b.queue.refuse = func(e queue.Entry) bool { return strings.Contains(e.Body, "K1") }
+	got, raw := direct(t, b, `[{"product":"XY","license_key":"K0","hardware_id":"h"},{"product":"XY"},{"product":"XY","license_key":"K1","hardware_id":"h"}]`)
+	if got.Accepted != 1 || len(got.Rejected) != 2 || got.Rejected[0].Index != 1 || got.Rejected[1].Index != 2 || got.Rejected[1].Code != "not_enqueued" {
+		t.Errorf("answer %s", raw)
+	}
+}
+
+func TestSixMegabytesOfRequestsFitIntoTheAnswer(t *testing.T) {
+	t.Parallel()
+	const limit = 6 << 20
+	var rows []string
+	for size := 0; size < limit-200 && len(rows) < 100_000; size += len(rows[len(rows)-1]) + 1 {
+		rows = append(rows, fmt.Sprintf(`{"product":"X","license_key":"K%d","hardware_id":"h"}`, len(rows)))
+	}
+	requests := "[" + strings.Join(rows, ",") + "]"
+
+	got, raw := direct(t, newBench(t, ""), requests)
+	if got.Accepted != len(rows) || len(raw) > limit {
+		t.Errorf("%d of %d accepted, answer of %d bytes", got.Accepted, len(rows), len(raw))
+	}
+	down := newBench(t, "")
+	down.queue.refuse = func(queue.Entry) bool { return true }
+	got, raw = direct(t, down, requests)
+	if got.Accepted != 0 || len(got.Rejected) != len(rows) || len(raw) > limit {
+		t.Errorf("%d rejected of %d, answer of %d bytes: Lambda would lose it", len(got.Rejected), len(rows), len(raw))
+	}
+}
+
+func TestAnInvocationThatIsNoneOfOursIsAnErrorAndEnqueuesNothing(t *testing.T) {
+	t.Parallel()
+	for name, payload := range map[string]string{
+		"empty":            ``,
+		"not JSON":         `hello`,
+		"another event":    `{"Records":[]}`,
+		"no requests":      `{"source":"ops"}`,
+		"requests is null": `{"source":"ops","requests":null}`,
+		"requests is one":  `{"source":"ops","requests":{"product":"XY"}}`,
+		"no source":        `{"requests":[{"product":"XY","license_key":"K1","hardware_id":"h1"}]}`,
+		"hostile source":   `{"source":"ops\n","requests":[{"product":"XY","license_key":"K1","hardware_id":"h1"}]}`,
+		"too many":         `{"source":"ops","requests":[` + strings.Repeat(`{},`, 100_000) + `{}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "")
+			if out, err := b.Invoke(context.Background(), []byte(payload)); err == nil {
+				t.Errorf("answer %s, want an error", out)
+			}
+			if b.queue.calls > 0 {
+				t.Error("something was enqueued")
+			}
+		})
+	}
+}

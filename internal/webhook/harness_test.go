@@ -1,0 +1,221 @@
+package webhook_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/queue"
+	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/telemetry"
+	"license-deactivator/internal/webhook"
+	"license-deactivator/pkg/signing"
+	"license-deactivator/sources"
+)
+
+// clock is the time of every test: no verdict depends on the machine's.
+var clock = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant that Go cannot write
+
+const (
+	stripeSecret  = "whsec_test_stripe_canary"
+	shopifySecret = "shpss_test_shopify_canary"
+)
+
+// bench is a handler with everything around it that a test looks at.
+type bench struct {
+	*webhook.Handler
+	queue, letters *spy
+	secrets        *vault
+	log            *bytes.Buffer
+}
+
+// spy is a queue that takes what it is told to.
+type spy struct {
+	mu     sync.Mutex
+	taken  []queue.Entry
+	refuse func(queue.Entry) bool
+	calls  int
+}
+
+var errRefused = errors.New("the queue is down")
+
+func (s *spy) Send(_ context.Context, entries []queue.Entry) (failures []queue.Failure) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls++
+	for i, e := range entries {
+		if s.refuse != nil && s.refuse(e) {
+			failures = append(failures, queue.Failure{Index: i, Err: errRefused})
+			continue
+		}
+		s.taken = append(s.taken, e)
+	}
+	return failures
+}
+
+// requests are the messages that were taken, parsed.
+func (s *spy) requests(t *testing.T) []deactivation.Request {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []deactivation.Request
+	for _, e := range s.taken {
+		r, event, err := deactivation.Parse(e.Body)
+		if err != nil || event != nil {
+			t.Fatalf("a message that the worker could not read: %v", err)
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// vault holds the webhook secrets and counts forced refreshes.
+type vault struct {
+	text, fresh string // fresh: what a refresh finds; "" the same
+	err         error
+	refreshes   int
+}
+
+func (v *vault) Get(context.Context) (secrets.Held[secrets.Webhooks], error) {
+	return v.parse(v.text, "v1")
+}
+
+func (v *vault) Refresh(context.Context, string) (secrets.Held[secrets.Webhooks], error) {
+	v.refreshes++
+	if v.fresh == "" {
+		return v.parse(v.text, "v1")
+	}
+	return v.parse(v.fresh, "v2")
+}
+
+func (v *vault) parse(text, version string) (secrets.Held[secrets.Webhooks], error) {
+	if v.err != nil {
+		return secrets.Held[secrets.Webhooks]{}, v.err
+	}
+	parsed, err := secrets.ParseWebhooks(text)
+	return secrets.Held[secrets.Webhooks]{Value: parsed, Version: version}, err
+}
+
+const vaultText = `{"stripe":["` + stripeSecret + `","whsec_old"],"shopify":"` + shopifySecret + `","tiny":"tiny-secret-canary"}`
+
+// newBench makes a handler of the built-in sources, or of one small file named tiny.
+func newBench(t testing.TB, tiny string, change ...func(*webhook.Config)) *bench {
+	t.Helper()
+	b := &bench{queue: &spy{}, letters: &spy{}, secrets: &vault{text: vaultText}, log: &bytes.Buffer{}}
+	c := webhook.Config{
+		Sources: load(t, tiny), Secrets: b.secrets, Queue: b.queue, DeadLetters: b.letters,
+		Recorder: telemetry.New(b.log, slog.LevelDebug, "webhook"), Now: func() time.Time { return clock },
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	handler, err := webhook.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Handler = handler
+	return b
+}
+
+func load(t testing.TB, tiny string) *webhook.Sources {
+	t.Helper()
+	fsys := sources.FS()
+	if tiny != "" {
+		fsys = fstest.MapFS{"tiny.yaml": {Data: []byte(tiny)}}
+	}
+	loaded, err := webhook.LoadSources(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded
+}
+
+// delivery is what a sender posts.
+type delivery struct {
+	source, method, body, query string
+	headers                     map[string]string
+	base64                      bool
+	functionURL                 bool // no route, so no path parameters
+}
+
+// signed signs a body as the source's sender does, at the given time.
+func signed(t testing.TB, b *bench, source, secret, body string, at time.Time, headers map[string]string) delivery {
+	t.Helper()
+	s, ok := b.Sources.Get(source)
+	if !ok {
+		t.Fatalf("no source %s", source)
+	}
+	d := signing.Delivery{Method: "POST", URL: "https://hooks.example.com/webhooks/" + source, Header: map[string]string{}, Body: []byte(body)}
+	for name, text := range headers {
+		d.Header[name] = text
+	}
+	if err := s.Sign(&d, at, secret); err != nil {
+		t.Fatal(err)
+	}
+	return delivery{source: source, body: body, headers: d.Header}
+}
+
+func (d delivery) event(t testing.TB) []byte {
+	t.Helper()
+	method := d.method
+	if method == "" {
+		method = "POST"
+	}
+	body := d.body
+	if d.base64 {
+		body = base64.StdEncoding.EncodeToString([]byte(body))
+	}
+	event := map[string]any{
+		"version": "2.0", "rawPath": "/webhooks/" + d.source, "rawQueryString": d.query, "headers": d.headers,
+		"requestContext": map[string]any{"domainName": "hooks.example.com", "http": map[string]any{"method": method}},
+		"body":           body, "isBase64Encoded": d.base64,
+	}
+	if !d.functionURL {
+		event["pathParameters"] = map[string]string{"source": d.source}
+	}
+	payload, err := json.Marshal(event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return payload
+}
+
+type reply struct {
+	StatusCode int               `json:"statusCode"`
+	Headers    map[string]string `json:"headers"`
+	Body       string            `json:"body"`
+}
+
+func (b *bench) post(t testing.TB, d delivery) reply {
+	t.Helper()
+	return b.invoke(t, t.Context(), d)
+}
+
+func (b *bench) invoke(t testing.TB, ctx context.Context, d delivery) reply { //nolint:revive // t first, as everywhere here
+	t.Helper()
+	out, err := b.Invoke(ctx, d.event(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r reply
+	if err := json.Unmarshal(out, &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+const refundBody = `{"id":"evt_1","type":"charge.refunded","created":1790000000,"livemode":true,"data":{"object":{` +
+	`"id":"ch_1","payment_intent":"pi_1","refunded":true,"metadata":{"license_key":"AAAA-BBBB-CCCC-DDDD","product":"XY","hardware_id":"hw-canary-1"}}}}`
+
+// signingDelivery is the delivery as the schemes see it.
+func signingDelivery(d delivery) signing.Delivery {
+	return signing.Delivery{Method: "POST", URL: "https://hooks.example.com/webhooks/" + d.source, Header: d.headers, Body: []byte(d.body)}
+}

@@ -1,0 +1,134 @@
+package webhook
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strings"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/telemetry"
+	"license-deactivator/pkg/signing"
+)
+
+// MaxBodyBytes is the largest delivery that is read: 256 KiB. The senders' largest real ones have some tens of KiB.
+const MaxBodyBytes = 256 << 10
+
+// pathPrefix is where sources begin in an address.
+const pathPrefix = "/webhooks/"
+
+// httpEvent is what we read of an HTTP event, payload format 2.0, of API Gateway or of a function URL.
+type httpEvent struct {
+	RawPath        string            `json:"rawPath"`
+	RawQueryString string            `json:"rawQueryString"`
+	Headers        map[string]string `json:"headers"`
+	PathParameters map[string]string `json:"pathParameters"`
+	RequestContext struct {
+		DomainName string `json:"domainName"`
+		HTTP       struct {
+			Method string `json:"method"`
+		} `json:"http"`
+	} `json:"requestContext"`
+	Body            string `json:"body"`
+	IsBase64Encoded bool   `json:"isBase64Encoded"`
+}
+
+// refusal is why a delivery goes no further, with the status that its sender hears.
+type refusal struct {
+	status int
+	why    string
+}
+
+// deliver answers one delivery.
+func (h *Handler) deliver(ctx context.Context, e httpEvent) response {
+	source, d, refused := h.receive(e)
+	if refused != nil {
+		return h.refuse(ctx, source, refused)
+	}
+	now := h.Now()
+	verified, refused := h.verify(ctx, source, d)
+	if refused != nil {
+		return h.refuse(ctx, source, refused)
+	}
+	if verified == nil { // a ping
+		h.record(ctx, telemetry.Delivery{Source: source.Name, Rule: "ping", Answer: deactivation.Ignored, Status: http.StatusOK})
+		return plain(http.StatusOK, deactivation.Ignored, nil, nil)
+	}
+	verified.ReceivedAt = now
+	mappings, err := source.Map(*verified, h.AcceptTestEvents)
+	if errors.Is(err, errNotRequired) {
+		return h.refuse(ctx, source, &refusal{http.StatusUnauthorized, err.Error()})
+	}
+	if err != nil {
+		return h.refuse(ctx, source, &refusal{http.StatusBadRequest, err.Error()})
+	}
+	return h.answer(ctx, source, mappings, h.keep(ctx, source, *verified, mappings))
+}
+
+// receive checks what can be checked before the secrets are known: address, method, encoding and size. The source is
+// nil where none is named.
+func (h *Handler) receive(e httpEvent) (*Source, signing.Delivery, *refusal) {
+	source, ok := h.Sources.Get(e.source())
+	if !ok {
+		return nil, signing.Delivery{}, &refusal{http.StatusNotFound, "no such source"}
+	}
+	if e.RequestContext.HTTP.Method != http.MethodPost {
+		return source, signing.Delivery{}, &refusal{http.StatusMethodNotAllowed, "only POST is taken"}
+	}
+	headers := make(map[string]string, len(e.Headers))
+	for name, text := range e.Headers {
+		headers[strings.ToLower(name)] = text
+	}
+	if coding := headers["content-encoding"]; coding != "" && !strings.EqualFold(coding, "identity") {
+		return source, signing.Delivery{}, &refusal{http.StatusUnsupportedMediaType, "an encoded body is not unpacked; send it as it is"}
+	}
+	body, refused := e.body()
+	if refused != nil {
+		return source, signing.Delivery{}, refused
+	}
+	return source, signing.Delivery{Method: http.MethodPost, URL: h.address(e), Header: headers, Body: body}, nil
+}
+
+// source is the last part of the address: the route's parameter, or what follows /webhooks/ where there is no route.
+func (e httpEvent) source() string {
+	if name, ok := e.PathParameters["source"]; ok {
+		return name
+	}
+	_, name, found := strings.Cut(e.RawPath, pathPrefix)
+	if !found {
+		return ""
+	}
+	return name
+}
+
+// body returns the bytes that the sender sent. The size is checked before anything is decoded.
+func (e httpEvent) body() ([]byte, *refusal) {
+	tooLarge := &refusal{http.StatusRequestEntityTooLarge, "the body is larger than 256 KiB"}
+	if !e.IsBase64Encoded {
+		if len(e.Body) > MaxBodyBytes {
+			return nil, tooLarge
+		}
+		return []byte(e.Body), nil
+	}
+	if len(e.Body) > base64.StdEncoding.EncodedLen(MaxBodyBytes) {
+		return nil, tooLarge
+	}
+	body, err := base64.StdEncoding.DecodeString(e.Body)
+	if err != nil {
+		return nil, &refusal{http.StatusUnauthorized, "the body is not the Base64 that the event says"}
+	}
+	if len(body) > MaxBodyBytes {
+		return nil, tooLarge
+	}
+	return body, nil
+}
+
+// address is the URL as the sender called it.
+func (h *Handler) address(e httpEvent) string {
+	url := strings.TrimSuffix(h.PublicURL(e.RequestContext.DomainName), "/") + pathPrefix + e.source()
+	if e.RawQueryString != "" {
+		url += "?" + e.RawQueryString
+	}
+	return url
+}

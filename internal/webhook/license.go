@@ -1,0 +1,151 @@
+package webhook
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"license-deactivator/internal/deactivation"
+)
+
+// maxRequests is the most that one event may ask for. More is no order that we know, so a person looks at it.
+const maxRequests = 100
+
+// unmappable is why an event that matters became no request: fields that are missing, or another problem.
+type unmappable struct {
+	missing []string
+	problem string
+}
+
+// licenses finds every license that the event asks to deactivate, one per device, in the order of the event's lines.
+// With refunded, only those that stand on a line refunded in full. nil, nil when no line is.
+func (s *Source) licenses(f facts, refunded bool) ([]deactivation.License, *unmappable) {
+	order, err := search(s.license, f.exact)
+	if err != nil {
+		return nil, &unmappable{problem: err.Error()}
+	}
+	var all []found
+	if s.lines == nil {
+		all = []found{order}
+	} else if all, err = s.byLine(f, order, refunded); err != nil {
+		return nil, &unmappable{problem: err.Error()}
+	}
+	var licenses []deactivation.License
+	var missing []string
+	for _, one := range all {
+		these := one.each()
+		if len(licenses)+len(these) > maxRequests {
+			return nil, &unmappable{problem: fmt.Sprintf("it asks for more than %d deactivations", maxRequests)}
+		}
+		for _, license := range these {
+			missing = appendNew(missing, license.Missing())
+			if !slices.ContainsFunc(licenses, func(l deactivation.License) bool { return same(l, license) }) {
+				licenses = append(licenses, license)
+			}
+		}
+	}
+	if len(missing) > 0 {
+		return nil, &unmappable{missing: missing}
+	}
+	for _, license := range licenses {
+		if err := license.Validate(); err != nil {
+			return nil, &unmappable{problem: err.Error()}
+		}
+	}
+	return licenses, nil
+}
+
+// byLine gives each line its own license and fills it up from the order. Lines without one of their own share the
+// order's license, which counts only when the whole order is meant.
+func (s *Source) byLine(f facts, order found, refunded bool) ([]found, error) {
+	parts, err := s.lines.of(record{exact: f.exact, normalised: f.normalised})
+	if err != nil {
+		return nil, err
+	}
+	var all []found
+	var products, devices []string // of the lines without a license of their own
+	shared := len(parts) == 0
+	for _, part := range parts {
+		own, err := search(s.lines.license, part.exact)
+		if err != nil {
+			return nil, err
+		}
+		if refunded {
+			line := f
+			line.exact, line.normalised = part.exact, part.normalised
+			whole, err := s.lines.refunded.holds(line)
+			if err != nil {
+				return nil, err
+			}
+			if !whole || !own.names() {
+				continue
+			}
+		}
+		if own.names() {
+			all = append(all, own.or(order))
+			continue
+		}
+		shared = true
+		if own.product != "" {
+			products = appendNew(products, []string{own.product})
+		}
+		devices = appendNew(devices, own.hardwareIDs)
+	}
+	if refunded {
+		return all, nil
+	}
+	if shared && (order.names() || len(all) == 0) {
+		if len(devices) > 0 {
+			order.hardwareIDs = devices
+		}
+		whole, err := order.of(products)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, whole)
+	}
+	return all, nil
+}
+
+// of gives the order's license the product of the lines that share it. Several products and none on the order: the
+// license could belong to any of them, so it is nobody's.
+func (f found) of(products []string) (found, error) {
+	if f.product != "" || len(products) == 0 {
+		return f, nil
+	}
+	if len(products) > 1 {
+		return found{}, fmt.Errorf("the license stands on the order, whose lines have %d different products; name the product on the order or the license on the line", len(products))
+	}
+	f.product = products[0]
+	return f, nil
+}
+
+// each makes every named license on every named device. What is missing stays empty.
+func (f found) each() []deactivation.License {
+	keys, devices := f.licenseKeys, f.hardwareIDs
+	if len(keys) == 0 {
+		keys = []string{""}
+	}
+	if len(devices) == 0 {
+		devices = []string{""}
+	}
+	if len(keys)*len(devices) > maxRequests { // the caller counts and refuses; one more is enough for that
+		return make([]deactivation.License, maxRequests+1)
+	}
+	licenses := make([]deactivation.License, 0, len(keys)*len(devices))
+	for _, key := range keys {
+		for _, device := range devices {
+			licenses = append(licenses, deactivation.License{
+				LicenseKey: key, Username: f.username, LicenseID: json.Number(f.licenseID),
+				Product: f.product, BundleCode: f.bundleCode, HardwareID: device,
+			})
+		}
+	}
+	return licenses
+}
+
+// same compares the fields that mapping can fill.
+func same(a, b deactivation.License) bool {
+	return a.LicenseKey == b.LicenseKey && a.Username == b.Username && a.LicenseID == b.LicenseID &&
+		a.Product == b.Product && a.BundleCode == b.BundleCode && a.HardwareID == b.HardwareID
+}
