@@ -1,0 +1,191 @@
+package licenseapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"unicode/utf8"
+)
+
+// opDeactivateLicense is the last part of the address, and the Op of errors.
+const opDeactivateLicense = "deactivate_license"
+
+// licenseDeactivated is the documented body of a 200, with or without quotation marks.
+const licenseDeactivated = "license_deactivated"
+
+// Errors of a Deactivation that is refused before it is sent. Each is wrapped with the name of the field and never
+// with its value; KindOf says KindRejected.
+var (
+	ErrIdentity     = errors.New("licenseapi: exactly one identity is needed") // two that disagree would name two licenses
+	ErrMissingField = errors.New("licenseapi: a required field is missing")
+	ErrInvalidField = errors.New("licenseapi: a field cannot be sent")
+)
+
+// Deactivation names one license on one device. Empty fields are not sent. Exactly one identity must be set:
+// LicenseKey; Username (the password is sent if given); IDToken with CustomerAccountCode; Code with
+// CustomerAccountCode.
+//
+// It prints itself shortened in every way that fmt and log/slog know, json.Marshal included: only Deactivate
+// writes it whole.
+//
+// Sources: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-online-method
+// and its edition of 2023 for the fields from IsVM on. The JSON Schema published there forbids every useful request
+// and is not used.
+type Deactivation struct {
+	Product             string          `json:"product"` // short code; required
+	LicenseKey          string          `json:"license_key,omitempty"`
+	Username            string          `json:"username,omitempty"`
+	Password            string          `json:"password,omitempty"` // never demanded: the vendor's own SDK sends none
+	IDToken             string          `json:"id_token,omitempty"` // the access token of the single sign-on
+	Code                string          `json:"code,omitempty"`
+	CustomerAccountCode string          `json:"customer_account_code,omitempty"`
+	LicenseID           json.Number     `json:"license_id,omitempty"`  // whole number; one of a user's several licenses of a product
+	BundleCode          string          `json:"bundle_code,omitempty"` // one product inside a bundle
+	HardwareID          string          `json:"hardware_id,omitempty"` // required
+	SDKVer              string          `json:"sdk_ver,omitempty"`
+	Consumptions        json.Number     `json:"consumptions,omitempty"` // changes the license's counter: not for a refund
+	Variables           json.RawMessage `json:"variables,omitempty"`    // an object, sent as it is
+	IsVM                *bool           `json:"is_vm,omitempty"`
+	VMInfo              string          `json:"vm_info,omitempty"`
+	OSVer               string          `json:"os_ver,omitempty"`
+	Hostname            string          `json:"hostname,omitempty"`
+	OSHostname          string          `json:"os_hostname,omitempty"`
+	IP                  string          `json:"ip,omitempty"`
+	IPLocal             string          `json:"ip_local,omitempty"`
+	AppVer              string          `json:"app_ver,omitempty"`
+	MACAddress          string          `json:"mac_address,omitempty"`
+}
+
+// Deactivate frees the license's slot on the device, in one attempt. The license itself stays enabled.
+//
+// Nil means that the API answered 200. Otherwise the error is an *[Error] for any other answer; wraps
+// [ErrIdentity], [ErrMissingField] or [ErrInvalidField] if nothing was sent; is the Authorizer's, wrapped; or tells
+// of trouble on the way (errors.Is context.DeadlineExceeded for a time-out, of ctx or of the five seconds of a
+// call), after which it is not known whether the device was deactivated. Ask [KindOf] what to do.
+func (c *Client) Deactivate(ctx context.Context, d Deactivation) error {
+	if err := d.check(); err != nil {
+		return err
+	}
+	type wire Deactivation // without the methods that shorten it
+	body, err := json.Marshal(wire(d))
+	if err != nil {
+		return fmt.Errorf("%w: not JSON", ErrInvalidField) // never err itself: encoding/json quotes values
+	}
+	return c.post(ctx, opDeactivateLicense, licenseDeactivated, body, d.secrets())
+}
+
+// check refuses what the API could only refuse, or what could deactivate the wrong license.
+func (d Deactivation) check() error {
+	var set []string
+	for _, f := range []struct{ name, value string }{
+		{"license_key", d.LicenseKey}, {"username", d.Username}, {"id_token", d.IDToken}, {"code", d.Code},
+	} {
+		if f.value != "" {
+			set = append(set, f.name)
+		}
+	}
+	sso := d.IDToken != "" || d.Code != ""
+	switch {
+	case len(set) == 0:
+		return fmt.Errorf("%w: license_key, username, id_token or code", ErrIdentity)
+	case len(set) > 1:
+		return fmt.Errorf("%w: %s are set", ErrIdentity, strings.Join(set, " and "))
+	case sso && d.CustomerAccountCode == "":
+		return fmt.Errorf("%w: customer_account_code, which goes with %s", ErrMissingField, set[0])
+	case !sso && d.CustomerAccountCode != "":
+		return fmt.Errorf("%w: customer_account_code goes with id_token or code", ErrIdentity)
+	case d.Password != "" && d.Username == "":
+		return fmt.Errorf("%w: password goes with username", ErrIdentity)
+	case d.Product == "":
+		return fmt.Errorf("%w: product", ErrMissingField)
+	case d.HardwareID == "":
+		return fmt.Errorf("%w: hardware_id", ErrMissingField)
+	case !isNumber(d.LicenseID) || strings.Trim(d.LicenseID.String(), "0123456789") != "":
+		return fmt.Errorf("%w: license_id must be a whole number", ErrInvalidField)
+	case !isNumber(d.Consumptions):
+		return fmt.Errorf("%w: consumptions must be a number", ErrInvalidField)
+	case len(d.Variables) > 0 && !isObject(d.Variables):
+		return fmt.Errorf("%w: variables must be a JSON object", ErrInvalidField)
+	}
+	for _, text := range append(d.secrets(), d.Product, d.BundleCode, d.SDKVer, d.OSVer, d.AppVer) {
+		if !utf8.ValidString(text) { // encoding/json would change it, and so name another license or device
+			return fmt.Errorf("%w: a text is not UTF-8", ErrInvalidField)
+		}
+	}
+	return nil
+}
+
+// isNumber reports whether n is a JSON number, or absent.
+func isNumber(n json.Number) bool {
+	if n == "" {
+		return true
+	}
+	first := n[0]
+	return (first == '-' || (first >= '0' && first <= '9')) && json.Valid([]byte(n))
+}
+
+func isObject(text json.RawMessage) bool {
+	return bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) && json.Valid(text)
+}
+
+// secrets lists the values that an answer must not bring back into an error or a log: all that names a customer, a
+// license or a device. Product, bundle and version numbers are the vendor's own and say what an answer is about.
+func (d Deactivation) secrets() []string {
+	values := []string{
+		d.LicenseKey, d.Username, d.Password, d.IDToken, d.Code, d.CustomerAccountCode, d.LicenseID.String(), d.HardwareID,
+		d.VMInfo, d.Hostname, d.OSHostname, d.IP, d.IPLocal, d.MACAddress, string(d.Variables),
+	}
+	if len(d.Variables) == 0 {
+		return values
+	}
+	// The texts inside variables, and their names: both are the customer's.
+	tokens := json.NewDecoder(bytes.NewReader(d.Variables))
+	for {
+		token, err := tokens.Token()
+		if err != nil {
+			return values
+		}
+		if text, ok := token.(string); ok {
+			values = append(values, text)
+		}
+	}
+}
+
+// keptRunes is how much of a license key's end is shown, in characters: enough to find it in the vendor's own
+// list, too little to use it.
+const keptRunes = 4
+
+// shortKey shows a license key of more than eight characters by its last four.
+func (d Deactivation) shortKey() string {
+	runes := []rune(d.LicenseKey)
+	switch {
+	case len(runes) == 0:
+		return ""
+	case len(runes) <= 2*keptRunes:
+		return "…"
+	}
+	return "…" + string(runes[len(runes)-keptRunes:])
+}
+
+// LogValue implements slog.LogValuer: product and the license key's end.
+func (d Deactivation) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("product", d.Product), slog.String("license", d.shortKey()))
+}
+
+// Format implements fmt.Formatter for every verb, so that neither %v nor %#v shows a key or a password.
+func (d Deactivation) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "deactivation of license %s of %s", d.shortKey(), d.Product)
+}
+
+// MarshalJSON implements json.Marshaler: product and the license key's end. slog's JSON handler calls it for a
+// Deactivation inside another value, where it does not call LogValue.
+func (d Deactivation) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Product string `json:"product"`
+		License string `json:"license"`
+	}{d.Product, d.shortKey()})
+}

@@ -1,0 +1,264 @@
+package licenseapi
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// answered returns what Deactivate makes of one answer, and what it logs.
+func answered(t *testing.T, d Deactivation, status int, header http.Header, body io.Reader) (error, string) {
+	t.Helper()
+	client, log := testClient(t, "https://api.licensespring.com/api/v4")
+	client.now = func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
+	client.transport = roundTrip(func(*http.Request) (*http.Response, error) {
+		if header == nil {
+			header = http.Header{}
+		}
+		return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(body)}, nil
+	})
+	return client.Deactivate(t.Context(), d), log.String()
+}
+
+func TestAnswersAreReadLeniently(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, body    string
+		code, message string
+		kind          Kind
+	}{
+		{"documented", `{"status":400,"code":"license_not_found","message":"No license"}`, "license_not_found", "No license", KindRejected},
+		{"more fields", `{"code":"license_not_found","details":{"a":[1]},"message":"x"}`, "license_not_found", "x", KindRejected},
+		{"no message", `{"code":"device_not_found"}`, "device_not_found", "", KindAlreadyInactive},
+		{"message of another type", `{"code":"device_not_found","message":["a"]}`, "device_not_found", "", KindAlreadyInactive},
+		{"white space around", "\n {\"code\":\"device_not_found\"} \n", "device_not_found", "", KindAlreadyInactive},
+		{"unknown code", `{"code":"brand_new","message":"x"}`, "brand_new", "x", KindRejected},
+		{"code of another case", `{"code":"License_Not_Active"}`, "License_Not_Active", "", KindRejected},
+		{"code of 64 characters", `{"code":"` + strings.Repeat("ä", 64) + `"}`, strings.Repeat("ä", 64), "", KindRejected},
+		{"code of 65 characters", `{"code":"` + strings.Repeat("a", 65) + `"}`, "http_400", "", KindRejected},
+		{"code with a line break", `{"code":"new\ncode"}`, "http_400", "", KindRejected},
+		{"code with the key", `{"code":"no AAAA-BBBB-CCCC-DDDD"}`, "http_400", "", KindRejected},
+		{"code a number", `{"code":42,"message":"x"}`, "", "x", KindUnavailable},
+		{"code null", `{"code":null}`, "", "", KindUnavailable},
+		{"code empty", `{"code":""}`, "", "", KindUnavailable},
+		{"code blank", `{"code":"  "}`, "", "", KindUnavailable},
+		{"no code", `{"detail":"x"}`, "", "", KindUnavailable},
+		{"empty", ``, "", "", KindUnavailable},
+		{"a list", `["license_not_found"]`, "", "", KindUnavailable},
+		{"a word", `"license_not_found"`, "", "", KindUnavailable},
+		{"HTML", `<html>license_not_found</html>`, "", "", KindUnavailable},
+		{"cut JSON", `{"code":"license_not_found","message":"x`, "", "", KindUnavailable},
+		{"two objects", `{"code":"license_not_found"}{"code":"device_not_found"}`, "", "", KindUnavailable},
+		{"nested 100,000 deep", strings.Repeat("[", 100_000), "", "", KindUnavailable},
+		{"too long", `{"code":"license_not_found"}` + strings.Repeat(" ", maxReplyBytes), "", "", KindUnavailable},
+		{"just not too long", `{"code":"license_not_found"}` + strings.Repeat(" ", maxReplyBytes-28), "license_not_found", "", KindRejected},
+	} {
+		err, _ := answered(t, keyBased(), 400, nil, strings.NewReader(c.body))
+		want := &Error{Op: "deactivate_license", Status: 400, Code: c.code, Message: c.message}
+		got, ok := errors.AsType[*Error](err)
+		if !ok {
+			t.Errorf("%s: got %v, want an *Error", c.name, err)
+			continue
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+		if KindOf(err) != c.kind {
+			t.Errorf("%s: got %v, want %v", c.name, KindOf(err), c.kind)
+		}
+	}
+}
+
+// broken is a body that ends in an error.
+func broken(text string) io.Reader {
+	return io.MultiReader(strings.NewReader(text), iotest.ErrReader(io.ErrUnexpectedEOF))
+}
+
+func TestABrokenBodyLeavesTheStatus(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]Kind{
+		400: KindUnavailable, 401: KindUnauthorized, 429: KindRateLimited, 503: KindUnavailable, 301: KindMisconfigured,
+	} {
+		err, _ := answered(t, keyBased(), status, nil, broken(`{"code":"license_not_found"}`))
+		if got, ok := errors.AsType[*Error](err); !ok || got.Status != status || got.Code != "" || KindOf(err) != want {
+			t.Errorf("%d: got %v (%v), want the status alone, %v", status, err, KindOf(err), want)
+		}
+	}
+}
+
+func TestStatus200IsSuccessWhateverTheBody(t *testing.T) {
+	t.Parallel()
+	const echo = "AAAA-BBBB-CCCC-DDDD"
+	for _, c := range []struct {
+		name   string
+		body   io.Reader
+		logged bool
+	}{
+		{"text", strings.NewReader("license_deactivated"), false},
+		{"quoted", strings.NewReader(`"license_deactivated"`), false},
+		{"with a line break", strings.NewReader("license_deactivated\n"), false},
+		{"empty", strings.NewReader(""), true},
+		{"HTML", strings.NewReader("<html>" + echo + "</html>"), true},
+		{"an error's body", strings.NewReader(`{"status":400,"code":"license_not_found","message":"` + echo + `"}`), true},
+		{"cut", broken("license_deactivated"), true},
+		{"cut and short", broken("license"), true},
+		{"too long", strings.NewReader(strings.Repeat(echo, maxReplyBytes/len(echo)+1)), true},
+	} {
+		err, log := answered(t, keyBased(), 200, http.Header{"Content-Type": {"text/html; x=" + echo}}, c.body)
+		if err != nil {
+			t.Errorf("%s: got %v, want nil", c.name, err)
+		}
+		if (log != "") != c.logged || strings.Contains(log, echo) {
+			t.Errorf("%s: logged %q, want a line: %v, without the body", c.name, log, c.logged)
+		}
+		if c.logged && (!strings.Contains(log, `"length":`) || !strings.Contains(log, `"content_type":"text/html"`)) {
+			t.Errorf("%s: length or type is not in the log: %s", c.name, log)
+		}
+	}
+}
+
+func TestOtherSuccessesAreNone(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{101, 201, 202, 204, 206} {
+		err, _ := answered(t, keyBased(), status, nil, strings.NewReader(`{"code":"license_not_active","message":"x"}`))
+		if KindOf(err) != KindUnavailable || CodeOf(err) != "http_"+strconv.Itoa(status) {
+			t.Errorf("%d: got %v (%v)", status, err, KindOf(err))
+		}
+	}
+}
+
+func TestASwitchOfProtocolsIsNotReadToItsEnd(t *testing.T) {
+	t.Parallel()
+	never := neverEnding{t}
+	if err, _ := answered(t, keyBased(), 101, nil, never); KindOf(err) != KindUnavailable {
+		t.Errorf("got %v", err)
+	}
+}
+
+type neverEnding struct{ t *testing.T }
+
+func (n neverEnding) Read(p []byte) (int, error) {
+	n.t.Error("the body of a 101 was read")
+	return 0, io.EOF
+}
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for value, want := range map[string]time.Duration{
+		"":                                 0,
+		"0":                                0,
+		"1":                                time.Second,
+		" 120 ":                            2 * time.Minute,
+		"86399":                            86399 * time.Second,
+		"86400":                            maxRetryAfter,
+		"99999999999999999999999999":       maxRetryAfter,
+		"9223372036854775807":              maxRetryAfter,
+		"-5":                               0,
+		"1.5":                              0,
+		"+3":                               0,
+		"soon":                             0,
+		"Fri, 02 Jan 2026 03:05:05 GMT":    time.Minute,
+		"Friday, 02-Jan-26 03:05:05 GMT":   time.Minute,
+		"Fri Jan  2 03:05:05 2026":         time.Minute,
+		"Fri, 02 Jan 2026 03:04:05 GMT":    0,
+		"Thu, 01 Jan 1970 00:00:00 GMT":    0,
+		"Fri, 02 Jan 9999 03:04:05 GMT":    maxRetryAfter,
+		"Fri, 02 Jan 2026 03:05:05 +01:00": 0,
+	} {
+		if got := retryAfter(value, now); got != want {
+			t.Errorf("%q: got %v, want %v", value, got, want)
+		}
+	}
+	err, _ := answered(t, keyBased(), 429, http.Header{"Retry-After": {"7"}}, strings.NewReader("slow down"))
+	if got, ok := errors.AsType[*Error](err); !ok || got.RetryAfter != 7*time.Second {
+		t.Errorf("got %v, want 7 s in it", err)
+	}
+}
+
+func TestRequestIDs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		header http.Header
+		want   string
+	}{
+		{http.Header{"X-Request-Id": {"req-1"}, "Apigw-Requestid": {"req-2"}}, "req-1"},
+		{http.Header{"X-Amzn-Trace-Id": {"Root=1-5759e988-bd862e3fe1be46a994272793"}}, "Root=1-5759e988-bd862e3fe1be46a994272793"},
+		{http.Header{"X-Request-Id": {"for AAAA-BBBB-CCCC-DDDD"}, "Apigw-Requestid": {"req-2"}}, "req-2"},
+		{http.Header{"X-Request-Id": {strings.Repeat("a", 129)}}, ""},
+		{http.Header{}, ""},
+	} {
+		err, _ := answered(t, keyBased(), 400, c.header, strings.NewReader(""))
+		if got, ok := errors.AsType[*Error](err); !ok || got.RequestID != c.want {
+			t.Errorf("%v: got %v, want %q", c.header, err, c.want)
+		}
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	t.Parallel()
+	err := &Error{Op: "deactivate_license", Status: 400, Code: "license_not_found", Message: "No license", RequestID: "r1"}
+	if got, want := err.Error(), "licenseapi: deactivate_license: 400 license_not_found: No license (request r1)"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := (&Error{Op: "deactivate_license", Status: 503}).Error(), "licenseapi: deactivate_license: 503"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestMessagesAreScrubbed(t *testing.T) {
+	t.Parallel()
+	d := Deactivation{
+		Product: "XY", Username: "test@example.com", Password: "pw1", HardwareID: "hw1", Hostname: "Ängström-PC",
+		Variables: []byte(`{"seat":"window-left"}`),
+	}
+	for _, c := range []struct{ name, said, want string }{
+		{"nothing of ours", "Provided product XY was not found", "Provided product XY was not found"},
+		{"user name", "no user test@example.com here", "no user [removed] here"},
+		{"in another case", "no user TEST@Example.COM here", "no user [removed] here"},
+		{"inside a word", "xtest@example.comx", "x[removed]x"},
+		{"twice, side by side", "test@example.comtest@example.com", "[removed]"},
+		{"letters beyond ASCII", "host ÄNGSTRÖM-pc", "host [removed]"},
+		{"short, alone", "pw1 is wrong for 'hw1'", "[removed] is wrong for '[removed]'"},
+		{"short, inside a word", "hw12 and apw1", "hw12 and apw1"},
+		{"hidden by a control character", "test@exa\u0000mple.com", "[removed]"},
+		{"hidden by a soft hyphen", "test@exa\u00admple.com", "[removed]"},
+		{"text of a variable", "seat-17 window-left", "[removed]-17 [removed]"},
+		{"our signature and key", "got UDysfR6MndUZReo07Y9r+vErn8vSxrnQ5ulit18iJ/Q= of company-api-key-7e6b", "got [removed] of [removed]"},
+		{"algorithm and header stay", "hmac-sha256 over date", "hmac-sha256 over date"},
+		{"control characters", "a\r\nb\tc\u0085\u2028d", "abcd"},
+		{"256 characters", strings.Repeat("ä", 256), strings.Repeat("ä", 256)},
+		{"257 characters", strings.Repeat("ä", 257), strings.Repeat("ä", 255) + "…"},
+		{"cut after scrubbing", strings.Repeat("ä", 250) + "test@example.com", strings.Repeat("ä", 250) + "[remo…"},
+	} {
+		s := &scrubber{values: d.secrets(),
+			authorization: `algorithm="hmac-sha256",headers="date",signature="UDysfR6MndUZReo07Y9r+vErn8vSxrnQ5ulit18iJ/Q=",apikey="company-api-key-7e6b"`}
+		if got := s.scrub(c.said); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+	bearer := &scrubber{authorization: "Bearer eyJhbGciOi.J9"}
+	if got := bearer.scrub("token eyJhbGciOi.J9 expired"); got != "token [removed] expired" {
+		t.Errorf("a bearer token: got %q", got)
+	}
+}
+
+// TestAKnownCodeIsKnownWhateverTheRequest: a device that is called like a part of a code must not turn an answer
+// into another.
+func TestAKnownCodeIsKnownWhateverTheRequest(t *testing.T) {
+	t.Parallel()
+	d := keyBased()
+	d.HardwareID = "device"
+	err, _ := answered(t, d, 400, nil, bytes.NewReader([]byte(`{"code":"device_not_found"}`)))
+	if CodeOf(err) != "device_not_found" || KindOf(err) != KindAlreadyInactive {
+		t.Errorf("got %v (%v)", err, KindOf(err))
+	}
+}

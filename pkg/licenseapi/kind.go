@@ -1,0 +1,224 @@
+package licenseapi
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+)
+
+// Kind says what the caller has to do about the result of a call. The zero Kind is none of them.
+type Kind int
+
+// The kinds of result.
+const (
+	// KindDeactivated: the slot is free (nil error).
+	KindDeactivated Kind = iota + 1
+	// KindAlreadyInactive: nothing was left to do. A wrong device id looks the same, so count it apart.
+	KindAlreadyInactive
+	// KindRejected: this request can never succeed.
+	KindRejected
+	// KindUnavailable: trouble that passes, or that we cannot tell from it: 5xx, 408, the network, an answer that cannot
+	// be read. Try again later.
+	KindUnavailable
+	// KindRateLimited: 429. Try again after Error.RetryAfter, at least a minute when there is none, and slow down.
+	KindRateLimited
+	// KindStaleDate: the API's clock and ours disagree. Sign again once, then look at the clock; never add an offset.
+	KindStaleDate
+	// KindBadCredentials: key or token are not (or no longer) good. Read them anew, sign again once, then it is a
+	// configuration fault.
+	KindBadCredentials
+	// KindUnauthorized: 401 or 403 without a reason that we know. Sign again once, then it is a configuration fault.
+	KindUnauthorized
+	// KindMisconfigured: address or request are wrong for every request alike. Keep the message and raise an alarm.
+	KindMisconfigured
+	// KindProductNotAllowed: the API key may not act on this product: a configuration fault of this message alone.
+	KindProductNotAllowed
+)
+
+// String returns the kind in snake case, or "kind(0)" for none.
+func (k Kind) String() string {
+	switch k {
+	case KindDeactivated:
+		return "deactivated"
+	case KindAlreadyInactive:
+		return "already_inactive"
+	case KindRejected:
+		return "rejected"
+	case KindUnavailable:
+		return "unavailable"
+	case KindRateLimited:
+		return "rate_limited"
+	case KindStaleDate:
+		return "stale_date"
+	case KindBadCredentials:
+		return "bad_credentials"
+	case KindUnauthorized:
+		return "unauthorized"
+	case KindMisconfigured:
+		return "misconfigured"
+	case KindProductNotAllowed:
+		return "product_not_allowed"
+	}
+	return "kind(" + strconv.Itoa(int(k)) + ")"
+}
+
+// kinds is the one table from the API's codes to what they ask for.
+//
+// Sources: https://docs.licensespring.com/license-api/error-responses,
+// https://docs.licensespring.com/license-api/license-api-authorization/api-key-authorization,
+// https://docs.licensespring.com/sdks/errors-and-response-codes and the deactivation pages; the OAuth codes are in
+// the source of the vendor's SDKs.
+func kinds() map[string]Kind {
+	return map[string]Kind{
+		"device_not_found":    KindAlreadyInactive,
+		"license_not_active":  KindAlreadyInactive,
+		"license_not_enabled": KindAlreadyInactive, // disabled: finished for a refund, though no slot was freed
+
+		"license_not_found":    KindRejected,
+		"unknown_product":      KindRejected,
+		"disabled_product":     KindRejected,
+		"archived_product":     KindRejected,
+		"blacklisted":          KindRejected,
+		"license_expired":      KindRejected,
+		"missing_hardware_id":  KindRejected,
+		"license_key_required": KindRejected,
+		"missing_parameters":   KindRejected,
+		"missing_content":      KindRejected,
+		"invalid_json":         KindRejected,
+		"validation_error":     KindRejected,
+
+		// Codes of activation, which the deactivation page repeats.
+		"vm_not_allowed":                       KindRejected,
+		"offline_floating_cloud_not_supported": KindRejected,
+		"license_start_date_error":             KindRejected,
+		"license_activated_max_times":          KindRejected,
+		"license_user_activated_max_times":     KindRejected,
+		"license_transferred_max_times":        KindRejected,
+		"license_device_exists":                KindRejected,
+
+		// Codes of other endpoints and of single sign-on.
+		"active_license_required":      KindRejected,
+		"borrow_until_not_valid":       KindRejected,
+		"change_password_not_allowed":  KindRejected,
+		"customer_account_id_mismatch": KindRejected,
+		"customer_account_not_found":   KindRejected,
+		"customer_does_not_exist":      KindRejected,
+		"customer_not_found":           KindRejected,
+		"order_id_exists":              KindRejected,
+
+		"date_header_diff": KindStaleDate,
+
+		"signature_mismatch":    KindBadCredentials,
+		"invalid_api_key":       KindBadCredentials,
+		"revoked_api_key":       KindBadCredentials,
+		"oauth_token_expired":   KindBadCredentials,
+		"oauth_token_malformed": KindBadCredentials,
+		"invalid_client":        KindBadCredentials,
+		"unauthorized_client":   KindBadCredentials,
+
+		"authorization_invalid_headers": KindMisconfigured,
+		"authorization_missing_params":  KindMisconfigured,
+		"hmac_required":                 KindMisconfigured,
+		"read_only_api_key":             KindMisconfigured,
+		"missing_headers":               KindMisconfigured,
+		"not_found":                     KindMisconfigured, // route or object: nobody says, so nothing is lost
+
+		"api_key_product_not_allowed": KindProductNotAllowed,
+
+		"internal_error": KindUnavailable,
+	}
+}
+
+// KindOf says what the result of a call asks for: KindDeactivated for nil, the table's for an *Error, KindRejected
+// for a Deactivation that was not sent, and KindUnavailable for everything else.
+func KindOf(err error) Kind {
+	if err == nil {
+		return KindDeactivated
+	}
+	if answer, ok := errors.AsType[*Error](err); ok {
+		return answer.kind()
+	}
+	if refusedCode(err) != "" {
+		return KindRejected
+	}
+	return KindUnavailable
+}
+
+// kind lets 429, 408 and 5xx decide by the status alone, then a known code, then the status. Only an answer of 400
+// and above has an error body.
+func (e *Error) kind() Kind {
+	switch {
+	case e.Status == http.StatusTooManyRequests:
+		return KindRateLimited
+	case e.Status == http.StatusRequestTimeout, e.Status >= 500, e.Status < 300:
+		return KindUnavailable
+	case e.Status < 400:
+		return KindMisconfigured // a redirect: the address is wrong
+	}
+	if kind, ok := kinds()[e.Code]; ok {
+		return kind
+	}
+	switch {
+	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
+		return KindUnauthorized
+	case e.Code == "":
+		return KindUnavailable // a proxy's page must not empty a queue into the dead letters
+	}
+	return KindRejected
+}
+
+// The words of CodeOf where there is no answer.
+const (
+	codeTimeout    = "timeout"
+	codeConnection = "connection"
+	codeCanceled   = "canceled"
+)
+
+// CodeOf returns what to report for an error: the API's code, or http_<status> where it gave none; "timeout",
+// "canceled" or "connection" when there was no answer; "conflicting_identity", "missing_field" or "invalid_field"
+// when nothing was sent; "" for nil.
+func CodeOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	if answer, ok := errors.AsType[*Error](err); ok {
+		if answer.Code != "" {
+			return answer.Code
+		}
+		return statusCode(answer.Status)
+	}
+	if code := refusedCode(err); code != "" {
+		return code
+	}
+	switch {
+	case isTimeout(err):
+		return codeTimeout
+	case errors.Is(err, context.Canceled):
+		return codeCanceled
+	}
+	return codeConnection
+}
+
+func statusCode(status int) string { return "http_" + strconv.Itoa(status) }
+
+func refusedCode(err error) string {
+	switch {
+	case errors.Is(err, ErrIdentity):
+		return "conflicting_identity"
+	case errors.Is(err, ErrMissingField):
+		return "missing_field"
+	case errors.Is(err, ErrInvalidField):
+		return "invalid_field"
+	}
+	return ""
+}
+
+func isTimeout(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	network, ok := errors.AsType[net.Error](err)
+	return ok && network.Timeout()
+}
