@@ -1,0 +1,32 @@
+package licenseapitest
+
+import "maps"
+
+// Counts is what happened so far.
+type Counts struct {
+	Calls       int            // of deactivate_license
+	Warm        int            // GET and HEAD of the base address
+	AtOnce      int            // the most calls for one license at the same time
+	Connections int            // 0 unless ConnState is the http.Server's
+	Answers     map[string]int // by code; license_deactivated, http_<status>, reset, cut, abandoned (the client left)
+}
+
+// Counts returns a copy of the counts.
+func (s *Server) Counts() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.counts
+	c.Answers = maps.Clone(s.counts.Answers)
+	return c
+}
+
+// count counts an answer and returns how many there have been of all kinds.
+func (s *Server) count(name string) (total int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Answers[name]++
+	for _, n := range s.counts.Answers {
+		total += n
+	}
+	return total
+}

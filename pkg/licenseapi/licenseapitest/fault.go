@@ -1,0 +1,114 @@
+package licenseapitest
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Call is one call of deactivate_license as a fault sees it, before anything is checked. Number and Times begin at 1.
+type Call struct {
+	Number int // among all calls
+	Times  int // among the calls for this license (product and identity)
+
+	Product, LicenseKey, Username, HardwareID string // as sent; they name a customer's license: do not print them
+
+	license string
+}
+
+// Fault is what goes wrong with one call. The zero Fault is none.
+type Fault struct {
+	// Delay comes first. A client that leaves meanwhile has changed nothing, unless After is set.
+	Delay time.Duration
+
+	// Status answers in place of the work, with Header and Body. Zero lets the work answer.
+	Status int
+	Header http.Header
+	Body   string // ErrorBody makes one as the API's; "" is an empty body
+
+	// Reset ends the connection with a TCP reset in place of an answer. A client that repeats by itself what it lost on
+	// a used connection, as net/http may, comes back at once: that is another call.
+	Reset bool
+
+	// Cut sends the answer's header for a longer body than follows, and then ends the connection.
+	Cut bool
+
+	// After lets the work be done first: the device is deactivated, and the client hears what the fault says.
+	After bool
+}
+
+// cutBytes is how many bytes of an answer the Cut fault holds back beyond those it sends, besides half of the body.
+const cutBytes = 100
+
+// OnCall lets fault decide each call from now on, in place of an earlier OnCall or Fail; nil ends all faults. It is
+// called by one goroutine at a time and must not call the Server.
+func (s *Server) OnCall(fault func(Call) Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = fault
+}
+
+// misbehave sends an answer as the fault wants it. done is the work's answer, empty if nothing was done.
+func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, f Fault, done reply) {
+	if !sleep(r.Context(), f.Delay) {
+		s.count("abandoned")
+		return
+	}
+	if f.Reset {
+		s.count("reset")
+		reset(w)
+		return
+	}
+	if f.Status != 0 {
+		done = reply{status: f.Status, name: nameOf(f.Status, f.Body), body: f.Body, kind: f.Header.Get("Content-Type")}
+		if done.kind == "" && f.Body != "" {
+			done.kind = jsonText
+		}
+		maps.Copy(w.Header(), f.Header)
+	}
+	if !f.Cut {
+		s.write(w, done)
+		return
+	}
+	s.count("cut")
+	w.Header().Set("Content-Type", done.kind)
+	w.Header().Set("Content-Length", strconv.Itoa(len(done.body)+cutBytes))
+	w.WriteHeader(done.status)
+	_, _ = io.WriteString(w, done.body[:len(done.body)/2]) // net/http closes a connection that owes bytes
+}
+
+// reset ends the connection so that the client's kernel hears RST, not an orderly end. Over HTTP/2 the stream alone
+// is reset.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // the documented way to end a stream without an answer
+	}
+	if overTLS, ok := conn.(*tls.Conn); ok {
+		conn = overTLS.NetConn()
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+// sleep waits and reports whether the client is still there.
+func sleep(ctx context.Context, wait time.Duration) bool {
+	if wait <= 0 {
+		return true
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,159 @@
+package licenseapitest
+
+import (
+	"slices"
+	"strconv"
+)
+
+// License is one row of the state. Product and identity (license key, user name, or a token or code of single
+// sign-on with its customer account) identify it; several rows of one product and identity differ by ID or Bundle.
+// The known products are those of the rows.
+//
+// Devices are the active ones. A license without any from the start was never activated, so it is not active
+// (license_not_active); one whose devices have all been deactivated knows its devices, none of which is active
+// (device_not_found). The documentation leaves this open, and a client has to take both for the same.
+type License struct {
+	ID         int64    `json:"id,omitempty"` // for license_id; 0: none
+	Product    string   `json:"product"`
+	Bundle     string   `json:"bundle,omitempty"`
+	LicenseKey string   `json:"license_key,omitempty"`
+	Username   string   `json:"username,omitempty"`
+	Password   string   `json:"password,omitempty"` // compared only with one that is sent
+	Devices    []string `json:"devices"`
+	Enabled    *bool    `json:"enabled,omitempty"` // absent means true
+
+	CustomerAccountCode string `json:"customer_account_code,omitempty"`
+	IDToken             string `json:"id_token,omitempty"`
+	Code                string `json:"code,omitempty"`
+}
+
+// problem says what is wrong with a row, or "".
+func (l License) problem() string {
+	switch {
+	case l.Product == "":
+		return "product is missing"
+	case l.LicenseKey != "" && l.Username != "":
+		return "has a license_key and a username; a product is either key-based or user-based"
+	case len(l.names()) == 0:
+		return "license_key or username is missing (or customer_account_code with id_token or code)"
+	case l.Password != "" && l.Username == "":
+		return "password goes with username"
+	case l.CustomerAccountCode == "" && (l.IDToken != "" || l.Code != ""):
+		return "customer_account_code is missing"
+	}
+	for i, device := range l.Devices {
+		if device == "" || slices.Contains(l.Devices[:i], device) {
+			return "devices[" + strconv.Itoa(i) + "] is empty or there twice"
+		}
+	}
+	return ""
+}
+
+// names returns what a request may call the license by, each with the product.
+func (l License) names() []string {
+	var names []string
+	for _, n := range []struct{ kind, value string }{
+		{"license_key", l.LicenseKey}, {"username", l.Username},
+		{"id_token", joined(l.CustomerAccountCode, l.IDToken)}, {"code", joined(l.CustomerAccountCode, l.Code)},
+	} {
+		if n.value != "" {
+			names = append(names, name(n.kind, n.value, l.Product))
+		}
+	}
+	return names
+}
+
+func name(kind, value, product string) string { return kind + "\x00" + value + "\x00" + product }
+
+// joined returns account and token as one value, or "" when one is missing.
+func joined(account, token string) string {
+	if account == "" || token == "" {
+		return ""
+	}
+	return account + "\x00" + token
+}
+
+// rows are the licenses, found by name.
+type rows struct {
+	all      []*row
+	byName   map[string][]*row
+	products map[string]bool
+	accounts map[string]bool
+}
+
+type row struct {
+	License
+	activated bool // had a device at some time
+}
+
+func newRows(licenses []License) rows {
+	rs := rows{byName: map[string][]*row{}, products: map[string]bool{}, accounts: map[string]bool{}}
+	for _, l := range licenses {
+		l.Devices = slices.Clone(l.Devices)
+		r := &row{License: l, activated: len(l.Devices) > 0}
+		rs.all = append(rs.all, r)
+		rs.products[l.Product] = true
+		rs.accounts[l.CustomerAccountCode] = true
+		for _, n := range l.names() {
+			rs.byName[n] = append(rs.byName[n], r)
+		}
+	}
+	return rs
+}
+
+func (rs rows) licenses() []License {
+	licenses := make([]License, 0, len(rs.all))
+	for _, r := range rs.all {
+		l := r.License
+		l.Devices = slices.Clone(l.Devices)
+		licenses = append(licenses, l)
+	}
+	return licenses
+}
+
+// deactivate frees the device and returns "", or returns the code of what is wrong. Of several licenses of one user
+// the first that has the device is meant.
+func (rs rows) deactivate(req request) (code string) {
+	if !rs.products[text(req.Product)] {
+		return "unknown_product"
+	}
+	if account := text(req.CustomerAccountCode); account != "" && !rs.accounts[account] {
+		return "customer_account_not_found"
+	}
+	code = "license_not_found"
+	for _, r := range rs.byName[req.license()] {
+		if !r.meant(req) {
+			continue
+		}
+		why := r.deactivate(text(req.HardwareID))
+		if why == "" {
+			return ""
+		}
+		if code == "license_not_found" {
+			code = why
+		}
+	}
+	return code
+}
+
+// meant reports whether password, license_id and bundle_code, as far as they were sent, fit the row.
+func (r *row) meant(req request) bool {
+	return (text(req.Password) == "" || *req.Password == r.Password) &&
+		(req.LicenseID == nil || *req.LicenseID == r.ID) &&
+		(text(req.BundleCode) == "" || *req.BundleCode == r.Bundle)
+}
+
+func (r *row) deactivate(device string) (code string) {
+	if r.Enabled != nil && !*r.Enabled {
+		return "license_not_enabled"
+	}
+	if !r.activated {
+		return "license_not_active"
+	}
+	at := slices.Index(r.Devices, device)
+	if at < 0 {
+		return "device_not_found"
+	}
+	r.Devices = slices.Delete(r.Devices, at, at+1)
+	return ""
+}

@@ -1,0 +1,187 @@
+package licenseapitest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// badCalls is how many calls of each license a passing fault spoils: enough to see a retry fail once too.
+	badCalls = 2
+
+	// slowDelay is longer than a client waits, who gives a call five seconds.
+	slowDelay = 6 * time.Second
+
+	// stormCalls and stormSeed make the named storm; the same calls fail in every run.
+	stormCalls = 4
+	stormSeed  = 1
+)
+
+// A NamedFault is a way to misbehave that can be asked for by name, as `licensectl local --fail` does.
+type NamedFault struct {
+	Name    string
+	Meaning string // one line: what happens, and whether it ends by itself
+
+	fault func(Call) Fault
+	begin func(*Server) // what happens once, at Fail; nil: nothing. s.mu is held
+}
+
+// Faults returns the named faults in the order in which help should show them. Fail takes two more forms: another
+// status, and code=<code>, which answers every call 400 with that code for good.
+func Faults() []NamedFault { return faults(time.Now) }
+
+func faults(now func() time.Time) []NamedFault {
+	return []NamedFault{
+		{Name: "503", Meaning: "the first 2 calls of each license are answered 503; any other status (300 to 599) likewise",
+			fault: passing(answer(503, nil))},
+		{Name: "429", Meaning: "the first 2 calls of each license are answered 429 with Retry-After: 1",
+			fault: passing(answer(429, http.Header{"Retry-After": {"1"}}))},
+		{Name: "429-date", Meaning: "the first 2 calls of each license are answered 429 with a date 2 s ahead as Retry-After",
+			fault: func(c Call) Fault {
+				at := now().Add(2 * time.Second).UTC().Format(http.TimeFormat)
+				return passing(answer(429, http.Header{"Retry-After": {at}}))(c)
+			}},
+		{Name: "429-bare", Meaning: "the first 2 calls of each license are answered 429 without Retry-After: clients wait a minute",
+			fault: passing(answer(429, nil))},
+		{Name: "flood", Meaning: "the published flood limits, for good: 200 calls in 10 s per address, 50 in 1 s per Authorization",
+			begin: func(s *Server) { s.flood = newFlood() }},
+		{Name: "slow", Meaning: "the first 2 calls of each license are answered after 6 s, and nothing is done if the client has left",
+			fault: passing(Fault{Delay: slowDelay})},
+		{Name: "slow-after", Meaning: "the first 2 calls of each license are answered 6 s after the device was deactivated",
+			fault: passing(Fault{Delay: slowDelay, After: true})},
+		{Name: "reset", Meaning: "the first 2 calls of each license end in a connection reset, and nothing is done",
+			fault: passing(Fault{Reset: true})},
+		{Name: "reset-after", Meaning: "the first 2 calls of each license end in a connection reset after the device was deactivated",
+			fault: passing(Fault{Reset: true, After: true})},
+		{Name: "cut", Meaning: "the first 2 calls of each license get half of an error's body, and nothing is done",
+			fault: passing(Fault{Status: 400, Body: ErrorBody(400, "license_not_found", "a text that breaks off"), Cut: true})},
+		{Name: "cut-after", Meaning: "the first 2 calls of each license get half of the body of their true answer",
+			fault: passing(Fault{Cut: true, After: true})},
+		{Name: "html", Meaning: "the first 2 calls of each license get a proxy's HTML page with status 400",
+			fault: passing(htmlPage())},
+		{Name: "unauthorized", Meaning: "the first call of each license is answered 401 without a body",
+			fault: first(1, answer(401, nil))},
+		{Name: "stale-date", Meaning: "the first call of each license is answered date_header_diff",
+			fault: first(1, coded("date_header_diff"))},
+		{Name: "rotated-key", Meaning: `for good: each shared key becomes the old one with "-rotated" behind it; others are a signature_mismatch`,
+			begin: rotateAll},
+		{Name: "flaky", Meaning: "for good: each call fails with one chance in three (503, reset, cut, HTML, 429)",
+			fault: Storm(stormSeed, 0, 1.0/3)},
+		{Name: "storm", Meaning: "each of the first 4 calls of each license fails with two chances in three, then all is well",
+			fault: Storm(stormSeed, stormCalls, 2.0/3)},
+		{Name: "down", Meaning: "for good: every call is answered 503",
+			fault: always(answer(503, nil))},
+		{Name: "gone", Meaning: "for good: every call ends in a connection reset",
+			fault: always(Fault{Reset: true})},
+		{Name: "moved", Meaning: "for good: every call is redirected elsewhere (301)",
+			fault: always(answer(301, http.Header{"Location": {"https://example.com/"}}))},
+		{Name: "echo", Meaning: "for good: every call is rejected with a text that repeats its license key and device",
+			fault: echo},
+	}
+}
+
+// Fail makes the server misbehave as the named faults say, in place of an earlier Fail or OnCall; where several
+// would spoil a call the first does. Without names all is well again, but for a rotated key.
+func (s *Server) Fail(names ...string) error {
+	var chosen []NamedFault
+	for _, name := range names {
+		f, err := s.faultNamed(name)
+		if err != nil {
+			return err
+		}
+		chosen = append(chosen, f)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flood = nil
+	for _, f := range chosen {
+		if f.begin != nil {
+			f.begin(s)
+		}
+	}
+	s.fault = func(c Call) Fault {
+		for _, f := range chosen {
+			if f.fault == nil {
+				continue
+			}
+			if fault := f.fault(c); !fault.none() {
+				return fault
+			}
+		}
+		return Fault{}
+	}
+	return nil
+}
+
+func (s *Server) faultNamed(name string) (NamedFault, error) {
+	for _, f := range faults(s.now) {
+		if f.Name == name {
+			return f, nil
+		}
+	}
+	if code, ok := strings.CutPrefix(name, "code="); ok && code != "" {
+		return NamedFault{Name: name, fault: always(coded(code))}, nil
+	}
+	if status, err := strconv.Atoi(name); err == nil && status >= 300 && status <= 599 {
+		return NamedFault{Name: name, fault: passing(answer(status, nil))}, nil
+	}
+	return NamedFault{}, fmt.Errorf("licenseapitest: no fault is called %q", name)
+}
+
+func (f Fault) none() bool {
+	return f.Delay == 0 && f.Status == 0 && !f.Reset && !f.Cut && !f.After
+}
+
+// answer is a status with the API's body where it would have one: a 5xx.
+func answer(status int, h http.Header) Fault {
+	f := Fault{Status: status, Header: h}
+	if status >= http.StatusInternalServerError {
+		f.Body = ErrorBody(status, "internal_error", "Internal error")
+	}
+	return f
+}
+
+func always(f Fault) func(Call) Fault { return func(Call) Fault { return f } }
+
+func passing(f Fault) func(Call) Fault { return first(badCalls, f) }
+
+func first(calls int, f Fault) func(Call) Fault {
+	return func(c Call) Fault {
+		if c.Times > calls {
+			return Fault{}
+		}
+		return f
+	}
+}
+
+func coded(code string) Fault {
+	return Fault{Status: http.StatusBadRequest, Body: ErrorBody(http.StatusBadRequest, code, "asked for")}
+}
+
+func htmlPage() Fault {
+	return Fault{
+		Status: http.StatusBadRequest, Header: http.Header{"Content-Type": {htmlText}},
+		Body: "<!doctype html><title>400</title><h1>Bad request</h1><p>a proxy in between</p>\n",
+	}
+}
+
+func echo(c Call) Fault {
+	said, err := json.Marshal([]string{c.LicenseKey, c.Username, c.HardwareID})
+	if err != nil {
+		said = nil // texts are always JSON
+	}
+	return Fault{
+		Status: http.StatusBadRequest,
+		Body:   ErrorBody(http.StatusBadRequest, "echo", "cannot deactivate "+string(said)+" "+c.LicenseKey+c.Username),
+	}
+}
+
+func rotateAll(s *Server) {
+	for apiKey, shared := range s.keys {
+		s.keys[apiKey] = shared + "-rotated"
+	}
+}

@@ -1,0 +1,152 @@
+// Package licenseapitest is a fake of LicenseSpring's License API: an http.Handler with licenses and devices as
+// state, that refuses what the real one refuses and misbehaves on demand. It serves tests and `licensectl`; nothing
+// of the client is in it, so that a fault of the client cannot agree with itself.
+//
+//	api, err := licenseapitest.New(licenseapitest.State{
+//		APIKeys:  map[string]string{"key": "shared"},
+//		Licenses: []licenseapitest.License{{Product: "XY", LicenseKey: "AAAA-BBBB-CCCC-DDDD", Devices: []string{"hw1"}}},
+//	})
+//	url, stop, err := api.Start() // or httptest.NewServer(api), or any other http.Server
+//	api.Fail("503")               // the first two calls of each license
+//
+// A call is checked in this order: the route (404 not_found), the method (405), the presence of both headers, the
+// Authorization header, the API key, the date, the signature, the body, the product, the license, the device. The
+// documentation gives the codes, not the order; it is ours, as the real one plausibly does it.
+//
+// Sources: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-online-method
+// and https://docs.licensespring.com/license-api/error-responses
+package licenseapitest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Base is the path of the API: Start's address ends with it.
+const Base = "/api/v4"
+
+const (
+	deactivatePath = Base + "/deactivate_license"
+
+	// maxBodyBytes bounds a request's body, in bytes: four times what a queued message may hold.
+	maxBodyBytes = 4 << 20
+
+	// headTimeout bounds the header of a request for Start's server: on loopback nobody needs a second.
+	headTimeout = 5 * time.Second
+)
+
+// Server is the fake API. It is an http.Handler and safe for concurrent use.
+type Server struct {
+	now    func() time.Time
+	quoted bool
+
+	mu     sync.Mutex
+	keys   map[string]string // API key to shared key
+	rows   rows
+	fault  func(Call) Fault // nil: none
+	flood  *flood           // nil: no limits
+	counts Counts
+	times  map[string]int // calls so far, by license
+	inside map[string]int // calls at this moment, by license
+}
+
+// An Option changes a Server that New makes.
+type Option func(*Server)
+
+// Clock gives the server another clock than time.Now, for the age of dates and for the flood limits.
+func Clock(now func() time.Time) Option { return func(s *Server) { s.now = now } }
+
+// Quoted makes the body of a success a JSON string, "license_deactivated" with its quotation marks. The
+// documentation leaves open which of both the API sends; without this option it is bare text.
+func Quoted() Option { return func(s *Server) { s.quoted = true } }
+
+// New returns a server with this state, or every fault of the state at once, by place and without a value.
+func New(state State, options ...Option) (*Server, error) {
+	if err := state.check(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		now: time.Now, keys: maps.Clone(state.APIKeys), rows: newRows(state.Licenses),
+		counts: Counts{Answers: map[string]int{}}, times: map[string]int{}, inside: map[string]int{},
+	}
+	for _, option := range options {
+		option(s)
+	}
+	return s, nil
+}
+
+// Start serves on a free port of the loopback interface and counts connections. url is the base address with /api/v4;
+// stop closes the listener and every connection.
+func (s *Server) Start() (url string, stop func(), err error) {
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, fmt.Errorf("licenseapitest: %w", err)
+	}
+	server := &http.Server{Handler: s, ConnState: s.ConnState, ReadHeaderTimeout: headTimeout}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(listener) // always http.ErrServerClosed: stop is the only way out
+	}()
+	return "http://" + listener.Addr().String() + Base, func() { _ = server.Close(); <-done }, nil
+}
+
+// ConnState counts connections: give it to the http.Server that serves s. Start does.
+func (s *Server) ConnState(_ net.Conn, state http.ConnState) {
+	if state != http.StateNew {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Connections++
+}
+
+// Rotate replaces the shared key of an API key, as a vendor does: from now on signatures with the old one are
+// answered signature_mismatch. An empty shared key revokes the API key (revoked_api_key). An unknown API key is added.
+func (s *Server) Rotate(apiKey, shared string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys[apiKey] = shared
+}
+
+// State returns the licenses as they are now; Devices holds the active ones.
+func (s *Server) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return State{APIKeys: maps.Clone(s.keys), Licenses: s.rows.licenses()}
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == Base || r.URL.Path == Base+"/":
+		s.serveBase(w, r)
+	case r.URL.Path != deactivatePath:
+		s.write(w, refuse("not_found"))
+	case r.Method != http.MethodPost:
+		w.Header().Set("Allow", http.MethodPost)
+		s.write(w, refuse("method_not_allowed"))
+	default:
+		s.serveCall(w, r)
+	}
+}
+
+// serveBase answers what a client sends to open a connection.
+func (s *Server) serveBase(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		s.write(w, refuse("method_not_allowed"))
+		return
+	}
+	s.mu.Lock()
+	s.counts.Warm++
+	s.mu.Unlock()
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, "a fake of the License API\n")
+}

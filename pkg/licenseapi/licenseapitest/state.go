@@ -1,0 +1,40 @@
+package licenseapitest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// State is what the fake starts with: the JSON of a state file.
+type State struct {
+	APIKeys  map[string]string `json:"api_keys"` // API key to shared key
+	Licenses []License         `json:"licenses"`
+}
+
+// check returns every fault at once. Places are given by number: the values are secrets of somebody.
+func (s State) check() error {
+	var problems []error
+	bad := func(format string, args ...any) {
+		problems = append(problems, fmt.Errorf("licenseapitest: "+format, args...))
+	}
+	for key, shared := range s.APIKeys {
+		if key == "" || shared == "" || strings.TrimSpace(key) != key || strings.TrimSpace(shared) != shared {
+			bad("api_keys: a key or shared key is empty or has white space at its ends")
+		}
+	}
+	seen := map[string]int{}
+	for i, l := range s.Licenses {
+		if why := l.problem(); why != "" {
+			bad("licenses[%d]: %s", i, why)
+		}
+		for _, name := range l.names() {
+			name += fmt.Sprintf("\x00%d\x00%s", l.ID, l.Bundle)
+			if first, twice := seen[name]; twice && first != i {
+				bad("licenses[%d]: the same product and identity as licenses[%d]; give them different ids", i, first)
+			}
+			seen[name] = i
+		}
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,33 @@
+package licenseapitest
+
+import (
+	"hash/fnv"
+	"math/rand/v2"
+	"net/http"
+)
+
+// Storm returns faults of every kind at random: each of the first calls of each license fails with this chance;
+// 0 calls means all of them. The seed decides the fate of a license's nth call, in whatever order calls arrive.
+func Storm(seed uint64, calls int, chance float64) func(Call) Fault {
+	return func(c Call) Fault {
+		if calls > 0 && c.Times > calls {
+			return Fault{}
+		}
+		license := fnv.New64a()
+		_, _ = license.Write([]byte(c.license))
+		dice := rand.New(rand.NewPCG(seed+uint64(c.Times), license.Sum64())) //nolint:gosec // faults, not secrets
+		if dice.Float64() >= chance {
+			return Fault{}
+		}
+		kinds := []Fault{
+			answer(503, nil),
+			{Reset: true},
+			{Reset: true, After: true},
+			{Status: 400, Body: ErrorBody(400, "license_not_found", "a text that breaks off"), Cut: true},
+			{Cut: true, After: true},
+			htmlPage(),
+			answer(429, http.Header{"Retry-After": {"1"}}),
+		}
+		return kinds[dice.IntN(len(kinds))]
+	}
+}
