@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	standardSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-	standardOther  = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+	standardKey      = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	standardOtherKey = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 )
 
 // library is what the two libraries have in common.
@@ -65,9 +65,9 @@ func httpHeader(d signing.Delivery) http.Header {
 func TestStandardWebhooksAndSvixSignAndWeVerify(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	for prefix, library := range libraries(t, standardSecret) {
+	for prefix, library := range libraries(t, standardKey) {
 		scheme := standardScheme(t, prefix)
-		key, other := newKey(t, scheme, standardSecret), newKey(t, scheme, standardOther)
+		key, other := newKey(t, scheme, standardKey), newKey(t, scheme, standardOtherKey)
 		for name, body := range bodies() {
 			signature, err := library.Sign("msg_1", now, body)
 			if err != nil {
@@ -90,17 +90,17 @@ func TestStandardWebhooksAndSvixSignAndWeVerify(t *testing.T) {
 
 func TestWeSignAndStandardWebhooksAndSvixVerify(t *testing.T) {
 	t.Parallel()
-	for prefix, library := range libraries(t, standardSecret) {
+	for prefix, library := range libraries(t, standardKey) {
 		scheme := standardScheme(t, prefix)
 		for name, body := range bodies() {
 			d := signing.Delivery{Header: map[string]string{prefix + "-id": "msg_1"}, Body: body}
-			if err := scheme.Sign(&d, time.Now(), newKey(t, scheme, standardSecret)); err != nil {
+			if err := scheme.Sign(&d, time.Now(), newKey(t, scheme, standardKey)); err != nil {
 				t.Fatal(err)
 			}
 			if err := library.Verify(body, httpHeader(d)); err != nil {
 				t.Errorf("%s: %s: %v", prefix, name, err)
 			}
-			if err := libraries(t, standardOther)[prefix].Verify(body, httpHeader(d)); err == nil {
+			if err := libraries(t, standardOtherKey)[prefix].Verify(body, httpHeader(d)); err == nil {
 				t.Errorf("%s: %s: passes by another key", prefix, name)
 			}
 		}
@@ -111,9 +111,9 @@ func TestWeSignAndStandardWebhooksAndSvixVerify(t *testing.T) {
 func TestStandardWebhooksAndSvixInRotation(t *testing.T) {
 	t.Parallel()
 	now, body := time.Now(), []byte(`{"type":"order.refunded"}`)
-	for prefix, older := range libraries(t, standardSecret) {
+	for prefix, older := range libraries(t, standardKey) {
 		scheme := standardScheme(t, prefix)
-		newer := libraries(t, standardOther)[prefix]
+		newer := libraries(t, standardOtherKey)[prefix]
 		one, err := older.Sign("msg_1", now, body)
 		if err != nil {
 			t.Fatal(err)
@@ -124,7 +124,7 @@ func TestStandardWebhooksAndSvixInRotation(t *testing.T) {
 		}
 		for _, signatures := range [][]string{{one, two}, {two, one}, {"v1a,bm90IG91cnM=", two, one}} {
 			d := delivery(prefix, now, strings.Join(signatures, " "), body)
-			for _, secret := range []string{standardSecret, standardOther} {
+			for _, secret := range []string{standardKey, standardOtherKey} {
 				if err := scheme.Verify(d, now, newKey(t, scheme, secret)); err != nil {
 					t.Errorf("%s: we: %v", prefix, err)
 				}
@@ -140,7 +140,7 @@ func TestStandardWebhooksAndSvixInRotation(t *testing.T) {
 func TestStandardWebhooksAndSvixRefuseTheSameTimes(t *testing.T) {
 	t.Parallel()
 	now, body := time.Now(), []byte(`{}`)
-	for prefix, library := range libraries(t, standardSecret) {
+	for prefix, library := range libraries(t, standardKey) {
 		scheme := standardScheme(t, prefix)
 		for offset, want := range map[time.Duration]error{
 			-time.Hour: signing.ErrStale, -4 * time.Minute: nil, 4 * time.Minute: nil, time.Hour: signing.ErrFuture,
@@ -150,7 +150,7 @@ func TestStandardWebhooksAndSvixRefuseTheSameTimes(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := delivery(prefix, now.Add(offset), signature, body)
-			if err := scheme.Verify(d, now, newKey(t, scheme, standardSecret)); !errors.Is(err, want) {
+			if err := scheme.Verify(d, now, newKey(t, scheme, standardKey)); !errors.Is(err, want) {
 				t.Errorf("%s: %v: got %v, want %v", prefix, offset, err, want)
 			}
 			if err := library.Verify(body, httpHeader(d)); (err == nil) != (want == nil) {

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	stripeSecret  = "whsec_oracle_secret"
-	rotatedSecret = "whsec_oracle_rotated"
+	stripeKey  = "whsec_oracle_secret"
+	rotatedKey = "whsec_oracle_rotated"
 )
 
 func stripe(t *testing.T) *signing.Scheme {
@@ -27,10 +27,10 @@ func stripe(t *testing.T) *signing.Scheme {
 func TestStripeSignsAndWeVerify(t *testing.T) {
 	t.Parallel()
 	scheme := stripe(t)
-	key, other := newKey(t, scheme, stripeSecret), newKey(t, scheme, rotatedSecret)
+	key, other := newKey(t, scheme, stripeKey), newKey(t, scheme, rotatedKey)
 	now := time.Now()
 	for name, body := range bodies() {
-		signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: body, Secret: stripeSecret, Timestamp: now})
+		signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: body, Secret: stripeKey, Timestamp: now})
 		d := signing.Delivery{Header: map[string]string{"stripe-signature": signed.Header}, Body: body}
 		if err := scheme.Verify(d, now, other, key); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -50,13 +50,13 @@ func TestWeSignAndStripeVerifies(t *testing.T) {
 	scheme := stripe(t)
 	for name, body := range bodies() {
 		d := signing.Delivery{Body: body}
-		if err := scheme.Sign(&d, time.Now(), newKey(t, scheme, stripeSecret)); err != nil {
+		if err := scheme.Sign(&d, time.Now(), newKey(t, scheme, stripeKey)); err != nil {
 			t.Fatal(err)
 		}
-		if err := webhook.ValidatePayload(body, d.Header["stripe-signature"], stripeSecret); err != nil {
+		if err := webhook.ValidatePayload(body, d.Header["stripe-signature"], stripeKey); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := webhook.ValidatePayload(body, d.Header["stripe-signature"], rotatedSecret); err == nil {
+		if err := webhook.ValidatePayload(body, d.Header["stripe-signature"], rotatedKey); err == nil {
 			t.Errorf("%s: passes by another key", name)
 		}
 	}
@@ -70,10 +70,10 @@ func TestStripeInRotation(t *testing.T) {
 	sign := func(secret string) string {
 		return webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: body, Secret: secret, Timestamp: now}).Header
 	}
-	older, newer := sign(stripeSecret), sign(rotatedSecret)
+	older, newer := sign(stripeKey), sign(rotatedKey)
 	for _, value := range []string{older + newer[strings.Index(newer, ",v1="):], newer + older[strings.Index(older, ",v1="):]} {
 		d := signing.Delivery{Header: map[string]string{"stripe-signature": value}, Body: body}
-		for _, secret := range []string{stripeSecret, rotatedSecret} {
+		for _, secret := range []string{stripeKey, rotatedKey} {
 			if err := scheme.Verify(d, now, newKey(t, scheme, secret)); err != nil {
 				t.Errorf("we: %v", err)
 			}
@@ -93,13 +93,13 @@ func TestWeRefuseTheFutureThatStripeTakes(t *testing.T) {
 	scheme := stripe(t)
 	body := []byte(`{}`)
 	signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{
-		Payload: body, Secret: stripeSecret, Timestamp: time.Now().AddDate(3, 0, 0),
+		Payload: body, Secret: stripeKey, Timestamp: time.Now().AddDate(3, 0, 0),
 	})
-	if err := webhook.ValidatePayload(body, signed.Header, stripeSecret); err != nil {
+	if err := webhook.ValidatePayload(body, signed.Header, stripeKey); err != nil {
 		t.Fatalf("stripe-go: %v", err)
 	}
 	d := signing.Delivery{Header: map[string]string{"stripe-signature": signed.Header}, Body: body}
-	if err := scheme.Verify(d, time.Now(), newKey(t, scheme, stripeSecret)); !errors.Is(err, signing.ErrFuture) {
+	if err := scheme.Verify(d, time.Now(), newKey(t, scheme, stripeKey)); !errors.Is(err, signing.ErrFuture) {
 		t.Errorf("got %v, want %v", err, signing.ErrFuture)
 	}
 }

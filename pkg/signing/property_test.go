@@ -104,7 +104,7 @@ func TestNoChangedByteIsVerified(t *testing.T) {
 			}
 		}
 		err := scheme.Verify(d, noon(), key)
-		if !slices.ContainsFunc(verdicts, func(verdict error) bool { return errors.Is(err, verdict) }) {
+		if !slices.ContainsFunc(verdicts(), func(verdict error) bool { return errors.Is(err, verdict) }) {
 			t.Fatalf("got %v, want a verdict", err)
 		}
 	})
