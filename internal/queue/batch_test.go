@@ -1,0 +1,142 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var errSlow, errWrong = errors.New("slow down"), errors.New("wrong")
+
+// script answers the calls of one batch, one answer after the other; the last one stays.
+type script struct {
+	mu      sync.Mutex
+	answers []func(batch []int) []fault
+	calls   [][]int
+	times   []time.Time
+}
+
+func (s *script) call(_ context.Context, batch []int) []fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls, s.times = append(s.calls, slices.Clone(batch)), append(s.times, time.Now())
+	answer := s.answers[min(len(s.calls), len(s.answers))-1]
+	return answer(batch)
+}
+
+func allDone([]int) []fault { return nil }
+
+func allFail(batch []int) []fault {
+	var faults []fault
+	for _, index := range batch {
+		faults = append(faults, fault{index, errSlow, false})
+	}
+	return faults
+}
+
+func TestWhatIsRefusedInPartIsTriedAgainWithoutTheRest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{answers: []func([]int) []fault{
+			func([]int) []fault { return []fault{{1, errSlow, false}, {2, errWrong, true}, {3, errSlow, false}} },
+			func([]int) []fault { return []fault{{3, errSlow, false}} },
+			allDone,
+		}}
+		got := handOver(t.Context(), [][]int{{0, 1, 2, 3}}, s.call)
+
+		if diff := cmp.Diff([][]int{{0, 1, 2, 3}, {1, 3}, {3}}, s.calls); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
+		}
+		if len(got) != 1 || got[0].Index != 2 || !errors.Is(got[0].Err, errWrong) {
+			t.Errorf("failures are %v, want that of 2 alone: it is final", got)
+		}
+	})
+}
+
+func TestAttemptsEndAndTheirWaitsAreShortAndJittered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{answers: []func([]int) []fault{allFail}}
+		got := handOver(t.Context(), [][]int{{0, 1}}, s.call)
+
+		if len(s.calls) != attempts {
+			t.Fatalf("%d calls, want %d", len(s.calls), attempts)
+		}
+		for i, most := range []time.Duration{100, 200, 400} {
+			most *= time.Millisecond
+			if wait := s.times[i+1].Sub(s.times[i]); wait < most/2 || wait >= most {
+				t.Errorf("wait %d is %v, want %v to %v", i+1, wait, most/2, most)
+			}
+		}
+		want := []Failure{{0, errSlow}, {1, errSlow}}
+		if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+			t.Errorf("failures are %v, want %v", got, want)
+		}
+	})
+}
+
+func TestTheEndOfTheContextReportsWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		// Every call takes 600 ms: two rounds of eight lanes begin, the second is under way when the time is up.
+		var mu sync.Mutex
+		done := map[int]bool{}
+		call := func(ctx context.Context, batch []int) []fault {
+			select {
+			case <-time.After(600 * time.Millisecond):
+			case <-ctx.Done():
+				return []fault{{batch[0], ctx.Err(), false}}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done[batch[0]] = true
+			return nil
+		}
+		began := time.Now()
+		got := handOver(ctx, slices.Collect(slices.Chunk(upTo(3*lanes), 1)), call)
+
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("took %v, want the second that there was", took)
+		}
+		if len(done) != lanes {
+			t.Errorf("%d batches done, want %d: so many at a time", len(done), lanes)
+		}
+		for i, f := range sortByIndex(got) {
+			if f.Index != lanes+i {
+				t.Errorf("failure %d has index %d, want %d", i, f.Index, lanes+i)
+			}
+			if !errors.Is(f.Err, context.DeadlineExceeded) {
+				t.Errorf("failure of %d: %v, want context.DeadlineExceeded", f.Index, f.Err)
+			}
+		}
+		if len(got) != 2*lanes {
+			t.Errorf("%d failures, want %d", len(got), 2*lanes)
+		}
+	})
+}
+
+func TestTheEndOfTheContextEndsAPauseAndKeepsTheReason(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		s := &script{answers: []func([]int) []fault{allFail}}
+		began := time.Now()
+		got := handOver(ctx, [][]int{{7}}, s.call)
+
+		if took := time.Since(began); took != time.Millisecond {
+			t.Errorf("took %v, want the millisecond that there was", took)
+		}
+		if len(got) != 1 || got[0].Index != 7 || !errors.Is(got[0].Err, context.DeadlineExceeded) || !errors.Is(got[0].Err, errSlow) {
+			t.Errorf("failures are %v, want one of 7 with the end of the context and the last answer", got)
+		}
+	})
+}

@@ -1,0 +1,143 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// SQS is a queue of Amazon SQS. It is safe for concurrent use.
+type SQS struct {
+	client *sqs.Client
+	url    string
+}
+
+// OpenSQS makes the client of the queue with that address; it calls nothing. endpoint is AWS_ENDPOINT_URL_SQS or
+// AWS_ENDPOINT_URL; "" means that of the region.
+func OpenSQS(cfg aws.Config, endpoint, url string) *SQS {
+	client := sqs.NewFromConfig(cfg, func(o *sqs.Options) {
+		if endpoint != "" {
+			o.BaseEndpoint = aws.String(endpoint)
+		}
+	})
+	return &SQS{client: client, url: url}
+}
+
+// Send sends the entries in batches of ten and up to 1 MiB, several at the same time.
+func (q *SQS) Send(ctx context.Context, entries []Entry) []Failure {
+	good, bad := checkAll(entries)
+	batches := split(good, func(i int) int { return entries[i].size() })
+
+	failed := handOver(ctx, batches, func(ctx context.Context, batch []int) []fault {
+		in := &sqs.SendMessageBatchInput{QueueUrl: &q.url}
+		for _, i := range batch {
+			in.Entries = append(in.Entries, sendEntry(i, entries[i]))
+		}
+		out, err := q.client.SendMessageBatch(ctx, in)
+		if err != nil {
+			return q.whole(batch, err)
+		}
+		done := ids(out.Successful, func(s types.SendMessageBatchResultEntry) *string { return s.Id })
+		return settle(batch, done, out.Failed)
+	})
+	return sortByIndex(append(bad, failed...))
+}
+
+// Defer sets the visibility of received messages. One that is no longer in flight is reported with ErrRefused: it
+// is with somebody else, or will be.
+func (q *SQS) Defer(ctx context.Context, deferrals []Deferral) []Failure {
+	failed := handOver(ctx, tens(len(deferrals)), func(ctx context.Context, batch []int) []fault {
+		in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q.url}
+		for _, i := range batch {
+			in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{
+				Id:                aws.String(strconv.Itoa(i)),
+				ReceiptHandle:     &deferrals[i].Receipt,
+				VisibilityTimeout: int32(hidden(deferrals[i].After) / time.Second),
+			})
+		}
+		out, err := q.client.ChangeMessageVisibilityBatch(ctx, in)
+		if err != nil {
+			return q.whole(batch, err)
+		}
+		done := ids(out.Successful, func(s types.ChangeMessageVisibilityBatchResultEntry) *string { return s.Id })
+		return settle(batch, done, out.Failed)
+	})
+	return sortByIndex(failed)
+}
+
+// Delete deletes received messages. The receipt of an earlier receive than the last succeeds and may do nothing.
+func (q *SQS) Delete(ctx context.Context, receipts []string) []Failure {
+	failed := handOver(ctx, tens(len(receipts)), func(ctx context.Context, batch []int) []fault {
+		in := &sqs.DeleteMessageBatchInput{QueueUrl: &q.url}
+		for _, i := range batch {
+			in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{
+				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &receipts[i],
+			})
+		}
+		out, err := q.client.DeleteMessageBatch(ctx, in)
+		if err != nil {
+			return q.whole(batch, err)
+		}
+		done := ids(out.Successful, func(s types.DeleteMessageBatchResultEntry) *string { return s.Id })
+		return settle(batch, done, out.Failed)
+	})
+	return sortByIndex(failed)
+}
+
+// Receive hands out up to max (1 to 10) messages and hides each for visibility; 0 means the queue's own. It waits
+// up to wait (20 s) for the first; 0 means the queue's own ReceiveMessageWaitTimeSeconds. Both are rounded up to
+// whole seconds. No message within that time is (nil, nil). A message whose answer is lost on the way, also by
+// cancelling ctx, stays hidden until its visibility ends, so a caller that needs it soon polls again.
+func (q *SQS) Receive(ctx context.Context, max int, wait, visibility time.Duration) ([]Received, error) {
+	if err := checkReceive(max, wait, visibility); err != nil {
+		return nil, err
+	}
+	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl:              &q.url,
+		MaxNumberOfMessages:   int32(max),
+		WaitTimeSeconds:       int32(wholeSeconds(wait) / time.Second),
+		VisibilityTimeout:     int32(wholeSeconds(visibility) / time.Second),
+		MessageAttributeNames: []string{"All"},
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{
+			types.MessageSystemAttributeNameApproximateReceiveCount,
+			types.MessageSystemAttributeNameSentTimestamp,
+			types.MessageSystemAttributeNameMessageGroupId,
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
+
+	var received []Received
+	for _, m := range out.Messages {
+		received = append(received, receivedMessage(m))
+	}
+	return received, nil
+}
+
+// Warm opens the connection that the first Send would otherwise pay for: an unsigned HEAD on the client's own
+// HTTP client, for which no rights are needed. Any answer will do.
+func (q *SQS) Warm(ctx context.Context) error {
+	opts := q.client.Options()
+	endpoint, err := opts.EndpointResolverV2.ResolveEndpoint(ctx, sqs.EndpointParameters{
+		Region: &opts.Region, Endpoint: opts.BaseEndpoint,
+	})
+	if err != nil {
+		return fmt.Errorf("queue: warm: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, endpoint.URI.String(), nil)
+	if err != nil {
+		return fmt.Errorf("queue: warm: %w", err)
+	}
+	resp, err := opts.HTTPClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("queue: warm: %w", err)
+	}
+	return resp.Body.Close() // the answer to a HEAD has no body to drain
+}
