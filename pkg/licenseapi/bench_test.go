@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"testing"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 // BenchmarkDeactivate calls a server on loopback that always says yes, over HTTP and over TLS: with this client, and
 // as a program does that makes everything anew for each call.
 func BenchmarkDeactivate(b *testing.B) {
+	const perCore = 5
+	lanes := perCore * runtime.GOMAXPROCS(0)
 	yes := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, licenseDeactivated)
@@ -32,7 +35,7 @@ func BenchmarkDeactivate(b *testing.B) {
 	}{{"http", plain}, {"tls", overTLS}} {
 		trust := server.Client().Transport.(*http.Transport).TLSClientConfig // nil over plain HTTP
 		b.Run(server.name+"/client", func(b *testing.B) {
-			client, err := New(Config{BaseURL: server.URL, Authorizer: testSigner(b)})
+			client, err := New(Config{BaseURL: server.URL, Lanes: lanes, Authorizer: testSigner(b)})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -43,7 +46,7 @@ func BenchmarkDeactivate(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
-			b.SetParallelism(defaultLanes)
+			b.SetParallelism(perCore)
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					if err := client.Deactivate(b.Context(), keyBased()); err != nil {
@@ -55,7 +58,7 @@ func BenchmarkDeactivate(b *testing.B) {
 		})
 		b.Run(server.name+"/naive", func(b *testing.B) {
 			b.ReportAllocs()
-			b.SetParallelism(defaultLanes)
+			b.SetParallelism(perCore)
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					transport := &http.Transport{TLSClientConfig: trust.Clone()}

@@ -66,6 +66,13 @@ func (a hmacAuthorizer) Authorize(_ context.Context, date string) (string, error
 	return a.signer.Authorize(date), nil
 }
 
+// noAuthorizer stands in a client that was made without one.
+type noAuthorizer struct{}
+
+func (noAuthorizer) Authorize(context.Context, string) (string, error) {
+	return "", errors.New("licenseapi: no Authorizer; give one to New or With")
+}
+
 // Config is what a Client is made of.
 type Config struct {
 	// BaseURL is the address of the API with its version, "https://api.licensespring.com/api/v4"; a slash at its end
@@ -77,7 +84,8 @@ type Config struct {
 	// lanes work, and cost a handshake each. Zero means 10.
 	Lanes int
 
-	// Authorizer signs each request. Required; Client.With makes a client with another one.
+	// Authorizer signs each request; Client.With makes a client with another one. Nil makes a client that only With
+	// makes useful: its own calls fail before they are sent.
 	Authorizer Authorizer
 
 	// Now is the clock that dates each request; the API takes dates up to 15 minutes old. Nil means time.Now.
@@ -105,9 +113,6 @@ type Client struct {
 func New(cfg Config) (*Client, error) {
 	base, err := checkBaseURL(cfg.BaseURL)
 	problems := []error{err}
-	if cfg.Authorizer == nil {
-		problems = append(problems, errors.New("licenseapi: Authorizer: is missing"))
-	}
 	if cfg.Lanes < 0 {
 		problems = append(problems, errors.New("licenseapi: Lanes: must be 1 or more, or 0 for the default"))
 	}
@@ -126,6 +131,9 @@ func New(cfg Config) (*Client, error) {
 		lanes = defaultLanes
 	}
 	c.transport = newTransport(lanes)
+	if c.authorizer == nil {
+		c.authorizer = noAuthorizer{}
+	}
 	if c.now == nil {
 		c.now = time.Now
 	}
