@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -28,7 +29,11 @@ func (s *Source) licenses(f facts, refunded bool) ([]deactivation.License, *unma
 	if s.lines == nil {
 		all = []found{order}
 	} else if all, err = s.byLine(f, order, refunded); err != nil {
-		return nil, &unmappable{problem: err.Error()}
+		u := &unmappable{problem: err.Error()}
+		if errors.Is(err, errSeveralProducts) {
+			u.missing = []string{"product"}
+		}
+		return nil, u
 	}
 	var licenses []deactivation.License
 	var missing []string
@@ -107,6 +112,8 @@ func (s *Source) byLine(f facts, order found, refunded bool) ([]found, error) {
 	return all, nil
 }
 
+var errSeveralProducts = errors.New("the license stands on the order, whose lines have different products; name the product on the order, or the license on its line")
+
 // of gives the order's license the product of the lines that share it. Several products and none on the order: the
 // license could belong to any of them, so it is nobody's.
 func (f found) of(products []string) (found, error) {
@@ -114,7 +121,7 @@ func (f found) of(products []string) (found, error) {
 		return f, nil
 	}
 	if len(products) > 1 {
-		return found{}, fmt.Errorf("the license stands on the order, whose lines have %d different products; name the product on the order or the license on the line", len(products))
+		return found{}, errSeveralProducts
 	}
 	f.product = products[0]
 	return f, nil
