@@ -1,0 +1,181 @@
+package local
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/webhook"
+	"license-deactivator/pkg/signing"
+)
+
+// Sample is a delivery as a sender posts it, with what must come of it: two files of events/<source>/.
+type Sample struct {
+	Source string `yaml:"-"`
+	Case   string `yaml:"-"` // the files' name without its ending
+	Body   []byte `yaml:"-"` // byte for byte
+
+	About   string            `yaml:"about"`   // what happened at the store, for a person
+	Headers map[string]string `yaml:"headers"` // without the signature, which is made when it is sent
+	// Query is what the address ends in, for senders that take no header.
+	Query    string              `yaml:"query"`
+	Answer   deactivation.Answer `yaml:"answer"`
+	Rule     string              `yaml:"rule"`
+	Requests []SampleRequest     `yaml:"requests"`
+	Missing  []string            `yaml:"missing"`
+	Problem  string              `yaml:"problem"`
+}
+
+// SampleRequest is a request that a sample makes, and what the License API answers to it.
+type SampleRequest struct {
+	ID         string               `yaml:"id"`
+	Cause      string               `yaml:"cause"`
+	Product    string               `yaml:"product"`
+	LicenseKey string               `yaml:"license_key"`
+	Username   string               `yaml:"username"`
+	LicenseID  string               `yaml:"license_id"`
+	BundleCode string               `yaml:"bundle_code"`
+	HardwareID string               `yaml:"hardware_id"`
+	Outcome    deactivation.Outcome `yaml:"outcome"`
+	Code       string               `yaml:"code"`
+}
+
+// Name is how a person names the sample: "stripe/refunded-in-full".
+func (s Sample) Name() string { return s.Source + "/" + s.Case }
+
+// Samples reads every sample below fsys, in alphabetical order. A body without its description, a description without
+// its body, an unknown key and an empty folder are errors, each with its file.
+func Samples(fsys fs.FS) ([]Sample, error) {
+	folders, err := fs.ReadDir(fsys, ".")
+	if err != nil {
+		return nil, fmt.Errorf("samples: %w", err)
+	}
+	var samples []Sample
+	var faults []error
+	for _, folder := range folders {
+		if !folder.IsDir() {
+			continue
+		}
+		of, err := samplesOf(fsys, folder.Name())
+		samples = append(samples, of...)
+		faults = append(faults, err)
+	}
+	return samples, errors.Join(faults...)
+}
+
+func samplesOf(fsys fs.FS, source string) ([]Sample, error) {
+	files, err := fs.ReadDir(fsys, source)
+	if err != nil {
+		return nil, fmt.Errorf("samples: %w", err)
+	}
+	var samples []Sample
+	var faults []error
+	described := map[string]bool{}
+	for _, file := range files {
+		if name, ok := strings.CutSuffix(file.Name(), ".yaml"); ok {
+			described[name] = true
+			sample, err := readSample(fsys, source, name)
+			faults = append(faults, err)
+			samples = append(samples, sample)
+		}
+	}
+	for _, file := range files {
+		if name := strings.TrimSuffix(file.Name(), path.Ext(file.Name())); !described[name] {
+			faults = append(faults, fmt.Errorf("samples: %s/%s has no %s.yaml beside it that says what must come of it", source, file.Name(), name))
+		}
+	}
+	if len(samples) == 0 {
+		faults = append(faults, fmt.Errorf("samples: the folder %s is empty", source))
+	}
+	return samples, errors.Join(faults...)
+}
+
+func readSample(fsys fs.FS, source, name string) (Sample, error) {
+	sample := Sample{Source: source, Case: name}
+	file := path.Join(source, name)
+	description, err := fs.ReadFile(fsys, file+".yaml")
+	if err != nil {
+		return sample, fmt.Errorf("samples: %w", err)
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(description))
+	dec.KnownFields(true)
+	if err := dec.Decode(&sample); err != nil {
+		return sample, fmt.Errorf("samples: %s.yaml: %w", file, err)
+	}
+	if sample.Body, err = fs.ReadFile(fsys, file+".json"); errors.Is(err, fs.ErrNotExist) {
+		sample.Body, err = fs.ReadFile(fsys, file+".xml")
+	}
+	if err != nil {
+		return sample, fmt.Errorf("samples: %s.yaml has no %s.json or .xml beside it", file, name)
+	}
+	return sample, sample.check(file)
+}
+
+func (s Sample) check(file string) error {
+	answers := []deactivation.Answer{deactivation.Accepted, deactivation.Ignored, deactivation.Unmappable}
+	switch {
+	case !slices.Contains(answers, s.Answer):
+		return fmt.Errorf("samples: %s.yaml: answer must be one of %v", file, answers)
+	case (s.Answer == deactivation.Accepted) != (len(s.Requests) > 0):
+		return fmt.Errorf("samples: %s.yaml: requests go with the answer %s, and with no other", file, deactivation.Accepted)
+	}
+	for _, r := range s.Requests {
+		if r.ID == "" || r.Outcome == "" {
+			return fmt.Errorf("samples: %s.yaml: each request needs its id and outcome", file)
+		}
+	}
+	return nil
+}
+
+// Signed makes the HTTP request that the sender would post to an address such as http://127.0.0.1:8080: to
+// /webhooks/<source> below it, with the sender's headers, signed with the secret at the given time.
+func (s Sample) Signed(source *webhook.Source, address, secret string, now time.Time) (*http.Request, error) {
+	target := strings.TrimSuffix(address, "/") + webhooksPath + s.Source
+	if s.Query != "" {
+		target += "?" + s.Query
+	}
+	if _, err := url.Parse(target); err != nil {
+		return nil, fmt.Errorf("samples: %q is no address", address)
+	}
+	d := signing.Delivery{Method: http.MethodPost, URL: target, Header: map[string]string{}, Body: s.Body}
+	for name, text := range s.Headers {
+		d.Header[strings.ToLower(name)] = text
+	}
+	if err := source.Sign(&d, now, secret); err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequest(d.Method, d.URL, bytes.NewReader(d.Body)) //nolint:noctx // the caller sends it with its own
+	if err != nil {
+		return nil, fmt.Errorf("samples: %q is no address", address)
+	}
+	for name, text := range d.Header {
+		req.Header.Set(name, text)
+	}
+	return req, nil
+}
+
+// ReadSample reads one sample by the path of its body, "stripe/full-refund.json", or only the body where nothing is
+// said beside it of headers and outcome.
+func ReadSample(fsys fs.FS, file string) (Sample, error) {
+	source, base := path.Split(path.Clean(file))
+	source = strings.TrimSuffix(source, "/")
+	name := strings.TrimSuffix(base, path.Ext(base))
+	if _, err := fs.Stat(fsys, path.Join(source, name+".yaml")); err == nil {
+		return readSample(fsys, source, name)
+	}
+	body, err := fs.ReadFile(fsys, file)
+	if err != nil {
+		return Sample{}, fmt.Errorf("samples: %w", err)
+	}
+	return Sample{Source: source, Case: name, Body: body}, nil
+}

@@ -1,0 +1,152 @@
+package local_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"license-deactivator/events"
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/local"
+	"license-deactivator/internal/webhook"
+	"license-deactivator/pkg/signing"
+	"license-deactivator/sources"
+)
+
+// sampleSecrets sign the samples; any would do.
+func sampleSecret(source string) string {
+	if source == "standard" {
+		return "whsec_bG9jYWwtc3RhbmRhcmQtd2ViaG9va3Mtc2VjcmV0LTAx"
+	}
+	return "secret of " + source
+}
+
+func load(t *testing.T) (*webhook.Sources, []local.Sample) {
+	t.Helper()
+	loaded, err := webhook.LoadSources(sources.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples, err := local.Samples(events.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded, samples
+}
+
+// TestEverySampleBecomesWhatItsFileSays maps each sample of events/ by its source's file. What the License API makes
+// of the requests is tried in cmd/licensectl.
+func TestEverySampleBecomesWhatItsFileSays(t *testing.T) {
+	t.Parallel()
+	loaded, samples := load(t)
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for _, sample := range samples {
+		t.Run(sample.Name(), func(t *testing.T) {
+			t.Parallel()
+			source, ok := loaded.Get(sample.Source)
+			if !ok {
+				t.Fatalf("there is no sources/%s.yaml", sample.Source)
+			}
+			req, err := sample.Signed(source, "https://hooks.example.com", sampleSecret(sample.Source), now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := signing.Delivery{Method: req.Method, URL: req.URL.String(), Header: map[string]string{}, Body: sample.Body}
+			for name := range req.Header {
+				d.Header[strings.ToLower(name)] = req.Header.Get(name)
+			}
+			verified, err := source.Verify(d, now, []string{sampleSecret(sample.Source)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			mappings, err := source.Map(verified, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compare(t, sample, mappings)
+		})
+	}
+}
+
+func compare(t *testing.T, sample local.Sample, mappings []webhook.Mapping) {
+	t.Helper()
+	var requests []deactivation.Request
+	var missing, problems []string
+	for _, m := range mappings {
+		requests = append(requests, m.Requests...)
+		missing = append(missing, m.Missing...)
+		if m.Problem != "" {
+			problems = append(problems, m.Problem)
+		}
+	}
+	first := mappings[0]
+	if i := slices.IndexFunc(mappings, func(m webhook.Mapping) bool { return m.Answer == sample.Answer }); i >= 0 {
+		first = mappings[i]
+	}
+	if first.Answer != sample.Answer || first.Rule != sample.Rule {
+		t.Errorf("%s by the rule %q (%v %v), and its file says %s by %q", first.Answer, first.Rule, missing, problems, sample.Answer, sample.Rule)
+	}
+	if !slices.Equal(slices.Sorted(slices.Values(missing)), slices.Sorted(slices.Values(sample.Missing))) {
+		t.Errorf("missing %v, and its file says %v", missing, sample.Missing)
+	}
+	if (len(problems) > 0) != (sample.Problem != "") {
+		t.Errorf("problems %v, and its file says %q", problems, sample.Problem)
+	}
+	if len(requests) != len(sample.Requests) {
+		t.Fatalf("%d requests, and its file says %d", len(requests), len(sample.Requests))
+	}
+	for i, want := range sample.Requests {
+		got := requests[i]
+		if got.ID != want.ID || got.Cause != want.Cause || got.Product != want.Product || got.LicenseKey != want.LicenseKey ||
+			got.Username != want.Username || got.LicenseID.String() != want.LicenseID || got.BundleCode != want.BundleCode || got.HardwareID != want.HardwareID {
+			t.Errorf("request %d is %s for %s/%s on %s, and its file says %+v", i, got.ID, got.LicenseKey, got.Product, got.HardwareID, want)
+		}
+	}
+}
+
+func TestEverySourceHasSamplesAndEverySampleASource(t *testing.T) {
+	t.Parallel()
+	loaded, samples := load(t)
+	answers := map[string]map[deactivation.Answer]bool{}
+	for _, s := range samples {
+		if answers[s.Source] == nil {
+			answers[s.Source] = map[deactivation.Answer]bool{}
+		}
+		answers[s.Source][s.Answer] = true
+	}
+	for _, name := range loaded.Names() {
+		for _, answer := range []deactivation.Answer{deactivation.Accepted, deactivation.Ignored, deactivation.Unmappable} {
+			if !answers[name][answer] {
+				t.Errorf("events/%s has no sample that is %s", name, answer)
+			}
+		}
+		delete(answers, name)
+	}
+	for name := range answers {
+		t.Errorf("events/%s has samples, but there is no sources/%s.yaml", name, name)
+	}
+}
+
+func TestSamplesThatAreIncompleteAreRefused(t *testing.T) {
+	t.Parallel()
+	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+	for name, c := range map[string]struct {
+		files fstest.MapFS
+		want  string
+	}{
+		"a body alone":        {fstest.MapFS{"s/a.json": file("{}"), "s/b.json": file("{}"), "s/b.yaml": file("answer: ignored")}, "s/a.json has no a.yaml"},
+		"a description alone": {fstest.MapFS{"s/a.yaml": file("answer: ignored")}, "s/a.yaml has no a.json or .xml"},
+		"an unknown key":      {fstest.MapFS{"s/a.json": file("{}"), "s/a.yaml": file("answer: ignored\nanswers: x")}, "line 2"},
+		"no answer":           {fstest.MapFS{"s/a.json": file("{}"), "s/a.yaml": file("about: x")}, "answer must be one of"},
+		"accepted of nothing": {fstest.MapFS{"s/a.json": file("{}"), "s/a.yaml": file("answer: accepted")}, "requests go with the answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := local.Samples(c.files); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want …%s…", err, c.want)
+			}
+		})
+	}
+}

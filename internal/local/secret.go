@@ -1,0 +1,87 @@
+package local
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"license-deactivator/internal/secrets"
+)
+
+// Secrets is the file of --secrets: the two secrets that Secrets Manager holds in production, side by side.
+type Secrets struct {
+	LicenseAPI json.RawMessage `json:"license_api"`
+	Webhooks   json.RawMessage `json:"webhooks"`
+}
+
+// maxSecretsBytes is Secrets Manager's own limit for one secret, twice.
+const maxSecretsBytes = 2 * 64 << 10
+
+// ReadSecrets reads a file of --secrets. No error quotes what is in it.
+func ReadSecrets(path string) (Secrets, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Secrets{}, fmt.Errorf("secrets: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	content, err := io.ReadAll(io.LimitReader(f, maxSecretsBytes+1))
+	if err != nil {
+		return Secrets{}, fmt.Errorf("secrets: %w", err)
+	}
+	if len(content) > maxSecretsBytes {
+		return Secrets{}, fmt.Errorf("secrets: %s is larger than %d bytes", path, maxSecretsBytes)
+	}
+	var s Secrets
+	if err := json.Unmarshal(content, &s); err != nil {
+		return Secrets{}, fmt.Errorf(`secrets: %s is not {"license_api":{…},"webhooks":{…}}`, path)
+	}
+	return s, s.check(path)
+}
+
+func (s Secrets) check(path string) error {
+	var faults []error
+	for _, part := range []struct {
+		name string
+		raw  json.RawMessage
+	}{{"license_api", s.LicenseAPI}, {"webhooks", s.Webhooks}} {
+		if len(part.raw) == 0 {
+			faults = append(faults, fmt.Errorf("secrets: %s has no %q", path, part.name))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// Readers returns the two secrets as the handlers read them. With a path they come from the file, read anew each time,
+// so that a rotated key is found; without one they are s itself.
+func (s Secrets) Readers(path string) (licenseAPI, webhooks secrets.Reader) {
+	part := func(pick func(Secrets) json.RawMessage) secrets.Reader {
+		return secretReader(func() (json.RawMessage, error) {
+			if path == "" {
+				return pick(s), nil
+			}
+			now, err := ReadSecrets(path)
+			return pick(now), err
+		})
+	}
+	return part(func(s Secrets) json.RawMessage { return s.LicenseAPI }), part(func(s Secrets) json.RawMessage { return s.Webhooks })
+}
+
+type secretReader func() (json.RawMessage, error)
+
+// versionLength is how much of a hash tells one content of the file from the next.
+const versionLength = 12
+
+// Read implements secrets.Reader. The version is a hash of the content, as a file has none of its own.
+func (r secretReader) Read(context.Context) (secrets.Value, error) {
+	raw, err := r()
+	if err != nil {
+		return secrets.Value{}, err
+	}
+	sum := sha256.Sum256(raw)
+	return secrets.Value{Text: string(raw), Version: hex.EncodeToString(sum[:])[:versionLength]}, nil
+}
