@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"license-deactivator/pkg/licenseapi/licenseapitest"
+)
+
+// buffer is a bytes.Buffer that a running command may write while a test reads it.
+type buffer struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	changed chan struct{}
+}
+
+func newBuffer() *buffer { return &buffer{changed: make(chan struct{})} }
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.changed)
+	b.changed = make(chan struct{})
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// patience bounds how long a test waits for what must come; it decides nothing that works.
+const patience = time.Minute
+
+// await waits until done says so of the text.
+func (b *buffer) await(t *testing.T, what string, done func(text string) bool) string {
+	t.Helper()
+	late := time.After(patience)
+	for {
+		b.mu.Lock()
+		text, changed := b.text.String(), b.changed
+		b.mu.Unlock()
+		if done(text) {
+			return text
+		}
+		select {
+		case <-changed:
+		case <-late:
+			t.Fatalf("no %s within %v:\n%s", what, patience, text)
+		}
+	}
+}
+
+// command runs licensectl to its end.
+func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	code = run(ctx, args, strings.NewReader(""), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// running is a licensectl that stays up.
+type running struct {
+	address        string
+	stdout, stderr *buffer
+	stop           func() int
+}
+
+var webhookLine = regexp.MustCompile(`(?:Webhook|License API) +(http://[0-9.:]+)`)
+
+// start runs a command that stays up and waits until it listens. It is stopped at the test's end.
+func start(t *testing.T, args ...string) *running {
+	t.Helper()
+	r := &running{stdout: newBuffer(), stderr: newBuffer()}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, append(args, "--addr", "127.0.0.1:0"), strings.NewReader(""), r.stdout, r.stderr)
+	}()
+	r.stop = sync.OnceValue(func() int {
+		cancel()
+		return <-ended
+	})
+	t.Cleanup(func() { r.stop() })
+	said := r.stdout
+	for _, arg := range args {
+		if arg == "--json" {
+			said = r.stderr
+		}
+	}
+	text := said.await(t, "address", webhookLine.MatchString)
+	r.address = webhookLine.FindStringSubmatch(text)[1]
+	return r
+}
+
+func (r *running) post(t *testing.T, path, body string) (int, string) {
+	t.Helper()
+	resp, err := http.Post(r.address+path, "application/json", strings.NewReader(body)) //nolint:noctx // loopback, in a test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // it was only read
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(answer)
+}
+
+// lines are the objects of --json, the last of each id.
+func lines(t *testing.T, text string) map[string]outcomeLine {
+	t.Helper()
+	last := map[string]outcomeLine{}
+	for line := range strings.Lines(text) {
+		if !strings.HasSuffix(line, "\n") {
+			continue
+		}
+		var o outcomeLine
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Fatalf("stdout is not one JSON object a line: %s", line)
+		}
+		last[o.ID] = o
+	}
+	return last
+}
+
+// file writes a file that only the test knows.
+func file(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// fakeAPI serves a fake License API of the test's own.
+func fakeAPI(t *testing.T, state licenseapitest.State) (*licenseapitest.Server, string) {
+	t.Helper()
+	api, err := licenseapitest.New(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, stop, err := api.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return api, address
+}

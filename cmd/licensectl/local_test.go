@@ -1,0 +1,212 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/pkg/licenseapi/licenseapitest"
+)
+
+const quick = "--calls-per-second=1000"
+
+func TestLocalOnceSendsEverySampleAndEndsWell(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := command(t, "local", "--once", "--addr", "127.0.0.1:0", quick)
+	if code != exitDone || stderr != "" {
+		t.Fatalf("exit code %d, stderr %q\n%s", code, stderr, stdout)
+	}
+	for _, want := range []string{"stripe/full-refund", "deactivated", "already_inactive", "license_not_found, dead letter: rejected", "dead letter: missing hardware_id", "0 did not."} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%q is not in\n%s", want, stdout)
+		}
+	}
+}
+
+func TestASampleThatDoesNotEndAsItsFileSaysIsAnError(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := command(t, "local", "--once", "--addr", "127.0.0.1:0", quick, "--fail", "echo")
+	if code != exitFailed || !strings.Contains(stdout, "WRONG  stripe/full-refund: the outcome of") || !strings.Contains(stderr, "did not end as their files say") {
+		t.Errorf("exit code %d, stderr %q", code, stderr)
+	}
+}
+
+// TestEveryPassingFaultIsRiddenOut has the API misbehave in each way that ends by itself: every sample ends as its
+// file says all the same, later.
+func TestEveryPassingFaultIsRiddenOut(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []string{"503", "429", "429-date", "429-bare", "reset", "reset-after", "cut", "cut-after", "html", "unauthorized", "stale-date", "storm"} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			code, stdout, stderr := command(t, "local", "--once", "--addr", "127.0.0.1:0", quick, "--lanes", "40", "--fail", fault)
+			if code != exitDone {
+				t.Errorf("exit code %d, stderr %q\n%s", code, stderr, stdout)
+			}
+		})
+	}
+}
+
+const testSecrets = `{"license_api":{"api_key":"key","shared_key":"shared-canary"},"webhooks":{"stripe":["whsec_new_canary","whsec_old"],"nobody":"x"}}`
+
+func TestAThousandRequestsThroughAStormAllEndDeactivated(t *testing.T) {
+	t.Parallel()
+	const n = 1000
+	state := licenseapitest.State{APIKeys: map[string]string{"key": "shared-canary"}}
+	var rows []string
+	for i := range n {
+		state.Licenses = append(state.Licenses, licenseapitest.License{Product: "XY", LicenseKey: fmt.Sprintf("KEY-CANARY-%04d", i), Devices: []string{"hw"}})
+		rows = append(rows, fmt.Sprintf(`{"id":"r%d","product":"XY","license_key":"KEY-CANARY-%04d","hardware_id":"hw"}`, i, i))
+	}
+	api, address := fakeAPI(t, state)
+	const badCalls, chance = 2, 0.7 // of each license: 503, reset, cut body, HTML, 429
+	api.OnCall(licenseapitest.Storm(7, badCalls, chance))
+	r := start(t, "local", "--json", "--secrets", file(t, "s.json", testSecrets), "--license-api", address, "--calls-per-second", "100000", "--lanes", "50")
+
+	status, answer := r.post(t, "/2015-03-31/functions/webhook/invocations", `{"source":"ops","requests":[`+strings.Join(rows, ",")+`]}`)
+	if status != http.StatusOK || !strings.Contains(answer, `"accepted":1000`) {
+		t.Fatalf("answer %d %.200s", status, answer)
+	}
+	text := r.stdout.await(t, "end of every request", func(text string) bool {
+		ended := 0
+		for _, o := range lines(t, text) {
+			if o.Outcome != deactivation.Deferred {
+				ended++
+			}
+		}
+		return ended == n
+	})
+	retried := 0
+	for id, o := range lines(t, text) {
+		// One whose answer was lost in a reset is found inactive, by a retry or by net/http's own repeat.
+		if o.Outcome != deactivation.Deactivated && o.Outcome != deactivation.AlreadyInactive {
+			t.Errorf("%s ended as %s (%s) at attempt %d", id, o.Outcome, o.Code, o.Attempts)
+		}
+		if o.Attempts > 1 {
+			retried++
+		}
+	}
+	if retried == 0 {
+		t.Error("there was no storm")
+	}
+	for _, l := range api.State().Licenses {
+		if len(l.Devices) > 0 {
+			t.Fatal("a device is still active")
+		}
+	}
+	if strings.Contains(text+r.stderr.String(), "CANARY") || strings.Contains(text+r.stderr.String(), "canary") {
+		t.Error("a key is in the output")
+	}
+	if code := r.stop(); code != exitDone {
+		t.Errorf("exit code %d after Ctrl-C", code)
+	}
+}
+
+func TestAKeyThatChangesUnderLoadFailsNoRequest(t *testing.T) {
+	t.Parallel()
+	const n = 400
+	state := licenseapitest.State{APIKeys: map[string]string{"key": "shared-canary"}}
+	var rows []string
+	for i := range n {
+		state.Licenses = append(state.Licenses, licenseapitest.License{Product: "XY", LicenseKey: fmt.Sprintf("K%04d", i), Devices: []string{"hw"}})
+		rows = append(rows, fmt.Sprintf(`{"id":"r%d","product":"XY","license_key":"K%04d","hardware_id":"hw"}`, i, i))
+	}
+	api, address := fakeAPI(t, state)
+	secrets := file(t, "s.json", testSecrets)
+	r := start(t, "local", "--json", "--secrets", secrets, "--license-api", address, "--calls-per-second", "2000", "--lanes", "10")
+	r.post(t, "/2015-03-31/functions/webhook/invocations", `{"source":"ops","requests":[`+strings.Join(rows[:n/2], ",")+`]}`)
+	r.stdout.await(t, "first outcomes", func(text string) bool { return len(lines(t, text)) > n/8 })
+	if err := os.WriteFile(secrets, []byte(strings.Replace(testSecrets, "shared-canary", "rotated-canary", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	api.Rotate("key", "rotated-canary")
+	r.post(t, "/2015-03-31/functions/webhook/invocations", `{"source":"ops","requests":[`+strings.Join(rows[n/2:], ",")+`]}`)
+	text := r.stdout.await(t, "end of every request", func(text string) bool { return len(lines(t, text)) == n })
+	for id, o := range lines(t, text) {
+		if o.Outcome != deactivation.Deactivated || o.Attempts != 1 {
+			t.Errorf("%s ended as %s (%s) at attempt %d", id, o.Outcome, o.Code, o.Attempts)
+		}
+	}
+}
+
+func TestASecretThatNothingReadsIsAWarning(t *testing.T) {
+	t.Parallel()
+	code, _, stderr := command(t, "local", "--once", "--addr", "127.0.0.1:0", "--secrets", file(t, "s.json", testSecrets), quick)
+	if !strings.Contains(stderr, `licensectl: warning: there is a secret for "nobody", but no sender's file`) {
+		t.Errorf("stderr %q", stderr)
+	}
+	if code != exitFailed { // it has no secret for shopify and standard, so their samples cannot be sent
+		t.Errorf("exit code %d", code)
+	}
+	if strings.Contains(stderr, "canary") {
+		t.Error("a secret is in a message")
+	}
+}
+
+func TestLocalRefusesWhatItCannotDo(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"unknown flag":            {[]string{"local", "--speed", "9"}, exitUsage, "unknown flag: --speed"},
+		"an argument":             {[]string{"local", "now"}, exitUsage, "licensectl: hint: see licensectl local --help"},
+		"no lanes":                {[]string{"local", "--lanes", "0"}, exitUsage, "--lanes 0 is out of range"},
+		"no calls":                {[]string{"local", "--calls-per-second", "0"}, exitUsage, "--calls-per-second 0 is out of range"},
+		"unknown fault":           {[]string{"local", "--fail", "rain"}, exitUsage, "hint: known are 503"},
+		"once with a real API":    {[]string{"local", "--once", "--license-api", "https://example.com/api/v4"}, exitUsage, "--once ends after the samples"},
+		"fail with a real API":    {[]string{"local", "--fail", "503", "--license-api", "https://example.com/api/v4"}, exitUsage, "--fail is for the fake"},
+		"plain http API":          {[]string{"local", "--license-api", "http://example.com/api/v4"}, exitFailed, "BaseURL"},
+		"no secrets file":         {[]string{"local", "--secrets", "/nowhere.json"}, exitFailed, "hint: the file holds"},
+		"broken secrets":          {[]string{"local", "--secrets", file(t, "s.json", `{"license_api":{}}`)}, exitFailed, `has no "webhooks"`},
+		"empty shared key":        {[]string{"local", "--secrets", file(t, "s.json", `{"license_api":{"api_key":"a","shared_key":""},"webhooks":{}}`)}, exitFailed, "shared_key"},
+		"no folder of sources":    {[]string{"local", "--sources", "/nowhere"}, exitFailed, "no sender's file"},
+		"a broken sender file":    {[]string{"local", "--sources", brokenSources(t)}, exitFailed, "acme.yaml:1: verify is missing"},
+		"an address that is none": {[]string{"local", "--addr", "nowhere:x"}, exitFailed, "hint: is another licensectl local running?"},
+		"unknown command":         {[]string{"locla"}, exitUsage, "unknown command"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			code, _, stderr := command(t, c.args...)
+			if code != c.code || !strings.Contains(stderr, c.want) || !strings.HasPrefix(stderr, "licensectl: error: ") {
+				t.Errorf("exit code %d, stderr %q, want %d and %q", code, stderr, c.code, c.want)
+			}
+		})
+	}
+}
+
+func brokenSources(t *testing.T) string {
+	t.Helper()
+	path := file(t, "acme.yaml", "license: [data]\nrules: [{name: r, when: a}]\n")
+	return strings.TrimSuffix(path, "/acme.yaml")
+}
+
+func TestLocalStaysUpForTheUsersOwnRequests(t *testing.T) {
+	t.Parallel()
+	r := start(t, "local", quick)
+	r.stdout.await(t, "end of the samples", func(text string) bool { return strings.Contains(text, "until Ctrl-C") })
+
+	code, stdout, stderr := command(t, "send", "events/stripe/full-refund.json", "--to", r.address)
+	if code != exitDone || !strings.Contains(stdout, "200 OK") || !strings.Contains(stdout, `"answer":"accepted"`) {
+		t.Errorf("exit code %d, %q, %q", code, stdout, stderr)
+	}
+	r.stdout.await(t, "outcome", func(text string) bool {
+		return strings.Contains(text, "already_inactive stripe.evt_3TNZLTyKq7VbnZx2Rt7U1bQD2R.0  (device_not_found)")
+	})
+
+	if status, _ := r.post(t, "/webhooks/stripe", "{}"); status != http.StatusUnauthorized {
+		t.Errorf("an unsigned delivery is answered %d", status)
+	}
+	if status, _ := r.post(t, "/elsewhere", "{}"); status != http.StatusNotFound {
+		t.Errorf("another address is answered %d", status)
+	}
+	if status, answer := r.post(t, "/2015-03-31/functions/webhook/invocations", "hello"); status != http.StatusOK || !strings.Contains(answer, "errorMessage") {
+		t.Errorf("an invocation that is none is answered %d %s", status, answer)
+	}
+	if code := r.stop(); code != exitDone {
+		t.Errorf("exit code %d after Ctrl-C", code)
+	}
+}

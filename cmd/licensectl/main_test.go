@@ -1,0 +1,132 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"license-deactivator/internal/local"
+	"license-deactivator/pkg/licenseapi"
+	"license-deactivator/pkg/licenseapi/licenseapitest"
+	"license-deactivator/pkg/signing"
+)
+
+func TestEveryCommandHasExamplesAndAShortHelp(t *testing.T) {
+	t.Parallel()
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		if cmd.Example == "" || cmd.Short == "" {
+			t.Errorf("%s has no example or no short help", cmd.CommandPath())
+		}
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot())
+	for _, args := range [][]string{{"--help"}, {"local", "--help"}, {"completion", "bash"}, {}} {
+		if code, stdout, stderr := command(t, args...); code != exitDone || stdout == "" || stderr != "" {
+			t.Errorf("%v: exit code %d, stderr %q", args, code, stderr)
+		}
+	}
+}
+
+func TestTheFaultInTheExamplesExists(t *testing.T) {
+	t.Parallel()
+	for _, f := range licenseapitest.Faults() {
+		if f.Name == exampleFault {
+			return
+		}
+	}
+	t.Errorf("there is no fault %q", exampleFault)
+}
+
+func TestSendPrintsAnEventForSAM(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := command(t, "send", "events/shopify/full-refund.json", "--print-event", "--to", "https://hooks.example.com")
+	if code != exitDone {
+		t.Fatalf("exit code %d, %s", code, stderr)
+	}
+	var event local.HTTPEvent
+	if err := json.Unmarshal([]byte(stdout), &event); err != nil {
+		t.Fatal(err)
+	}
+	if event.Version != "2.0" || event.PathParameters["source"] != "shopify" || event.RequestContext.HTTP.Method != http.MethodPost ||
+		event.RequestContext.DomainName != "hooks.example.com" || event.Headers["x-shopify-hmac-sha256"] == "" || event.IsBase64Encoded {
+		t.Errorf("event %s", stdout)
+	}
+}
+
+func TestSendSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"no file":         {[]string{"send"}, exitUsage, "accepts 1 arg(s)"},
+		"unknown file":    {[]string{"send", "nowhere/x.json"}, exitFailed, "hint: FILE is a delivery's body"},
+		"unknown source":  {[]string{"send", file(t, "x.json", "{}")}, exitFailed, "hint: name one with --source: shopify, standard, stripe"},
+		"no address":      {[]string{"send", "events/stripe/full-refund.json", "--to", "localhost"}, exitUsage, "hint: give --to with http://"},
+		"nobody listens":  {[]string{"send", "events/stripe/full-refund.json", "--to", "http://127.0.0.1:1"}, exitFailed, "hint: is something listening there?"},
+		"no secret":       {[]string{"send", "events/shopify/full-refund.json", "--secrets", file(t, "s.json", testSecrets)}, exitFailed, `hint: give a file with --secrets that holds {"webhooks":{"shopify":"…"}}`},
+		"headers missing": {[]string{"send", file(t, "x.json", "{}"), "--source", "standard"}, exitFailed, "hint: the .yaml file beside FILE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			code, _, stderr := command(t, c.args...)
+			if code != c.code || !strings.Contains(stderr, c.want) {
+				t.Errorf("exit code %d, stderr %q, want %d and %q", code, stderr, c.code, c.want)
+			}
+		})
+	}
+}
+
+func TestSendToSomebodyWithAnotherSecretIsRefusedWithAHint(t *testing.T) {
+	t.Parallel()
+	r := start(t, "local", quick)
+	code, _, stderr := command(t, "send", "events/stripe/full-refund.json", "--to", r.address, "--secrets", file(t, "s.json", testSecrets))
+	if code != exitFailed || !strings.Contains(stderr, "hint: the signature was not believed") {
+		t.Errorf("exit code %d, stderr %q", code, stderr)
+	}
+}
+
+func TestFakeAPIServesAStateOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	state := file(t, "state.json", `{"api_keys":{"key":"shared"},"licenses":[{"product":"XY","license_key":"K1","devices":["hw1"],"enabled":true},`+
+		`{"product":"US","username":"jo@example.com","password":"pw","devices":["hw1"]}]}`)
+	r := start(t, "fake-api", "--state", state)
+	signer, err := signing.NewSigner("key", "shared")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := licenseapi.New(licenseapi.Config{BaseURL: r.address + "/api/v4", Authorizer: licenseapi.HMAC(signer), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []licenseapi.Kind{licenseapi.KindDeactivated, licenseapi.KindAlreadyInactive} {
+		if got := licenseapi.KindOf(client.Deactivate(t.Context(), licenseapi.Deactivation{Product: "XY", LicenseKey: "K1", HardwareID: "hw1"})); got != want {
+			t.Errorf("call %d: %v, want %v", i, got, want)
+		}
+	}
+	if err := client.Deactivate(t.Context(), licenseapi.Deactivation{Product: "US", Username: "jo@example.com", HardwareID: "hw1"}); err != nil {
+		t.Errorf("a user without a password: %v", err)
+	}
+	if code := r.stop(); code != exitDone || !strings.Contains(r.stdout.String(), "3 calls were answered.") {
+		t.Errorf("exit code %d, %s", code, r.stdout)
+	}
+}
+
+func TestFakeAPIRefusesAStateThatItDoesNotUnderstand(t *testing.T) {
+	t.Parallel()
+	for name, content := range map[string]string{
+		"not JSON": "x", "unknown field": `{"licences":[]}`, "no product": `{"licenses":[{"license_key":"K"}]}`, "more": `{}{}`,
+	} {
+		if code, _, stderr := command(t, "fake-api", "--state", file(t, "s.json", content)); code != exitFailed || !strings.Contains(stderr, "hint:") {
+			t.Errorf("%s: exit code %d, %q", name, code, stderr)
+		}
+	}
+}
