@@ -93,7 +93,7 @@ func handOverOne(ctx context.Context, batch []int, call func(ctx context.Context
 		faults := call(ctx, batch)
 		batch, again = nil, nil
 		for _, f := range faults {
-			if f.final || (attempt == attempts && ctx.Err() == nil) {
+			if f.final || attempt == attempts {
 				failures = append(failures, Failure{f.index, f.err})
 				continue
 			}

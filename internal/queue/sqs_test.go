@@ -36,6 +36,10 @@ type call struct {
 	Op       string `json:"-"`
 	QueueUrl string
 	Entries  []entry
+
+	// of ReceiveMessage
+	MaxNumberOfMessages, WaitTimeSeconds, VisibilityTimeout int
+	MessageAttributeNames, MessageSystemAttributeNames      []string
 }
 
 type entry struct {
@@ -117,7 +121,7 @@ func (w *wire) check(c call) {
 	if c.QueueUrl != url {
 		w.refuse("queue %q", c.QueueUrl)
 	}
-	if len(c.Entries) < 1 || len(c.Entries) > 10 {
+	if c.Op != "ReceiveMessage" && (len(c.Entries) < 1 || len(c.Entries) > 10) {
 		w.refuse("%d entries", len(c.Entries))
 	}
 	seen, sum := map[string]bool{}, 0
@@ -354,7 +358,7 @@ func TestSQSSendStopsAtTheDeadline(t *testing.T) {
 func TestSQSDefersInWholeSecondsInTens(t *testing.T) {
 	t.Parallel()
 	q, w := open(t, nil)
-	after := []time.Duration{0, -time.Second, 1, time.Second, 1500 * time.Millisecond, 15 * time.Minute, 12 * time.Hour, 24 * time.Hour, 0, 0, 0}
+	after := []time.Duration{0, -5 * time.Second, 1, time.Second, 1500 * time.Millisecond, 15 * time.Minute, 12 * time.Hour, 24 * time.Hour, 0, 0, 0}
 	want := []int{0, 0, 1, 1, 2, 900, 43200, 43200, 0, 0, 0}
 	deferrals := make([]queue.Deferral, len(after))
 	for i := range after {
@@ -398,6 +402,51 @@ func TestSQSDeletesInTensAndReportsByIndex(t *testing.T) {
 	failed := q.Delete(t.Context(), make([]string, 12))
 	if len(failed) != 2 || failed[0].Index != 3 || failed[1].Index != 11 {
 		t.Errorf("failures are %v, want 3 and 11", failed)
+	}
+}
+
+func TestSQSReceivesWithWhatIsNeededAndReadsAll(t *testing.T) {
+	t.Parallel()
+	const body, attribute = "a body", "rejected"
+	sum := md5.Sum([]byte(body)) //nolint:gosec // as above
+	q, w := open(t, func(call, int) (int, any) {
+		return http.StatusOK, map[string]any{"Messages": []any{map[string]any{
+			"MessageId": "m", "ReceiptHandle": "r", "Body": body, "MD5OfBody": hex.EncodeToString(sum[:]),
+			"Attributes": map[string]string{
+				"ApproximateReceiveCount": "3", "SentTimestamp": "1767225600123", "MessageGroupId": "stripe",
+			},
+			"MessageAttributes": map[string]any{
+				"reason": map[string]string{"DataType": "String", "StringValue": attribute},
+				"binary": map[string]string{"DataType": "Binary", "BinaryValue": "AA=="},
+			},
+		}}}
+	})
+	got, err := q.Receive(t.Context(), 7, 1500*time.Millisecond, time.Minute)
+	if err != nil {
+		t.Fatalf("Receive: %v", err)
+	}
+	want := []queue.Received{{
+		ID: "m", Receipt: "r", Body: body, Group: "stripe", Attributes: map[string]string{"reason": attribute},
+		ReceiveCount: 3, SentAt: time.UnixMilli(1767225600123),
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("received (-want +got):\n%s", diff)
+	}
+	asked := []call{{
+		Op: "ReceiveMessage", QueueUrl: url, MaxNumberOfMessages: 7, WaitTimeSeconds: 2, VisibilityTimeout: 60,
+		MessageAttributeNames:       []string{"All"},
+		MessageSystemAttributeNames: []string{"ApproximateReceiveCount", "SentTimestamp", "MessageGroupId"},
+	}}
+	if diff := cmp.Diff(asked, w.calls); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
+func TestSQSReceiveOfNothingIsNothing(t *testing.T) {
+	t.Parallel()
+	q, _ := open(t, func(call, int) (int, any) { return http.StatusOK, map[string]any{} })
+	if got, err := q.Receive(t.Context(), 10, time.Second, 0); got != nil || err != nil {
+		t.Errorf("Receive: %v, %v; want nil, nil", got, err)
 	}
 }
 
