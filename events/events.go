@@ -18,7 +18,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.json */*.json */*.yaml
+//go:embed *.json */*.json */*.xml */*.yaml
 var files embed.FS
 
 // FS returns the files of this directory. It is never nil and cannot be written to.

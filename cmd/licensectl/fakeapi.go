@@ -41,9 +41,19 @@ func fixedSecrets() local.Secrets {
 	return local.Secrets{
 		LicenseAPI: marshal(map[string]string{"api_key": localAPIKey, "shared_key": localSharedKey}),
 		Webhooks: marshal(map[string]string{
-			"stripe":   "whsec_local_stripe",
-			"shopify":  "shpss_local_shopify",
-			"standard": "whsec_bG9jYWwtc3RhbmRhcmQtd2ViaG9va3Mtc2VjcmV0LTAx",
+			"chargebee":       "local:chargebee",
+			"fastspring":      "local-fastspring",
+			"generic":         "local-generic",
+			"hubspot":         "local-hubspot",
+			"lemonsqueezy":    "local-lemonsqueezy",
+			"paddle":          "pdl_ntfset_local_paddle",
+			"recurly":         "local-recurly",
+			"salesforce":      "local-salesforce-token",
+			"salesforce-flow": "local-salesforce-flow",
+			"shopify":         "shpss_local_shopify",
+			"standard":        "whsec_bG9jYWwtc3RhbmRhcmQtd2ViaG9va3Mtc2VjcmV0LTAx",
+			"stripe":          "whsec_local_stripe",
+			"woocommerce":     "local-woocommerce",
 		}),
 	}
 }

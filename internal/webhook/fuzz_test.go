@@ -56,12 +56,20 @@ func FuzzMap(f *testing.F) {
 	f.Add(1, []byte(`{"id":1,"financial_status":"partially_refunded","line_items":[{"id":1,"sku":"XY","quantity":1,"current_quantity":0,"properties":[{"name":"license_key","value":"K"},{"name":"hardware_id","value":"h"}]}],"refunds":[{"refund_line_items":[{"line_item_id":1,"quantity":1}]}]}`))
 	f.Add(2, []byte(`{"type":"order.refunded","data":{"metadata":{"license_key":["K",2],"hardware_id":"h,i","product":"XY"}}}`))
 	names := b.Sources.Names()
-	secret := map[string]string{"stripe": stripeSecret, "shopify": shopifySecret, "standard": "whsec_c3RhbmRhcmQtd2ViaG9va3Mtc2VjcmV0LWNhbmFyeQ=="}
+	secretOf := func(name string) string {
+		if name == "standard" {
+			return "whsec_c3RhbmRhcmQtd2ViaG9va3Mtc2VjcmV0LWNhbmFyeQ=="
+		}
+		return "user:secret-canary"
+	}
 	f.Fuzz(func(t *testing.T, which int, body []byte) {
 		name := names[uint(which)%uint(len(names))] //nolint:gosec // any of them
 		source, _ := b.Sources.Get(name)
-		d := signed(t, b, name, secret[name], string(body), clock, map[string]string{"webhook-id": "msg_1"})
-		verified, err := source.Verify(signingDelivery(d), clock, []string{secret[name]})
+		if name == "salesforce" { // its token is in the address, which a delivery of this harness has none of
+			return
+		}
+		d := signed(t, b, name, secretOf(name), string(body), clock, map[string]string{"webhook-id": "msg_1"})
+		verified, err := source.Verify(signingDelivery(d), clock, []string{secretOf(name)})
 		if err != nil {
 			t.Fatalf("%s: a signed delivery does not verify: %v", name, err)
 		}
