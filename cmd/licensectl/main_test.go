@@ -69,7 +69,7 @@ func TestSendSaysWhatIsWrong(t *testing.T) {
 	}{
 		"no file":         {[]string{"send"}, exitUsage, "accepts 1 arg(s)"},
 		"unknown file":    {[]string{"send", "nowhere/x.json"}, exitFailed, "hint: FILE is a delivery's body"},
-		"unknown source":  {[]string{"send", file(t, "x.json", "{}")}, exitFailed, "hint: name one with --source: shopify, standard, stripe"},
+		"unknown source":  {[]string{"send", file(t, "x.json", "{}")}, exitFailed, "hint: name one with --source: chargebee, fastspring"},
 		"no address":      {[]string{"send", "events/stripe/full-refund.json", "--to", "localhost"}, exitUsage, "hint: give --to with http://"},
 		"nobody listens":  {[]string{"send", "events/stripe/full-refund.json", "--to", "http://127.0.0.1:1"}, exitFailed, "hint: is something listening there?"},
 		"no secret":       {[]string{"send", "events/shopify/full-refund.json", "--secrets", file(t, "s.json", testSecrets)}, exitFailed, `hint: give a file with --secrets that holds {"webhooks":{"shopify":"…"}}`},

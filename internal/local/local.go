@@ -60,7 +60,7 @@ func New(c Config) (*Stack, error) {
 	front, err := webhook.New(webhook.Config{
 		Sources: c.Sources, Secrets: secrets.NewCache(c.WebhookSecrets, secrets.ParseWebhooks),
 		Queue: s.Queue, DeadLetters: s.DeadLetters, Recorder: c.Recorder, OnDelivery: c.OnDelivery,
-		PublicURL: func(host string) string { return "http://" + host },
+		PublicURL: "http://",
 	})
 	if err != nil {
 		return nil, fmt.Errorf("local: %w", err)

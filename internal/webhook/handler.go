@@ -39,9 +39,9 @@ type Config struct {
 	Queue       Sender
 	DeadLetters Sender
 	Recorder    *telemetry.Recorder
-	// PublicURL returns what senders call, up to "/webhooks/", from the host that the request names; some senders
-	// sign the address. nil: "https://" and the host.
-	PublicURL func(host string) string
+	// PublicURL is what senders call, up to "/webhooks/"; some of them sign the address. A scheme alone, "http://", is
+	// completed by the host that the request names. "" means "https://".
+	PublicURL string
 	// AcceptTestEvents takes events of the senders' test modes as real ones: for trial deployments alone.
 	AcceptTestEvents bool
 	// OnDelivery, where it is set, is told what became of each event; licensectl local prints from it.
@@ -72,8 +72,8 @@ func New(c Config) (*Handler, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	if c.PublicURL == nil {
-		c.PublicURL = func(host string) string { return "https://" + host }
+	if c.PublicURL == "" {
+		c.PublicURL = "https://"
 	}
 	if c.Now == nil {
 		c.Now = time.Now

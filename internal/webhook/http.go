@@ -126,7 +126,11 @@ func (e httpEvent) body() ([]byte, *refusal) {
 
 // address is the URL as the sender called it.
 func (h *Handler) address(e httpEvent) string {
-	url := strings.TrimSuffix(h.PublicURL(e.RequestContext.DomainName), "/") + pathPrefix + e.source()
+	url := h.PublicURL
+	if strings.HasSuffix(url, "://") {
+		url += e.RequestContext.DomainName
+	}
+	url = strings.TrimSuffix(url, "/") + pathPrefix + e.source()
 	if e.RawQueryString != "" {
 		url += "?" + e.RawQueryString
 	}
