@@ -1,0 +1,98 @@
+package secrets
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxText bounds a secret before it is parsed: 64 KiB is Secrets Manager's own limit.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
+const maxText = 64 << 10
+
+// licenseForm is what to store; it is part of every error, since whoever reads it has to store something.
+const licenseForm = `store {"api_key":"…","shared_key":"…"}`
+
+// License holds the License API's credentials. They are never printed.
+type License struct {
+	APIKey    string `json:"-"`
+	SharedKey string `json:"-"`
+}
+
+// Format implements fmt.Formatter for every verb.
+func (l License) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[license credentials]") }
+
+// LogValue implements slog.LogValuer.
+func (l License) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(l)) }
+
+// ParseLicense reads {"api_key":"…","shared_key":"…"}; other fields are ignored, those of OAuth refused. Its errors
+// say what is wrong and what to store, and hold nothing of the text.
+func ParseLicense(text string) (License, error) {
+	fields, err := object(text)
+	if err != nil {
+		return License{}, fmt.Errorf("secrets: license secret: %w; %s", err, licenseForm)
+	}
+	for _, name := range []string{"client_id", "client_secret"} {
+		if _, ok := fields[name]; ok {
+			return License{}, fmt.Errorf("secrets: license secret: %s is for OAuth, which is not supported yet; %s", name, licenseForm)
+		}
+	}
+
+	apiKey, problems := licenseKey(nil, fields, "api_key")
+	sharedKey, problems := licenseKey(problems, fields, "shared_key")
+	if len(problems) > 0 {
+		return License{}, fmt.Errorf("secrets: license secret: %s; %s", strings.Join(problems, ", "), licenseForm)
+	}
+	return License{APIKey: apiKey, SharedKey: sharedKey}, nil
+}
+
+// licenseKey reads one field and adds what is wrong with it.
+func licenseKey(problems []string, fields map[string]json.RawMessage, name string) (string, []string) {
+	raw, ok := fields[name]
+	if !ok {
+		return "", append(problems, name+" is missing")
+	}
+	key, err := keyText(raw)
+	if err != nil {
+		return "", append(problems, name+" "+err.Error())
+	}
+	return key, problems
+}
+
+// object reads a JSON object's fields by their exact names; encoding/json alone would take "API_KEY" for "api_key".
+func object(text string) (map[string]json.RawMessage, error) {
+	if len(text) > maxText {
+		return nil, fmt.Errorf("is longer than %d bytes", maxText)
+	}
+	if !utf8.ValidString(text) {
+		return nil, errors.New("is not UTF-8") // encoding/json would put U+FFFD into the key
+	}
+	var fields map[string]json.RawMessage
+	err := json.Unmarshal([]byte(text), &fields)
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		return nil, fmt.Errorf("is not JSON (at byte %d)", syntax.Offset) // its own text quotes the secret
+	case err != nil || fields == nil:
+		return nil, errors.New("is not a JSON object")
+	}
+	return fields, nil
+}
+
+// keyText reads one key. White space at its ends is refused: it comes from a file's last line or a paste, it is no
+// part of any sender's key, and with it every signature would be wrong.
+func keyText(raw json.RawMessage) (string, error) {
+	var key string
+	switch err := json.Unmarshal(raw, &key); {
+	case err != nil || string(raw) == "null":
+		return "", errors.New("is not a text")
+	case key == "":
+		return "", errors.New("is empty")
+	case strings.TrimSpace(key) != key:
+		return "", errors.New("has white space at an end")
+	}
+	return key, nil
+}
