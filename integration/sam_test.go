@@ -50,7 +50,7 @@ func checkStaticARM64(t *testing.T, name string) {
 		t.Errorf("%s: %v", name, err)
 		return
 	}
-	defer file.Close()
+	defer file.Close() //nolint:errcheck // it was only read
 	if file.Machine != elf.EM_AARCH64 {
 		t.Errorf("%s is for %s, want arm64", name, file.Machine)
 	}

@@ -5,7 +5,6 @@ package integration
 import (
 	"encoding/json"
 	"maps"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -67,15 +66,6 @@ func decode(t *testing.T, raw []byte) stack {
 		t.Fatal(err)
 	}
 	return s
-}
-
-func readFile(t *testing.T, name string) string {
-	t.Helper()
-	content, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
 }
 
 // properties is one resource's, in the transformed template; an absent resource has none.
