@@ -77,7 +77,7 @@ func TestNewNamesEveryBadField(t *testing.T) {
 	if err == nil {
 		t.Fatal("an empty configuration was taken")
 	}
-	for _, field := range []string{"BaseURL", "Authorizer", "Lanes", "UserAgent"} {
+	for _, field := range []string{"BaseURL", "Lanes", "UserAgent"} {
 		if !strings.Contains(err.Error(), "licenseapi: "+field+":") {
 			t.Errorf("the error does not name %s: %v", field, err)
 		}
@@ -137,6 +137,25 @@ func TestWithChangesTheCredentialsAndKeepsTheConnections(t *testing.T) {
 	}
 	if got := api.Counts().Connections; got != 1 {
 		t.Errorf("got %d connections, want 1", got)
+	}
+}
+
+// TestAClientWithoutCredentialsSendsNothing: a worker makes its client before it has read its secret.
+func TestAClientWithoutCredentialsSendsNothing(t *testing.T) {
+	t.Parallel()
+	api, url := testAPI(t)
+	client, err := New(Config{BaseURL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Deactivate(t.Context(), keyBased()); KindOf(err) != KindUnavailable {
+		t.Errorf("got %v, want unavailable", err)
+	}
+	if got := api.Counts().Calls; got != 0 {
+		t.Errorf("%d calls were made", got)
+	}
+	if err := client.With(testSigner(t)).Deactivate(t.Context(), keyBased()); err != nil {
+		t.Errorf("with credentials: %v", err)
 	}
 }
 

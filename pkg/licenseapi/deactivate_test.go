@@ -169,7 +169,9 @@ func TestDeactivateReturnsTheAuthorizersFault(t *testing.T) {
 
 type authorizerFunc func(context.Context, string) (string, error)
 
-func (f authorizerFunc) Authorize(ctx context.Context, date string) (string, error) { return f(ctx, date) }
+func (f authorizerFunc) Authorize(ctx context.Context, date string) (string, error) {
+	return f(ctx, date)
+}
 
 // canary returns a Deactivation in which every text is recognizable, and those that must never be seen.
 func canary(t *testing.T) (d Deactivation, secrets []string) {
@@ -229,4 +231,3 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
-

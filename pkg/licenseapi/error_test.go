@@ -15,9 +15,9 @@ import (
 )
 
 // answered returns what Deactivate makes of one answer, and what it logs.
-func answered(t *testing.T, d Deactivation, status int, header http.Header, body io.Reader) (error, string) {
+func answered(t *testing.T, d Deactivation, status int, header http.Header, body io.Reader) (log string, err error) {
 	t.Helper()
-	client, log := testClient(t, "https://api.licensespring.com/api/v4")
+	client, lines := testClient(t, "https://api.licensespring.com/api/v4")
 	client.now = func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
 	client.transport = roundTrip(func(*http.Request) (*http.Response, error) {
 		if header == nil {
@@ -25,7 +25,8 @@ func answered(t *testing.T, d Deactivation, status int, header http.Header, body
 		}
 		return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(body)}, nil
 	})
-	return client.Deactivate(t.Context(), d), log.String()
+	err = client.Deactivate(t.Context(), d)
+	return lines.String(), err
 }
 
 func TestAnswersAreReadLeniently(t *testing.T) {
@@ -61,7 +62,7 @@ func TestAnswersAreReadLeniently(t *testing.T) {
 		{"too long", `{"code":"license_not_found"}` + strings.Repeat(" ", maxReplyBytes), "", "", KindUnavailable},
 		{"just not too long", `{"code":"license_not_found"}` + strings.Repeat(" ", maxReplyBytes-28), "license_not_found", "", KindRejected},
 	} {
-		err, _ := answered(t, keyBased(), 400, nil, strings.NewReader(c.body))
+		_, err := answered(t, keyBased(), 400, nil, strings.NewReader(c.body))
 		want := &Error{Op: "deactivate_license", Status: 400, Code: c.code, Message: c.message}
 		got, ok := errors.AsType[*Error](err)
 		if !ok {
@@ -87,7 +88,7 @@ func TestABrokenBodyLeavesTheStatus(t *testing.T) {
 	for status, want := range map[int]Kind{
 		400: KindUnavailable, 401: KindUnauthorized, 429: KindRateLimited, 503: KindUnavailable, 301: KindMisconfigured,
 	} {
-		err, _ := answered(t, keyBased(), status, nil, broken(`{"code":"license_not_found"}`))
+		_, err := answered(t, keyBased(), status, nil, broken(`{"code":"license_not_found"}`))
 		if got, ok := errors.AsType[*Error](err); !ok || got.Status != status || got.Code != "" || KindOf(err) != want {
 			t.Errorf("%d: got %v (%v), want the status alone, %v", status, err, KindOf(err), want)
 		}
@@ -112,7 +113,7 @@ func TestStatus200IsSuccessWhateverTheBody(t *testing.T) {
 		{"cut and short", broken("license"), true},
 		{"too long", strings.NewReader(strings.Repeat(echo, maxReplyBytes/len(echo)+1)), true},
 	} {
-		err, log := answered(t, keyBased(), 200, http.Header{"Content-Type": {"text/html; x=" + echo}}, c.body)
+		log, err := answered(t, keyBased(), 200, http.Header{"Content-Type": {"text/html; x=" + echo}}, c.body)
 		if err != nil {
 			t.Errorf("%s: got %v, want nil", c.name, err)
 		}
@@ -128,7 +129,7 @@ func TestStatus200IsSuccessWhateverTheBody(t *testing.T) {
 func TestOtherSuccessesAreNone(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{101, 201, 202, 204, 206} {
-		err, _ := answered(t, keyBased(), status, nil, strings.NewReader(`{"code":"license_not_active","message":"x"}`))
+		_, err := answered(t, keyBased(), status, nil, strings.NewReader(`{"code":"license_not_active","message":"x"}`))
 		if KindOf(err) != KindUnavailable || CodeOf(err) != "http_"+strconv.Itoa(status) {
 			t.Errorf("%d: got %v (%v)", status, err, KindOf(err))
 		}
@@ -138,7 +139,7 @@ func TestOtherSuccessesAreNone(t *testing.T) {
 func TestASwitchOfProtocolsIsNotReadToItsEnd(t *testing.T) {
 	t.Parallel()
 	never := neverEnding{t}
-	if err, _ := answered(t, keyBased(), 101, nil, never); KindOf(err) != KindUnavailable {
+	if _, err := answered(t, keyBased(), 101, nil, never); KindOf(err) != KindUnavailable {
 		t.Errorf("got %v", err)
 	}
 }
@@ -178,7 +179,7 @@ func TestRetryAfter(t *testing.T) {
 			t.Errorf("%q: got %v, want %v", value, got, want)
 		}
 	}
-	err, _ := answered(t, keyBased(), 429, http.Header{"Retry-After": {"7"}}, strings.NewReader("slow down"))
+	_, err := answered(t, keyBased(), 429, http.Header{"Retry-After": {"7"}}, strings.NewReader("slow down"))
 	if got, ok := errors.AsType[*Error](err); !ok || got.RetryAfter != 7*time.Second {
 		t.Errorf("got %v, want 7 s in it", err)
 	}
@@ -196,7 +197,7 @@ func TestRequestIDs(t *testing.T) {
 		{http.Header{"X-Request-Id": {strings.Repeat("a", 129)}}, ""},
 		{http.Header{}, ""},
 	} {
-		err, _ := answered(t, keyBased(), 400, c.header, strings.NewReader(""))
+		_, err := answered(t, keyBased(), 400, c.header, strings.NewReader(""))
 		if got, ok := errors.AsType[*Error](err); !ok || got.RequestID != c.want {
 			t.Errorf("%v: got %v, want %q", c.header, err, c.want)
 		}
@@ -245,6 +246,10 @@ func TestMessagesAreScrubbed(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
+	overlapping := &scrubber{values: []string{"abcabc"}}
+	if got := overlapping.scrub("xabcabcabcx abcabc"); got != "x[removed]x [removed]" {
+		t.Errorf("overlapping: got %q", got)
+	}
 	bearer := &scrubber{authorization: "Bearer eyJhbGciOi.J9"}
 	if got := bearer.scrub("token eyJhbGciOi.J9 expired"); got != "token [removed] expired" {
 		t.Errorf("a bearer token: got %q", got)
@@ -257,7 +262,7 @@ func TestAKnownCodeIsKnownWhateverTheRequest(t *testing.T) {
 	t.Parallel()
 	d := keyBased()
 	d.HardwareID = "device"
-	err, _ := answered(t, d, 400, nil, bytes.NewReader([]byte(`{"code":"device_not_found"}`)))
+	_, err := answered(t, d, 400, nil, bytes.NewReader([]byte(`{"code":"device_not_found"}`)))
 	if CodeOf(err) != "device_not_found" || KindOf(err) != KindAlreadyInactive {
 		t.Errorf("got %v (%v)", err, KindOf(err))
 	}

@@ -53,6 +53,7 @@ func (s *scrubber) find(text string) []bool {
 		if v == "" {
 			continue
 		}
+		done := 0 // marked so far for v: finds overlap
 		for from := 0; ; from++ {
 			i := strings.Index(folded[from:], v)
 			if i < 0 {
@@ -65,8 +66,8 @@ func (s *scrubber) find(text string) []bool {
 			if hidden == nil {
 				hidden = make([]bool, len(text))
 			}
-			for at := from; at < from+len(v); at++ {
-				hidden[at] = true
+			for done = max(done, from); done < from+len(v); done++ {
+				hidden[done] = true
 			}
 		}
 	}
