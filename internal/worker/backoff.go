@@ -1,0 +1,80 @@
+package worker
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"license-deactivator/pkg/licenseapi"
+)
+
+const (
+	// capJitter is the part of the Cap by which waits at the Cap differ. It is small because those waits carry
+	// the message through an outage: see the table at Backoff.
+	capJitter = 0.02
+
+	// rateLimitFirsts is the least wait after a 429 without Retry-After, in Firsts: a minute with the production
+	// First of 30 s, since the License API counts in a rolling window of 60 s.
+	rateLimitFirsts = 2
+
+	// obeyedReceives is how many receives a Retry-After alone decides. After that, where the table at Backoff
+	// reaches the Cap, a message waits its backoff at least: 300 receives a minute apart are used up in five hours.
+	obeyedReceives = 5
+)
+
+// Backoff is how long a kept message stays away: First after the first receive, twice as long after each further
+// one, at most Cap. Production has 30 s and 15 min:
+//
+//	after receive  1      2      3       4       5       6 … 300
+//	wait (s)   15–30  30–60  60–120  120–240  240–480  882–900
+//
+// The jitter over the upper half spreads messages that failed together; at the Cap it is 2 %. So the waits between
+// 300 receives, the queue's maxReceiveCount, last 259,773 s at least: three days without the License API lose no
+// message. TestBackoffOutlastsThreeDays holds this sum.
+type Backoff struct{ First, Cap time.Duration }
+
+// Wait is the wait after the given receive (1 is the first; less counts as 1), with jitter from 0 (the shortest)
+// to 1 (the longest).
+func (b Backoff) Wait(receives int, jitter float64) time.Duration {
+	full := b.First
+	for n := 1; n < receives && full < b.Cap; n++ {
+		full *= 2
+	}
+	if full >= b.Cap {
+		return b.Cap - scaled(b.Cap, capJitter*(1-jitter))
+	}
+	return full/2 + scaled(full/2, jitter)
+}
+
+// RateLimited is the wait after a 429. With a Retry-After (above 0) it is that, up to Cap, and after obeyedReceives
+// not less than Wait. Without, it is Wait, but two to three Firsts at least and Cap at most.
+func (b Backoff) RateLimited(receives int, retryAfter time.Duration, jitter float64) time.Duration {
+	wait := b.Wait(receives, jitter)
+	if retryAfter <= 0 {
+		least := rateLimitFirsts * b.First
+		return min(max(least+scaled(least/2, jitter), wait), b.Cap)
+	}
+	if receives <= obeyedReceives {
+		return min(retryAfter, b.Cap)
+	}
+	return max(min(retryAfter, b.Cap), wait)
+}
+
+// wait is Wait with a random jitter.
+func (b Backoff) wait(receives int) time.Duration { return b.Wait(receives, random()) }
+
+// after is the wait after an answer that defers.
+func (b Backoff) after(err error, receives int) time.Duration {
+	answered, ok := errors.AsType[*licenseapi.Error](err)
+	if !ok || licenseapi.KindOf(err) != licenseapi.KindRateLimited {
+		return b.wait(receives)
+	}
+	return b.RateLimited(receives, answered.RetryAfter, random())
+}
+
+// random is a jitter.
+func random() float64 {
+	return rand.Float64() //nolint:gosec // it spreads retries; nobody gains by guessing it
+}
+
+func scaled(d time.Duration, by float64) time.Duration { return time.Duration(float64(d) * by) }

@@ -1,0 +1,137 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/telemetry"
+)
+
+// maxPanics is the receive from which on a message that makes the worker panic is dead-lettered: often enough to
+// outlive a bad moment, seldom enough not to be tried for three days.
+const maxPanics = 5
+
+// maxStackBytes bounds the stack of a panic in the log: the first frames tell where it was.
+const maxStackBytes = 4 << 10
+
+// batch is one invocation.
+type batch struct {
+	h        *Handler
+	messages []*message
+
+	// calls is the context of every call. mayCall ends when no further one may begin: too near the deadline, or
+	// the configuration is at fault (stopCalls); what is in flight then finishes.
+	calls, mayCall      context.Context
+	endCalls, stopCalls context.CancelFunc
+
+	mu    sync.Mutex
+	fault *fault // the invocation's one fault; nil while there is none
+
+	warnStale sync.Once // of a secret that is used on because a newer one cannot be read
+}
+
+func newBatch(ctx context.Context, h *Handler, records []events.SQSMessage) *batch {
+	b := &batch{h: h, messages: make([]*message, len(records))}
+	b.calls, b.endCalls = until(ctx, callReserve)
+	b.mayCall, b.stopCalls = until(b.calls, leastCall)
+	for i, record := range records {
+		b.messages[i] = parse(record)
+	}
+	return b
+}
+
+// work calls for every message that is not decided yet: Lanes groups at once, the messages of one group one after
+// another, so that there are never two calls for one license at the same time.
+func (b *batch) work(ctx context.Context) {
+	groups := b.byLicense()
+	waiting := make(chan []*message, len(groups))
+	for _, group := range groups {
+		waiting <- group
+	}
+	close(waiting)
+
+	var lanes sync.WaitGroup
+	for range min(b.h.cfg.Lanes, len(groups)) {
+		lanes.Go(func() {
+			for group := range waiting {
+				for _, m := range group {
+					b.workOne(ctx, m)
+				}
+			}
+		})
+	}
+	lanes.Wait()
+}
+
+// byLicense groups the messages that need a call by their license, in the order of the batch.
+func (b *batch) byLicense() [][]*message {
+	var groups [][]*message
+	place := make(map[string]int)
+	for _, m := range b.messages {
+		if m.settled {
+			continue
+		}
+		license := m.request.Identity()
+		at, known := place[license]
+		if !known {
+			at = len(groups)
+			place[license] = at
+			groups = append(groups, nil)
+		}
+		groups[at] = append(groups[at], m)
+	}
+	return groups
+}
+
+// workOne decides one message. A panic is this message's alone.
+func (b *batch) workOne(ctx context.Context, m *message) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			m.result = b.crashed(ctx, m, cause)
+		}
+	}()
+	m.result = b.call(m)
+}
+
+// crashed decides a message whose work panicked. The cause's text is kept only where the runtime wrote it: any
+// other may hold what the code was working on.
+func (b *batch) crashed(ctx context.Context, m *message, cause any) result {
+	detail := fmt.Sprintf("a panic (%T)", cause)
+	if err, ok := cause.(runtime.Error); ok {
+		detail = "a panic: " + err.Error()
+	}
+	stack := debug.Stack()
+	b.h.cfg.Recorder.Logger().ErrorContext(ctx, "panic", "id", m.id(), "detail", clean(detail),
+		"stack", string(stack[:min(len(stack), maxStackBytes)]))
+
+	r := result{outcome: deactivation.Deferred, detail: clean(detail), retryIn: b.h.cfg.Backoff.wait(m.receives)}
+	if m.receives >= maxPanics {
+		r.outcome, r.reason, r.retryIn = deactivation.Rejected, deactivation.ReasonCrashed, 0
+	}
+	return r
+}
+
+// tell writes the line of each message, and the invocation's fault.
+func (b *batch) tell(ctx context.Context) {
+	if b.fault != nil {
+		b.h.cfg.Recorder.Fault(ctx, b.fault.what, b.fault.evidence)
+	}
+	for _, m := range b.messages {
+		line := telemetry.Message{
+			ID: clean(m.id()), Source: clean(m.source), Cause: clean(m.request.Cause), Rule: clean(m.request.Rule),
+			Outcome: m.result.outcome, Reason: m.result.reason, Code: m.result.code, Detail: m.result.detail,
+			Attempts: m.receives, Latency: m.result.latency, RetryIn: m.result.retryIn,
+			License: deactivation.Shorten(m.request.LicenseKey), Product: clean(m.request.Product), KeyVersion: m.result.version,
+		}
+		b.h.cfg.Recorder.Message(ctx, line)
+		if b.h.cfg.OnOutcome != nil {
+			b.h.cfg.OnOutcome(line)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/secrets"
+	"license-deactivator/pkg/licenseapi"
+	"license-deactivator/pkg/signing"
+)
+
+// The deadline rule. A worker that Lambda stops in the middle of a call gets its whole batch again, the finished
+// messages included; so calls end early enough to settle what they decided. One call takes five seconds at most,
+// to which the client sees.
+const (
+	callReserve = 3 * time.Second // calls end this long before the deadline: two seconds are left to settle in
+	idleReserve = time.Second     // from here to the deadline nothing is begun: the answer goes back
+	leastCall   = time.Second     // less than this is no call: it would likely be cut off, its outcome unknown
+)
+
+// until is ctx that ends before its deadline by reserve; without a deadline it ends when ctx does.
+func until(ctx context.Context, reserve time.Duration) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(ctx, deadline.Add(-reserve))
+	}
+	return context.WithCancel(ctx)
+}
+
+// answer is what one call heard.
+type answer struct {
+	err     error // nil for status 200
+	kind    licenseapi.Kind
+	latency time.Duration
+	version string // of the secret that signed the call
+	stale   error  // why the secret may be an old one: it could not be read or parsed again; nil where it could
+}
+
+// call asks the License API to deactivate m's license, once more where another signature may mend the answer. The
+// second answer decides, so that a fault of ours is found after two calls and not after three.
+func (b *batch) call(m *message) result {
+	first, started := b.attempt(m)
+	if !started {
+		return b.notStarted()
+	}
+	if !b.mendable(&first) {
+		return b.resultOf(m, first)
+	}
+	second, started := b.attempt(m)
+	if !started {
+		return b.notStarted()
+	}
+	return b.resultOf(m, second)
+}
+
+// attempt waits for a turn, then signs with the secret and the date of this very moment and calls. started is
+// false when no turn came in time, or when the configuration is at fault.
+func (b *batch) attempt(m *message) (a answer, started bool) {
+	// Wait gives up at once when the turn would come after the end of mayCall.
+	if err := b.h.pacer.Wait(b.mayCall); err != nil {
+		return answer{}, false
+	}
+	held, err := b.h.cfg.Secrets.Get(b.mayCall)
+	if b.mayCall.Err() != nil {
+		return answer{}, false
+	}
+	if err != nil {
+		b.note(fault{what: secretUnreadable, evidence: err, stops: true})
+		return answer{}, false
+	}
+	if held.Stale != nil {
+		b.warnStale.Do(func() {
+			b.h.cfg.Recorder.Logger().WarnContext(b.calls, "the License API's secret cannot be read again, the old value is used on",
+				"secret_version", held.Version, "error", clean(held.Stale.Error()))
+		})
+	}
+	client, err := b.h.clientFor(held)
+	if err != nil {
+		b.note(fault{what: secretUnusable, evidence: err, stops: true})
+		return answer{}, false
+	}
+
+	begin := time.Now()
+	err = client.Deactivate(b.calls, licenseapi.Deactivation(m.request.License))
+	return answer{err: err, kind: licenseapi.KindOf(err), latency: time.Since(begin), version: held.Version}, true
+}
+
+// clientFor returns the client that signs with that secret. One is kept, for the latest version: its signer
+// caches the header of a second, and its transport is the API's, whatever the version.
+func (h *Handler) clientFor(held secrets.Held[secrets.License]) (*licenseapi.Client, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.client != nil && h.version == held.Version {
+		return h.client, nil
+	}
+	signer, err := signing.NewSigner(held.Value.APIKey, held.Value.SharedKey)
+	if err != nil {
+		return nil, fmt.Errorf("worker: version %q of the secret: %w", held.Version, err)
+	}
+	h.version, h.client = held.Version, h.cfg.API.With(licenseapi.HMAC(signer))
+	return h.client, nil
+}
+
+// mendable says whether the same call, signed again, may be answered otherwise: with a fresh date, or with
+// another version of the secret than the one that signed this call. It notes in a why there is no other one.
+func (b *batch) mendable(a *answer) bool {
+	switch a.kind {
+	case licenseapi.KindStaleDate, licenseapi.KindUnauthorized:
+		return true
+	case licenseapi.KindBadCredentials:
+		fresh, err := b.h.cfg.Secrets.Refresh(b.mayCall, a.version)
+		if b.mayCall.Err() != nil {
+			return true // no time to find out; the next attempt does not start, and the message is handed back
+		}
+		a.stale = errors.Join(err, fresh.Stale)
+		return err == nil && fresh.Version != a.version
+	}
+	return false
+}
+
+// notStarted decides a message that was not called: spared because of a fault, else handed back at once for
+// another invocation, since it was not tried.
+func (b *batch) notStarted() result {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.fault != nil && b.fault.stops {
+		return result{
+			outcome: deactivation.Deferred, retryIn: b.h.cfg.Backoff.Cap, code: b.fault.code,
+			detail: clean("not called, the configuration is at fault: " + b.fault.what),
+		}
+	}
+	return result{outcome: deactivation.Deferred, detail: "no time left for one more call"}
+}

@@ -1,0 +1,153 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/queue"
+)
+
+// maxGroup is the longest message group id that SQS takes:
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+const maxGroup = 128
+
+// errNoMessageID makes Lambda keep the whole batch: a record without an id cannot be listed as failed, an empty id
+// fails the batch as well but as a malformed answer, and a record that is not listed is deleted.
+var errNoMessageID = errors.New("worker: a record without a message id has to stay in the queue")
+
+// kept are the messages that stay in the queue.
+type kept []*message
+
+// response lists them, each id once: SQS may put one message into a batch twice.
+func (k kept) response() (events.SQSEventResponse, error) {
+	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
+	listed := make(map[string]bool)
+	for _, m := range k {
+		id := m.record.MessageId
+		if id == "" {
+			return events.SQSEventResponse{}, errNoMessageID
+		}
+		if !listed[id] {
+			listed[id] = true
+			response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: id})
+		}
+	}
+	return response, nil
+}
+
+// settle moves the rejected messages to the dead-letter queue, then gives every kept one its time to come back,
+// and returns the kept ones. In this order, always: what the dead-letter queue has not taken is kept.
+//
+// It goes on when ctx is cancelled, since what was decided is lost otherwise; it ends with the deadline rule.
+func (b *batch) settle(ctx context.Context) kept {
+	deadline, limited := ctx.Deadline()
+	ctx = context.WithoutCancel(ctx)
+	if limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-idleReserve))
+		defer cancel()
+	}
+	b.sendDeadLetters(ctx)
+
+	var stay kept
+	for _, m := range b.messages {
+		if m.result.outcome == deactivation.Deferred {
+			stay = append(stay, m)
+		}
+	}
+	b.hide(ctx, stay)
+	return stay
+}
+
+// sendDeadLetters sends the rejected messages. One that is not taken becomes a deferred one.
+func (b *batch) sendDeadLetters(ctx context.Context) {
+	var rejected []*message
+	var entries []queue.Entry
+	for _, m := range b.messages {
+		if m.result.outcome == deactivation.Rejected {
+			rejected = append(rejected, m)
+			entries = append(entries, b.deadLetter(m))
+		}
+	}
+	if len(entries) == 0 {
+		return
+	}
+	var failures []queue.Failure
+	if err := ctx.Err(); err != nil { // nothing is begun any more
+		for i := range entries {
+			failures = append(failures, queue.Failure{Index: i, Err: err})
+		}
+	} else {
+		failures = b.h.cfg.DeadLetters.Send(ctx, entries)
+	}
+	for _, f := range failures {
+		m := rejected[f.Index]
+		m.result.outcome, m.result.reason = deactivation.Deferred, ""
+		m.result.retryIn = b.h.cfg.Backoff.wait(m.receives)
+		m.result.detail = clean(fmt.Sprintf("the dead-letter queue did not take it: %v", f.Err))
+	}
+}
+
+// deadLetter is the message as it came, with what became of it. Attributes that are empty are left out, since SQS
+// refuses them.
+func (b *batch) deadLetter(m *message) queue.Entry {
+	attributes := map[string]string{
+		"reason":     string(m.result.reason),
+		"code":       m.result.code,
+		"detail":     m.result.detail,
+		"attempts":   strconv.Itoa(m.receives),
+		"failed_at":  b.h.cfg.Now().UTC().Format(time.RFC3339),
+		"source":     clean(m.source),
+		"request_id": clean(m.request.ID),
+	}
+	for name, value := range attributes {
+		if value == "" {
+			delete(attributes, name)
+		}
+	}
+	return queue.Entry{Body: m.record.Body, Group: groupOf(m.source), Attributes: attributes}
+}
+
+// groupOf is the source as a message group id; "" where SQS would not take it, which only a message that is not
+// ours can bring about. A message without a group is a tenant of its own.
+func groupOf(source string) string {
+	if len(source) > maxGroup {
+		return ""
+	}
+	for _, c := range []byte(source) {
+		if c <= ' ' || c > '~' {
+			return ""
+		}
+	}
+	return source
+}
+
+// hide asks the queue to hand each kept message out again after its time. Where that fails the message comes back
+// after the queue's own visibility timeout, so it is enough to say so.
+func (b *batch) hide(ctx context.Context, stay kept) {
+	var deferrals []queue.Deferral
+	for _, m := range stay {
+		if m.record.ReceiptHandle != "" {
+			deferrals = append(deferrals, queue.Deferral{Receipt: m.record.ReceiptHandle, After: m.result.retryIn})
+		}
+	}
+	if len(deferrals) == 0 {
+		return
+	}
+	err, count := ctx.Err(), len(deferrals) // nothing is begun any more when ctx has ended
+	if err == nil {
+		failures := b.h.cfg.Queue.Defer(ctx, deferrals)
+		if len(failures) == 0 {
+			return
+		}
+		err, count = failures[0].Err, len(failures)
+	}
+	b.h.cfg.Recorder.Logger().WarnContext(ctx, "messages come back after the queue's visibility timeout, not after their backoff",
+		"count", count, "error", clean(err.Error()))
+}

@@ -1,0 +1,105 @@
+package worker_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"license-deactivator/internal/queue"
+	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/telemetry"
+	"license-deactivator/internal/worker"
+	"license-deactivator/pkg/licenseapi"
+	"license-deactivator/pkg/licenseapi/licenseapitest"
+)
+
+func TestNewNamesEveryBadField(t *testing.T) {
+	t.Parallel()
+	_, err := worker.New(worker.Config{})
+	for _, field := range []string{"API", "Secrets", "Queue", "DeadLetters", "Recorder", "Lanes", "CallsPerSecond", "Backoff"} {
+		if err == nil || !strings.Contains(err.Error(), "worker: "+field+" ") {
+			t.Errorf("%s is not named in %v", field, err)
+		}
+	}
+
+	r := newRig(t, &answering{status: 200})
+	good := worker.Config{
+		API: &licenseapi.Client{}, Secrets: &clocked{}, Queue: r.source, DeadLetters: r.dead,
+		Recorder: telemetry.New(io.Discard, slog.LevelInfo, ""), Lanes: 1, CallsPerSecond: 0.1, Backoff: production(),
+	}
+	if _, err := worker.New(good); err != nil {
+		t.Errorf("a good one is refused: %v", err)
+	}
+	for name, change := range map[string]func(*worker.Config){
+		"Lanes below 1":          func(cfg *worker.Config) { cfg.Lanes = 0 },
+		"CallsPerSecond zero":    func(cfg *worker.Config) { cfg.CallsPerSecond = 0 },
+		"CallsPerSecond NaN":     func(cfg *worker.Config) { cfg.CallsPerSecond = math.NaN() },
+		"CallsPerSecond endless": func(cfg *worker.Config) { cfg.CallsPerSecond = math.Inf(1) },
+		"Backoff falling":        func(cfg *worker.Config) { cfg.Backoff.Cap = cfg.Backoff.First - 1 },
+		"Backoff above SQS's":    func(cfg *worker.Config) { cfg.Backoff.Cap = 13 * time.Hour },
+	} {
+		bad := good
+		change(&bad)
+		_, err := worker.New(bad)
+		if field, _, _ := strings.Cut(name, " "); err == nil || !strings.Contains(err.Error(), "worker: "+field+" ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// fixed is a secret store with one secret.
+type fixed string
+
+func (f fixed) Read(context.Context) (secrets.Value, error) {
+	return secrets.Value{Text: string(f), Version: "1"}, nil
+}
+
+func ExampleHandler_Handle() {
+	api, err := licenseapitest.New(licenseapitest.State{
+		APIKeys: map[string]string{"key": "shared"},
+		Licenses: []licenseapitest.License{
+			{Product: "XY", LicenseKey: "AAAA-BBBB-CCCC-DDDD", Devices: []string{"hw1"}},
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	address, stop, err := api.Start()
+	if err != nil {
+		panic(err)
+	}
+	defer stop()
+	client, err := licenseapi.New(licenseapi.Config{BaseURL: address, Authorizer: unsigned{}})
+	if err != nil {
+		panic(err)
+	}
+
+	handler, err := worker.New(worker.Config{
+		API:         client,
+		Secrets:     secrets.NewCache(fixed(`{"api_key":"key","shared_key":"shared"}`), secrets.ParseLicense),
+		Queue:       queue.NewMemory(queue.MemoryConfig{}),
+		DeadLetters: queue.NewMemory(queue.MemoryConfig{}),
+		Recorder:    telemetry.New(io.Discard, slog.LevelInfo, "worker"),
+		Lanes:       10, CallsPerSecond: 10, Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
+		OnOutcome: func(m telemetry.Message) { fmt.Println(m.ID, m.License, m.Outcome) },
+	})
+	if err != nil {
+		panic(err)
+	}
+	response, err := handler.Handle(context.Background(), events.SQSEvent{Records: []events.SQSMessage{{
+		MessageId: "19dd0b57-b21e-4ac1-bd88-01bbb068cb78", ReceiptHandle: "AQEB",
+		Body: `{"v":1,"id":"stripe.evt_1.0","action":"deactivate_license","source":"stripe","cause":"refund",` +
+			`"product":"XY","license_key":"AAAA-BBBB-CCCC-DDDD","hardware_id":"hw1"}`,
+	}}})
+	fmt.Println(len(response.BatchItemFailures), "stay in the queue,", err)
+	// Output:
+	// stripe.evt_1.0 …DDDD deactivated
+	// 0 stay in the queue, <nil>
+}
