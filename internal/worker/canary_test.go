@@ -18,7 +18,7 @@ func canaries() []deactivation.Request {
 	common := deactivation.License{Product: "XY", HardwareID: "canary-hardware-0001", Hostname: "canary-hostname", IP: "canary-ip"}
 	byKey, byUser, byToken, byCode := common, common, common, common
 	byKey.LicenseKey = "canary-license-key-0001"
-	byUser.Username, byUser.Password = "canary@example.com", "canary-password"
+	byUser.Username, byUser.Password = "canary@example.com", `canary"pass&wörd` // JSON escapes it
 	byToken.IDToken, byToken.CustomerAccountCode = "canary-id-token", "canary-account"
 	byCode.Code, byCode.CustomerAccountCode = "canary-code", "canary-account"
 

@@ -1,8 +1,15 @@
 package licenseapi
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/url"
+	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -48,7 +55,7 @@ func (s *scrubber) find(text string) []bool {
 	}
 	folded := fold(text) // as many bytes as text
 	var hidden []bool
-	for _, v := range append(credentials(s.authorization), s.values...) {
+	for _, v := range spellings(append(credentials(s.authorization), s.values...)) {
 		v = fold(clean(v))
 		if v == "" {
 			continue
@@ -72,6 +79,50 @@ func (s *scrubber) find(text string) []bool {
 		}
 	}
 	return hidden
+}
+
+// spellings adds to each value what it looks like inside a text that was encoded: JSON with and without the escapes
+// for HTML and for all but ASCII, an address, and HTML. A server that repeats the body that it was sent repeats these.
+func spellings(values []string) []string {
+	var all []string
+	for _, v := range values {
+		plain, ascii := jsonText(v)
+		for _, s := range []string{v, plain, ascii, strings.ReplaceAll(ascii, "/", `\/`), htmlInJSON(plain), url.QueryEscape(v), url.PathEscape(v), html.EscapeString(v)} {
+			if !slices.Contains(all, s) {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+// jsonText is the inside of a JSON string: as Go writes it without escapes for HTML, and in ASCII alone.
+func jsonText(v string) (plain, ascii string) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if enc.Encode(v) != nil {
+		return v, v
+	}
+	plain = strings.TrimSuffix(strings.TrimSpace(out.String())[1:], `"`)
+	var narrow strings.Builder
+	for _, r := range plain {
+		switch {
+		case r < utf8.RuneSelf:
+			narrow.WriteRune(r)
+		case r > 0xFFFF:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&narrow, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&narrow, `\u%04x`, r)
+		}
+	}
+	return plain, narrow.String()
+}
+
+// htmlInJSON is plain with the escapes that encoding/json makes for HTML.
+func htmlInJSON(plain string) string {
+	return strings.NewReplacer("&", `\u0026`, "<", `\u003c`, ">", `\u003e`).Replace(plain)
 }
 
 func blank(text string, hidden []bool) string {
