@@ -3,7 +3,7 @@
 //
 // It imports the standard library alone and is imported by every other room. A Request carries a license key,
 // and it may carry a password or a token, so Request and License print themselves shortened in every way that
-// fmt and log/slog know (redact.go); json.Marshal alone shows them, and only the queue is given its result.
+// fmt, log/slog and encoding/json know (redact.go); Wire alone shows them, and only the queue is given its result.
 package deactivation
 
 import (

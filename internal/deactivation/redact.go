@@ -1,6 +1,7 @@
 package deactivation
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 )
@@ -47,4 +48,22 @@ func (l License) LogValue() slog.Value {
 // Format implements fmt.Formatter for every verb, so that neither %v nor %#v shows a key or a password.
 func (l License) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "license %s of %s", Shorten(l.LicenseKey), l.Product)
+}
+
+// MarshalJSON implements json.Marshaler with what LogValue shows: slog's JSON handler marshals what lies inside a
+// struct or a list without asking for its LogValue. The wire form is written by Wire alone.
+func (r Request) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		ID      string `json:"id"`
+		Source  string `json:"source"`
+		License string `json:"license"`
+	}{r.ID, r.Source, Shorten(r.LicenseKey)})
+}
+
+// MarshalJSON implements json.Marshaler with what LogValue shows.
+func (l License) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Product string `json:"product"`
+		License string `json:"license"`
+	}{l.Product, Shorten(l.LicenseKey)})
 }

@@ -39,8 +39,11 @@ type wireRequest struct {
 	Order      []string   `json:"order,omitempty"`
 	OccurredAt *time.Time `json:"occurred_at,omitempty"`
 	ReceivedAt *time.Time `json:"received_at,omitempty"`
-	License
+	wireLicense
 }
+
+// wireLicense is License without its methods, which print it shortened.
+type wireLicense License
 
 type wireEvent struct {
 	V          int               `json:"v"`
@@ -61,7 +64,8 @@ func (r Request) Wire() (string, error) {
 	}
 	return marshal(wireRequest{
 		V: wireVersion, ID: r.ID, Action: action, Source: r.Source, Cause: r.Cause, Rule: r.Rule, Event: r.Event,
-		Order: r.Order, OccurredAt: wireTime(r.OccurredAt), ReceivedAt: wireTime(r.ReceivedAt), License: r.License,
+		Order: r.Order, OccurredAt: wireTime(r.OccurredAt), ReceivedAt: wireTime(r.ReceivedAt),
+		wireLicense: wireLicense(r.License),
 	})
 }
 
@@ -92,7 +96,7 @@ func Parse(body string) (req Request, event *Event, err error) {
 	}
 	req = Request{
 		ID: w.ID, Action: w.Action, Source: w.Source, Cause: w.Cause, Rule: w.Rule, Event: w.Event, Order: w.Order,
-		OccurredAt: timeOf(w.OccurredAt), ReceivedAt: timeOf(w.ReceivedAt), License: w.License,
+		OccurredAt: timeOf(w.OccurredAt), ReceivedAt: timeOf(w.ReceivedAt), License: License(w.wireLicense),
 	}
 	if err := req.Validate(); err != nil {
 		return req, nil, fmt.Errorf("%w: %w", ErrInvalid, err)

@@ -169,9 +169,10 @@ const contentIDLength = 32
 
 // contentID is the id of a row that has none: the same for the same content, whenever it is sent.
 func contentID(r deactivation.Request) string {
-	r.Password, r.IDToken, r.Code = "", "", ""                              // an id is logged, and a hash of a password could be guessed
-	content, _ := json.Marshal([]any{r.Cause, r.Event, r.Order, r.License}) //nolint:errchkjson // an id of what cannot be written is as good
-	sum := sha256.Sum256(content)
+	r.ID, r.ReceivedAt = "", time.Time{}
+	r.Password, r.IDToken, r.Code = "", "", "" // an id is logged, and a hash of a password could be guessed
+	content, _ := r.Wire()                     // what cannot be written is refused later, whatever its id
+	sum := sha256.Sum256([]byte(content))
 	return r.Source + "." + hex.EncodeToString(sum[:])[:contentIDLength]
 }
 

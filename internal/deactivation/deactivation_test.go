@@ -1,0 +1,198 @@
+package deactivation_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/pkg/licenseapi"
+)
+
+func refund() deactivation.Request {
+	return deactivation.Request{
+		ID: "stripe.evt_3Nx.0", Source: "stripe", Cause: deactivation.CauseRefund, Rule: "refunded in full", Event: "evt_3Nx",
+		Order: []string{"pi_3Nx"}, OccurredAt: time.Date(2026, 9, 21, 14, 13, 20, 0, time.UTC),
+		ReceivedAt: time.Date(2026, 9, 21, 14, 13, 21, 500_000_000, time.UTC),
+		License:    deactivation.License{Product: "XY", LicenseKey: "AAAA-BBBB-CCCC-DDDD", HardwareID: "hw<1>&"},
+	}
+}
+
+func golden(t *testing.T, name string) string {
+	t.Helper()
+	content, err := os.ReadFile("testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSuffix(string(content), "\n")
+}
+
+func TestTheWireFormIsTheGoldenFile(t *testing.T) {
+	t.Parallel()
+	got, err := refund().Wire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(golden(t, "request.json"), got); diff != "" {
+		t.Error(diff)
+	}
+	event := deactivation.Event{
+		Source: "stripe", ID: "evt_3Nx", ReceivedAt: refund().ReceivedAt, Headers: map[string]string{"content-type": "application/json"},
+		Body: []byte(`{"id":"evt_3Nx"}`), Missing: []string{"hardware_id"},
+	}
+	if got, err = event.Wire(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(golden(t, "event.json"), got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestParseReadsWhatWireWrites(t *testing.T) {
+	t.Parallel()
+	want := refund()
+	want.Action = deactivation.ActionDeactivateLicense
+	got, event, err := deactivation.Parse(golden(t, "request.json"))
+	if err != nil || event != nil {
+		t.Fatal(err, event)
+	}
+	if diff := cmp.Diff(want, got, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+		t.Error("the request that was read differs") // its values are not printed
+	}
+	_, event, err = deactivation.Parse(golden(t, "event.json"))
+	if err != nil || event == nil || string(event.Body) != `{"id":"evt_3Nx"}` || event.Missing[0] != "hardware_id" {
+		t.Error(err, event)
+	}
+}
+
+func TestWhatIsNoMessageOfOursIsInvalid(t *testing.T) {
+	t.Parallel()
+	valid := golden(t, "request.json")
+	for name, c := range map[string]struct{ body, want string }{
+		"unknown fields are ignored":     {strings.Replace(valid, `{`, `{"new":{"a":[1]},`, 1), ""},
+		"no action is the one there is":  {strings.Replace(valid, `"action":"deactivate_license",`, ``, 1), ""},
+		"empty":                          {"", "not JSON"},
+		"not JSON":                       {"hello canary", "not JSON"},
+		"a list":                         {"[]", "wrong type"},
+		"another version":                {strings.Replace(valid, `"v":1`, `"v":2`, 1), "version 2 is not known"},
+		"no version":                     {strings.Replace(valid, `"v":1,`, ``, 1), "version 0 is not known"},
+		"another kind":                   {strings.Replace(valid, `"v":1`, `"v":1,"kind":"canary"`, 1), "kind is not known"},
+		"another action":                 {strings.Replace(valid, `deactivate_license`, `canary`, 1), "action: only"},
+		"no hardware_id":                 {strings.Replace(valid, `"hardware_id"`, `"x"`, 1), "hardware_id: is missing"},
+		"no id":                          {strings.Replace(valid, `"id"`, `"x"`, 1), "id: is missing"},
+		"no source":                      {strings.Replace(valid, `"source"`, `"x"`, 1), "source: is missing"},
+		"a cause that is none":           {strings.Replace(valid, `"refund"`, `"canary"`, 1), "cause: must be one of"},
+		"two identities":                 {strings.Replace(valid, `"product"`, `"username":"canary","product"`, 1), "username: names a second license"},
+		"a key that is a number":         {strings.Replace(valid, `"AAAA-BBBB-CCCC-DDDD"`, `7`, 1), "license_key has the wrong type"},
+		"an event whose body is no text": {`{"v":1,"kind":"event","body":7}`, "body has the wrong type"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := deactivation.Parse(c.body)
+			if c.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if !errors.Is(err, deactivation.ErrInvalid) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "canary") {
+				t.Errorf("error %v, want ErrInvalid, …%s… and nothing of the text", err, c.want)
+			}
+		})
+	}
+}
+
+// TestARequestPrintsNoSecret prints a request in every way there is.
+func TestARequestPrintsNoSecret(t *testing.T) {
+	t.Parallel()
+	r := refund()
+	r.LicenseKey, r.Username, r.Password, r.IDToken, r.Code = "KEY-CANARY-0000-1234", "user-canary", "password-canary", "token-canary", "code-canary"
+	r.HardwareID, r.Variables = "device-canary", json.RawMessage(`{"a":"variable-canary"}`)
+	type holder struct {
+		R deactivation.Request
+		P *deactivation.Request
+		L []deactivation.License
+		M map[string]deactivation.License
+	}
+	held := holder{r, &r, []deactivation.License{r.License}, map[string]deactivation.License{"l": r.License}}
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		for _, v := range []any{r, &r, r.License, &r.License, held, []any{r}} {
+			fmt.Fprintf(&out, verb+"\n", v)
+		}
+	}
+	for _, logger := range []*slog.Logger{slog.New(slog.NewJSONHandler(&out, nil)), slog.New(slog.NewTextHandler(&out, nil))} {
+		logger.Info("x", "r", r, "p", &r, "l", r.License, "held", held, "list", []deactivation.Request{r}, slog.Group("g", "r", r))
+	}
+	for _, v := range []any{r, held, []any{&r}} {
+		raw, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Write(raw)
+	}
+	if lower := strings.ToLower(out.String()); strings.Contains(lower, "canary") {
+		t.Errorf("a secret is in\n%s", out.String())
+	}
+	if !strings.Contains(out.String(), "…1234") {
+		t.Error("the license cannot be told from another")
+	}
+}
+
+func TestShorten(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]string{"": "", "1": "…", "12345678": "…", "123456789": "…6789", "AAAA-BBBB-CCCC-DDDD": "…DDDD", "äöüäöüäöü": "…üäöü"} {
+		if got := deactivation.Shorten(key); got != want {
+			t.Errorf("Shorten(%q) = %q, want %q", key, got, want)
+		}
+	}
+}
+
+func TestALicenseIsADeactivationOfTheAPI(t *testing.T) {
+	t.Parallel()
+	l := deactivation.License{Product: "XY", LicenseKey: "K", HardwareID: "h"}
+	if d := licenseapi.Deactivation(l); d.Product != "XY" || d.LicenseKey != "K" || d.HardwareID != "h" {
+		t.Error("the fields are in another order")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, name := range []string{"request.json", "event.json"} {
+		content, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(content))
+	}
+	f.Add(`{"v":1,"license_id":1e400,"consumptions":-0.5,"variables":{"a":{}},"occurred_at":"9999-12-31T23:59:60Z"}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		r, event, err := deactivation.Parse(body)
+		if err != nil {
+			if !errors.Is(err, deactivation.ErrInvalid) {
+				t.Fatal(err)
+			}
+			return
+		}
+		var wire string
+		if event != nil {
+			wire, err = event.Wire()
+		} else {
+			wire, err = r.Wire()
+		}
+		if err != nil {
+			t.Fatalf("what was read cannot be written: %v", err)
+		}
+		if _, _, err := deactivation.Parse(wire); err != nil {
+			t.Fatalf("what was written cannot be read: %v", err)
+		}
+	})
+}
