@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"license-deactivator/internal/config"
 )
 
 func functionRules() []rule {
@@ -25,6 +27,16 @@ func functionRules() []rule {
 			func(s stack) {
 				variables(s, "WorkerFunction")["LICENSE_API_SECRET_ARN"] = "{{resolve:secretsmanager:x:SecretString}}"
 			},
+		},
+		{
+			"the environment is what internal/config reads, by name",
+			func(s stack) (problems []string) {
+				for id, read := range map[string][]string{"WebhookFunction": config.WebhookVariables(), "WorkerFunction": config.WorkerVariables()} {
+					problems = append(problems, differs(id+" variables", slices.Sorted(maps.Keys(variables(s, id))), slices.Sorted(slices.Values(read)))...)
+				}
+				return problems
+			},
+			func(s stack) { variables(s, "WorkerFunction")["LANE"] = 1.0 },
 		},
 		{
 			"addresses are addresses and ARNs are ARNs",

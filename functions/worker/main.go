@@ -1,0 +1,56 @@
+// Command worker is the Lambda function behind the queue: it calls the License API for each message, at this instance's
+// share of the stack's pace.
+package main
+
+import (
+	"context"
+	"errors"
+	"log"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"golang.org/x/sync/errgroup"
+
+	"license-deactivator/internal/config"
+	"license-deactivator/internal/queue"
+	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/telemetry"
+	"license-deactivator/internal/worker"
+	"license-deactivator/pkg/licenseapi"
+)
+
+const warmUpTime = 2 * time.Second // of the 10 s that Lambda gives to init
+
+func main() {
+	cfg, badConfig := config.ReadWorker(os.Getenv)
+	recorder := telemetry.New(os.Stdout, cfg.AWS.LogLevel, cfg.AWS.FunctionName)
+	api, badAPI := licenseapi.New(licenseapi.Config{BaseURL: cfg.LicenseAPIURL, Lanes: cfg.Lanes, Logger: recorder.Logger()})
+	if err := errors.Join(badConfig, badAPI); err != nil {
+		log.Fatal(err)
+	}
+	jobs := queue.OpenSQS(cfg.AWS.Config, cfg.AWS.SQSEndpoint, cfg.QueueURL)
+	held := secrets.NewCache(secrets.OpenSecretsManager(cfg.AWS.Config, cfg.AWS.SecretsManagerEndpoint, cfg.LicenseAPISecretARN), secrets.ParseLicense)
+	handler, err := worker.New(worker.Config{
+		API: api, Secrets: held, Queue: jobs, Recorder: recorder,
+		DeadLetters: queue.OpenSQS(cfg.AWS.Config, cfg.AWS.SQSEndpoint, cfg.DeadLetterQueueURL),
+		Lanes:       cfg.Lanes, CallsPerSecond: cfg.CallsPerSecond / float64(cfg.WorkerInstances),
+		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	// The secret and the connections, while Lambda does not throttle: the first batch then begins in 2 ms and not in 95.
+	// What fails here is tried again by the first batch.
+	ctx, cancel := context.WithTimeout(context.Background(), warmUpTime)
+	var warm errgroup.Group
+	warm.Go(func() error { return api.Warm(ctx) })
+	warm.Go(func() error { return jobs.Warm(ctx) })
+	warm.Go(func() error { _, err := held.Get(ctx); return err })
+	if err := warm.Wait(); err != nil {
+		recorder.Logger().WarnContext(ctx, "warm-up failed", "error", err)
+	}
+	cancel()
+	lambda.Start(handler.Handle)
+}
