@@ -1,0 +1,145 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// What to set, for errors.
+const (
+	setQueueURL           = "set the URL of the queue"
+	setDeadLetterQueueURL = "set the URL of the dead-letter queue"
+	setLicenseAPIURL      = "set it with /api/v4, as https://api.licensespring.com/api/v4"
+	setSecretARN          = "set the secret's ARN, never the secret itself"
+	setPublicURL          = "set what senders call, before /webhooks/, or leave it out"
+)
+
+// environment reads variables and collects what is wrong with them, in the order in which they are read.
+type environment struct {
+	getenv   func(string) string
+	problems []error
+}
+
+func (e *environment) err() error { return errors.Join(e.problems...) }
+
+func (e *environment) problem(name, wrong, set string) {
+	e.problems = append(e.problems, fmt.Errorf("%s: %s; %s", name, wrong, set))
+}
+
+// required returns the variable when check finds nothing wrong, else "".
+func (e *environment) required(name string, check func(value string) (wrong string), set string) string {
+	if e.getenv(name) == "" {
+		e.problem(name, "is missing", set)
+		return ""
+	}
+	return e.optional(name, check, set)
+}
+
+// optional is required for a variable that may be missing.
+func (e *environment) optional(name string, check func(value string) (wrong string), set string) string {
+	value := e.getenv(name)
+	if value == "" {
+		return ""
+	}
+	if wrong := check(value); wrong != "" {
+		e.problem(name, wrong, set)
+		return ""
+	}
+	return value
+}
+
+// choice returns one of the values; the first is that of a missing variable.
+func (e *environment) choice(name string, values ...string) string {
+	value := e.getenv(name)
+	switch {
+	case value == "":
+		return values[0]
+	case !slices.Contains(values, value):
+		e.problem(name, "has a value that is not known", "set "+strings.Join(values, " or "))
+		return values[0]
+	}
+	return value
+}
+
+// whole reads a whole number from least to most; a missing variable is fallback.
+func (e *environment) whole(name string, fallback, least, most int) int {
+	value := e.getenv(name)
+	if value == "" {
+		return fallback
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < least || n > most {
+		e.problem(name, "is not a whole number in its range", fmt.Sprintf("set %d to %d", least, most))
+		return fallback
+	}
+	return n
+}
+
+// number reads a number for which good holds (of NaN nothing holds); a missing variable is fallback.
+func (e *environment) number(name string, fallback float64, good func(float64) bool, set string) float64 {
+	value := e.getenv(name)
+	if value == "" {
+		return fallback
+	}
+	n, err := strconv.ParseFloat(value, 64)
+	if err != nil || !good(n) {
+		e.problem(name, "is not a number in its range", set)
+		return fallback
+	}
+	return n
+}
+
+// address returns what is wrong with an absolute http or https address.
+func address(value string) (wrong string) {
+	u, err := url.Parse(value)
+	switch {
+	case err != nil || strings.ContainsAny(value, " \t"):
+		return "is not a URL"
+	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.Hostname() == "":
+		return "is not an absolute http or https URL"
+	case u.User != nil:
+		return "holds a user or password"
+	case u.RawQuery != "" || u.ForceQuery:
+		return "has a query"
+	case u.Fragment != "" || strings.Contains(value, "#"):
+		return "has a fragment"
+	}
+	return ""
+}
+
+// licenseAPI returns what is wrong with the License API's address. The key and its signature go there.
+func licenseAPI(value string) (wrong string) {
+	if wrong := address(value); wrong != "" {
+		return wrong
+	}
+	u, err := url.Parse(value)
+	switch {
+	case err != nil:
+		return "is not a URL"
+	case u.Scheme != "https" && !loopback(u.Hostname()):
+		return "is not https"
+	case strings.Trim(u.Path, "/") == "":
+		return "has no path"
+	}
+	return ""
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+var arn = regexp.MustCompile(`^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$`)
+
+func secretARN(value string) (wrong string) {
+	if !arn.MatchString(value) {
+		return "is not the ARN of a secret"
+	}
+	return ""
+}
