@@ -94,7 +94,7 @@ func newNetworkError(op string, cause error, s *scrubber) *networkError {
 	} else if errors.Is(cause, context.Canceled) {
 		word = codeCanceled
 	}
-	return &networkError{text: "licenseapi: " + op + ": " + word + ": " + s.scrub(cause.Error()), cause: cause}
+	return &networkError{text: "licenseapi: " + op + ": " + word + ": " + s.scrub(unquoted(cause.Error())), cause: cause}
 }
 
 // Error implements error.
@@ -102,3 +102,12 @@ func (e *networkError) Error() string { return e.text }
 
 // Unwrap returns what net/http said.
 func (e *networkError) Unwrap() error { return e.cause }
+
+// unquoted cuts a text off where it begins to quote: what net/http quotes there, the server has written, and it may
+// be the body that it was sent, escaped once more.
+func unquoted(text string) string {
+	if before, _, quotes := strings.Cut(text, `"`); quotes {
+		return before + removed
+	}
+	return text
+}
