@@ -43,6 +43,11 @@ var errNotRequired = errors.New("the delivery is not from whom the source's file
 // test mode as real ones. An error means that the body cannot be read (400), or that the source requires something
 // that it does not have (errNotRequired, 401).
 func (s *Source) Map(v Verified, acceptTests bool) ([]Mapping, error) {
+	return s.mapTraced(v, acceptTests, nil)
+}
+
+// mapTraced is Map for somebody who asks why: trace, unless it is nil, makes the trace of each event.
+func (s *Source) mapTraced(v Verified, acceptTests bool, trace func(facts) *trace) ([]Mapping, error) {
 	whole, records, err := s.readBody(v.Body)
 	if err != nil {
 		return nil, err
@@ -53,6 +58,9 @@ func (s *Source) Map(v Verified, acceptTests bool) ([]Mapping, error) {
 	mappings := make([]Mapping, len(records))
 	for i, r := range records {
 		f := facts{exact: r.exact, normalised: r.normalised, headers: v.Header, scheme: v.scheme}
+		if trace != nil {
+			f.trace = trace(f)
+		}
 		mappings[i] = s.mapEvent(f, v, i, acceptTests)
 	}
 	return mappings, nil
@@ -81,6 +89,7 @@ func (s *Source) mapEvent(f facts, v Verified, place int, acceptTests bool) Mapp
 		m.Problem = "test mode: " + err.Error()
 		return m
 	}
+	f.trace.testMode(test)
 	if test && !acceptTests {
 		m.Answer, m.Rule = deactivation.Ignored, ruleTestEvent
 		return m
@@ -99,36 +108,63 @@ func (s *Source) decide(m *Mapping, f facts, receivedAt time.Time) {
 	}
 	for i := range s.rules {
 		r := &s.rules[i]
-		if !r.enabled || (len(r.kinds) > 0 && !slices.Contains(r.kinds, kind)) {
+		verdict, err := r.judge(kind, f)
+		var licenses []deactivation.License
+		var problem *unmappable
+		if verdict == Decides && !r.ignore {
+			if licenses, problem = s.licenses(f, r.refunded); problem == nil && len(licenses) == 0 {
+				verdict = NoSuchLine
+			}
+		}
+		f.trace.rule(r, verdict)
+		switch {
+		case err != nil:
+			m.Rule, m.Problem = r.name, err.Error()
+		case verdict != Decides:
 			continue
-		}
-		if len(r.when) > 0 {
-			holds, err := r.when.holds(f)
-			if err != nil {
-				m.Rule, m.Problem = r.name, err.Error()
-				return
-			}
-			if !holds {
-				continue
-			}
-		}
-		if r.ignore {
+		case r.ignore:
 			m.Rule, m.Answer = r.name, deactivation.Ignored
-			return
+		case problem != nil:
+			m.Rule, m.Missing, m.Problem = r.name, problem.missing, problem.problem
+		default:
+			m.Rule, m.Answer = r.name, deactivation.Accepted
+			m.Requests = s.requests(m.Event, r, f, receivedAt, licenses)
 		}
-		licenses, problem := s.licenses(f, r.refunded)
-		if problem == nil && len(licenses) == 0 {
-			continue
-		}
-		m.Rule = r.name
-		if problem != nil {
-			m.Missing, m.Problem = problem.missing, problem.problem
-			return
-		}
-		m.Answer, m.Requests = deactivation.Accepted, s.requests(m.Event, r, f, receivedAt, licenses)
 		return
 	}
 	m.Answer = deactivation.Ignored
+}
+
+// Verdict says why a rule decides about an event, or why it does not.
+type Verdict string
+
+// The verdicts on a rule.
+const (
+	Off        Verdict = "off"          // it is switched off in its file
+	OtherType  Verdict = "other type"   // it is for events of another type
+	DoesNot    Verdict = "does not"     // its condition does not hold
+	Fails      Verdict = "fails"        // its condition is neither true nor false: the event is unmappable
+	NoSuchLine Verdict = "no such line" // no line with a license of its own was refunded in full
+	Decides    Verdict = "decides"
+)
+
+// judge says whether the rule matches, as far as its own fields say. The error is that of the verdict Fails.
+func (r *rule) judge(kind string, f facts) (Verdict, error) {
+	switch {
+	case !r.enabled:
+		return Off, nil
+	case len(r.kinds) > 0 && !slices.Contains(r.kinds, kind):
+		return OtherType, nil
+	case len(r.when) == 0:
+		return Decides, nil
+	}
+	switch holds, err := r.when.holds(f); {
+	case err != nil:
+		return Fails, err
+	case !holds:
+		return DoesNot, nil
+	}
+	return Decides, nil
 }
 
 // requests gives each license its request.
@@ -147,12 +183,8 @@ func (s *Source) requests(event string, r *rule, f facts, receivedAt time.Time, 
 // order lists what the order can be found by, for people and for logs. What is no id is left out: it is not what
 // decides about a license.
 func (s *Source) order(r *rule, f facts) []string {
-	candidates := s.lookup.order
-	if r.lookup.order != nil {
-		candidates = r.lookup.order
-	}
 	var order []string
-	for _, candidate := range candidates {
+	for _, candidate := range s.lookupOf(r).order {
 		id, err := candidate.find(f)
 		if err != nil || id == "" || deactivation.CheckText("order", id) != nil {
 			continue
@@ -162,6 +194,21 @@ func (s *Source) order(r *rule, f facts) []string {
 		}
 	}
 	return order
+}
+
+// lookupOf is the file's look-up, with the rule's in place of it key by key.
+func (s *Source) lookupOf(r *rule) lookup {
+	of := s.lookup
+	if r.lookup.order != nil {
+		of.order = r.lookup.order
+	}
+	if r.lookup.subscription != nil {
+		of.subscription = r.lookup.subscription
+	}
+	if r.lookup.email != nil {
+		of.email = r.lookup.email
+	}
+	return of
 }
 
 // eventID is the sender's own event id; where there is none, the SHA-256 of the body with the record's place.

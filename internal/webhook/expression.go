@@ -80,6 +80,8 @@ type facts struct {
 	normalised any               // numbers that JMESPath can compare: for conditions
 	headers    map[string]string // names in lower case
 	scheme     *signing.Scheme   // nil: no header counts as signed
+	line       int               // of the order, from 1; 0: the event itself
+	trace      *trace            // nil: nobody asks why
 }
 
 // value is a list of places, of which the first that is present counts.
@@ -129,13 +131,19 @@ func readValuePlace(node *yaml.Node) (valuePlace, error) {
 
 // find returns the first text that is present, "" where none is. A value that can be no key or id is an error.
 func (v value) find(f facts) (string, error) {
-	for _, place := range v {
-		found, err := place.find(f)
-		if err != nil || found != "" {
-			return found, err
+	_, found, err := v.first(f)
+	return found, err
+}
+
+// first is find, with the place of v that decided.
+func (v value) first(f facts) (at int, text string, err error) {
+	for i, place := range v {
+		text, err := place.find(f)
+		if err != nil || text != "" {
+			return i, text, err
 		}
 	}
-	return "", nil
+	return 0, "", nil
 }
 
 func (p valuePlace) find(f facts) (string, error) {
@@ -190,29 +198,35 @@ func readCondition(to *condition) func(*yaml.Node) error {
 	}
 }
 
-// holds says whether any test is exactly true. null is no match; an error, and any other value than true, false and
-// null, is an error: `status == 'refunded' || 'voided'` is a text, and it would be "true" for a paid order.
+// holds says whether any test is exactly true.
 func (c condition) holds(f facts) (bool, error) {
 	for _, t := range c {
-		if t.path == nil {
-			if f.headers[t.header] == t.is {
-				return true, nil
-			}
-			continue
-		}
-		found, err := t.path.search(f.normalised)
-		if err != nil {
-			return false, err
-		}
-		switch found {
-		case true:
-			return true, nil
-		case false, nil:
-		default:
-			return false, fmt.Errorf("%s is neither true nor false on this event", t.path.text)
+		holds, err := t.holds(f)
+		f.trace.test(t, f, holds, err)
+		if holds || err != nil {
+			return holds, err
 		}
 	}
 	return false, nil
+}
+
+// holds says whether the test is exactly true. null is no match; an error, and any other value than true, false and
+// null, is an error: `status == 'refunded' || 'voided'` is a text, and it would be "true" for a paid order.
+func (t test) holds(f facts) (bool, error) {
+	if t.path == nil {
+		return f.headers[t.header] == t.is, nil
+	}
+	found, err := t.path.search(f.normalised)
+	if err != nil {
+		return false, err
+	}
+	switch found {
+	case true:
+		return true, nil
+	case false, nil:
+		return false, nil
+	}
+	return false, fmt.Errorf("%s is neither true nor false on this event", t.path.text)
 }
 
 // readPattern reads an RE2 pattern that must match the whole text.

@@ -57,11 +57,8 @@ func (h *Handler) deliver(ctx context.Context, e httpEvent) response {
 	}
 	verified.ReceivedAt = now
 	mappings, err := source.Map(*verified, h.AcceptTestEvents)
-	if errors.Is(err, errNotRequired) {
-		return h.refuse(ctx, source, &refusal{http.StatusUnauthorized, err.Error()})
-	}
 	if err != nil {
-		return h.refuse(ctx, source, &refusal{http.StatusBadRequest, err.Error()})
+		return h.refuse(ctx, source, unread(err))
 	}
 	return h.answer(ctx, source, mappings, h.keep(ctx, source, *verified, mappings))
 }
@@ -80,14 +77,33 @@ func (h *Handler) receive(e httpEvent) (*Source, signing.Delivery, *refusal) {
 	for name, text := range e.Headers {
 		headers[strings.ToLower(name)] = text
 	}
-	if coding := headers["content-encoding"]; coding != "" && !strings.EqualFold(coding, "identity") {
-		return source, signing.Delivery{}, &refusal{http.StatusUnsupportedMediaType, "an encoded body is not unpacked; send it as it is"}
+	if refused := refuseEncoded(headers); refused != nil {
+		return source, signing.Delivery{}, refused
 	}
 	body, refused := e.body()
 	if refused != nil {
 		return source, signing.Delivery{}, refused
 	}
 	return source, signing.Delivery{Method: http.MethodPost, URL: h.address(e), Header: headers, Body: body}, nil
+}
+
+// unread is what a sender hears of an error of Map.
+func unread(err error) *refusal {
+	if errors.Is(err, errNotRequired) {
+		return &refusal{http.StatusUnauthorized, err.Error()}
+	}
+	return &refusal{http.StatusBadRequest, err.Error()}
+}
+
+func refuseEncoded(headers map[string]string) *refusal {
+	if coding := headers["content-encoding"]; coding != "" && !strings.EqualFold(coding, "identity") {
+		return &refusal{http.StatusUnsupportedMediaType, "an encoded body is not unpacked; send it as it is"}
+	}
+	return nil
+}
+
+func tooLarge() *refusal {
+	return &refusal{http.StatusRequestEntityTooLarge, "the body is larger than 256 KiB"}
 }
 
 // source is the last part of the address: the route's parameter, or what follows /webhooks/ where there is no route.
@@ -104,22 +120,21 @@ func (e httpEvent) source() string {
 
 // body returns the bytes that the sender sent. The size is checked before anything is decoded.
 func (e httpEvent) body() ([]byte, *refusal) {
-	tooLarge := &refusal{http.StatusRequestEntityTooLarge, "the body is larger than 256 KiB"}
 	if !e.IsBase64Encoded {
 		if len(e.Body) > MaxBodyBytes {
-			return nil, tooLarge
+			return nil, tooLarge()
 		}
 		return []byte(e.Body), nil
 	}
 	if len(e.Body) > base64.StdEncoding.EncodedLen(MaxBodyBytes) {
-		return nil, tooLarge
+		return nil, tooLarge()
 	}
 	body, err := base64.StdEncoding.DecodeString(e.Body)
 	if err != nil {
 		return nil, &refusal{http.StatusUnauthorized, "the body is not the Base64 that the event says"}
 	}
 	if len(body) > MaxBodyBytes {
-		return nil, tooLarge
+		return nil, tooLarge()
 	}
 	return body, nil
 }

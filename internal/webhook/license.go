@@ -21,7 +21,7 @@ type unmappable struct {
 // licenses finds every license that the event asks to deactivate, one per device, in the order of the event's lines.
 // With refunded, only those that stand on a line refunded in full. nil, nil when no line is.
 func (s *Source) licenses(f facts, refunded bool) ([]deactivation.License, *unmappable) {
-	order, err := search(s.license, f.exact)
+	order, err := search(s.license, f)
 	if err != nil {
 		return nil, &unmappable{problem: err.Error()}
 	}
@@ -45,6 +45,7 @@ func (s *Source) licenses(f facts, refunded bool) ([]deactivation.License, *unma
 		for _, license := range these {
 			missing = appendNew(missing, license.Missing())
 			if !slices.ContainsFunc(licenses, func(l deactivation.License) bool { return same(l, license) }) {
+				f.trace.license(license, one)
 				licenses = append(licenses, license)
 			}
 		}
@@ -70,14 +71,14 @@ func (s *Source) byLine(f facts, order found, refunded bool) ([]found, error) {
 	var all []found
 	var products, devices []string // of the lines without a license of their own
 	shared := len(parts) == 0
-	for _, part := range parts {
-		own, err := search(s.lines.license, part.exact)
+	for i, part := range parts {
+		line := f
+		line.exact, line.normalised, line.line = part.exact, part.normalised, i+1
+		own, err := search(s.lines.license, line)
 		if err != nil {
 			return nil, err
 		}
 		if refunded {
-			line := f
-			line.exact, line.normalised = part.exact, part.normalised
 			whole, err := s.lines.refunded.holds(line)
 			if err != nil {
 				return nil, err
@@ -95,6 +96,7 @@ func (s *Source) byLine(f facts, order found, refunded bool) ([]found, error) {
 			products = appendNew(products, []string{own.product})
 		}
 		devices = appendNew(devices, own.hardwareIDs)
+		f.trace.lend(own)
 	}
 	if refunded {
 		return all, nil
@@ -107,6 +109,7 @@ func (s *Source) byLine(f facts, order found, refunded bool) ([]found, error) {
 		if err != nil {
 			return nil, err
 		}
+		f.trace.borrow(&whole, order, len(devices) > 0)
 		all = append(all, whole)
 	}
 	return all, nil

@@ -21,6 +21,7 @@ type found struct {
 	licenseID   string
 	product     string
 	bundleCode  string
+	from        origins // nil: nobody asks
 }
 
 // names says whether the license itself is named.
@@ -93,10 +94,10 @@ func readPlace(node *yaml.Node) (place, error) {
 
 // search reads the places in order; for each field the first place that has it counts. Key, user name and license id
 // name the license together, so they come from one place.
-func search(places []place, tree any) (found, error) {
+func search(places []place, f facts) (found, error) {
 	var all found
 	for _, p := range places {
-		objects, err := p.read(tree)
+		objects, err := p.read(f.exact)
 		if err != nil {
 			return found{}, err
 		}
@@ -104,6 +105,7 @@ func search(places []place, tree any) (found, error) {
 		if err != nil {
 			return found{}, err
 		}
+		f.trace.read(&here, p, objects, f.line)
 		all = all.or(here)
 	}
 	return all, nil
@@ -111,6 +113,7 @@ func search(places []place, tree any) (found, error) {
 
 // or fills in what f lacks. An identity is never mixed.
 func (f found) or(other found) found {
+	before := f
 	if !f.names() {
 		f.licenseKeys, f.username, f.licenseID = other.licenseKeys, other.username, other.licenseID
 	}
@@ -122,6 +125,9 @@ func (f found) or(other found) found {
 	}
 	if f.bundleCode == "" {
 		f.bundleCode = other.bundleCode
+	}
+	if other.from != nil {
+		f.from = f.came(before, other)
 	}
 	return f
 }

@@ -33,6 +33,7 @@ type Sources struct{ byName map[string]*Source }
 type Source struct {
 	Name       string
 	schemes    []*signing.Scheme
+	specs      []signing.Spec // of the schemes, as the file has them
 	ping       *regexp.Regexp // nil: none
 	require    condition      // empty: none
 	xml        bool
@@ -193,7 +194,7 @@ func (s *Source) readVerify(node *yaml.Node) error {
 		if err != nil {
 			return faultAt(item, "%s", err)
 		}
-		s.schemes = append(s.schemes, scheme)
+		s.schemes, s.specs = append(s.schemes, scheme), append(s.specs, spec)
 		return nil
 	})
 }

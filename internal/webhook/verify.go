@@ -55,15 +55,22 @@ func (h *Handler) verify(ctx context.Context, source *Source, d signing.Delivery
 			verified, err = source.verifyWith(fresh.Value, d, h.Now())
 		}
 	}
+	if errors.Is(err, errSecret) {
+		h.Recorder.Fault(ctx, "webhook secrets", err)
+	}
+	return source.believe(verified, d, err)
+}
+
+// believe makes of the verdict on a delivery what its sender hears. nil and no refusal is a sender's ping.
+func (s *Source) believe(verified Verified, d signing.Delivery, err error) (*Verified, *refusal) {
 	switch {
 	case err == nil:
 		return &verified, nil
 	case errors.Is(err, errUnknown):
 		return nil, &refusal{http.StatusNotFound, "no such source"}
 	case errors.Is(err, errSecret):
-		h.Recorder.Fault(ctx, "webhook secrets", err)
 		return nil, unavailable
-	case errors.Is(err, signing.ErrMissing) && source.ping != nil && source.ping.Match(d.Body):
+	case errors.Is(err, signing.ErrMissing) && s.ping != nil && s.ping.Match(d.Body):
 		return nil, nil
 	}
 	return nil, &refusal{http.StatusUnauthorized, err.Error()}
