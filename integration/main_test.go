@@ -71,8 +71,11 @@ func startMoto(program string) (url string, stop func(), err error) {
 	if err := cmd.Start(); err != nil {
 		return "", nil, fmt.Errorf("start moto: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // how it ended is in its output
+	}()
 	stop = func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		<-ended
@@ -80,18 +83,14 @@ func startMoto(program string) (url string, stop func(), err error) {
 
 	url = "http://" + net.JoinHostPort("127.0.0.1", port)
 	if err := answers(url, ended); err != nil {
-		if !errors.Is(err, errEnded) {
-			stop()
-		}
+		stop()
 		return "", nil, fmt.Errorf("moto: %w\n%s", err, output.String())
 	}
 	return url, stop, nil
 }
 
-var errEnded = errors.New("ended before it answered")
-
 // answers waits until the server answers, whatever it says, or has ended.
-func answers(url string, ended <-chan error) error {
+func answers(url string, ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(context.Background(), motoPatience)
 	defer cancel()
 	for {
@@ -105,8 +104,8 @@ func answers(url string, ended <-chan error) error {
 			return resp.Body.Close()
 		}
 		select {
-		case err := <-ended:
-			return fmt.Errorf("%w: %w", errEnded, err)
+		case <-ended:
+			return errors.New("ended before it answered")
 		case <-ctx.Done():
 			return fmt.Errorf("no answer within %v: %w", motoPatience, err)
 		case <-time.After(motoLook):

@@ -18,10 +18,10 @@ const (
 	region             = "AWS_REGION"
 	endpointURL        = "AWS_ENDPOINT_URL"
 	endpointURLSQS     = "AWS_ENDPOINT_URL_SQS"
-	endpointURLSecrets = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
+	endpointURLSecrets = "AWS_ENDPOINT_URL_SECRETS_MANAGER" //nolint:gosec // a name, no credential
 	accessKeyID        = "AWS_ACCESS_KEY_ID"
-	secretAccessKey    = "AWS_SECRET_ACCESS_KEY"
-	sessionToken       = "AWS_SESSION_TOKEN"
+	secretAccessKey    = "AWS_SECRET_ACCESS_KEY" //nolint:gosec // a name, no credential
+	sessionToken       = "AWS_SESSION_TOKEN"     //nolint:gosec // a name, no credential
 	maxAttempts        = "AWS_MAX_ATTEMPTS"
 	retryMode          = "AWS_RETRY_MODE"
 	functionName       = "AWS_LAMBDA_FUNCTION_NAME"
@@ -83,7 +83,7 @@ func readAWS(e *environment) AWS {
 	a.SQSEndpoint = first(e.optional(endpointURLSQS, address, setEndpoint), both)
 	a.SecretsManagerEndpoint = first(e.optional(endpointURLSecrets, address, setEndpoint), both)
 	a.Config.Credentials = e.credentials()
-	a.Config.RetryMaxAttempts = e.whole(maxAttempts, 0, 1, mostAttempts)
+	a.Config.RetryMaxAttempts = e.whole(maxAttempts, 0, mostAttempts)
 	a.Config.RetryMode = aws.RetryMode(e.choice(retryMode, string(aws.RetryModeStandard), string(aws.RetryModeAdaptive)))
 	a.FunctionName = first(e.getenv(functionName), nameElsewhere)
 	return a

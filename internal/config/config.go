@@ -20,7 +20,7 @@ const (
 	publicURL           = "PUBLIC_URL"
 	testEvents          = "TEST_EVENTS"
 	licenseAPIURL       = "LICENSE_API_URL"
-	licenseAPISecretARN = "LICENSE_API_SECRET_ARN"
+	licenseAPISecretARN = "LICENSE_API_SECRET_ARN" //nolint:gosec // a name, no credential
 	callsPerSecond      = "CALLS_PER_SECOND"
 	workerInstances     = "WORKER_INSTANCES"
 	workerLanes         = "LANES"
@@ -110,8 +110,8 @@ func ReadWorker(getenv func(name string) string) (Worker, error) {
 	w.LicenseAPIURL = e.required(licenseAPIURL, licenseAPI, setLicenseAPIURL)
 	w.LicenseAPISecretARN = e.required(licenseAPISecretARN, secretARN, setSecretARN)
 	w.CallsPerSecond, w.WorkerInstances = e.pace()
-	w.Lanes = e.whole(workerLanes, defaultLanes, 1, maxLanes)
-	w.PlanCallsPerMinute = e.whole(planCallsPerMinute, 0, 1, maxPlanCallsPerMinute)
+	w.Lanes = e.whole(workerLanes, defaultLanes, maxLanes)
+	w.PlanCallsPerMinute = e.whole(planCallsPerMinute, 0, maxPlanCallsPerMinute)
 	w.LiveShare = e.number(liveShare, defaultLiveShare, func(x float64) bool { return x >= 0 && x < 1 }, "set 0 to below 1")
 	w.AWS = readAWS(e)
 	return w, e.err()
@@ -131,7 +131,7 @@ func (e *environment) queues() (queue, deadLetters string) {
 func (e *environment) pace() (calls float64, instances int) {
 	calls = e.number(callsPerSecond, defaultCallsPerSecond, func(x float64) bool { return x > 0 && x <= maxCallsPerSecond },
 		fmt.Sprintf("set above 0 to %d", maxCallsPerSecond))
-	instances = e.whole(workerInstances, defaultInstances, 1, maxInstances)
+	instances = e.whole(workerInstances, defaultInstances, maxInstances)
 	if calls/float64(instances) < slowestShare {
 		e.problem(callsPerSecond, "is too little for WORKER_INSTANCES: each would wait more than 50 s for its first call",
 			"set more calls per second or fewer instances")

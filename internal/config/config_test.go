@@ -30,8 +30,8 @@ func with(pairs ...string) func(string) string {
 		"WEBHOOK_SECRETS_ARN": arn, "LICENSE_API_SECRET_ARN": arn, "LICENSE_API_URL": apiURL,
 		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
 	}
-	for i := 0; i < len(pairs); i += 2 {
-		env[pairs[i]] = pairs[i+1]
+	for pair := range slices.Chunk(pairs, 2) {
+		env[pair[0]] = pair[1]
 	}
 	return func(name string) string { return env[name] }
 }

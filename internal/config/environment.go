@@ -67,15 +67,15 @@ func (e *environment) choice(name string, values ...string) string {
 	return value
 }
 
-// whole reads a whole number from least to most; a missing variable is fallback.
-func (e *environment) whole(name string, fallback, least, most int) int {
+// whole reads a whole number from 1 to most; a missing variable is fallback.
+func (e *environment) whole(name string, fallback, most int) int {
 	value := e.getenv(name)
 	if value == "" {
 		return fallback
 	}
 	n, err := strconv.Atoi(value)
-	if err != nil || n < least || n > most {
-		e.problem(name, "is not a whole number in its range", fmt.Sprintf("set %d to %d", least, most))
+	if err != nil || n < 1 || n > most {
+		e.problem(name, "is not a whole number in its range", fmt.Sprintf("set 1 to %d", most))
 		return fallback
 	}
 	return n

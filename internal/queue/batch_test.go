@@ -68,8 +68,7 @@ func TestAttemptsEndAndTheirWaitsAreShortAndJittered(t *testing.T) {
 		if len(s.calls) != 4 {
 			t.Fatalf("%d calls, want 4", len(s.calls))
 		}
-		for i, most := range []time.Duration{100, 200, 400} {
-			most *= time.Millisecond
+		for i, most := range []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond} {
 			if wait := s.times[i+1].Sub(s.times[i]); wait < most/2 || wait >= most {
 				t.Errorf("wait %d is %v, want %v to %v", i+1, wait, most/2, most)
 			}

@@ -105,7 +105,7 @@ func checkAttribute(name, value string) error {
 	case name == "" || len(name) > maxAttributeName:
 		return fmt.Errorf("%w: an attribute's name has %d characters, must be 1 to %d", ErrRefused, len(name), maxAttributeName)
 	case strings.ContainsFunc(name, func(r rune) bool { return !nameCharacter(r) }):
-		return fmt.Errorf("%w: an attribute's name must be of A-Z a-z 0-9 _ - and .", ErrRefused)
+		return fmt.Errorf("%w: an attribute's name must be of A-Z, a-z, 0-9, full stop, _ and -", ErrRefused)
 	case strings.HasPrefix(name, "."), strings.HasSuffix(name, "."), strings.Contains(name, ".."),
 		strings.HasPrefix(lower, "aws."), strings.HasPrefix(lower, "amazon."):
 		return fmt.Errorf("%w: an attribute's name must not begin with AWS. or Amazon., nor begin, end or repeat a full stop", ErrRefused)
