@@ -28,12 +28,12 @@ func main() {
 	if err := errors.Join(badConfig, badSource); err != nil {
 		log.Fatal(err)
 	}
-	jobs := queue.OpenSQS(cfg.AWS.Config, cfg.AWS.SQSEndpoint, cfg.QueueURL)
-	held := secrets.NewCache(secrets.OpenSecretsManager(cfg.AWS.Config, cfg.AWS.SecretsManagerEndpoint, cfg.WebhookSecretsARN), secrets.ParseWebhooks)
-	recorder := telemetry.New(os.Stdout, cfg.AWS.LogLevel, cfg.AWS.FunctionName)
+	jobs := queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.QueueURL)
+	held := secrets.NewCache(secrets.OpenSecretsManager(cfg.Config, cfg.SecretsManagerEndpoint, cfg.WebhookSecretsARN), secrets.ParseWebhooks)
+	recorder := telemetry.New(os.Stdout, cfg.LogLevel, cfg.FunctionName)
 	handler, err := webhook.New(webhook.Config{
 		Sources: known, Secrets: held, Queue: jobs, Recorder: recorder,
-		DeadLetters: queue.OpenSQS(cfg.AWS.Config, cfg.AWS.SQSEndpoint, cfg.DeadLetterQueueURL),
+		DeadLetters: queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.DeadLetterQueueURL),
 		PublicURL:   cfg.PublicURL, AcceptTestEvents: cfg.AcceptTestEvents,
 	})
 	if err != nil {

@@ -24,16 +24,16 @@ const warmUpTime = 2 * time.Second // of the 10 s that Lambda gives to init
 
 func main() {
 	cfg, badConfig := config.ReadWorker(os.Getenv)
-	recorder := telemetry.New(os.Stdout, cfg.AWS.LogLevel, cfg.AWS.FunctionName)
+	recorder := telemetry.New(os.Stdout, cfg.LogLevel, cfg.FunctionName)
 	api, badAPI := licenseapi.New(licenseapi.Config{BaseURL: cfg.LicenseAPIURL, Lanes: cfg.Lanes, Logger: recorder.Logger()})
 	if err := errors.Join(badConfig, badAPI); err != nil {
 		log.Fatal(err)
 	}
-	jobs := queue.OpenSQS(cfg.AWS.Config, cfg.AWS.SQSEndpoint, cfg.QueueURL)
-	held := secrets.NewCache(secrets.OpenSecretsManager(cfg.AWS.Config, cfg.AWS.SecretsManagerEndpoint, cfg.LicenseAPISecretARN), secrets.ParseLicense)
+	jobs := queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.QueueURL)
+	held := secrets.NewCache(secrets.OpenSecretsManager(cfg.Config, cfg.SecretsManagerEndpoint, cfg.LicenseAPISecretARN), secrets.ParseLicense)
 	handler, err := worker.New(worker.Config{
 		API: api, Secrets: held, Queue: jobs, Recorder: recorder,
-		DeadLetters: queue.OpenSQS(cfg.AWS.Config, cfg.AWS.SQSEndpoint, cfg.DeadLetterQueueURL),
+		DeadLetters: queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.DeadLetterQueueURL),
 		Lanes:       cfg.Lanes, CallsPerSecond: cfg.CallsPerSecond / float64(cfg.WorkerInstances),
 		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
 	})
