@@ -11,8 +11,14 @@ import (
 	"time"
 )
 
-// ActionDeactivateLicense is the one action of wire form v1 so far: POST deactivate_license.
-const ActionDeactivateLicense = "deactivate_license"
+// Actions of wire form v1: the call of the License API that a request asks for.
+const (
+	ActionDeactivateLicense = "deactivate_license" // one license on one device
+	ActionDeactivateBundle  = "deactivate_bundle"  // every license of a bundle on one device; product is the bundle's code
+)
+
+// Actions lists every action that a request may ask for.
+func Actions() []string { return []string{ActionDeactivateLicense, ActionDeactivateBundle} }
 
 // Causes: why a license is to be deactivated.
 const (

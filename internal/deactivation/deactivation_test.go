@@ -27,6 +27,13 @@ func refund() deactivation.Request {
 	}
 }
 
+// refundOfABundle names the bundle in the place of the product.
+func refundOfABundle() deactivation.Request {
+	r := refund()
+	r.Action, r.Product = deactivation.ActionDeactivateBundle, "BUNDLE"
+	return r
+}
+
 func golden(t *testing.T, name string) string {
 	t.Helper()
 	content, err := os.ReadFile("testdata/" + name)
@@ -43,6 +50,12 @@ func TestTheWireFormIsTheGoldenFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(golden(t, "request.json"), got); diff != "" {
+		t.Error(diff)
+	}
+	if got, err = refundOfABundle().Wire(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(golden(t, "bundle.json"), got); diff != "" {
 		t.Error(diff)
 	}
 	event := deactivation.Event{
@@ -68,6 +81,9 @@ func TestParseReadsWhatWireWrites(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
 		t.Error("the request that was read differs") // its values are not printed
 	}
+	if got, _, err = deactivation.Parse(golden(t, "bundle.json")); err != nil || got.Action != "deactivate_bundle" || got.Product != "BUNDLE" {
+		t.Error(err, got)
+	}
 	_, event, err = deactivation.Parse(golden(t, "event.json"))
 	if err != nil || event == nil || string(event.Body) != `{"id":"evt_3Nx"}` || event.Missing[0] != "hardware_id" {
 		t.Error(err, event)
@@ -79,14 +95,16 @@ func TestWhatIsNoMessageOfOursIsInvalid(t *testing.T) {
 	valid := golden(t, "request.json")
 	for name, c := range map[string]struct{ body, want string }{
 		"unknown fields are ignored":     {strings.Replace(valid, `{`, `{"new":{"a":[1]},`, 1), ""},
-		"no action is the one there is":  {strings.Replace(valid, `"action":"deactivate_license",`, ``, 1), ""},
+		"no action is a license's":       {strings.Replace(valid, `"action":"deactivate_license",`, ``, 1), ""},
 		"empty":                          {"", "not JSON"},
 		"not JSON":                       {"hello canary", "not JSON"},
 		"a list":                         {"[]", "wrong type"},
 		"another version":                {strings.Replace(valid, `"v":1`, `"v":2`, 1), "version 2 is not known"},
 		"no version":                     {strings.Replace(valid, `"v":1,`, ``, 1), "version 0 is not known"},
 		"another kind":                   {strings.Replace(valid, `"v":1`, `"v":1,"kind":"canary"`, 1), "kind is not known"},
-		"another action":                 {strings.Replace(valid, `deactivate_license`, `canary`, 1), "action: only"},
+		"another action":                 {strings.Replace(valid, `deactivate_license`, `canary`, 1), "action: must be one of deactivate_license, deactivate_bundle"},
+		"a bundle":                       {strings.Replace(valid, `deactivate_license`, `deactivate_bundle`, 1), ""},
+		"one product of a whole bundle":  {strings.Replace(golden(t, "bundle.json"), `"product"`, `"bundle_code":"canary","product"`, 1), "bundle_code: means one product"},
 		"no hardware_id":                 {strings.Replace(valid, `"hardware_id"`, `"x"`, 1), "hardware_id: is missing"},
 		"no id":                          {strings.Replace(valid, `"id"`, `"x"`, 1), "id: is missing"},
 		"no source":                      {strings.Replace(valid, `"source"`, `"x"`, 1), "source: is missing"},
@@ -166,7 +184,7 @@ func TestALicenseIsADeactivationOfTheAPI(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, name := range []string{"request.json", "event.json"} {
+	for _, name := range []string{"request.json", "bundle.json", "event.json"} {
 		content, err := os.ReadFile("testdata/" + name)
 		if err != nil {
 			f.Fatal(err)

@@ -35,11 +35,15 @@ type FieldError struct {
 // Error implements error.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Why }
 
-// Validate returns a *FieldError for the first thing that makes the request impossible to send: no id, source,
+// Validate returns a *FieldError for the first thing that makes the request impossible to send: an action that is
+// none, a bundle_code beside the action deactivate_bundle (it would widen what is deactivated), no id, source,
 // product, device or identity; two identities; characters that SQS or the License API cannot take.
 func (r Request) Validate() error {
-	if r.Action != "" && r.Action != ActionDeactivateLicense {
-		return &FieldError{CodeInvalidField, "action", "only " + ActionDeactivateLicense + " is known"}
+	if r.Action != "" && !slices.Contains(Actions(), r.Action) {
+		return &FieldError{CodeInvalidField, "action", "must be one of " + strings.Join(Actions(), ", ")}
+	}
+	if r.Action == ActionDeactivateBundle && r.BundleCode != "" {
+		return &FieldError{CodeInvalidField, "bundle_code", "means one product of a bundle; with deactivate_bundle, product is the bundle's code"}
 	}
 	for _, f := range []struct{ name, value string }{{"id", r.ID}, {"source", r.Source}} {
 		if f.value == "" {

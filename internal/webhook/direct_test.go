@@ -59,6 +59,9 @@ func TestADirectInvocationIsAnsweredByIndexWithReasons(t *testing.T) {
 		"half a surrogate":           {`{"product":"XY","license_key":"K1\ud800","hardware_id":"h1"}`, "invalid_field", "license_key"},
 		"too long":                   {`{"product":"XY","license_key":"` + strings.Repeat("K", 257) + `","hardware_id":"h1"}`, "invalid_field", "license_key"},
 		"license_id with a fraction": {`{"product":"XY","username":"u","license_id":7.5,"hardware_id":"h1"}`, "invalid_field", "license_id"},
+		"a bundle":                   {`{"action":"deactivate_bundle","product":"BUNDLE","license_key":"K1","hardware_id":"h1"}`, "", ""},
+		"a license":                  {`{"action":"deactivate_license","product":"XY","license_key":"K1","hardware_id":"h1"}`, "", ""},
+		"one product of a bundle":    {`{"action":"deactivate_bundle","bundle_code":"b","product":"BUNDLE","license_key":"K1","hardware_id":"h1"}`, "invalid_field", "bundle_code"},
 		"another action":             {`{"action":"delete","product":"XY","license_key":"K1","hardware_id":"h1"}`, "invalid_field", "action"},
 		"time that is none":          {`{"occurred_at":"yesterday","product":"XY","license_key":"K1","hardware_id":"h1"}`, "invalid_field", ""},
 		"text":                       {`"K1"`, "invalid_field", "request"},
@@ -87,6 +90,23 @@ func TestADirectInvocationIsAnsweredByIndexWithReasons(t *testing.T) {
 				t.Error("a password is in the answer or the log")
 			}
 		})
+	}
+}
+
+func TestTheActionOfARowIsThatOfItsMessage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "")
+	got, raw := direct(t, b, `[{"action":"deactivate_bundle","product":"B","license_key":"K1","hardware_id":"h"},`+
+		`{"action":"deactivate_license","product":"B","license_key":"K1","hardware_id":"h"},{"product":"B","license_key":"K1","hardware_id":"h"}]`)
+	if got.Accepted != 3 || got.IDs[0] == got.IDs[1] || got.IDs[1] != got.IDs[2] {
+		t.Errorf("answer %s: want three ids, the last two equal", raw)
+	}
+	var actions []string
+	for _, r := range b.queue.requests(t) {
+		actions = append(actions, r.Action)
+	}
+	if diff := cmp.Diff([]string{"deactivate_bundle", "deactivate_license", "deactivate_license"}, actions); diff != "" {
+		t.Errorf("actions (-want +got):\n%s", diff)
 	}
 }
 

@@ -83,8 +83,16 @@ func (b *batch) attempt(m *message) (a answer, started bool) {
 	}
 
 	begin := time.Now()
-	err = client.Deactivate(b.calls, licenseapi.Deactivation(m.request.License))
+	err = send(b.calls, client, m.request)
 	return answer{err: err, kind: licenseapi.KindOf(err), latency: time.Since(begin), version: held.Version}, true
+}
+
+// send makes the call that the request asks for.
+func send(ctx context.Context, client *licenseapi.Client, r deactivation.Request) error {
+	if r.Action == deactivation.ActionDeactivateBundle {
+		return client.DeactivateBundle(ctx, licenseapi.Deactivation(r.License))
+	}
+	return client.Deactivate(ctx, licenseapi.Deactivation(r.License))
 }
 
 // clientFor returns the client that signs with that secret. One is kept, for the latest version: its signer

@@ -13,6 +13,8 @@
 //	err = client.Deactivate(ctx, licenseapi.Deactivation{Product: "XY", LicenseKey: key, HardwareID: device})
 //	switch licenseapi.KindOf(err) { ... }
 //
+// [Client.DeactivateBundle] does the same for every license of a bundle.
+//
 // Each call is one attempt of at most five seconds with a date and a signature of its own. The package never waits
 // and tries again (but for a connection that turns out to be dead before it answered): that is the caller's, who
 // has a queue and knows the pace. [KindOf] says what an answer asks of the caller and [CodeOf] how to report it.

@@ -11,10 +11,13 @@ import (
 	"unicode/utf8"
 )
 
-// opDeactivateLicense is the last part of the address, and the Op of errors.
-const opDeactivateLicense = "deactivate_license"
+// The operations: the last part of the address, and the Op of errors.
+const (
+	opDeactivateLicense = "deactivate_license"
+	opDeactivateBundle  = "deactivate_bundle"
+)
 
-// licenseDeactivated is the documented body of a 200, with or without quotation marks.
+// licenseDeactivated is the documented body of a 200 of both, with or without quotation marks.
 const licenseDeactivated = "license_deactivated"
 
 // Errors of a Deactivation that is refused before it is sent. Each is wrapped with the name of the field and never
@@ -29,14 +32,14 @@ var (
 // LicenseKey; Username (the password is sent if given); IDToken with CustomerAccountCode; Code with
 // CustomerAccountCode.
 //
-// It prints itself shortened in every way that fmt and log/slog know, json.Marshal included: only Deactivate
-// writes it whole.
+// It prints itself shortened in every way that fmt and log/slog know, json.Marshal included: only Deactivate and
+// DeactivateBundle write it whole.
 //
 // Sources: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-online-method
-// and its edition of 2023 for the fields from IsVM on. The JSON Schema published there forbids every useful request
+// (and deactivate-bundle-online-method beside it) and its edition of 2023 for the fields from IsVM on. The JSON Schema published there forbids every useful request
 // and is not used.
 type Deactivation struct {
-	Product             string          `json:"product"` // short code; required
+	Product             string          `json:"product"` // short code, of the bundle for DeactivateBundle; required
 	LicenseKey          string          `json:"license_key,omitempty"`
 	Username            string          `json:"username,omitempty"`
 	Password            string          `json:"password,omitempty"` // never demanded: the vendor's own SDK sends none
@@ -44,7 +47,7 @@ type Deactivation struct {
 	Code                string          `json:"code,omitempty"`
 	CustomerAccountCode string          `json:"customer_account_code,omitempty"`
 	LicenseID           json.Number     `json:"license_id,omitempty"`  // whole number; one of a user's several licenses of a product
-	BundleCode          string          `json:"bundle_code,omitempty"` // one product inside a bundle
+	BundleCode          string          `json:"bundle_code,omitempty"` // one product inside a bundle; not for DeactivateBundle
 	HardwareID          string          `json:"hardware_id,omitempty"` // required
 	SDKVer              string          `json:"sdk_ver,omitempty"`
 	Consumptions        json.Number     `json:"consumptions,omitempty"` // changes the license's counter: not for a refund
@@ -67,6 +70,22 @@ type Deactivation struct {
 // of trouble on the way (errors.Is context.DeadlineExceeded for a time-out, of ctx or of the five seconds of a
 // call), after which it is not known whether the device was deactivated. Ask [KindOf] what to do.
 func (c *Client) Deactivate(ctx context.Context, d Deactivation) error {
+	return c.deactivate(ctx, opDeactivateLicense, d)
+}
+
+// DeactivateBundle frees the slot on the device of every license of a bundle, in one attempt. Product is the bundle's
+// short code. A BundleCode is refused with [ErrInvalidField], since it means one product alone. All else is as with
+// Deactivate.
+//
+// Source: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-bundle-online-method
+func (c *Client) DeactivateBundle(ctx context.Context, d Deactivation) error {
+	if d.BundleCode != "" {
+		return fmt.Errorf("%w: bundle_code means one product of a bundle; product is the bundle's code here", ErrInvalidField)
+	}
+	return c.deactivate(ctx, opDeactivateBundle, d)
+}
+
+func (c *Client) deactivate(ctx context.Context, op string, d Deactivation) error {
 	if err := d.check(); err != nil {
 		return err
 	}
@@ -75,7 +94,7 @@ func (c *Client) Deactivate(ctx context.Context, d Deactivation) error {
 	if err != nil {
 		return fmt.Errorf("%w: not JSON", ErrInvalidField) // never err itself: encoding/json quotes values
 	}
-	return c.post(ctx, opDeactivateLicense, licenseDeactivated, body, d.secrets())
+	return c.post(ctx, op, licenseDeactivated, body, d.secrets())
 }
 
 // check refuses what the API could only refuse, or what could deactivate the wrong license.

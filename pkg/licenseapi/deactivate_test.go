@@ -107,6 +107,56 @@ func TestDeactivateSendsEveryFieldAndNoOther(t *testing.T) {
 	}
 }
 
+// TestDeactivateBundle: product is the bundle's code, and every license of the bundle is freed, of this identity alone.
+func TestDeactivateBundle(t *testing.T) {
+	t.Parallel()
+	api, err := licenseapitest.New(licenseapitest.State{
+		APIKeys: map[string]string{testAPIKey: testSharedKey},
+		Licenses: []licenseapitest.License{
+			{Product: "P1", Bundle: "BU", LicenseKey: "AAAA-BBBB-CCCC-DDDD", Devices: []string{"some-unique-id", "second-device"}},
+			{Product: "P2", Bundle: "BU", LicenseKey: "AAAA-BBBB-CCCC-DDDD", Devices: []string{"some-unique-id"}},
+			{Product: "P2", Bundle: "BU", LicenseKey: "EEEE-FFFF-GGGG-HHHH", Devices: []string{"some-unique-id"}},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, stop, err := api.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	client, log := testClient(t, url)
+	bundle := keyBased()
+	bundle.Product = "BU"
+
+	if err := client.DeactivateBundle(t.Context(), bundle); err != nil || log.Len() != 0 {
+		t.Fatalf("got %v, log %q; want nil and silence", err, log)
+	}
+	var left []int
+	for _, l := range api.State().Licenses {
+		left = append(left, len(l.Devices))
+	}
+	if diff := cmp.Diff([]int{1, 0, 1}, left); diff != "" {
+		t.Errorf("devices left (-want +got):\n%s", diff)
+	}
+	err = client.DeactivateBundle(t.Context(), bundle)
+	if answer, ok := errors.AsType[*Error](err); !ok || answer.Op != "deactivate_bundle" || KindOf(err) != KindAlreadyInactive {
+		t.Errorf("the second time: got %v, want already inactive of deactivate_bundle", err)
+	}
+	bundle.BundleCode = "secret"
+	if err := client.DeactivateBundle(t.Context(), bundle); !errors.Is(err, ErrInvalidField) || strings.Contains(err.Error(), "secret") {
+		t.Errorf("with a bundle_code: got %v, want invalid field without its value", err)
+	}
+	if got := api.Counts().Calls; got != 2 {
+		t.Errorf("%d calls, want 2", got)
+	}
+	bundle.BundleCode, bundle.HardwareID = "", ""
+	if err := client.DeactivateBundle(t.Context(), bundle); !errors.Is(err, ErrMissingField) {
+		t.Errorf("without a device: got %v, want a missing field", err)
+	}
+}
+
 func TestDeactivateRefusesBeforeSending(t *testing.T) {
 	t.Parallel()
 	client, _ := testClient(t, "https://api.licensespring.com/api/v4")

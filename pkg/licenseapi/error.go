@@ -25,7 +25,7 @@ const (
 
 // Error is an answer of the API other than 200. It holds no value of the request.
 type Error struct {
-	// Op is the operation: "deactivate_license".
+	// Op is the operation: "deactivate_license" or "deactivate_bundle".
 	Op string
 
 	// Status is the HTTP status.

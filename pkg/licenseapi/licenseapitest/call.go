@@ -22,7 +22,7 @@ func (s *Server) serveCall(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if fault.After {
-		done := s.work(r.Header, req, problem)
+		done := s.work(r, req, problem)
 		s.misbehave(w, r, fault, done)
 		return
 	}
@@ -35,7 +35,7 @@ func (s *Server) serveCall(w http.ResponseWriter, r *http.Request) {
 		s.misbehave(w, r, fault, reply{})
 		return
 	}
-	s.misbehave(w, r, fault, s.work(r.Header, req, problem))
+	s.misbehave(w, r, fault, s.work(r, req, problem))
 }
 
 // enter counts a call in and finds its fault.
@@ -71,16 +71,18 @@ func (s *Server) leave(call Call) {
 }
 
 // work is what the real API does: check everything, then free the device.
-func (s *Server) work(h http.Header, req request, problem string) reply {
+func (s *Server) work(r *http.Request, req request, problem string) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if code := s.authorize(h); code != "" {
+	if code := s.authorize(r.Header); code != "" {
 		return refuse(code)
 	}
 	if problem == "" {
 		problem = req.check()
 	}
-	if problem == "" {
+	if problem == "" && r.URL.Path == bundlePath {
+		problem = s.rows.deactivateBundle(req)
+	} else if problem == "" {
 		problem = s.rows.deactivate(req)
 	}
 	if problem != "" {

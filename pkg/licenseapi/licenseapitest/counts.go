@@ -4,7 +4,7 @@ import "maps"
 
 // Counts is what happened so far.
 type Counts struct {
-	Calls       int            // of deactivate_license
+	Calls       int            // of deactivate_license and deactivate_bundle
 	Warm        int            // GET and HEAD of the base address
 	AtOnce      int            // the most calls for one license at the same time
 	Connections int            // 0 unless ConnState is the http.Server's

@@ -1,6 +1,7 @@
 package licenseapitest
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 )
@@ -50,14 +51,17 @@ func (l License) problem() string {
 }
 
 // names returns what a request may call the license by, each with the product.
-func (l License) names() []string {
+func (l License) names() []string { return l.namesIn(l.Product) }
+
+// namesIn is names with a product's or a bundle's code.
+func (l License) namesIn(code string) []string {
 	var names []string
 	for _, n := range []struct{ kind, value string }{
 		{"license_key", l.LicenseKey}, {"username", l.Username},
 		{"id_token", joined(l.CustomerAccountCode, l.IDToken)}, {"code", joined(l.CustomerAccountCode, l.Code)},
 	} {
 		if n.value != "" {
-			names = append(names, name(n.kind, n.value, l.Product))
+			names = append(names, name(n.kind, n.value, code))
 		}
 	}
 	return names
@@ -77,7 +81,9 @@ func joined(account, token string) string {
 type rows struct {
 	all      []*row
 	byName   map[string][]*row
+	byBundle map[string][]*row // named with the bundle's code in place of the product's
 	products map[string]bool
+	bundles  map[string]bool
 	accounts map[string]bool
 }
 
@@ -87,7 +93,10 @@ type row struct {
 }
 
 func newRows(licenses []License) rows {
-	rs := rows{byName: map[string][]*row{}, products: map[string]bool{}, accounts: map[string]bool{}}
+	rs := rows{
+		byName: map[string][]*row{}, byBundle: map[string][]*row{},
+		products: map[string]bool{}, bundles: map[string]bool{}, accounts: map[string]bool{},
+	}
 	for _, l := range licenses {
 		l.Devices = slices.Clone(l.Devices)
 		r := &row{License: l, activated: len(l.Devices) > 0}
@@ -96,6 +105,13 @@ func newRows(licenses []License) rows {
 		rs.accounts[l.CustomerAccountCode] = true
 		for _, n := range l.names() {
 			rs.byName[n] = append(rs.byName[n], r)
+		}
+		if l.Bundle == "" {
+			continue
+		}
+		rs.bundles[l.Bundle] = true
+		for _, n := range l.namesIn(l.Bundle) {
+			rs.byBundle[n] = append(rs.byBundle[n], r)
 		}
 	}
 	return rs
@@ -117,10 +133,7 @@ func (rs rows) deactivate(req request) (code string) {
 	if !rs.products[text(req.Product)] {
 		return "unknown_product"
 	}
-	if account := text(req.CustomerAccountCode); account != "" && !rs.accounts[account] {
-		return "customer_account_not_found"
-	}
-	code = "license_not_found"
+	code = rs.unknownAccount(req)
 	for _, r := range rs.byName[req.license()] {
 		if !r.meant(req) {
 			continue
@@ -129,11 +142,38 @@ func (rs rows) deactivate(req request) (code string) {
 		if why == "" {
 			return ""
 		}
-		if code == "license_not_found" {
-			code = why
-		}
+		code = cmp.Or(code, why)
 	}
-	return code
+	return cmp.Or(code, "license_not_found")
+}
+
+// deactivateBundle frees the device on every row of the bundle that the identity has, and returns "" when one had it.
+func (rs rows) deactivateBundle(req request) (code string) {
+	if !rs.bundles[text(req.Product)] {
+		return "unknown_product"
+	}
+	code = rs.unknownAccount(req)
+	freed := false
+	for _, r := range rs.byBundle[req.license()] {
+		if !r.meant(req) {
+			continue
+		}
+		why := r.deactivate(text(req.HardwareID))
+		freed = freed || why == ""
+		code = cmp.Or(code, why)
+	}
+	if freed {
+		return ""
+	}
+	return cmp.Or(code, "license_not_found")
+}
+
+// unknownAccount returns the code for a customer account that no row has, or "". No row fits such a request.
+func (rs rows) unknownAccount(req request) (code string) {
+	if account := text(req.CustomerAccountCode); account != "" && !rs.accounts[account] {
+		return "customer_account_not_found"
+	}
+	return ""
 }
 
 // meant reports whether password, license_id and bundle_code, as far as they were sent, fit the row.

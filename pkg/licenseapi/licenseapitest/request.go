@@ -6,7 +6,7 @@ import (
 	"errors"
 )
 
-// request is the body of deactivate_license. Pointers tell absent from empty; the plain fields are checked for
+// request is the body of deactivate_license and of deactivate_bundle. Pointers tell absent from empty; the plain fields are checked for
 // their type and not used.
 type request struct {
 	HardwareID          *string  `json:"hardware_id"`

@@ -13,6 +13,11 @@
 // Authorization header, the API key, the date, the signature, the body, the product, the license, the device. The
 // documentation gives the codes, not the order; it is ours, as the real one plausibly does it.
 //
+// deactivate_bundle works on the same licenses: its product is the bundle of the rows, and the device is deactivated on
+// every row of that bundle with the request's identity (and password and license_id, as far as they are sent). It has
+// done its work when one row had the device; otherwise the first row's code is the answer. A bundle is no product for
+// deactivate_license, nor a product a bundle for deactivate_bundle: unknown_product.
+//
 // Sources: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-online-method
 // and https://docs.licensespring.com/license-api/error-responses
 package licenseapitest
@@ -33,6 +38,7 @@ const Base = "/api/v4"
 
 const (
 	deactivatePath = Base + "/deactivate_license"
+	bundlePath     = Base + "/deactivate_bundle"
 
 	// maxBodyBytes bounds a request's body, in bytes: four times what a queued message may hold.
 	maxBodyBytes = 4 << 20
@@ -127,7 +133,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == Base || r.URL.Path == Base+"/":
 		s.serveBase(w, r)
-	case r.URL.Path != deactivatePath:
+	case r.URL.Path != deactivatePath && r.URL.Path != bundlePath:
 		s.write(w, refuse("not_found"))
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)

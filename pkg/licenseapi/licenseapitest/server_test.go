@@ -271,6 +271,52 @@ func TestBodiesAreChecked(t *testing.T) {
 	}
 }
 
+func TestABundleIsDeactivatedOnEveryRow(t *testing.T) {
+	t.Parallel()
+	no := false
+	const base = `{"product":"BU","license_key":"K1","hardware_id":"hw1"}`
+	for _, c := range []struct {
+		name, body, want string
+		left             []int // devices of each row
+	}{
+		{"both rows of the key", base, success, []int{1, 0, 1, 1, 1}},
+		{"one row has the device", strings.Replace(base, "hw1", "hw2", 1), success, []int{1, 1, 1, 1, 1}},
+		{"none has it", strings.Replace(base, "hw1", "hw3", 1), "device_not_found", []int{2, 1, 1, 1, 1}},
+		{"one row of two is disabled", strings.Replace(base, "BU", "B2", 1), success, []int{2, 1, 1, 1, 0}},
+		{"license_id of one", strings.Replace(base, "{", `{"license_id":2,`, 1), success, []int{2, 0, 1, 1, 1}},
+		{"another key", strings.Replace(base, "K1", "K9", 1), "license_not_found", []int{2, 1, 1, 1, 1}},
+		{"a product", strings.Replace(base, "BU", "P1", 1), "unknown_product", []int{2, 1, 1, 1, 1}},
+		{"no device", strings.Replace(base, "hw1", "", 1), "missing_hardware_id", []int{2, 1, 1, 1, 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s, err := New(State{APIKeys: map[string]string{apiKey: sharedKey}, Licenses: []License{
+				{ID: 1, Product: "P1", Bundle: "BU", LicenseKey: "K1", Devices: []string{"hw1", "hw2"}},
+				{ID: 2, Product: "P2", Bundle: "BU", LicenseKey: "K1", Devices: []string{"hw1"}},
+				{ID: 3, Product: "P2", Bundle: "BU", LicenseKey: "K2", Devices: []string{"hw1"}},
+				{ID: 4, Product: "P1", Bundle: "B2", LicenseKey: "K1", Devices: []string{"hw1"}, Enabled: &no},
+				{ID: 5, Product: "P2", Bundle: "B2", LicenseKey: "K1", Devices: []string{"hw1"}},
+			}}, Clock(noon))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, code := said(t, s, newRequest(t, c.body, func(r *http.Request) { r.URL.Path = bundlePath })); code != c.want {
+				t.Errorf("got %s, want %s", code, c.want)
+			}
+			var left []int
+			for _, l := range s.State().Licenses {
+				left = append(left, len(l.Devices))
+			}
+			if diff := cmp.Diff(c.left, left); diff != "" {
+				t.Errorf("devices left (-want +got):\n%s", diff)
+			}
+			if _, code := said(t, s, newRequest(t, base, nil)); code != "unknown_product" {
+				t.Errorf("deactivate_license of the bundle: got %s, want unknown_product", code)
+			}
+		})
+	}
+}
+
 func TestRoutesComeBeforeEverything(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -283,6 +329,8 @@ func TestRoutesComeBeforeEverything(t *testing.T) {
 		{http.MethodPost, "/deactivate_license", 404, "not_found"},
 		{http.MethodGet, "/", 404, "not_found"},
 		{http.MethodGet, "/api/v4/deactivate_license", 405, "method_not_allowed"},
+		{http.MethodGet, "/api/v4/deactivate_bundle", 405, "method_not_allowed"},
+		{http.MethodPost, "/api/v4/deactivate_bundle/", 404, "not_found"},
 		{http.MethodPut, "/api/v4/deactivate_license", 405, "method_not_allowed"},
 		{http.MethodPost, "/api/v4", 405, "method_not_allowed"},
 		{http.MethodGet, "/api/v4", 200, "a fake of the License API\n"},
