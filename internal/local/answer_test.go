@@ -1,0 +1,231 @@
+package local_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/local"
+	"license-deactivator/internal/queue"
+	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/telemetry"
+	"license-deactivator/internal/webhook"
+)
+
+// stubborn is a queue that takes everything, or nothing.
+type stubborn struct {
+	down  bool
+	taken []queue.Entry
+}
+
+func (s *stubborn) Send(_ context.Context, entries []queue.Entry) (failures []queue.Failure) {
+	if !s.down {
+		s.taken = append(s.taken, entries...)
+		return nil
+	}
+	for i := range entries {
+		failures = append(failures, queue.Failure{Index: i, Err: context.DeadlineExceeded})
+	}
+	return failures
+}
+
+// held are the secrets of every sample.
+type held struct{ of secrets.Webhooks }
+
+func (h held) Get(context.Context) (secrets.Held[secrets.Webhooks], error) {
+	return secrets.Held[secrets.Webhooks]{Value: h.of, Version: "v1"}, nil
+}
+
+func (h held) Refresh(ctx context.Context, _ string) (secrets.Held[secrets.Webhooks], error) {
+	return h.Get(ctx)
+}
+
+func sampleSecrets(t *testing.T, loaded *webhook.Sources) held {
+	t.Helper()
+	texts := map[string]string{}
+	for _, name := range loaded.Names() {
+		texts[name] = sampleSecret(name)
+	}
+	raw, err := json.Marshal(texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := secrets.ParseWebhooks(string(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return held{parsed}
+}
+
+// row is a line of the table of answers: what happens to a delivery, and what its sender hears.
+type row struct {
+	name    string
+	answer  deactivation.Answer // of the sample that is sent
+	secret  string              // "": the right one
+	change  func(*http.Request, []byte) (*http.Request, []byte)
+	down    bool // the queue takes nothing
+	noDLQ   bool // the dead-letter queue neither
+	status  int
+	patient int // status where the source tries its queue for longer; 0: the same
+}
+
+func answerTable() []row {
+	body := func(make func([]byte) []byte) func(*http.Request, []byte) (*http.Request, []byte) {
+		return func(r *http.Request, b []byte) (*http.Request, []byte) { return r, make(b) }
+	}
+	return []row{
+		{name: "accepted", answer: deactivation.Accepted, status: 200},
+		{name: "ignored", answer: deactivation.Ignored, status: 200},
+		{name: "unmappable", answer: deactivation.Unmappable, status: 200},
+		{name: "bad signature", answer: deactivation.Accepted, secret: "whsec_Zm9yZ2VkLWZvcmdlZC1mb3JnZWQtZm9yZ2Vk", status: 401},
+		{name: "too large", answer: deactivation.Accepted, change: body(func(b []byte) []byte { return append(b, bytes.Repeat([]byte(" "), 256<<10)...) }), status: 413},
+		{name: "another method", answer: deactivation.Accepted, change: func(r *http.Request, b []byte) (*http.Request, []byte) {
+			r.Method = http.MethodPut
+			return r, b
+		}, status: 405},
+		{name: "encoded", answer: deactivation.Accepted, change: func(r *http.Request, b []byte) (*http.Request, []byte) {
+			r.Header.Set("Content-Encoding", "gzip")
+			return r, b
+		}, status: 415},
+		{name: "queue down", answer: deactivation.Accepted, down: true, status: 503, patient: 200},
+		{name: "both queues down", answer: deactivation.Accepted, down: true, noDLQ: true, status: 503},
+		{name: "unmappable and both queues down", answer: deactivation.Unmappable, down: true, noDLQ: true, status: 503},
+	}
+}
+
+// TestAnswersInEachSendersDialect walks the table of answers for every source.
+func TestAnswersInEachSendersDialect(t *testing.T) {
+	t.Parallel()
+	loaded, samples := load(t)
+	patient := []string{"woocommerce", "lemonsqueezy", "salesforce-flow"} // they never, or hardly, come again
+	for _, name := range loaded.Names() {
+		for _, c := range answerTable() {
+			i := slices.IndexFunc(samples, func(s local.Sample) bool { return s.Source == name && s.Answer == c.answer })
+			if i < 0 {
+				continue // recurly never accepts, salesforce never ignores: TestEverySourceHasSamples holds this list
+			}
+			t.Run(name+"/"+c.name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) { answerOf(t, loaded, samples[i], c, slices.Contains(patient, name)) })
+			})
+		}
+	}
+}
+
+func answerOf(t *testing.T, loaded *webhook.Sources, sample local.Sample, c row, patient bool) {
+	jobs, letters := &stubborn{down: c.down}, &stubborn{down: c.noDLQ}
+	handler, err := webhook.New(webhook.Config{
+		Sources: loaded, Secrets: sampleSecrets(t, loaded), Queue: jobs, DeadLetters: letters,
+		Recorder: telemetry.New(io.Discard, slog.LevelError, ""),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := c.secret
+	if secret == "" {
+		secret = sampleSecret(sample.Source)
+	}
+	source, _ := loaded.Get(sample.Source)
+	req, err := sample.Signed(source, "https://hooks.example.com", secret, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := bytes.Clone(sample.Body)
+	if c.change != nil {
+		req, body = c.change(req, body)
+	}
+	payload, err := json.Marshal(local.Event(req, body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	out, err := handler.Invoke(ctx, payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		StatusCode int    `json:"statusCode"`
+		Body       string `json:"body"`
+	}
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := c.status
+	if patient && c.patient != 0 {
+		want = c.patient
+		if len(letters.taken) != len(sample.Requests) {
+			t.Errorf("%d dead letters for %d requests that the queue did not take", len(letters.taken), len(sample.Requests))
+		}
+	}
+	if got.StatusCode != want {
+		t.Errorf("answer %d %s, want %d", got.StatusCode, got.Body, want)
+	}
+	if sample.Source == "salesforce" && (want == 200 || want == 503) {
+		if ack := "<Ack>" + map[int]string{200: "true", 503: "false"}[want] + "</Ack>"; !strings.Contains(got.Body, ack) {
+			t.Errorf("answer %s, want %s", got.Body, ack)
+		}
+	}
+	if want >= 400 && len(jobs.taken)+len(letters.taken) > 0 {
+		t.Error("a delivery that is not taken is in a queue")
+	}
+	if want == 200 && !c.down && len(jobs.taken) != len(sample.Requests) {
+		t.Errorf("%d messages for %d requests", len(jobs.taken), len(sample.Requests))
+	}
+	if ctx.Err() != nil {
+		t.Error("the answer came after the function's time-out")
+	}
+}
+
+// TestAnAckNeverClaimsWhatIsLost kills the function before the queue has answered: the sender hears nothing that it
+// could take for success.
+func TestAnAckNeverClaimsWhatIsLost(t *testing.T) {
+	t.Parallel()
+	loaded, samples := load(t)
+	for _, name := range loaded.Names() {
+		i := slices.IndexFunc(samples, func(s local.Sample) bool { return s.Source == name && s.Answer == deactivation.Accepted })
+		if i < 0 {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			handler, err := webhook.New(webhook.Config{
+				Sources: loaded, Secrets: sampleSecrets(t, loaded), Queue: killer{}, DeadLetters: killer{},
+				Recorder: telemetry.New(io.Discard, slog.LevelError, ""),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			source, _ := loaded.Get(name)
+			req, err := samples[i].Signed(source, "https://hooks.example.com", sampleSecret(name), time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			payload, err := json.Marshal(local.Event(req, samples[i].Body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if recover() == nil {
+					t.Error("the function was not killed where it asks the queue")
+				}
+			}()
+			out, _ := handler.Invoke(t.Context(), payload)
+			t.Errorf("the sender was answered %s", out)
+		})
+	}
+}
+
+// killer stands for the end of the process in the middle of a send.
+type killer struct{}
+
+func (killer) Send(context.Context, []queue.Entry) []queue.Failure { panic("killed") }
