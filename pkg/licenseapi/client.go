@@ -98,6 +98,10 @@ type Config struct {
 
 	// UserAgent is sent with every request. "" means "license-deactivator".
 	UserAgent string
+
+	// DialContext opens the connections, as http.Transport's field of that name does. It changes nothing about what
+	// BaseURL may be, and https is still spoken over what it returns. Nil means TCP, with two seconds for the handshake.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Client calls the License API. It is safe for concurrent use.
@@ -132,7 +136,7 @@ func New(cfg Config) (*Client, error) {
 	if lanes == 0 {
 		lanes = defaultLanes
 	}
-	c.transport = newTransport(lanes)
+	c.transport = newTransport(lanes, cfg.DialContext)
 	if c.authorizer == nil {
 		c.authorizer = noAuthorizer{}
 	}

@@ -1,6 +1,7 @@
 package licenseapi
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -42,15 +43,17 @@ const (
 const maxHeaderBytes = 32 << 10
 
 // newTransport returns the one transport of a client. net/http keeps two idle connections for a host by itself:
-// with ten lanes eight of ten calls would pay a handshake.
-func newTransport(lanes int) *http.Transport {
+// with ten lanes eight of ten calls would pay a handshake. dial is Config.DialContext.
+func newTransport(lanes int, dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true) // a TLSClientConfig and a DialContext of our own switch it off otherwise
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlivePeriod}
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlivePeriod}).DialContext
+	}
 	return &http.Transport{
 		Proxy:       http.ProxyFromEnvironment, // a function in a VPC may have no other way out
-		DialContext: dialer.DialContext,
+		DialContext: dial,
 		TLSClientConfig: &tls.Config{
 			MinVersion:         tls.VersionTLS12,
 			ClientSessionCache: tls.NewLRUClientSessionCache(lanes), // a new connection resumes an old session

@@ -319,3 +319,30 @@ func TestFaultsOfTheServerHaveTheirKinds(t *testing.T) {
 		}
 	}
 }
+
+// TestConnectionsComeFromTheConfig calls an API that is no address of any network.
+func TestConnectionsComeFromTheConfig(t *testing.T) {
+	t.Parallel()
+	near, far := net.Pipe()
+	var dialled string
+	client, err := New(Config{BaseURL: "http://127.0.0.1:1/api/v4", Authorizer: testSigner(t),
+		DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
+			dialled = address
+			return near, nil
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer far.Close()
+		if readRequest(bufio.NewReader(far)) {
+			_, _ = io.WriteString(far, success)
+		}
+	}()
+	if err := client.Deactivate(t.Context(), keyBased()); err != nil {
+		t.Errorf("got %v, want the answer that came over the pipe", err)
+	}
+	if dialled != "127.0.0.1:1" {
+		t.Errorf("dialled %q, want the address of BaseURL", dialled)
+	}
+}
