@@ -29,10 +29,16 @@ const queueARN = "arn:aws:sqs:us-east-1:000000000000:local-jobs"
 // A batchHandler is the worker.
 type batchHandler func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
 
+// sourceQueue is the mapping's part of a queue; *queue.Memory is one.
+type sourceQueue interface {
+	Receive(ctx context.Context, max int, wait, visibility time.Duration) ([]queue.Received, error)
+	Delete(ctx context.Context, receipts []string) []queue.Failure
+}
+
 // eventSource is Lambda's event source mapping over a queue: it receives batches, invokes the worker and deletes what
 // the worker has not listed. It is as strict as Lambda: an answer that it cannot make sense of fails the whole batch.
 type eventSource struct {
-	queue       *queue.Memory
+	queue       sourceQueue
 	handle      batchHandler
 	batchSize   int
 	concurrency int
