@@ -88,7 +88,7 @@ func keepCode(code string, status int, s *scrubber) string {
 	if strings.TrimSpace(code) == "" {
 		return ""
 	}
-	if _, known := kinds()[code]; known {
+	if _, known := kindOfCode(code); known {
 		return code
 	}
 	if kept := s.keep(code, maxCodeRunes); kept != "" {

@@ -64,73 +64,6 @@ func (k Kind) String() string {
 	return "kind(" + strconv.Itoa(int(k)) + ")"
 }
 
-// kinds is the one table from the API's codes to what they ask for.
-//
-// Sources: https://docs.licensespring.com/license-api/error-responses,
-// https://docs.licensespring.com/license-api/license-api-authorization/api-key-authorization,
-// https://docs.licensespring.com/sdks/errors-and-response-codes and the deactivation pages; the OAuth codes are in
-// the source of the vendor's SDKs.
-func kinds() map[string]Kind {
-	return map[string]Kind{
-		"device_not_found":    KindAlreadyInactive,
-		"license_not_active":  KindAlreadyInactive,
-		"license_not_enabled": KindAlreadyInactive, // disabled: finished for a refund, though no slot was freed
-
-		"license_not_found":    KindRejected,
-		"unknown_product":      KindRejected,
-		"disabled_product":     KindRejected,
-		"archived_product":     KindRejected,
-		"blacklisted":          KindRejected,
-		"license_expired":      KindRejected,
-		"missing_hardware_id":  KindRejected,
-		"license_key_required": KindRejected,
-		"missing_parameters":   KindRejected,
-		"missing_content":      KindRejected,
-		"invalid_json":         KindRejected,
-		"validation_error":     KindRejected,
-
-		// Codes of activation, which the deactivation page repeats.
-		"vm_not_allowed":                       KindRejected,
-		"offline_floating_cloud_not_supported": KindRejected,
-		"license_start_date_error":             KindRejected,
-		"license_activated_max_times":          KindRejected,
-		"license_user_activated_max_times":     KindRejected,
-		"license_transferred_max_times":        KindRejected,
-		"license_device_exists":                KindRejected,
-
-		// Codes of other endpoints and of single sign-on.
-		"active_license_required":      KindRejected,
-		"borrow_until_not_valid":       KindRejected,
-		"change_password_not_allowed":  KindRejected,
-		"customer_account_id_mismatch": KindRejected,
-		"customer_account_not_found":   KindRejected,
-		"customer_does_not_exist":      KindRejected,
-		"customer_not_found":           KindRejected,
-		"order_id_exists":              KindRejected,
-
-		"date_header_diff": KindStaleDate,
-
-		"signature_mismatch":    KindBadCredentials,
-		"invalid_api_key":       KindBadCredentials,
-		"revoked_api_key":       KindBadCredentials,
-		"oauth_token_expired":   KindBadCredentials,
-		"oauth_token_malformed": KindBadCredentials,
-		"invalid_client":        KindBadCredentials,
-		"unauthorized_client":   KindBadCredentials,
-
-		"authorization_invalid_headers": KindMisconfigured,
-		"authorization_missing_params":  KindMisconfigured,
-		"hmac_required":                 KindMisconfigured,
-		"read_only_api_key":             KindMisconfigured,
-		"missing_headers":               KindMisconfigured,
-		"not_found":                     KindMisconfigured, // route or object: nobody says, so nothing is lost
-
-		"api_key_product_not_allowed": KindProductNotAllowed,
-
-		"internal_error": KindUnavailable,
-	}
-}
-
 // KindOf says what the result of a call asks for: KindDeactivated for nil, the table's for an *Error, KindRejected
 // for a Deactivation that was not sent, and KindUnavailable for everything else.
 func KindOf(err error) Kind {
@@ -157,7 +90,7 @@ func (e *Error) kind() Kind {
 	case e.Status < 400:
 		return KindMisconfigured // a redirect: the address is wrong
 	}
-	if kind, ok := kinds()[e.Code]; ok {
+	if kind, known := kindOfCode(e.Code); known {
 		return kind
 	}
 	switch {

@@ -53,10 +53,15 @@ func TestTheTableIsTheDocumentedOne(t *testing.T) {
 			}
 		})
 	}
-	for code := range kinds() {
-		if codes[code] == "" {
-			t.Errorf("%s is in the table and not documented", code)
+	seen := map[string]bool{}
+	for _, row := range Codes() {
+		if codes[row.Code] == "" {
+			t.Errorf("%s is in the table and not documented", row.Code)
 		}
+		if seen[row.Code] || row.Meaning == "" {
+			t.Errorf("%s is there twice or has no meaning", row.Code)
+		}
+		seen[row.Code] = true
 	}
 }
 
