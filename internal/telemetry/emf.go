@@ -22,6 +22,7 @@ const (
 	metricDeliveries = "Deliveries" // deliveries and direct invocations
 	metricRequests   = "Requests"   // requests enqueued
 	metricLatency    = "Latency"    // of the License API's answers, beside Messages
+	metricAnswers    = "Answers"    // the License API's answers; outcome is the class of the code, rate_limited say
 
 	dimensionService = "service"
 	dimensionOutcome = "outcome"

@@ -98,7 +98,7 @@ func TestFlushTellsCloudWatchWhatWasCounted(t *testing.T) {
 	for range 2 {
 		recorder.Message(t.Context(), telemetry.Message{Outcome: deactivation.Deactivated, Latency: 20 * time.Millisecond})
 	}
-	recorder.Message(t.Context(), telemetry.Message{Outcome: deactivation.Deferred})
+	recorder.Message(t.Context(), telemetry.Message{Outcome: deactivation.Deferred, Class: "rate_limited"})
 	recorder.Delivery(t.Context(), telemetry.Delivery{Answer: deactivation.Accepted, Requests: []string{"a", "b", "c"}})
 	recorder.Delivery(t.Context(), telemetry.Delivery{Answer: deactivation.Ignored})
 	recorder.Fault(t.Context(), "what", nil)
@@ -108,6 +108,8 @@ func TestFlushTellsCloudWatchWhatWasCounted(t *testing.T) {
 		"LicenseDeactivator Messages service=stack-worker":                     {2, 1},
 		"LicenseDeactivator Messages service=stack-worker outcome=deactivated": {2},
 		"LicenseDeactivator Messages service=stack-worker outcome=deferred":    {1},
+		"LicenseDeactivator Answers service=stack-worker":                      {1},
+		"LicenseDeactivator Answers service=stack-worker outcome=rate_limited": {1},
 		"LicenseDeactivator Latency service=stack-worker":                      {20, 20},
 		"LicenseDeactivator Latency service=stack-worker outcome=deactivated":  {20, 20},
 		"LicenseDeactivator Deliveries service=stack-worker":                   {1, 1},

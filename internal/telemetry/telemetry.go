@@ -42,6 +42,8 @@ type Message struct {
 	Rule    string
 	Outcome deactivation.Outcome
 	Reason  deactivation.Reason // of the dead letter; "" where there is none
+	Order   []string            // what the order can be found by
+	Class   string              // of the API's answer: licenseapi.Kind as a text; "" where nothing was called
 	Code    string              // the API's code, http_<status> or a word for network trouble; "" where nothing was called
 	Detail  string              // why, for a person; scrubbed by the caller
 	// Attempts is how often the queue has handed the message out, this time included.
@@ -97,6 +99,9 @@ func (r *Recorder) Logger() *slog.Logger { return r.logger }
 // look at, INFO for everything that ends or goes on by itself.
 func (r *Recorder) Message(ctx context.Context, m Message) {
 	r.add(series{metricMessages, string(m.Outcome)}, 1, m.Latency)
+	if m.Class != "" {
+		r.add(series{metricAnswers, m.Class}, 1, 0)
+	}
 
 	level := slog.LevelInfo
 	if m.Outcome == deactivation.Rejected {
@@ -104,8 +109,11 @@ func (r *Recorder) Message(ctx context.Context, m Message) {
 	}
 	attrs := texts(
 		"id", m.ID, "source", m.Source, "cause", m.Cause, "rule", m.Rule, "outcome", string(m.Outcome),
-		"reason", string(m.Reason), "code", m.Code, "detail", m.Detail,
+		"reason", string(m.Reason), "class", m.Class, "code", m.Code, "detail", m.Detail,
 	)
+	if len(m.Order) > 0 {
+		attrs = append(attrs, list("order", m.Order))
+	}
 	attrs = append(attrs, slog.Int("attempts", m.Attempts))
 	if m.Latency > 0 {
 		attrs = append(attrs, slog.Float64("latency_ms", milliseconds(m.Latency)))

@@ -49,7 +49,7 @@ func TestMessageIsOneLineWithTheWholeOutcome(t *testing.T) {
 	t.Parallel()
 	full := telemetry.Message{
 		ID: "stripe.evt_1.0", Source: "stripe", Cause: "refund", Rule: "refunded in full", Outcome: deactivation.Deferred,
-		Reason: "", Code: "http_503", Detail: "the License API is not well", Attempts: 3,
+		Order: []string{"pi_1", "1001"}, Reason: "", Class: "unavailable", Code: "http_503", Detail: "the License API is not well", Attempts: 3,
 		Latency: 1500 * time.Microsecond, RetryIn: 90 * time.Second, License: "…DDDD", Product: "XY", KeyVersion: "v-1",
 	}
 	rejected := telemetry.Message{
@@ -62,7 +62,7 @@ func TestMessageIsOneLineWithTheWholeOutcome(t *testing.T) {
 	}{
 		{"every field", full, map[string]any{
 			"level": "INFO", "message": "message", "id": "stripe.evt_1.0", "source": "stripe", "cause": "refund",
-			"rule": "refunded in full", "outcome": "deferred", "code": "http_503", "detail": "the License API is not well",
+			"rule": "refunded in full", "outcome": "deferred", "class": "unavailable", "code": "http_503", "order": []any{"pi_1", "1001"}, "detail": "the License API is not well",
 			"attempts": 3.0, "latency_ms": 1.5, "retry_in_s": 90.0, "license": "…DDDD", "product": "XY", "secret_version": "v-1",
 		}},
 		{"rejected warns and has a reason", rejected, map[string]any{

@@ -25,6 +25,7 @@ type message struct {
 type result struct {
 	outcome deactivation.Outcome
 	reason  deactivation.Reason // of a rejected message
+	class   string              // of the API's answer; "" where nothing was called
 	code    string
 	detail  string
 	latency time.Duration

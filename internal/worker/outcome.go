@@ -22,38 +22,53 @@ const (
 	productLocked = "the API key may not touch this message's product: allow the product for the key, or use another key"
 )
 
-// verdict is one row of the outcome table.
-type verdict struct {
-	outcome deactivation.Outcome
-	fault   string // what to tell the operator; "" where the deployment is not at fault
-	stops   bool   // the fault is every message's: no further call in this batch
+// Verdict is one row of the outcome table: what becomes of a message by the kind of the API's answer.
+type Verdict struct {
+	Outcome deactivation.Outcome
+	Happens string // what happens to the message, for a person who reads a dead letter or a log
+	Todo    string // what a person has to do; "" where nothing
+	Fault   string // what the operator is told; "" where the deployment is not at fault
+	Stops   bool   // the fault is every message's: no further call in this batch
 }
 
-// verdictOf is the one table from the kind of an answer to what becomes of the message, for an answer that
-// decides: one that another signature may mend (batch.mendable) has been asked for twice by then. Our own fault
-// is never a rejection, or one wrong secret would empty the queue into the dead-letter queue.
-func verdictOf(kind licenseapi.Kind) verdict {
+const (
+	happensDeleted    = "deleted"
+	happensDeadLetter = "to the dead-letter queue at once, reason `rejected`"
+	happensLater      = "kept; tried again after 30 s, then ever later, at most every 15 minutes, for three days"
+	happensAtCap      = "kept; tried again in 15 minutes, like the rest of its batch, until the fault is mended"
+)
+
+// VerdictOf is the one table from the kind of an answer to what becomes of the message, for an answer that decides:
+// one that another signature may mend (batch.mendable) has been asked for twice by then. Our own fault is never a
+// rejection, or one wrong secret would empty the queue into the dead-letter queue.
+func VerdictOf(kind licenseapi.Kind) Verdict {
 	switch kind {
 	case licenseapi.KindDeactivated:
-		return verdict{outcome: deactivation.Deactivated}
+		return Verdict{Outcome: deactivation.Deactivated, Happens: happensDeleted}
 	case licenseapi.KindAlreadyInactive:
-		return verdict{outcome: deactivation.AlreadyInactive}
+		return Verdict{Outcome: deactivation.AlreadyInactive, Happens: happensDeleted,
+			Todo: "nothing, if the code is expected; many of them from one source mean that its hardware ids are wrong"}
 	case licenseapi.KindRejected:
-		return verdict{outcome: deactivation.Rejected}
-	case licenseapi.KindUnavailable, licenseapi.KindRateLimited:
-		return verdict{outcome: deactivation.Deferred}
+		return Verdict{Outcome: deactivation.Rejected, Happens: happensDeadLetter,
+			Todo: "compare license key, product and device with LicenseSpring; mend them where the store got them from, then send the request again"}
+	case licenseapi.KindUnavailable:
+		return Verdict{Outcome: deactivation.Deferred, Happens: happensLater,
+			Todo: "nothing; if it lasts, look at LicenseSpring's status and at LICENSE_API_URL"}
+	case licenseapi.KindRateLimited:
+		return Verdict{Outcome: deactivation.Deferred, Happens: "kept; tried again when the API says, or after a minute, and the worker slows down",
+			Todo: "nothing; if it lasts, lower CallsPerSecond: live license checks share the limit"}
 	case licenseapi.KindBadCredentials:
-		return verdict{outcome: deactivation.Deferred, fault: credentialsRefused, stops: true}
+		return Verdict{Outcome: deactivation.Deferred, Happens: happensAtCap, Fault: credentialsRefused, Stops: true}
 	case licenseapi.KindStaleDate:
-		return verdict{outcome: deactivation.Deferred, fault: dateRefused, stops: true}
+		return Verdict{Outcome: deactivation.Deferred, Happens: happensAtCap, Fault: dateRefused, Stops: true}
 	case licenseapi.KindUnauthorized:
-		return verdict{outcome: deactivation.Deferred, fault: accessRefused, stops: true}
+		return Verdict{Outcome: deactivation.Deferred, Happens: happensAtCap, Fault: accessRefused, Stops: true}
 	case licenseapi.KindMisconfigured:
-		return verdict{outcome: deactivation.Deferred, fault: callRefused, stops: true}
+		return Verdict{Outcome: deactivation.Deferred, Happens: happensAtCap, Fault: callRefused, Stops: true}
 	case licenseapi.KindProductNotAllowed:
-		return verdict{outcome: deactivation.Deferred, fault: productLocked}
+		return Verdict{Outcome: deactivation.Deferred, Happens: "kept; tried again in 15 minutes; the rest of its batch goes on", Fault: productLocked}
 	}
-	return verdict{outcome: deactivation.Deferred} // a kind that this table does not know yet: keep the message
+	return Verdict{Outcome: deactivation.Deferred, Happens: happensLater} // a kind that this table does not know yet: keep the message
 }
 
 // fault is a configuration fault, without secrets.
@@ -79,19 +94,19 @@ func (b *batch) note(f fault) {
 
 // resultOf decides a message by an answer. The client has taken everything secret out of its errors.
 func (b *batch) resultOf(m *message, a answer) result {
-	v := verdictOf(a.kind)
-	r := result{outcome: v.outcome, latency: a.latency, version: a.version, code: clean(licenseapi.CodeOf(a.err))}
+	v := VerdictOf(a.kind)
+	r := result{outcome: v.Outcome, class: a.kind.String(), latency: a.latency, version: a.version, code: clean(licenseapi.CodeOf(a.err))}
 	if a.err != nil {
 		r.detail = clean(messageOf(a.err))
 	}
 
 	switch {
-	case v.outcome == deactivation.Rejected:
+	case v.Outcome == deactivation.Rejected:
 		r.reason = deactivation.ReasonRejected
-	case v.fault != "":
+	case v.Fault != "":
 		r.retryIn = b.h.cfg.Backoff.Cap
-		b.note(fault{what: v.fault, evidence: errors.Join(a.err, a.stale), code: r.code, stops: v.stops})
-	case v.outcome == deactivation.Deferred:
+		b.note(fault{what: v.Fault, evidence: errors.Join(a.err, a.stale), code: r.code, stops: v.Stops})
+	case v.Outcome == deactivation.Deferred:
 		r.retryIn = b.h.cfg.Backoff.after(a.err, m.receives)
 	}
 	return r

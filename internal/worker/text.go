@@ -24,3 +24,12 @@ func clean(text string) string {
 	}
 	return text
 }
+
+// cleanAll cleans each text.
+func cleanAll(texts []string) []string {
+	cleaned := make([]string, len(texts))
+	for i, text := range texts {
+		cleaned[i] = clean(text)
+	}
+	return cleaned
+}

@@ -36,6 +36,9 @@ func (c *Client) post(ctx context.Context, op, wanted string, body []byte, secre
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
+	if id := requestIDOf(ctx); id != "" {
+		req.Header.Set(headerRequestID, id)
+	}
 	// A connection that died while the function was frozen is found out by the first call on it. An empty
 	// X-Idempotency-Key is not sent, and lets net/http repeat the request on a new connection; a deactivation may be
 	// repeated.
@@ -51,7 +54,11 @@ func (c *Client) post(ctx context.Context, op, wanted string, body []byte, secre
 	defer resp.Body.Close()
 	reply, whole := readReply(resp)
 	if resp.StatusCode != http.StatusOK {
-		return newError(op, resp, reply, whole, s, c.now())
+		answer := newError(op, resp, reply, whole, s, c.now())
+		if o, ok := c.authorizer.(*OAuth); ok && (answer.tokenRefused() || answer.kind() == KindUnauthorized) {
+			o.drop(authorization)
+		}
+		return answer
 	}
 
 	// The status alone decides: the body's form is not documented clearly, and what was done is done.

@@ -1,0 +1,27 @@
+package licenseapi
+
+import (
+	"context"
+	"regexp"
+)
+
+// headerRequestID carries the caller's own id of a request, so that the vendor's log and ours can be laid side by side.
+const headerRequestID = "X-Request-Id"
+
+type requestIDKey struct{}
+
+// WithRequestID has the calls of this context say the caller's own id of the request, in X-Request-Id. An id that is
+// no plain text of up to 128 characters is not sent: it is for people, and nothing depends on it.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}
+
+var plainID = regexp.MustCompile(`^[A-Za-z0-9._:@/+-]{1,128}$`)
+
+func requestIDOf(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	if !plainID.MatchString(id) {
+		return ""
+	}
+	return id
+}
