@@ -1,0 +1,335 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"license-deactivator/events"
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/local"
+	"license-deactivator/internal/webhook"
+	"license-deactivator/pkg/licenseapi/licenseapitest"
+)
+
+// receiver is one source's front door: a running `licensectl local` that calls a License API of the test's own.
+type receiver struct {
+	*running
+	api    *licenseapitest.Server
+	source *webhook.Source
+	secret string
+	sample local.Sample // one that deactivates; of Recurly, which cannot, one that is unmappable
+	signed []string     // the headers that signing sets, or none: then the token is in the address
+	told   int          // outcomes that must have been told by now
+}
+
+const receiverSecretPrefix = "canary-"
+
+func newReceiver(t *testing.T, sources *webhook.Sources, samples []local.Sample, name string) *receiver {
+	t.Helper()
+	var mine []local.Sample
+	for _, s := range samples {
+		if s.Source == name {
+			mine = append(mine, s)
+		}
+	}
+	r := &receiver{secret: receiverSecret(name)}
+	r.source, _ = sources.Get(name)
+	r.sample = mine[slices.IndexFunc(mine, func(s local.Sample) bool {
+		if name == "recurly" {
+			return s.Answer == deactivation.Unmappable
+		}
+		return len(s.Requests) == 1 && s.Requests[0].Outcome == deactivation.Deactivated
+	})]
+	var address string
+	r.api, address = fakeAPI(t, licenseapitest.State{APIKeys: map[string]string{"key": "canary-shared"}, Licenses: licensesOf(mine)})
+	stored := map[string]any{
+		"license_api": map[string]string{"api_key": "key", "shared_key": "canary-shared"},
+		"webhooks":    map[string]any{name: []string{receiverSecret(name), receiverSecret(name + "-old")}, other(name): receiverSecret(other(name))},
+	}
+	raw, err := json.Marshal(stored)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.running = start(t, "local", "--json", quick, "--secrets", file(t, "s.json", string(raw)), "--license-api", address)
+	req := r.request(t, r.sample.Body, time.Now(), r.secret)
+	for header := range req.Header {
+		if !slices.ContainsFunc(keys(r.sample.Headers), func(h string) bool { return strings.EqualFold(h, header) }) {
+			r.signed = append(r.signed, header)
+		}
+	}
+	return r
+}
+
+// other is a source to which a delivery is re-pointed.
+func other(name string) string {
+	if name == "shopify" {
+		return "woocommerce"
+	}
+	return "shopify"
+}
+
+func receiverSecret(name string) string {
+	switch {
+	case strings.HasPrefix(name, "standard"):
+		return "whsec_" + base64.StdEncoding.EncodeToString([]byte("canary secret of "+name))
+	case strings.HasPrefix(name, "chargebee"):
+		return "user:" + receiverSecretPrefix + name
+	}
+	return receiverSecretPrefix + name
+}
+
+func keys(m map[string]string) []string {
+	var names []string
+	for name := range m {
+		names = append(names, name)
+	}
+	return names
+}
+
+// request signs a body as the sender does.
+func (r *receiver) request(t *testing.T, body []byte, at time.Time, secret string) *http.Request {
+	t.Helper()
+	sample := r.sample
+	sample.Body = body
+	req, err := sample.Signed(r.source, r.address, secret, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req
+}
+
+// send posts it and returns the status.
+func (r *receiver) send(t *testing.T, req *http.Request) int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	resp, err := http.DefaultClient.Do(req.WithContext(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
+
+// settled waits until every request that must have been worked was, and says how many calls the API had.
+func (r *receiver) settled(t *testing.T, more int) int {
+	t.Helper()
+	r.told += more
+	r.stdout.await(t, fmt.Sprintf("%d outcomes", r.told), func(text string) bool { return strings.Count(text, "\n") >= r.told })
+	return r.api.Counts().Calls
+}
+
+// TestTheReceiverOfEverySource delivers over real HTTP what senders, proxies and attackers deliver: what is refused
+// calls nothing, and what is taken calls exactly what it must.
+func TestTheReceiverOfEverySource(t *testing.T) {
+	t.Parallel()
+	sources, err := (&files{}).load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples, err := local.Samples(events.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range sources.Names() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newReceiver(t, sources, samples, name)
+			r.refusesWhatItMust(t)
+			r.refusesMalformedSignatures(t)
+			if calls := r.settled(t, 0); calls != 0 {
+				t.Fatalf("%d calls for deliveries that were refused", calls)
+			}
+			r.takesWhatItMust(t)
+			if text := r.stdout.String() + r.stderr.String(); strings.Contains(text, "canary") || holdsKey(text, r.sample) {
+				t.Error("a secret or a license key is in the output")
+			}
+		})
+	}
+}
+
+func holdsKey(text string, sample local.Sample) bool {
+	return slices.ContainsFunc(sample.Requests, func(q local.SampleRequest) bool {
+		return (q.LicenseKey != "" && strings.Contains(text, q.LicenseKey)) || strings.Contains(text, q.HardwareID)
+	})
+}
+
+func (r *receiver) refusesWhatItMust(t *testing.T) {
+	t.Helper()
+	now, body := time.Now(), r.sample.Body
+	signed := func(body []byte) *http.Request { return r.request(t, body, now, r.secret) }
+	change := func(f func(*http.Request)) *http.Request {
+		req := signed(body)
+		f(req)
+		return req
+	}
+	withBody := func(req *http.Request, body []byte) *http.Request {
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		return req
+	}
+	altered := bytes.Replace(body, []byte("0"), []byte("1"), 1)
+	if r.provesNothingOfTheBody() { // then it has to be forged to be refused
+		altered = nil
+	}
+	for name, c := range map[string]struct {
+		req  *http.Request
+		want []int
+	}{
+		"wrong secret":       {r.request(t, body, now, receiverSecret(r.source.Name+"-forged")), []int{401}},
+		"altered":            {withBody(signed(body), altered), []int{401, map[bool]int{true: 400, false: 401}[altered == nil]}},
+		"empty and unsigned": {withBody(change(r.unsign), nil), []int{401}},
+		"empty":              {signed(nil), []int{400}},
+		"malformed":          {signed(body[:len(body)/2]), []int{400}},
+		"byte order mark":    {signed(append([]byte("\xEF\xBB\xBF"), body...)), []int{400}},
+		"invalid UTF-8":      {signed(bytes.Replace(body, []byte("a"), []byte("\xFF"), 1)), []int{400}},
+		"deep":               {signed([]byte(strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000))), []int{400}},
+		"deep XML":           {signed([]byte(strings.Repeat("<a>", 30_000) + strings.Repeat("</a>", 30_000))), []int{400}},
+		"oversized":          {signed(append(bytes.Clone(body), bytes.Repeat([]byte(" "), 256<<10)...)), []int{413}},
+		"GET":                {change(func(q *http.Request) { q.Method = http.MethodGet }), []int{405}},
+		"PUT":                {change(func(q *http.Request) { q.Method = http.MethodPut }), []int{405}},
+		"DELETE":             {change(func(q *http.Request) { q.Method = http.MethodDelete }), []int{405}},
+		"gzip":               {change(func(q *http.Request) { q.Header.Set("Content-Encoding", "gzip") }), []int{415}},
+		"re-pointed":         {change(func(q *http.Request) { q.URL.Path = "/webhooks/" + other(r.source.Name) }), []int{401}},
+		"unknown source":     {change(func(q *http.Request) { q.URL.Path = "/webhooks/nobody" }), []int{404}},
+		"a path below":       {change(func(q *http.Request) { q.URL.Path += "/x" }), []int{404}},
+	} {
+		if got := r.send(t, c.req); !slices.Contains(c.want, got) {
+			t.Errorf("%s: %d, want %v", name, got, c.want)
+		}
+	}
+	if slices.Contains([]string{"stripe", "standard", "paddle", "hubspot", "recurly"}, r.source.Name) {
+		for name, at := range map[string]time.Time{"stale": now.Add(-6 * time.Minute), "future": now.Add(6 * time.Minute), "years ahead": now.AddDate(9, 0, 0)} {
+			if got := r.send(t, r.request(t, body, at, r.secret)); got != 401 {
+				t.Errorf("%s: %d, want 401", name, got)
+			}
+		}
+	}
+}
+
+// unsign takes the signature off.
+func (r *receiver) unsign(q *http.Request) {
+	for _, header := range r.signed {
+		q.Header.Del(header)
+	}
+	q.URL.RawQuery = ""
+}
+
+// provesNothingOfTheBody says whether the source shows a token and signs nothing: whoever knows it may send anything.
+func (r *receiver) provesNothingOfTheBody() bool {
+	return slices.Contains([]string{"chargebee", "salesforce", "salesforce-flow"}, r.source.Name)
+}
+
+func (r *receiver) refusesMalformedSignatures(t *testing.T) {
+	t.Helper()
+	malformed := []func(string) string{
+		func(string) string { return "" }, func(string) string { return "=" }, func(string) string { return "," },
+		func(string) string { return ";" }, func(string) string { return "t=" }, func(string) string { return "t=,v1=" },
+		func(string) string { return "ts=1;h1=" }, func(string) string { return "v1," }, func(string) string { return "sha256=" },
+		func(string) string { return "Basic" }, func(string) string { return "Basic !!!" }, func(string) string { return "Bearer" },
+		func(string) string { return strings.Repeat("a", 9000) }, func(string) string { return strings.Repeat("v1=00,", 1000) },
+		func(string) string { return "null" }, func(string) string { return "é" }, func(string) string { return strings.Repeat("0", 64) },
+		func(v string) string { return v[:len(v)/2] }, func(v string) string { return v[1:] }, func(v string) string { return v[:len(v)-1] },
+		func(v string) string { return v + "x" }, func(v string) string { return "x" + v }, strings.ToUpper, strings.ToLower,
+		func(v string) string { return v[:len(v)/2] + " " + v[len(v)/2:] },
+		func(v string) string { return strings.Map(func(c rune) rune { return c ^ 1 }, v) },
+	}
+	for i, change := range malformed {
+		req := r.request(t, r.sample.Body, time.Now(), r.secret)
+		same := true
+		for _, header := range r.signed {
+			value := req.Header.Get(header)
+			if changed := change(value); changed != value && !strings.ContainsAny(changed, "\x7f\x00") {
+				req.Header.Set(header, changed)
+				same = false
+			}
+		}
+		if len(r.signed) == 0 {
+			query := req.URL.Query()
+			value := query.Get("token")
+			query.Set("token", change(value))
+			req.URL.RawQuery, same = query.Encode(), change(value) == value
+		}
+		if same {
+			continue
+		}
+		if got := r.send(t, req); got != http.StatusUnauthorized && got != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("malformed signature %d: %d, want 401", i, got)
+		}
+	}
+}
+
+func (r *receiver) takesWhatItMust(t *testing.T) {
+	t.Helper()
+	n := len(r.sample.Requests) // 1, or 0 for Recurly
+	body, calls := r.sample.Body, 0
+	expect := func(what string, deliveries int, requests ...*http.Request) {
+		t.Helper()
+		var group sync.WaitGroup
+		for _, req := range requests {
+			group.Go(func() {
+				resp, err := http.DefaultClient.Do(req.WithContext(t.Context()))
+				if err != nil {
+					t.Errorf("%s: %v", what, errors.Unwrap(err))
+					return
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+				if resp.StatusCode != http.StatusOK {
+					t.Errorf("%s: %d, want 200", what, resp.StatusCode)
+				}
+			})
+		}
+		group.Wait()
+		calls += deliveries * n
+		if got := r.settled(t, deliveries*n); got != calls {
+			t.Errorf("%s: %d calls so far, want %d", what, got, calls)
+		}
+	}
+	signed := func() *http.Request { return r.request(t, body, time.Now(), r.secret) }
+	with := func(f func(*http.Request)) *http.Request {
+		req := signed()
+		f(req)
+		return req
+	}
+	expect("first", 1, signed())
+	for _, l := range r.api.State().Licenses {
+		if n > 0 && l.LicenseKey == r.sample.Requests[0].LicenseKey && l.Product == r.sample.Requests[0].Product && slices.Contains(l.Devices, r.sample.Requests[0].HardwareID) {
+			t.Error("the device is still active")
+		}
+	}
+	expect("duplicate", 1, signed())
+	var twenty []*http.Request
+	for range 20 {
+		twenty = append(twenty, signed())
+	}
+	expect("twenty at the same time", 20, twenty...)
+	expect("the old secret of a rotation", 1, r.request(t, body, time.Now(), receiverSecret(r.source.Name+"-old")))
+	expect("a wrong content type", 1, with(func(q *http.Request) { q.Header.Set("Content-Type", "image/png") }))
+	expect("no content type", 1, with(func(q *http.Request) { q.Header.Del("Content-Type") }))
+	expect("chunked", 1, with(func(q *http.Request) { q.ContentLength = -1 }))
+	expect("identity encoding", 1, with(func(q *http.Request) { q.Header.Set("Content-Encoding", "identity") }))
+
+	seen := map[string]bool{}
+	for line := range strings.Lines(r.stdout.String()) {
+		var o outcomeLine
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Fatal(err)
+		}
+		seen[o.ID] = true
+	}
+	if len(seen) != n {
+		t.Errorf("one event has the ids %v", seen)
+	}
+}
