@@ -13,7 +13,8 @@
 //	err = client.Deactivate(ctx, licenseapi.Deactivation{Product: "XY", LicenseKey: key, HardwareID: device})
 //	switch licenseapi.KindOf(err) { ... }
 //
-// [Client.DeactivateBundle] does the same for every license of a bundle.
+// [Client.DeactivateBundle] does the same for every license of a bundle. [Client.OAuth] authorizes by an OAuth client
+// in place of [HMAC].
 //
 // Each call is one attempt of at most five seconds with a date and a signature of its own. The package never waits
 // and tries again (but for a connection that turns out to be dead before it answered): that is the caller's, who
@@ -112,12 +113,14 @@ type Client struct {
 	now        func() time.Time
 	logger     *slog.Logger
 	userAgent  string
+
+	dial func(ctx context.Context, network, address string) (net.Conn, error) // Config.DialContext
 }
 
 // New checks every field of the configuration, without a call, and reports all that are wrong at once, by name. No
 // error holds a value of the configuration.
 func New(cfg Config) (*Client, error) {
-	base, err := checkBaseURL(cfg.BaseURL)
+	base, err := checkAddress("BaseURL", cfg.BaseURL, "https://api.licensespring.com/api/v4")
 	problems := []error{err}
 	if cfg.Lanes < 0 {
 		problems = append(problems, errors.New("licenseapi: Lanes: must be 1 or more, or 0 for the default"))
@@ -130,7 +133,7 @@ func New(cfg Config) (*Client, error) {
 	}
 
 	c := &Client{
-		base: base, authorizer: cfg.Authorizer, now: cfg.Now, logger: cfg.Logger, userAgent: cfg.UserAgent,
+		dial: cfg.DialContext, base: base, authorizer: cfg.Authorizer, now: cfg.Now, logger: cfg.Logger, userAgent: cfg.UserAgent,
 	}
 	lanes := cfg.Lanes
 	if lanes == 0 {
@@ -180,17 +183,17 @@ func (c *Client) Warm(ctx context.Context) error {
 	return nil
 }
 
-// checkBaseURL returns the address without a slash at its end. Its errors do not repeat the address: it may hold a
+// checkAddress returns the address without a slash at its end. Its errors do not repeat the address: it may hold a
 // password.
-func checkBaseURL(text string) (string, error) {
-	bad := func(why string) (string, error) { return "", fmt.Errorf("licenseapi: BaseURL: %s", why) }
+func checkAddress(name, text, example string) (string, error) {
+	bad := func(why string) (string, error) { return "", fmt.Errorf("licenseapi: %s: %s", name, why) }
 	if text == "" {
 		return bad("is missing")
 	}
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Opaque != "" || u.Hostname() == "":
-		return bad("is no address such as https://api.licensespring.com/api/v4")
+		return bad("is no address such as " + example)
 	case u.Scheme != "https" && u.Scheme != "http":
 		return bad("must begin with https://")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):

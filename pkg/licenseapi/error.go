@@ -25,7 +25,8 @@ const (
 
 // Error is an answer of the API other than 200. It holds no value of the request.
 type Error struct {
-	// Op is the operation: "deactivate_license" or "deactivate_bundle".
+	// Op is the operation: "deactivate_license", "deactivate_bundle", or "token" for OAuth's token endpoint, whose
+	// "error" and "error_description" are Code and Message.
 	Op string
 
 	// Status is the HTTP status.
@@ -72,15 +73,31 @@ func newError(op string, resp *http.Response, reply []byte, whole bool, s *scrub
 		RequestID:  requestID(resp.Header, s),
 		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now),
 	}
-	var body struct{ Code, Message any }
-	if e.Status < 400 || !whole || json.Unmarshal(reply, &body) != nil {
+	if e.Status < 400 || !whole {
 		return e
 	}
-	code, _ := body.Code.(string)
+	code, message := errorBody(op, reply)
 	e.Code = keepCode(code, e.Status, s)
-	message, _ := body.Message.(string)
 	e.Message = s.scrub(message)
 	return e
+}
+
+// errorBody reads the API's form of an error, or OAuth's; "" for what is not there, not a text or not JSON.
+func errorBody(op string, reply []byte) (code, message string) {
+	var body struct {
+		Code, Message any
+		Error         any
+		Description   any `json:"error_description"`
+	}
+	if json.Unmarshal(reply, &body) != nil {
+		return "", ""
+	}
+	if op == opToken {
+		body.Code, body.Message = body.Error, body.Description
+	}
+	code, _ = body.Code.(string)
+	message, _ = body.Message.(string)
+	return code, message
 }
 
 // keepCode keeps a known code first: a device called "device" must not hide device_not_found.

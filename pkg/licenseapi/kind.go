@@ -26,8 +26,8 @@ const (
 	KindRateLimited
 	// KindStaleDate: the API's clock and ours disagree. Sign again once, then look at the clock; never add an offset.
 	KindStaleDate
-	// KindBadCredentials: key or token are not (or no longer) good. Read them anew, sign again once, then it is a
-	// configuration fault.
+	// KindBadCredentials: key, client or token are not (or no longer) good. Read them anew (a token that was refused has
+	// been dropped: see TokenRefused), sign again once, then it is a configuration fault.
 	KindBadCredentials
 	// KindUnauthorized: 401 or 403 without a reason that we know. Sign again once, then it is a configuration fault.
 	KindUnauthorized
@@ -89,6 +89,9 @@ func (e *Error) kind() Kind {
 		return KindUnavailable
 	case e.Status < 400:
 		return KindMisconfigured // a redirect: the address is wrong
+	}
+	if e.Op == opToken {
+		return e.tokenKind()
 	}
 	if kind, known := kindOfCode(e.Code); known {
 		return kind

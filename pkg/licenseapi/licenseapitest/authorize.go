@@ -27,8 +27,8 @@ func (s *Server) authorize(h http.Header) (code string) {
 	if date == "" || authorization == "" {
 		return "missing_headers"
 	}
-	if strings.HasPrefix(authorization, "Bearer ") {
-		return "oauth_token_malformed" // no token is known here
+	if token, ok := strings.CutPrefix(authorization, "Bearer "); ok {
+		return s.authorizeToken(token, date)
 	}
 	params, ok := parseAuthorization(authorization)
 	if !ok {

@@ -67,7 +67,11 @@ func faults(now func() time.Time) []NamedFault {
 			fault: first(1, answer(401, nil))},
 		{Name: "stale-date", Meaning: "the first call of each license is answered date_header_diff",
 			fault: first(1, coded("date_header_diff"))},
-		{Name: "rotated-key", Meaning: `for good: each shared key becomes the old one with "-rotated" behind it; others are a signature_mismatch`,
+		{Name: "token-expired", Meaning: "the first call of each license is answered oauth_token_expired, whatever signed it",
+			fault: first(1, coded("oauth_token_expired"))},
+		{Name: "token-malformed", Meaning: "the first call of each license is answered oauth_token_malformed, whatever signed it",
+			fault: first(1, coded("oauth_token_malformed"))},
+		{Name: "rotated-key", Meaning: `for good: each shared key and client secret gets "-rotated" behind it; the old one is refused`,
 			begin: rotateAll},
 		{Name: "flaky", Meaning: "for good: each call fails with one chance in three (503, reset, cut, HTML, 429)",
 			fault: Storm(stormSeed, 0, 1.0/3)},
@@ -183,5 +187,8 @@ func echo(c Call) Fault {
 func rotateAll(s *Server) {
 	for apiKey, shared := range s.keys {
 		s.keys[apiKey] = shared + "-rotated"
+	}
+	for id, secret := range s.clients {
+		s.clients[id] = secret + "-rotated"
 	}
 }

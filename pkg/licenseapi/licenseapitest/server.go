@@ -10,13 +10,15 @@
 //	api.Fail("503")               // the first two calls of each license
 //
 // A call is checked in this order: the route (404 not_found), the method (405), the presence of both headers, the
-// Authorization header, the API key, the date, the signature, the body, the product, the license, the device. The
-// documentation gives the codes, not the order; it is ours, as the real one plausibly does it.
+// Authorization header, the API key, the date, the signature (or the token, then the date), the body, the product, the
+// license, the device. The documentation gives the codes, not the order; it is ours, as the real one plausibly does it.
 //
 // deactivate_bundle works on the same licenses: its product is the bundle of the rows, and the device is deactivated on
 // every row of that bundle with the request's identity (and password and license_id, as far as they are sent). It has
 // done its work when one row had the device; otherwise the first row's code is the answer. A bundle is no product for
 // deactivate_license, nor a product a bundle for deactivate_bundle: unknown_product.
+//
+// The token endpoint of OAuth (TokenPath) gives tokens to the clients of the state, good for 480 s or as TokenLife says.
 //
 // Sources: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-online-method
 // and https://docs.licensespring.com/license-api/error-responses
@@ -49,23 +51,26 @@ const (
 
 // Server is the fake API. It is an http.Handler and safe for concurrent use.
 type Server struct {
-	now    func() time.Time
-	quoted bool
+	now       func() time.Time
+	quoted    bool
+	tokenLife time.Duration
 
-	mu     sync.Mutex
-	keys   map[string]string // API key to shared key
-	rows   rows
-	fault  func(Call) Fault // nil: none
-	flood  *flood           // nil: no limits
-	counts Counts
-	times  map[string]int // calls so far, by license
-	inside map[string]int // calls at this moment, by license
+	mu      sync.Mutex
+	keys    map[string]string    // API key to shared key
+	clients map[string]string    // OAuth client id to client secret
+	tokens  map[string]time.Time // that were given out, until when they are good
+	rows    rows
+	fault   func(Call) Fault // nil: none
+	flood   *flood           // nil: no limits
+	counts  Counts
+	times   map[string]int // calls so far, by license
+	inside  map[string]int // calls at this moment, by license
 }
 
 // An Option changes a Server that New makes.
 type Option func(*Server)
 
-// Clock gives the server another clock than time.Now, for the age of dates and for the flood limits.
+// Clock gives the server another clock than time.Now, for the age of dates, the life of tokens and the flood limits.
 func Clock(now func() time.Time) Option { return func(s *Server) { s.now = now } }
 
 // Quoted makes the body of a success a JSON string, "license_deactivated" with its quotation marks. The
@@ -78,7 +83,8 @@ func New(state State, options ...Option) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		now: time.Now, keys: maps.Clone(state.APIKeys), rows: newRows(state.Licenses),
+		now: time.Now, tokenLife: tokenLife, keys: maps.Clone(state.APIKeys), clients: maps.Clone(state.Clients),
+		tokens: map[string]time.Time{}, rows: newRows(state.Licenses),
 		counts: Counts{Answers: map[string]int{}}, times: map[string]int{}, inside: map[string]int{},
 	}
 	for _, option := range options {
@@ -125,7 +131,7 @@ func (s *Server) Rotate(apiKey, shared string) {
 func (s *Server) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return State{APIKeys: maps.Clone(s.keys), Licenses: s.rows.licenses()}
+	return State{APIKeys: maps.Clone(s.keys), Clients: maps.Clone(s.clients), Licenses: s.rows.licenses()}
 }
 
 // ServeHTTP implements http.Handler.
@@ -133,7 +139,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == Base || r.URL.Path == Base+"/":
 		s.serveBase(w, r)
-	case r.URL.Path != deactivatePath && r.URL.Path != bundlePath:
+	case r.URL.Path == TokenPath && r.Method == http.MethodPost:
+		s.serveToken(w, r)
+	case r.URL.Path != deactivatePath && r.URL.Path != bundlePath && r.URL.Path != TokenPath:
 		s.write(w, refuse("not_found"))
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)

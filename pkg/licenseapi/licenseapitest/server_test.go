@@ -333,6 +333,7 @@ func TestRoutesComeBeforeEverything(t *testing.T) {
 		{http.MethodPost, "/api/v4/deactivate_bundle/", 404, "not_found"},
 		{http.MethodPut, "/api/v4/deactivate_license", 405, "method_not_allowed"},
 		{http.MethodPost, "/api/v4", 405, "method_not_allowed"},
+		{http.MethodGet, TokenPath, 405, "method_not_allowed"},
 		{http.MethodGet, "/api/v4", 200, "a fake of the License API\n"},
 		{http.MethodHead, "/api/v4/", 200, "a fake of the License API\n"}, // net/http would not send the body
 	} {
@@ -424,6 +425,7 @@ func TestNewNamesEveryFaultOfAState(t *testing.T) {
 	t.Parallel()
 	_, err := New(State{
 		APIKeys: map[string]string{"k-secret": ""},
+		Clients: map[string]string{"c-secret": " "},
 		Licenses: []License{
 			{LicenseKey: "l-secret"},
 			{Product: "XY"},
@@ -439,7 +441,7 @@ func TestNewNamesEveryFaultOfAState(t *testing.T) {
 	if err == nil {
 		t.Fatal("got nil")
 	}
-	for _, want := range []string{"api_keys", "licenses[0]", "licenses[1]", "licenses[2]", "licenses[3]", "licenses[4]", "licenses[5]", "licenses[7]"} {
+	for _, want := range []string{"api_keys", "clients", "licenses[0]", "licenses[1]", "licenses[2]", "licenses[3]", "licenses[4]", "licenses[5]", "licenses[7]"} {
 		if !strings.Contains(err.Error(), "licenseapitest: "+want+":") {
 			t.Errorf("%s is not named in:\n%v", want, err)
 		}

@@ -8,7 +8,8 @@ import (
 
 // State is what the fake starts with: the JSON of a state file.
 type State struct {
-	APIKeys  map[string]string `json:"api_keys"` // API key to shared key
+	APIKeys  map[string]string `json:"api_keys"`          // API key to shared key
+	Clients  map[string]string `json:"clients,omitempty"` // OAuth client id to client secret
 	Licenses []License         `json:"licenses"`
 }
 
@@ -21,6 +22,11 @@ func (s State) check() error {
 	for key, shared := range s.APIKeys {
 		if key == "" || shared == "" || strings.TrimSpace(key) != key || strings.TrimSpace(shared) != shared {
 			bad("api_keys: a key or shared key is empty or has white space at its ends")
+		}
+	}
+	for id, secret := range s.Clients {
+		if id == "" || secret == "" || strings.TrimSpace(id) != id || strings.TrimSpace(secret) != secret {
+			bad("clients: an id, or what goes with it, is empty or has white space at its ends")
 		}
 	}
 	seen := map[string]int{}

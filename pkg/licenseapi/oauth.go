@@ -1,0 +1,236 @@
+package licenseapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// DefaultTokenURL is the vendor's token endpoint.
+//
+// Source: https://docs.licensespring.com/license-api/license-api-authorization/oauth-authorization
+const DefaultTokenURL = "https://auth.licensespring.com/realms/user-portal/protocol/openid-connect/token" //nolint:gosec // an address, not a token
+
+// opToken is the Op of the token endpoint's errors.
+const opToken = "token"
+
+const (
+	// tokenTimeout bounds one request for a token. A call that needs one waits for it within its own five seconds, so
+	// two are left for the call itself.
+	tokenTimeout = 3 * time.Second
+
+	// tokenMargin is how long before its end a token is no longer used: a call takes five seconds, and both clocks may
+	// differ a little. A token is used for half of its life at least, however short that is.
+	tokenMargin = 30 * time.Second
+
+	// defaultTokenLife is used where the endpoint does not say how long a token is good for; the documented one says 480 s.
+	defaultTokenLife = time.Minute
+
+	// maxTokenLife bounds what an endpoint may say, so that the number does not overflow a Duration.
+	maxTokenLife = 24 * time.Hour
+
+	// maxTokenBytes bounds a token: it is sent with every call, and servers take headers of 8 KiB. Real ones have 1 to 2 KiB.
+	maxTokenBytes = 8 << 10
+
+	// maxCredentialBytes bounds a client id and a client secret. Real ones have some thirty characters.
+	maxCredentialBytes = 1 << 10
+)
+
+// OAuth is the authorization by an OAuth client (client credentials): it fetches a token, keeps it until shortly
+// before it expires, and signs every call with it. Calls that need a new one at the same time wait for one request.
+// It is safe for concurrent use, prints neither secret nor token, and cannot be built empty: use [Client.OAuth].
+//
+// When the API refuses the token ([TokenRefused], or a 401 or 403 without a reason), the Client drops it: the next
+// call fetches another one, so repeat the call once.
+//
+// What the token endpoint answers otherwise than with a token is an *[Error] with the Op "token" and OAuth's error
+// as its Code. invalid_client and unauthorized_client are [KindBadCredentials]; whatever it refuses, a
+// deactivation is never [KindRejected] for it.
+type OAuth struct {
+	client    func() (id, secret string) // holds them where fmt and reflection see an address alone
+	url       string
+	transport http.RoundTripper
+	now       func() time.Time
+	userAgent string
+
+	held    atomic.Pointer[token] // nil: none
+	flights singleflight.Group
+}
+
+type token struct {
+	authorization string
+	until         time.Time // from then on it is not used; wall time, which goes on while a function is frozen
+}
+
+// OAuth makes an authorization by an OAuth client, without a call; give it to [Client.With]. tokenURL is the token
+// endpoint, https but for this machine; "" means [DefaultTokenURL]. It gets connections of its own, since that is
+// another host, made as c's are. All that is wrong is reported at once, by name and without a value.
+func (c *Client) OAuth(clientID, clientSecret, tokenURL string) (*OAuth, error) {
+	if tokenURL == "" {
+		tokenURL = DefaultTokenURL
+	}
+	_, err := checkAddress("TokenURL", tokenURL, DefaultTokenURL)
+	if err := errors.Join(checkCredential("client id", clientID), checkCredential("client secret", clientSecret), err); err != nil {
+		return nil, err
+	}
+	return &OAuth{
+		client:    func() (id, secret string) { return clientID, clientSecret },
+		url:       tokenURL,
+		transport: newTransport(1, c.dial), // one request at a time, some minutes apart
+		now:       c.now,
+		userAgent: c.userAgent,
+	}, nil
+}
+
+// Authorize implements [Authorizer]: "Bearer" and the token. Nothing of a token depends on the date.
+func (o *OAuth) Authorize(ctx context.Context, _ string) (string, error) {
+	if authorization := o.current(); authorization != "" {
+		return authorization, nil
+	}
+	flight := o.flights.DoChan("", func() (any, error) {
+		if authorization := o.current(); authorization != "" {
+			return authorization, nil // another flight landed meanwhile
+		}
+		return o.fetch(context.WithoutCancel(ctx)) // its end is not that of the others who wait
+	})
+	select {
+	case landed := <-flight:
+		authorization, _ := landed.Val.(string)
+		return authorization, landed.Err
+	case <-ctx.Done():
+		return "", newNetworkError(opToken, ctx.Err(), nil)
+	}
+}
+
+// current returns the held authorization, or "" when there is none that is still good.
+func (o *OAuth) current() string {
+	if held := o.held.Load(); held != nil && o.wall().Before(held.until) {
+		return held.authorization
+	}
+	return ""
+}
+
+// drop forgets the token that made this authorization. One that was fetched since then stays.
+func (o *OAuth) drop(authorization string) {
+	if held := o.held.Load(); held != nil && held.authorization == authorization {
+		o.held.CompareAndSwap(held, nil)
+	}
+}
+
+// fetch asks for a token and keeps it.
+func (o *OAuth) fetch(ctx context.Context) (authorization string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
+	defer cancel()
+
+	id, secret := o.client()
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url, strings.NewReader(form.Encode()))
+	if err != nil {
+		return "", errors.New("licenseapi: token: the address makes no request")
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", o.userAgent)
+	req.Header["X-Idempotency-Key"] = []string{} // as in post: a second token does no harm
+	s := &scrubber{values: []string{id, secret}}
+
+	asked := o.wall()                       // the token may be as old as the question
+	resp, err := o.transport.RoundTrip(req) // follows no redirect, which would carry the secret elsewhere
+	if err != nil {
+		return "", newNetworkError(opToken, err, s)
+	}
+	defer resp.Body.Close()
+	reply, whole := readReply(resp)
+	if resp.StatusCode != http.StatusOK {
+		return "", newError(opToken, resp, reply, whole, s, o.now())
+	}
+	fresh, ok := readToken(reply, whole, asked)
+	if !ok {
+		return "", &Error{Op: opToken, Status: resp.StatusCode, Message: "the answer holds no bearer token that can be sent"}
+	}
+	o.held.Store(fresh)
+	return fresh.authorization, nil
+}
+
+// readToken reads the answer to a client that is known.
+//
+// Source: https://www.rfc-editor.org/rfc/rfc6749#section-5.1
+func readToken(reply []byte, whole bool, asked time.Time) (t *token, ok bool) {
+	var body struct {
+		AccessToken string   `json:"access_token"`
+		TokenType   string   `json:"token_type"`
+		ExpiresIn   *float64 `json:"expires_in"` // seconds
+	}
+	if !whole || json.Unmarshal(reply, &body) != nil {
+		return nil, false
+	}
+	unsendable := func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }
+	if body.AccessToken == "" || len(body.AccessToken) > maxTokenBytes || strings.ContainsFunc(body.AccessToken, unsendable) ||
+		!strings.EqualFold(body.TokenType, "Bearer") {
+		return nil, false
+	}
+	life := defaultTokenLife
+	if body.ExpiresIn != nil {
+		seconds := min(max(*body.ExpiresIn, 0), maxTokenLife.Seconds())
+		life = time.Duration(seconds * float64(time.Second))
+	}
+	return &token{"Bearer " + body.AccessToken, asked.Add(max(life-tokenMargin, life/2))}, true
+}
+
+// wall is the time without the monotonic clock, which may stand still while a function is frozen.
+func (o *OAuth) wall() time.Time { return o.now().Round(0) }
+
+// TokenRefused says whether the API refused the token of a call, not the client behind it: the same call with a new
+// token may be answered otherwise. The Client has dropped the old one.
+func TokenRefused(err error) bool {
+	answer, ok := errors.AsType[*Error](err)
+	return ok && answer.tokenRefused()
+}
+
+func (e *Error) tokenRefused() bool {
+	return e.kind() == KindBadCredentials && (e.Code == "oauth_token_expired" || e.Code == "oauth_token_malformed")
+}
+
+// tokenKind is the kind of a 4xx of the token endpoint. It says nothing about a license, so it never rejects one.
+func (e *Error) tokenKind() Kind {
+	switch {
+	case e.Code == "invalid_client" || e.Code == "unauthorized_client":
+		return KindBadCredentials
+	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
+		return KindUnauthorized
+	case e.Code != "" || e.Status == http.StatusNotFound:
+		return KindMisconfigured // the address is another, or refuses the grant
+	}
+	return KindUnavailable // a proxy's page, as with the API
+}
+
+// checkCredential refuses what no credential has and a careless copy adds. The error never holds the text.
+func checkCredential(name, text string) error {
+	switch {
+	case text == "":
+		return fmt.Errorf("licenseapi: %s: empty", name)
+	case len(text) > maxCredentialBytes:
+		return fmt.Errorf("licenseapi: %s: longer than %d bytes", name, maxCredentialBytes)
+	case strings.TrimSpace(text) != text:
+		return fmt.Errorf("licenseapi: %s: white space at its ends", name)
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return fmt.Errorf("licenseapi: %s: a control character in it", name)
+	}
+	return nil
+}
+
+// Format implements fmt.Formatter for every verb.
+func (o *OAuth) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[OAuth client]") }
+
+// LogValue implements slog.LogValuer.
+func (o *OAuth) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(o)) }
