@@ -2,6 +2,8 @@
 # Interface Emulator, pinned in tools/requirements.txt. A missing tool is an error that says how to get it.
 
 VENV     := .venv
+# ElasticMQ's jars, for make soak
+ELASTICMQ := .elasticmq
 FUZZTIME ?= 60s
 RACE     ?=         # make test RACE=-race, as .ci/run does; it needs a C compiler and takes twice as long
 # Not GOARCH, which a shell may carry: what runs on Lambda is arm64. The tests build for the machine they run on.
@@ -28,6 +30,11 @@ test: need-go venv ## Run every test: tier 1 (Go alone), the oracles, tier 2 (mo
 	@echo "tier 2: moto, the built functions under the Runtime Interface Emulator, sam validate and sam build"
 	go test -tags integration -count=1 ./integration/...
 	@echo "left over: sam deploy (an AWS account), sam local (Docker); see README.md"
+
+# ElasticMQ lets a visibility end more than 12 hours after its receive, and says yes where SQS refuses: that case is left out.
+soak: need-go need-java $(ELASTICMQ)/installed ## Run tier 3 on ElasticMQ (Java, Maven), some minutes: volume, storms, kill -9; SOAK_SEED=n has its faults again
+	go test -tags integration,soak -count=1 -v -timeout 5m -run '^TestSoak' \
+	  -skip '^TestSoakQueueSuite$$/^defer_past_12_hours' ./integration/...
 
 check: need-go ## Vet, lint, format, tidy: what needs no run
 	go vet ./...
@@ -65,6 +72,21 @@ $(VENV)/installed: tools/requirements.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tools/requirements.txt
 	touch $@
+
+# The stamp is written last, as above. The tests start java themselves.
+$(ELASTICMQ)/installed: tools/elasticmq/pom.xml
+	@command -v mvn >/dev/null || { \
+	  echo "mvn is missing; install it with: apt-get install maven (or brew install maven)" >&2; exit 1; }
+	rm -rf $(ELASTICMQ)
+	mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(ELASTICMQ)
+	touch $@
+
+.PHONY: soak need-java
+need-java:
+	@command -v java >/dev/null || { \
+	  echo "java is missing; install Java 17 or newer with: apt-get install openjdk-17-jre-headless (or brew install openjdk)" >&2; exit 1; }
+	@version=$$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p'); [ "$${version:-0}" -ge 17 ] || { \
+	  echo "java is older than 17; install a newer one with: apt-get install openjdk-17-jre-headless (or brew install openjdk)" >&2; exit 1; }
 
 # sam build calls these with ARTIFACTS_DIR set. Static, since arm64's C library is not this machine's; without the
 # RPC mode that only the go1.x runtime needed; without paths, so that the same source gives the same bytes.
