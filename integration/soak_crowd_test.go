@@ -1,0 +1,180 @@
+//go:build integration && soak
+
+package integration
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/queue"
+	"license-deactivator/pkg/licenseapi/licenseapitest"
+)
+
+const (
+	crowdSize  = 10_000
+	bystanders = 500 // licenses that nobody asks for
+
+	// keyPrefix begins every license key of the crowd; no log may show one whole.
+	keyPrefix = "SOAK-"
+)
+
+// A crowd is what is put into the queue, and what must have come of it at the end.
+type crowd struct {
+	entries  []queue.Entry
+	licenses []licenseapitest.License     // at the start
+	left     [][]string                   // of each license: the devices that are active at the end
+	asked    []string                     // of each license: the id of a request for it
+	dead     map[string]map[string]string // by body: the attributes of its dead letter but attempts and failed_at
+}
+
+// newCrowd mixes requests of every fate. Each license has one more device, which nobody asks for.
+func newCrowd(t *testing.T, dice *rand.Rand) *crowd {
+	t.Helper()
+	c := &crowd{dead: map[string]map[string]string{}}
+	for i := range bystanders {
+		c.license("nobody asked", fmt.Sprintf("BY%08d", i))
+	}
+	for i := 0; len(c.entries) < crowdSize; i++ {
+		r := deactivation.Request{
+			ID: fmt.Sprint("soak.", i), Source: []string{"ops", "shopify", "stripe"}[dice.IntN(3)],
+			Cause: deactivation.CauseRefund, ReceivedAt: time.Unix(1_800_000_000, 0),
+			License: deactivation.License{Product: "soak", LicenseKey: fmt.Sprintf("%s%08d", keyPrefix, i), HardwareID: fmt.Sprint("hw-", i)},
+		}
+		switch fate := dice.IntN(1000); {
+		case fate < 5: // not of ours
+			body := fmt.Sprintf(`{"v":2,"id":"soak.%d"}`, i)
+			c.dead[body] = map[string]string{
+				"reason": "invalid", "detail": deactivation.ErrInvalid.Error() + ": version 2 is not known",
+			}
+			c.entries = append(c.entries, queue.Entry{Body: body, Group: r.Source})
+		case fate < 40:
+			c.rejected(t, r, "license_not_found", "License with the provided license user not found")
+		case fate < 50:
+			r.Product = "unheard-of"
+			c.rejected(t, r, "unknown_product", "Provided product was not found")
+		case fate < 60 && i > 0: // the sender tries again
+			c.entries = append(c.entries, c.entries[dice.IntN(len(c.entries))])
+		case fate < 80: // the device is not active from the start
+			c.license(r.ID, r.LicenseKey)
+			c.put(t, r)
+		default: // one device, sometimes two of one license
+			devices := []string{r.HardwareID}
+			c.put(t, r)
+			if fate < 150 && len(c.entries) < crowdSize {
+				second := r
+				second.ID, second.HardwareID = r.ID+".second", r.HardwareID+"-second"
+				devices = append(devices, second.HardwareID)
+				c.put(t, second)
+			}
+			c.license(r.ID, r.LicenseKey, devices...)
+		}
+	}
+	dice.Shuffle(len(c.entries), func(i, j int) { c.entries[i], c.entries[j] = c.entries[j], c.entries[i] })
+	return c
+}
+
+// license adds a license with the devices that are asked for, and one more that stays.
+func (c *crowd) license(askedBy, key string, devices ...string) {
+	stays := "kept-" + key
+	c.licenses = append(c.licenses, licenseapitest.License{Product: "soak", LicenseKey: key, Devices: append(devices, stays)})
+	c.left = append(c.left, []string{stays})
+	c.asked = append(c.asked, askedBy)
+}
+
+func (c *crowd) put(t *testing.T, r deactivation.Request) string {
+	t.Helper()
+	body, err := r.Wire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.entries = append(c.entries, queue.Entry{Body: body, Group: r.Source})
+	return body
+}
+
+func (c *crowd) rejected(t *testing.T, r deactivation.Request, code, detail string) {
+	t.Helper()
+	c.dead[c.put(t, r)] = map[string]string{
+		"reason": "rejected", "code": code, "detail": detail, "source": r.Source, "request_id": r.ID,
+	}
+}
+
+// judgeLicenses wants every device that was asked for inactive, and every other one active.
+func (c *crowd) judgeLicenses(t *testing.T, licenses []licenseapitest.License) {
+	t.Helper()
+	var lost, harmed []string
+	for i, license := range licenses {
+		for _, device := range license.Devices {
+			if !slices.Contains(c.left[i], device) {
+				lost = append(lost, c.asked[i])
+			}
+		}
+		for _, device := range c.left[i] {
+			if !slices.Contains(license.Devices, device) {
+				harmed = append(harmed, c.asked[i])
+			}
+		}
+	}
+	few(t, lost, "devices are active though they were asked for, and are in no queue; requests")
+	few(t, harmed, "devices are inactive though nobody asked; licenses of")
+}
+
+// judgeDeadLetters wants a dead letter for each message that has to end as one, and no other. It may be there more than
+// once: a worker that dies between the dead-letter queue and the delete leaves a message that comes again.
+func (c *crowd) judgeDeadLetters(t *testing.T, letters map[string]queue.Received, begin time.Time) {
+	t.Helper()
+	var missing, others, wrong []string
+	seen := map[string]bool{}
+	for _, letter := range letters {
+		want, ok := c.dead[letter.Body]
+		if !ok {
+			others = append(others, letter.Attributes["request_id"])
+			continue
+		}
+		seen[letter.Body] = true
+		if diff := compareDeadLetter(want, letter, begin); diff != "" || letter.Group != want["source"] {
+			wrong = append(wrong, fmt.Sprintf("%s (group %q): %s", want["request_id"], letter.Group, diff))
+		}
+	}
+	for body, want := range c.dead {
+		if !seen[body] {
+			missing = append(missing, want["request_id"])
+		}
+	}
+	few(t, missing, "messages are in no queue, and should be dead letters")
+	few(t, others, "dead letters should be none")
+	few(t, wrong, "dead letters do not say what became of them (-want +got)")
+	t.Logf("dead letters: %d of %d messages; %d more are copies",
+		len(seen), len(c.dead), len(letters)-len(others)-len(seen))
+}
+
+// compareDeadLetter compares the attributes, of which the number of attempts and the time are not known before.
+func compareDeadLetter(want map[string]string, letter queue.Received, begin time.Time) string {
+	attempts, err := strconv.Atoi(letter.Attributes["attempts"])
+	if err != nil || attempts < 1 || attempts > maxReceiveCount {
+		return fmt.Sprintf("attempts %q", letter.Attributes["attempts"])
+	}
+	at, err := time.Parse(time.RFC3339, letter.Attributes["failed_at"])
+	if err != nil || at.Before(begin.Truncate(time.Second)) || at.After(time.Now()) {
+		return fmt.Sprintf("failed_at %q", letter.Attributes["failed_at"])
+	}
+	delete(letter.Attributes, "attempts")
+	delete(letter.Attributes, "failed_at")
+	return cmp.Diff(want, letter.Attributes)
+}
+
+// few fails with the number and the first ones.
+func few(t *testing.T, found []string, what string) {
+	t.Helper()
+	if len(found) > 0 {
+		slices.Sort(found)
+		t.Errorf("%d %s: %s", len(found), what, strings.Join(found[:min(len(found), 5)], ", "))
+	}
+}
