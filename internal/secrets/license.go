@@ -14,13 +14,21 @@ import (
 const maxText = 64 << 10
 
 // licenseForm is what to store; it is part of every error, since whoever reads it has to store something.
-const licenseForm = `store {"api_key":"…","shared_key":"…"}`
+const licenseForm = `store {"api_key":"…","shared_key":"…"} or, for OAuth, {"client_id":"…","client_secret":"…"}`
 
-// License holds the License API's credentials. They are never printed.
+// License holds the License API's credentials: the pair of a company's keys, or that of an OAuth client; the other
+// pair is empty. They are never printed.
 type License struct {
 	APIKey    string `json:"-"`
 	SharedKey string `json:"-"`
+
+	ClientID     string `json:"-"`
+	ClientSecret string `json:"-"`
+	TokenURL     string `json:"-"` // where the client gets its tokens; "": the vendor's own. It is not checked here
 }
+
+// OAuth says which pair it is.
+func (l License) OAuth() bool { return l.ClientID != "" }
 
 // Format implements fmt.Formatter for every verb.
 func (l License) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[license credentials]") }
@@ -28,25 +36,45 @@ func (l License) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[license credentia
 // LogValue implements slog.LogValuer.
 func (l License) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(l)) }
 
-// ParseLicense reads {"api_key":"…","shared_key":"…"}; other fields are ignored, those of OAuth refused. Its errors
+// ParseLicense reads {"api_key":"…","shared_key":"…"} or {"client_id":"…","client_secret":"…"} with or without a
+// "token_url"; other fields are ignored. Both pairs are refused, since nobody could say which one signs. Its errors
 // say what is wrong and what to store, and hold nothing of the text.
 func ParseLicense(text string) (License, error) {
 	fields, err := object(text)
 	if err != nil {
 		return License{}, fmt.Errorf("secrets: license secret: %w; %s", err, licenseForm)
 	}
-	for _, name := range []string{"client_id", "client_secret"} {
-		if _, ok := fields[name]; ok {
-			return License{}, fmt.Errorf("secrets: license secret: %s is for OAuth, which is not supported yet; %s", name, licenseForm)
-		}
-	}
+	keys, client := has(fields, "api_key", "shared_key"), has(fields, "client_id", "client_secret")
 
-	apiKey, problems := licenseKey(nil, fields, "api_key")
-	sharedKey, problems := licenseKey(problems, fields, "shared_key")
+	var l License
+	var problems []string
+	switch {
+	case keys && client:
+		problems = []string{"holds keys and an OAuth client"}
+	case client:
+		l.ClientID, problems = licenseKey(problems, fields, "client_id")
+		l.ClientSecret, problems = licenseKey(problems, fields, "client_secret")
+		if has(fields, "token_url") {
+			l.TokenURL, problems = licenseKey(problems, fields, "token_url")
+		}
+	default:
+		l.APIKey, problems = licenseKey(problems, fields, "api_key")
+		l.SharedKey, problems = licenseKey(problems, fields, "shared_key")
+	}
 	if len(problems) > 0 {
 		return License{}, fmt.Errorf("secrets: license secret: %s; %s", strings.Join(problems, ", "), licenseForm)
 	}
-	return License{APIKey: apiKey, SharedKey: sharedKey}, nil
+	return l, nil
+}
+
+// has says whether one of the fields is there, whatever it holds.
+func has(fields map[string]json.RawMessage, names ...string) bool {
+	for _, name := range names {
+		if _, ok := fields[name]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 // licenseKey reads one field and adds what is wrong with it.

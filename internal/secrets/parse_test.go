@@ -19,6 +19,15 @@ func TestParseLicense(t *testing.T) {
 	if err != nil || got.APIKey != "a" || got.SharedKey != "s "+canary {
 		t.Errorf("keys %t, error %v; want both keys", got.APIKey == "a", err)
 	}
+	for text, want := range map[string]License{
+		`{"api_key":"a","shared_key":"b","token_url":" "}`:                        {APIKey: "a", SharedKey: "b"},
+		`{"client_id":"c","client_secret":"d","note":""}`:                         {ClientID: "c", ClientSecret: "d"},
+		`{"client_id":"c","client_secret":"d","token_url":"https://example.com"}`: {ClientID: "c", ClientSecret: "d", TokenURL: "https://example.com"},
+	} {
+		if got, err := ParseLicense(text); err != nil || got != want || got.OAuth() != (want.ClientID != "") {
+			t.Errorf("%s: the right one %t, error %v", text, got == want, err)
+		}
+	}
 
 	for _, c := range []struct{ name, text, want string }{
 		{"empty", ``, "is not JSON (at byte 0)"},
@@ -39,8 +48,15 @@ func TestParseLicense(t *testing.T) {
 		{"null key", `{"api_key":null,"shared_key":"` + canary + `"}`, "api_key is not a text"},
 		{"line break", `{"api_key":"a","shared_key":"` + canary + `\n"}`, "shared_key has white space at an end"},
 		{"space", `{"api_key":" a","shared_key":"` + canary + `"}`, "api_key has white space at an end"},
-		{"OAuth", `{"client_id":"a","client_secret":"` + canary + `"}`, "client_id is for OAuth, which is not supported yet"},
-		{"both", `{"api_key":"a","shared_key":"b","client_secret":"` + canary + `"}`, "client_secret is for OAuth"},
+		{"no client secret", `{"client_id":"` + canary + `"}`, "license secret: client_secret is missing;"},
+		{"no client id", `{"client_secret":"` + canary + `"}`, "license secret: client_id is missing;"},
+		{"empty client id", `{"client_id":"","client_secret":"` + canary + `"}`, "client_id is empty"},
+		{"line break in a client", `{"client_id":"a","client_secret":"` + canary + `\n"}`, "client_secret has white space at an end"},
+		{"an address with a space", `{"client_id":"a","client_secret":"b","token_url":" ` + canary + `"}`, "token_url has white space at an end"},
+		{"an address that is none", `{"client_id":"a","client_secret":"b","token_url":12345}`, "token_url is not a text"},
+		{"an address alone", `{"token_url":"` + canary + `"}`, "api_key is missing, shared_key is missing"},
+		{"both", `{"api_key":"a","shared_key":"b","client_id":"c","client_secret":"` + canary + `"}`, "license secret: holds keys and an OAuth client;"},
+		{"one of each", `{"api_key":"a","client_secret":"` + canary + `"}`, "holds keys and an OAuth client"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -151,6 +167,10 @@ func TestNothingPrintsASecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	oauth, err := ParseLicense(`{"client_id":"` + canary + `","client_secret":"` + canary + `","token_url":"` + canary + `"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
 	webhooks, err := ParseWebhooks(`{"stripe":"` + canary + `"}`)
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +185,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 
 	for name, value := range map[string]any{
 		"value": Value{Text: canary, Version: "1"}, "license": license, "license pointer": &license,
-		"webhooks": webhooks, "held": held, "cache": cache,
+		"OAuth": oauth, "webhooks": webhooks, "held": held, "cache": cache,
 	} {
 		for _, v := range []any{value, outer{value}, []any{value}, map[string]any{"v": value}} {
 			var out strings.Builder
@@ -186,13 +206,14 @@ func TestNothingPrintsASecret(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(`{"api_key":"a","shared_key":"b"}`)
+	f.Add(`{"client_id":"a","client_secret":"b","token_url":"c"}`)
 	f.Add(`{"stripe":["a","b"],"shopify":"c"}`)
 	f.Add(`{"stripe": [ ]}`)
 	f.Add(`{"a":}`)
 	f.Add("\ufeff{}")
 	f.Fuzz(func(t *testing.T, text string) {
 		if l, err := ParseLicense(text); err == nil {
-			for _, key := range []string{l.APIKey, l.SharedKey} {
+			for _, key := range []string{l.APIKey + l.ClientID, l.SharedKey + l.ClientSecret} {
 				if key == "" || strings.TrimSpace(key) != key {
 					t.Error("a key that cannot be used was taken")
 				}
