@@ -26,6 +26,10 @@ type Held[T any] struct {
 	Value   T
 	Version string
 
+	// Previous says that this is not the current version but the one before it, since the other side refused the
+	// current one: NewCacheWithPrevious.
+	Previous bool
+
 	// Stale says why the value may be an old one: the latest read failed, or could not be parsed. It is nil when
 	// the value is what was read last. A new value that cannot be parsed shows nowhere else, so report it.
 	Stale error
@@ -44,6 +48,8 @@ type Cache[T any] struct {
 	expires time.Time
 	reread  time.Time // when the value was last read again, or that was tried; the first read does not count
 	flight  *flight[T]
+
+	previous *previous[T] // nil: the current version alone is used
 }
 
 // flight is a read that is under way; held and err are set when done is closed.
@@ -62,9 +68,9 @@ func NewCache[T any](r Reader, parse func(text string) (T, error)) *Cache[T] {
 // there is no value at all: the read failed, it cannot be parsed, or ctx ended before.
 func (c *Cache[T]) Get(ctx context.Context) (Held[T], error) {
 	c.mu.Lock()
-	if c.has && time.Now().Before(c.expires) {
+	if c.usesPrevious() || c.has && time.Now().Before(c.expires) {
 		defer c.mu.Unlock()
-		return c.held, nil
+		return c.inUse(), nil
 	}
 	return c.readAndUnlock(ctx)
 }
@@ -72,14 +78,21 @@ func (c *Cache[T]) Get(ctx context.Context) (Held[T], error) {
 // Refresh is for a caller to whom the other side said that the version it used is wrong. When the held one is
 // already another, that is returned without a read. Otherwise the secret is read again, at most every 30 seconds;
 // within them the held value is returned as it is, so a caller that gets back the version it used waits and tries
-// later. It fails when Get would.
+// later. When there is no other current version, one of NewCacheWithPrevious offers the one before it. It fails when
+// Get would.
 func (c *Cache[T]) Refresh(ctx context.Context, used string) (Held[T], error) {
 	c.mu.Lock()
-	if c.has && (c.held.Version != used || time.Since(c.reread) < forcedPause) {
-		defer c.mu.Unlock()
-		return c.held, nil
+	c.refuse(used)
+	held := c.inUse()
+	if c.has && (held.Version != used || time.Since(c.reread) < forcedPause) {
+		c.mu.Unlock()
+		return c.orPrevious(ctx, held, used), nil
 	}
-	return c.readAndUnlock(ctx)
+	held, err := c.readAndUnlock(ctx)
+	if err != nil {
+		return held, err
+	}
+	return c.orPrevious(ctx, held, used), nil
 }
 
 // Format implements fmt.Formatter for every verb: a cache inside something that is printed shows no secret.

@@ -6,6 +6,7 @@
 //	held, err := cache.Get(ctx)                     // held.Value, held.Version
 //	held, err = cache.Refresh(ctx, held.Version)    // the other side says that this version is wrong
 //
+// While both sides change a key one after the other, [NewCacheWithPrevious] offers the version before the current one.
 // A [Reader] may as well be a file. Nothing that holds a secret prints it, in whatever way it is printed or
 // marshalled, and no error holds a value.
 package secrets

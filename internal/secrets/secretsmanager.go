@@ -11,14 +11,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 )
 
-// currentStage is named by the answer for a secret that exists and has no value. A secret that does not exist has
-// the same error code; its message names no stage.
-const currentStage = "AWSCURRENT"
+// Stages of a version. The stage is named by the answer for a secret that exists and has no value at it. A secret that
+// does not exist has the same error code; its message names no stage.
+//
+// Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
+const (
+	currentStage  = "AWSCURRENT"
+	previousStage = "AWSPREVIOUS" // the version before; Secrets Manager moves it there when another becomes the current one
+)
 
-// SecretsManager reads one secret of AWS Secrets Manager. It is safe for concurrent use.
+// SecretsManager reads one stage of one secret of AWS Secrets Manager. It is safe for concurrent use.
 type SecretsManager struct {
 	client *secretsmanager.Client
 	arn    string
+	stage  string
 }
 
 // OpenSecretsManager makes the client of the secret with that ARN; it calls nothing, and the first Read opens the
@@ -29,15 +35,24 @@ func OpenSecretsManager(cfg aws.Config, endpoint, arn string) *SecretsManager {
 			o.BaseEndpoint = aws.String(endpoint)
 		}
 	})
-	return &SecretsManager{client: client, arn: arn}
+	return &SecretsManager{client: client, arn: arn, stage: currentStage}
 }
 
-// Read implements Reader: the version at the stage AWSCURRENT.
+// Previous returns the reader of the version before the current one. A secret that was stored once has none: ErrEmpty.
+func (s *SecretsManager) Previous() *SecretsManager {
+	return &SecretsManager{client: s.client, arn: s.arn, stage: previousStage}
+}
+
+// Read implements Reader.
 func (s *SecretsManager) Read(ctx context.Context) (Value, error) {
-	out, err := s.client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &s.arn})
+	in := &secretsmanager.GetSecretValueInput{SecretId: &s.arn}
+	if s.stage != currentStage { // which is what Secrets Manager takes by itself
+		in.VersionStage = &s.stage
+	}
+	out, err := s.client.GetSecretValue(ctx, in)
 	var missing *types.ResourceNotFoundException
 	switch {
-	case errors.As(err, &missing) && strings.Contains(missing.ErrorMessage(), currentStage):
+	case errors.As(err, &missing) && strings.Contains(missing.ErrorMessage(), s.stage):
 		return Value{}, s.empty()
 	case err != nil:
 		return Value{}, fmt.Errorf("secrets: %s: %w", s.arn, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,13 +17,19 @@ import (
 
 const arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:license-AbCdEf"
 
-// open starts a server that gives one answer to GetSecretValue.
+// open starts a server that gives one answer to GetSecretValue of the current version.
 func open(t *testing.T, status int, answer map[string]any) *secrets.SecretsManager {
+	t.Helper()
+	return openAt(t, map[string]string{"SecretId": arn}, status, answer)
+}
+
+// openAt starts a server that gives one answer to the question want.
+func openAt(t *testing.T, want map[string]string, status int, answer map[string]any) *secrets.SecretsManager {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in map[string]string
 		err := json.NewDecoder(r.Body).Decode(&in)
-		if target := r.Header.Get("X-Amz-Target"); err != nil || target != "secretsmanager.GetSecretValue" || in["SecretId"] != arn || len(in) != 1 {
+		if target := r.Header.Get("X-Amz-Target"); err != nil || target != "secretsmanager.GetSecretValue" || !maps.Equal(in, want) {
 			t.Errorf("asked %s with %v (%v)", target, in, err)
 		}
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
@@ -45,6 +52,22 @@ func TestSecretsManagerReadsTextAndVersion(t *testing.T) {
 	got, err := s.Read(t.Context())
 	if want := (secrets.Value{Text: "text", Version: "v1"}); err != nil || got != want {
 		t.Errorf("Read: right %t, error %v", got == want, err)
+	}
+}
+
+func TestSecretsManagerReadsThePreviousVersion(t *testing.T) {
+	t.Parallel()
+	asked := map[string]string{"SecretId": arn, "VersionStage": "AWSPREVIOUS"}
+	got, err := openAt(t, asked, http.StatusOK, map[string]any{"SecretString": "old", "VersionId": "v0"}).Previous().Read(t.Context())
+	if want := (secrets.Value{Text: "old", Version: "v0"}); err != nil || got != want {
+		t.Errorf("Read: right %t, error %v", got == want, err)
+	}
+	none := map[string]any{
+		"__type":  "ResourceNotFoundException",
+		"Message": "Secrets Manager can't find the specified secret value for staging label: AWSPREVIOUS",
+	}
+	if _, err := openAt(t, asked, http.StatusBadRequest, none).Previous().Read(t.Context()); !errors.Is(err, secrets.ErrEmpty) {
+		t.Errorf("a secret that was stored once: %v, want ErrEmpty", err)
 	}
 }
 
