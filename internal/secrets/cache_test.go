@@ -36,6 +36,12 @@ func (v *vault) Read(ctx context.Context) (Value, error) {
 	return value, err
 }
 
+func (v *vault) readCount() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.reads
+}
+
 // put stores a new version.
 func (v *vault) put(text string) {
 	v.mu.Lock()
@@ -86,8 +92,8 @@ func (b *bench) want(what string, value, version string, reads int) func(Held[st
 		if got.Value != value || got.Version != version {
 			b.Errorf("%s: %q, version %q; want %q, %q", what, got.Value, got.Version, value, version)
 		}
-		if b.reads != reads {
-			b.Errorf("%s: %d reads, want %d", what, b.reads, reads)
+		if n := b.readCount(); n != reads {
+			b.Errorf("%s: %d reads, want %d", what, n, reads)
 		}
 	}
 }

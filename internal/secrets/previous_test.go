@@ -42,8 +42,8 @@ func (r *rotation) wants(what, value, version string, previous bool, reads, read
 	return func(got Held[string], err error) {
 		r.Helper()
 		check(got, err)
-		if got.Previous != previous || r.before.reads != readsBefore {
-			r.Errorf("%s: previous %t with %d reads of it, want %t with %d", what, got.Previous, r.before.reads, previous, readsBefore)
+		if n := r.before.readCount(); got.Previous != previous || n != readsBefore {
+			r.Errorf("%s: previous %t with %d reads of it, want %t with %d", what, got.Previous, n, previous, readsBefore)
 		}
 	}
 }
