@@ -17,13 +17,14 @@ import (
 // values that may name a license are shortened, and texts of the event are bounded and hold no control characters.
 // Only the Requests and Licenses of its events hold whole keys; they print themselves shortened.
 type Explanation struct {
-	Scheme  string // in words: the one that was passed or tried
-	Checked bool   // false: without secrets the signature was not looked at
-	Ping    bool   // it is the sender's ping, which is answered and nothing else
-	Refused string // why it goes no further; "" where it does
-	Events  []ExplainedEvent
-	Status  int    // HTTP status of the answer
-	Body    string // of the answer, as it is sent
+	Scheme   string // in words: the one that was passed or tried
+	Checked  bool   // false: without secrets the signature was not looked at
+	Believed bool   // the signature passed, or was not looked at
+	Ping     bool   // it is the sender's ping, which is answered and nothing else
+	Refused  string // why it goes no further; "" where it does
+	Events   []ExplainedEvent
+	Status   int    // HTTP status of the answer
+	Body     string // of the answer, as it is sent
 }
 
 // ExplainedEvent is one event of a delivery: what it becomes, and why.
@@ -33,8 +34,9 @@ type ExplainedEvent struct {
 	TestMode bool
 	Tests    []Test // of the test mode
 	Rules    []ExplainedRule
-	Licenses []ExplainedLicense // what the rule that decided found, complete or not
-	Lookup   []Fact             // what the order can be found by
+	Licenses []ExplainedLicense  // what the rule that decided found, complete or not
+	Places   map[string][]string // where the fields that it lacks were looked for, by field
+	Lookup   []Fact              // what the order can be found by
 }
 
 // Fact is a value that was read. From is the expression or the header that gave it.
@@ -87,6 +89,7 @@ func (s *Source) Explain(d signing.Delivery, at time.Time, from *secrets.Webhook
 		return e
 	}
 	verified.ReceivedAt = at
+	e.Believed = true
 	e.Scheme = s.words(verified.scheme)
 	var traces []*trace
 	mappings, err := s.mapTraced(*verified, false, func(f facts) *trace {
@@ -165,13 +168,39 @@ func (t *trace) explain(s *Source, m Mapping) ExplainedEvent {
 			e.Lookup = t.lookup(s.lookupOf(r))
 		}
 	}
+	for _, field := range m.Missing {
+		if e.Places == nil {
+			e.Places = map[string][]string{}
+		}
+		e.Places[field] = s.placesOf(field)
+	}
 	return e
+}
+
+// placesOf says in words where a field is looked for.
+func (s *Source) placesOf(field string) []string {
+	var words []string
+	add := func(places []place, of string) {
+		for _, p := range places {
+			if p.field == "" || p.field == field {
+				words = append(words, p.named(field, nil)+of)
+			}
+		}
+	}
+	if s.lines != nil {
+		add(s.lines.license, " of each line")
+	}
+	add(s.license, "")
+	if field == "product" {
+		words = append(words, "or as product_code, product_short_code")
+	}
+	return words
 }
 
 func (t *trace) eventID(s *Source, m Mapping) Fact {
 	id := t.facts.of("id", s.event.id)
 	if len(id) == 0 {
-		id = []Fact{{"id", "", "SHA-256 of the body, since the event has no id of its own"}}
+		id = []Fact{{"id", "", "the SHA-256 of the body: there is no id of its own"}}
 	}
 	id[0].Text = shortID(m.Event)
 	return id[0]
@@ -204,6 +233,9 @@ func (f facts) of(name string, v value) []Fact {
 		return nil
 	}
 	from := "header " + v[at].header
+	if !v[at].signed {
+		from += " (not signed)"
+	}
 	if v[at].path != nil {
 		from = oneLine(v[at].path.text)
 	}
@@ -259,6 +291,9 @@ func (s *Source) words(scheme *signing.Scheme) string {
 		where = "in the address, as ?" + spec.Query + "=…"
 	}
 	if spec.MAC == "none" {
+		if form := strings.ReplaceAll(spec.Form, "{secret}", "…"); form != "…" {
+			where += ": " + form
+		}
 		return "the secret itself, " + where
 	}
 	words := fmt.Sprintf("HMAC-SHA256 of %s, %s, %s", spec.Signed, spec.Encoding, where)

@@ -211,7 +211,7 @@ const (
 func (t *trace) show(path string, found any) string {
 	switch v := found.(type) {
 	case nil:
-		return "nothing"
+		return "absent or null"
 	case string:
 		if t.hidden[v] || telling(path) {
 			return deactivation.Shorten(printable(v))
