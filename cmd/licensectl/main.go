@@ -9,15 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
-
-	"license-deactivator/internal/webhook"
-	"license-deactivator/sources"
 )
 
 // Exit codes.
@@ -96,26 +92,13 @@ func newRoot() *cobra.Command {
 Begin with:  licensectl local`,
 		Example: `  licensectl local                      # the whole system, with samples of every store
   licensectl local --once --fail flaky  # the same with an API that misbehaves, then end
-  licensectl send events/stripe/refunded-in-full.json --to http://127.0.0.1:8080`,
+  licensectl send --source stripe --case full-refund
+  licensectl explain shopify/line-refund   # what would become of an event, and why`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	var sourcesDir string
-	root.PersistentFlags().StringVar(&sourcesDir, "sources", "", "folder of senders' files to use instead of the built-in ones")
-	load := func() (*webhook.Sources, error) { return loadSources(sourcesDir) }
-	root.AddCommand(newLocal(load), newSend(load), newFakeAPI())
+	f := &files{}
+	root.PersistentFlags().StringVar(&f.dir, "sources", "", "folder of senders' files to use instead of the built-in ones")
+	root.AddCommand(newLocal(f.load), newSend(f), newExplain(f), newSources(f), newFakeAPI())
 	return root
-}
-
-// loadSources reads the built-in senders' files, or those of a folder.
-func loadSources(dir string) (*webhook.Sources, error) {
-	var fsys fs.FS = sources.FS()
-	if dir != "" {
-		fsys = os.DirFS(dir)
-	}
-	loaded, err := webhook.LoadSources(fsys)
-	if err != nil {
-		return nil, failed(err, "mend the file at the line that is named; the schema is in docs/sources.md")
-	}
-	return loaded, nil
 }

@@ -67,7 +67,11 @@ func TestSendSaysWhatIsWrong(t *testing.T) {
 		code int
 		want string
 	}{
-		"no file":         {[]string{"send"}, exitUsage, "accepts 1 arg(s)"},
+		"nothing":         {[]string{"send"}, exitUsage, "hint: give a FILE, or a sample by --source and --case"},
+		"case alone":      {[]string{"send", "--case", "full-refund"}, exitUsage, "hint: name its sender with --source"},
+		"case and file":   {[]string{"send", "x.json", "--source", "stripe", "--case", "full-refund"}, exitUsage, "hint: leave one of them out"},
+		"unknown case":    {[]string{"send", "--source", "stripe", "--case", "nope"}, exitFailed, "hint: its samples are chargeback-with-metadata"},
+		"no such sender":  {[]string{"send", "--source", "nope", "--case", "x"}, exitFailed, "hint: name one with --source: chargebee, fastspring"},
 		"unknown file":    {[]string{"send", "nowhere/x.json"}, exitFailed, "hint: FILE is a delivery's body"},
 		"unknown source":  {[]string{"send", file(t, "x.json", "{}")}, exitFailed, "hint: name one with --source: chargebee, fastspring"},
 		"no address":      {[]string{"send", "events/stripe/full-refund.json", "--to", "localhost"}, exitUsage, "hint: give --to with http://"},

@@ -7,15 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"license-deactivator/events"
 	"license-deactivator/internal/local"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/webhook"
@@ -33,31 +29,40 @@ const maxAnswerBytes = 64 << 10
 type sendOptions struct {
 	to          string
 	source      string
+	sample      string // --case
 	secretsFile string
 	printEvent  bool
 }
 
-func newSend(load func() (*webhook.Sources, error)) *cobra.Command {
+func newSend(f *files) *cobra.Command {
 	var o sendOptions
 	cmd := &cobra.Command{
-		Use:   "send FILE",
+		Use:   "send [FILE]",
 		Short: "Sign a sample as its sender would, and post it",
 		Long: `send signs a delivery of events/ (or a body of your own) as its sender would, at this moment, and posts it to
-/webhooks/<source> below an address. The source is the name of the file's folder. A .yaml file beside it holds the
-sender's other headers. Without --secrets it signs with the fixed secrets that licensectl local prints.
+/webhooks/<source> below an address. A sample is named by --source and --case, or by its file: then the source is the
+name of the file's folder, and a .yaml file beside it holds the sender's other headers. Without --secrets it signs with the fixed secrets that licensectl local prints.
 
 Sending an event does what the store's own event would do: at a deployed address a license may be deactivated.`,
-		Example: `  licensectl send events/stripe/full-refund.json
+		Example: `  licensectl send --source stripe --case full-refund
+  licensectl send events/stripe/full-refund.json
   licensectl send events/shopify/full-refund.json --to https://abc123.execute-api.eu-central-1.amazonaws.com --secrets secrets.json
   licensectl send events/stripe/full-refund.json --print-event | sam local invoke WebhookFunction -e -
   licensectl send my-order.json --source standard`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return f.sampleNames(typed), cobra.ShellCompDirectiveDefault
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			sources, err := load()
+			file, err := o.file(args)
 			if err != nil {
 				return err
 			}
-			req, err := o.request(sources, args[0])
+			sources, err := f.load()
+			if err != nil {
+				return err
+			}
+			req, err := o.request(sources, f, file)
 			if err != nil {
 				return err
 			}
@@ -69,17 +74,41 @@ Sending an event does what the store's own event would do: at a deployed address
 	}
 	cmd.Flags().StringVar(&o.to, "to", "http://"+defaultAddress, "address to post to, up to /webhooks/")
 	cmd.Flags().StringVar(&o.source, "source", "", "the sender (default: the name of the file's folder)")
+	cmd.Flags().StringVar(&o.sample, "case", "", "name of one of the sender's samples, instead of FILE")
 	cmd.Flags().StringVar(&o.secretsFile, "secrets", "", `file with {"license_api":{…},"webhooks":{…}} to sign with`)
 	cmd.Flags().BoolVar(&o.printEvent, "print-event", false, "print it as an API Gateway event instead of posting it")
+	f.completeSources(cmd)
+	f.completeCases(cmd, &o.source)
 	return cmd
 }
 
+// file is what to send: FILE, or the sample that --source and --case name.
+func (o sendOptions) file(args []string) (string, error) {
+	switch {
+	case o.sample == "" && len(args) == 1:
+		return args[0], nil
+	case o.sample == "":
+		return "", misused("give a FILE, or a sample by --source and --case", "there is nothing to send")
+	case len(args) == 1:
+		return "", misused("leave one of them out", "FILE and --case name two deliveries")
+	case o.source == "":
+		return "", misused("name its sender with --source", "--case needs --source")
+	}
+	return "events/" + o.source + "/" + o.sample, nil
+}
+
 // request makes the signed request of a sample's file.
-func (o sendOptions) request(sources *webhook.Sources, file string) (*http.Request, error) {
+func (o sendOptions) request(sources *webhook.Sources, f *files, file string) (*http.Request, error) {
 	if !strings.HasPrefix(o.to, "http://") && !strings.HasPrefix(o.to, "https://") {
 		return nil, misused("give --to with http:// or https://", "%q is no address", o.to)
 	}
-	sample, err := readSample(file)
+	if _, known := sources.Get(o.source); o.source != "" && !known {
+		return nil, noSource(sources, o.source)
+	}
+	sample, err := f.sample(file)
+	if err != nil && o.sample != "" {
+		return nil, failed(fmt.Errorf("%s has no sample %q", o.source, o.sample), "its samples are "+strings.Join(f.cases(o.source), ", "))
+	}
 	if err != nil {
 		return nil, failed(err, "FILE is a delivery's body, such as events/stripe/full-refund.json")
 	}
@@ -88,8 +117,7 @@ func (o sendOptions) request(sources *webhook.Sources, file string) (*http.Reque
 	}
 	source, ok := sources.Get(sample.Source)
 	if !ok {
-		return nil, failed(fmt.Errorf("there is no source %q", sample.Source),
-			"name one with --source: "+strings.Join(sources.Names(), ", "))
+		return nil, noSource(sources, sample.Source)
 	}
 	secret, err := signingSecret(o.secretsFile, sample.Source)
 	if err != nil {
@@ -102,21 +130,8 @@ func (o sendOptions) request(sources *webhook.Sources, file string) (*http.Reque
 	return req, nil
 }
 
-// readSample reads a file from the disk, or the built-in sample of that path.
-func readSample(file string) (local.Sample, error) {
-	if _, err := os.Stat(file); err != nil {
-		if built, ok := strings.CutPrefix(path.Clean(filepath.ToSlash(file)), "events/"); ok {
-			if sample, err := local.ReadSample(events.FS(), built); err == nil {
-				return sample, nil
-			}
-		}
-	}
-	absolute, err := filepath.Abs(file)
-	if err != nil {
-		return local.Sample{}, err
-	}
-	folder := filepath.Dir(absolute)
-	return local.ReadSample(os.DirFS(filepath.Dir(folder)), path.Join(filepath.Base(folder), filepath.Base(absolute)))
+func noSource(sources *webhook.Sources, name string) error {
+	return failed(fmt.Errorf("there is no source %q", name), "name one with --source: "+strings.Join(sources.Names(), ", "))
 }
 
 // signingSecret is the first secret of a source: of the file, or the fixed one.

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"license-deactivator/internal/local"
+	"license-deactivator/internal/secrets"
+)
+
+type explainOptions struct {
+	source      string
+	headers     []string
+	secretsFile string
+	url         string
+	at          string
+}
+
+func newExplain(f *files) *cobra.Command {
+	var o explainOptions
+	cmd := &cobra.Command{
+		Use:   "explain FILE…",
+		Short: "Say step by step what would become of an event, and why",
+		Long: `explain takes an event and says what the deployed system would do with it: whether it believes the signature, which
+rule of the sender's file matches and on what values, where each license field comes from, which requests it makes and
+what the sender hears. It runs the production code, sends nothing and deactivates nothing.
+
+FILE is one of
+  a sample of events/          events/stripe/full-refund.json, or by its name: stripe/full-refund
+  a body as a sender posts it  with --source, and --header for each header that the sender's file reads
+  a dead-lettered event        the message's body as it is in the dead-letter queue
+  -                            a body or a dead-lettered event from standard input
+
+A body's signature is checked only with --secrets. License keys, user names and hardware ids are shortened.`,
+		Example: `  licensectl explain stripe/full-refund
+  licensectl explain body.json --source shopify --header 'X-Shopify-Topic: orders/updated'
+  licensectl explain body.json --source stripe --secrets secrets.json --header 'Stripe-Signature: t=…,v1=…' --at 2026-11-22T12:00:00Z
+  licensectl explain dead-letter.json
+  pbpaste | licensectl explain -`,
+		Args: cobra.MinimumNArgs(1),
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return f.sampleNames(typed), cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.run(cmd, f, args)
+		},
+	}
+	cmd.Flags().StringVar(&o.source, "source", "", "the sender (default: the name of the file's folder, or what the dead letter says)")
+	cmd.Flags().StringArrayVar(&o.headers, "header", nil, "a header of the delivery, 'Name: value'; may be repeated")
+	cmd.Flags().StringVar(&o.secretsFile, "secrets", "", `file with {"license_api":{…},"webhooks":{…}}: the signature is checked`)
+	cmd.Flags().StringVar(&o.url, "url", "", "address that the sender called, with its query; some senders sign it or put a token into it")
+	cmd.Flags().StringVar(&o.at, "at", "", "when it came, such as 2026-11-22T12:00:00Z, since old signatures are refused (default: now)")
+	f.completeSources(cmd)
+	return cmd
+}
+
+// run explains each file. One that cannot be read does not stop the others.
+func (o explainOptions) run(cmd *cobra.Command, f *files, args []string) error {
+	at, headers, err := o.check()
+	if err != nil {
+		return err
+	}
+	sources, err := f.load()
+	if err != nil {
+		return err
+	}
+	reader := subjectReader{files: f, sources: sources, stdin: cmd.InOrStdin(), source: o.source, headers: headers, url: o.url, at: at}
+	if o.secretsFile != "" {
+		if reader.secrets, err = webhookSecrets(o.secretsFile); err != nil {
+			return err
+		}
+	}
+	var faults []error
+	var hint string
+	for i, arg := range args {
+		s, err := reader.read(arg)
+		if err != nil {
+			faults = append(faults, err)
+			var failed *failure
+			if hint == "" && errors.As(err, &failed) {
+				hint = failed.hint
+			}
+			continue
+		}
+		if i > 0 {
+			fmt.Fprintln(cmd.OutOrStdout(), "\n"+strings.Repeat("─", ruleWidth)+"\n")
+		}
+		printExplanation(cmd.OutOrStdout(), s, s.explain())
+	}
+	if len(faults) > 0 {
+		return failed(errors.Join(faults...), hint)
+	}
+	return nil
+}
+
+// check reads the flags. A header that is there several times is joined by commas, as API Gateway does it.
+func (o explainOptions) check() (at time.Time, headers map[string]string, err error) {
+	at = time.Now()
+	if o.at != "" {
+		if at, err = time.Parse(time.RFC3339, o.at); err != nil {
+			return at, nil, misused("give it as 2026-11-22T12:00:00Z", "--at %q is no time", o.at)
+		}
+	}
+	if o.url != "" && !strings.HasPrefix(o.url, "http://") && !strings.HasPrefix(o.url, "https://") {
+		return at, nil, misused("give it with http:// or https://, as the sender called it", "--url is no address")
+	}
+	headers = map[string]string{}
+	for _, header := range o.headers {
+		name, text, ok := strings.Cut(header, ":")
+		name = strings.ToLower(strings.TrimSpace(name))
+		if !ok || name == "" || strings.ContainsAny(name, " \t\"{}") {
+			return at, nil, misused("give it as 'Name: value', in quotes", "a --header has no name and value") // it may be a secret
+		}
+		text = strings.TrimSpace(text)
+		if before, twice := headers[name]; twice {
+			text = before + "," + text
+		}
+		headers[name] = text
+	}
+	return at, headers, nil
+}
+
+// webhookSecrets reads the senders' secrets of a file.
+func webhookSecrets(file string) (*secrets.Webhooks, error) {
+	stored, err := local.ReadSecrets(file)
+	if err != nil {
+		return nil, failed(err, `the file holds {"license_api":{"api_key":"…","shared_key":"…"},"webhooks":{"stripe":"…"}}`)
+	}
+	webhooks, err := secrets.ParseWebhooks(string(stored.Webhooks))
+	if err != nil {
+		return nil, failed(err, `"webhooks" in the file holds {"stripe":"…","shopify":["new","old"]}`)
+	}
+	return &webhooks, nil
+}

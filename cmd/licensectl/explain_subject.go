@@ -1,0 +1,205 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/local"
+	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/webhook"
+	"license-deactivator/pkg/signing"
+)
+
+// maxSubjectBytes bounds a file to explain: what the queue takes for one message, and much more than a delivery.
+const maxSubjectBytes = 1 << 20
+
+// exampleAddress stands for the address that a sender calls, where nobody says it.
+const exampleAddress = "https://hooks.example.com"
+
+// subject is one event to explain.
+type subject struct {
+	name     string // of the file
+	about    string // what happened at the store, for a sample
+	source   *webhook.Source
+	delivery signing.Delivery
+	at       time.Time
+	secrets  *secrets.Webhooks // nil: the signature is not checked
+	// signature says how it stands with the signature when it passed, or was not checked.
+	signature string
+}
+
+func (s subject) explain() webhook.Explanation { return s.source.Explain(s.delivery, s.at, s.secrets) }
+
+// subjectReader reads what is to be explained, with what the flags say of it.
+type subjectReader struct {
+	files   *files
+	sources *webhook.Sources
+	stdin   io.Reader
+	source  string
+	headers map[string]string // lower case
+	secrets *secrets.Webhooks
+	url     string
+	at      time.Time
+}
+
+const subjectHint = "FILE is a sample such as stripe/full-refund, a sender's body with --source, or a dead-lettered event"
+
+// read tells a sample from a dead-lettered event from a sender's body.
+func (r subjectReader) read(arg string) (subject, error) {
+	sample, err := r.content(arg)
+	if err != nil {
+		return subject{}, failed(err, subjectHint)
+	}
+	s := subject{name: arg, about: sample.About, at: r.at, secrets: r.secrets}
+	if sample.Answer != "" {
+		return r.sample(s, sample)
+	}
+	request, event, err := deactivation.Parse(string(sample.Body))
+	switch {
+	case err == nil && event == nil:
+		return subject{}, failed(fmt.Errorf("%s is no event but the request %s, which has been mapped already", arg, request.ID),
+			"explain says how an event becomes requests; why a request failed stands in its message's attributes")
+	case err == nil:
+		return r.deadLetter(s, *event)
+	}
+	return r.body(s, sample)
+}
+
+// content reads a file, a built-in sample, or standard input; only samples have an Answer.
+func (r subjectReader) content(arg string) (local.Sample, error) {
+	if arg == "-" {
+		body, err := bounded(r.stdin, "standard input")
+		return local.Sample{Body: body}, err
+	}
+	if file, err := os.Stat(arg); err == nil {
+		if file.IsDir() {
+			return local.Sample{}, fmt.Errorf("%s is a folder", arg)
+		}
+		if file.Size() > maxSubjectBytes {
+			return local.Sample{}, fmt.Errorf("%s is larger than %d bytes, so it is no event", arg, maxSubjectBytes)
+		}
+	}
+	sample, err := r.files.sample(arg)
+	if folder := filepath.Base(filepath.Dir(arg)); err == nil && sample.Answer == "" {
+		sample.Source = folder
+	}
+	return sample, err
+}
+
+func bounded(from io.Reader, name string) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(from, maxSubjectBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(content) > maxSubjectBytes {
+		return nil, fmt.Errorf("%s is larger than %d bytes, so it is no event", name, maxSubjectBytes)
+	}
+	return content, nil
+}
+
+// sourceOf finds the sender by --source, else by the given name.
+func (r subjectReader) sourceOf(name string) (*webhook.Source, error) {
+	if r.source != "" {
+		name = r.source
+	}
+	source, ok := r.sources.Get(name)
+	if ok {
+		return source, nil
+	}
+	hint := "name it with --source: " + strings.Join(r.sources.Names(), ", ")
+	if r.source == "" {
+		return nil, failed(errors.New("it does not say whose event it is"), hint)
+	}
+	return nil, failed(fmt.Errorf("there is no source %q", name), hint)
+}
+
+// sample signs a sample as its sender would, since it has no signature of its own.
+func (r subjectReader) sample(s subject, sample local.Sample) (subject, error) {
+	source, err := r.sourceOf(sample.Source)
+	if err != nil {
+		return s, err
+	}
+	s.source = source
+	s.delivery = delivery(sample.Body, sample.Headers)
+	for name, text := range r.headers {
+		s.delivery.Header[name] = text
+	}
+	with := "a secret for trying"
+	if s.secrets != nil {
+		with = "the secret of --secrets"
+	} else {
+		fixed, err := secrets.ParseWebhooks(string(fixedSecrets().Webhooks))
+		if err != nil {
+			return s, failed(err, "")
+		}
+		s.secrets = &fixed
+	}
+	s.signature = "Signed just now as " + source.Name + " does, with " + with + ": a sample has no signature."
+	secret := firstSecret(*s.secrets)(source.Name)
+	if secret == "" && r.secrets == nil { // a sender of the user's own
+		s.secrets, s.signature = nil, "A sample has no signature."
+	}
+	if s.secrets == nil || secret == "" {
+		return s, nil
+	}
+	sample.Source, sample.Headers = source.Name, s.delivery.Header
+	req, err := sample.Signed(source, exampleAddress, secret, r.at)
+	if err != nil {
+		return s, failed(err, "is a header missing in the .yaml file beside it, or is the secret not in this sender's form?")
+	}
+	s.delivery = delivery(sample.Body, nil)
+	s.delivery.URL = req.URL.String()
+	for name := range req.Header {
+		s.delivery.Header[strings.ToLower(name)] = req.Header.Get(name)
+	}
+	return s, nil
+}
+
+// deadLetter takes an event that was verified when it came.
+func (r subjectReader) deadLetter(s subject, event deactivation.Event) (subject, error) {
+	source, err := r.sourceOf(event.Source)
+	s.source, s.delivery, s.secrets = source, delivery(event.Body, event.Headers), nil
+	s.about = "A dead-lettered event"
+	if len(event.Missing) > 0 {
+		s.about += ", kept because it lacked " + strings.Join(event.Missing, ", ")
+	}
+	s.about += "."
+	s.signature = "It was verified when it came; the signature is not kept."
+	if !event.ReceivedAt.IsZero() {
+		s.at = event.ReceivedAt
+		s.signature = "It was verified when it came, " + event.ReceivedAt.UTC().Format(time.DateTime) + " UTC; the signature is not kept."
+	}
+	return s, err
+}
+
+// body takes a body as a sender posts it.
+func (r subjectReader) body(s subject, sample local.Sample) (subject, error) {
+	source, err := r.sourceOf(sample.Source)
+	if err != nil {
+		return s, err
+	}
+	s.source, s.delivery = source, delivery(sample.Body, r.headers)
+	s.delivery.URL = exampleAddress + "/webhooks/" + source.Name
+	if r.url != "" {
+		s.delivery.URL = r.url
+	}
+	if s.secrets == nil {
+		s.signature = "Without --secrets it is believed here. In production this must pass:"
+	}
+	return s, nil
+}
+
+func delivery(body []byte, headers map[string]string) signing.Delivery {
+	d := signing.Delivery{Method: http.MethodPost, Header: map[string]string{}, Body: body}
+	for name, text := range headers {
+		d.Header[strings.ToLower(name)] = text
+	}
+	return d
+}

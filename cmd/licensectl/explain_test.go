@@ -1,0 +1,323 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"license-deactivator/events"
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/local"
+	"license-deactivator/internal/webhook"
+	"license-deactivator/pkg/signing"
+	"license-deactivator/sources"
+)
+
+// explained runs explain with standard input.
+func explained(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	code = run(ctx, append([]string{"explain"}, args...), strings.NewReader(stdin), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func builtInSamples(t *testing.T) []local.Sample {
+	t.Helper()
+	samples, err := local.Samples(events.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(samples) < 100 {
+		t.Fatalf("%d samples", len(samples))
+	}
+	return samples
+}
+
+// TestEverySampleIsExplained holds that each explanation names the answer and the requests that the sample's file says,
+// and no license, device or secret whole.
+func TestEverySampleIsExplained(t *testing.T) {
+	t.Parallel()
+	var stored map[string]string
+	if err := json.Unmarshal(fixedSecrets().Webhooks, &stored); err != nil {
+		t.Fatal(err)
+	}
+	for _, sample := range builtInSamples(t) {
+		t.Run(sample.Name(), func(t *testing.T) {
+			t.Parallel()
+			code, stdout, stderr := explained(t, "", sample.Name())
+			if code != exitDone || stderr != "" {
+				t.Fatalf("exit code %d, %s", code, stderr)
+			}
+			_, result, _ := strings.Cut(stdout, "\nRESULT")
+			result, _, _ = strings.Cut(result, "\n\n")
+			if !strings.Contains(result, string(sample.Answer)) {
+				t.Errorf("the result is %s, and its file says %s", result, sample.Answer)
+			}
+			if sample.Rule != "" && sample.Rule != "test event" && !strings.Contains(stdout, ` by the rule "`+sample.Rule+`"`) &&
+				!strings.Contains(strings.Join(strings.Fields(stdout), " "), `the rule "`+sample.Rule+`"`) {
+				t.Errorf("the rule %q is not named", sample.Rule)
+			}
+			for _, field := range sample.Missing {
+				if !strings.Contains(stdout, field) {
+					t.Errorf("%s is not named as missing", field)
+				}
+			}
+			for _, r := range sample.Requests {
+				if !strings.Contains(stdout, r.ID) {
+					t.Errorf("the request %s is not named", r.ID)
+				}
+				for _, whole := range []string{r.LicenseKey, r.Username, r.HardwareID} {
+					if whole != "" && strings.Contains(stdout, whole) {
+						t.Errorf("%q is shown whole", whole)
+					}
+				}
+			}
+			if strings.Contains(stdout, stored[sample.Source]) {
+				t.Error("the secret is shown")
+			}
+			for i, line := range strings.Split(stdout, "\n") {
+				if strings.TrimRight(line, " \t") != line || strings.ContainsAny(line, "\t\r\x1b") {
+					t.Errorf("line %d is %q", i+1, line)
+				}
+			}
+		})
+	}
+}
+
+func TestASampleIsFoundByNameAndByPath(t *testing.T) {
+	t.Parallel()
+	_, want, _ := explained(t, "", "stripe/full-refund")
+	_, want, _ = strings.Cut(want, "\n")
+	for _, name := range []string{"events/stripe/full-refund.json", "../../events/stripe/full-refund.json", "stripe/full-refund.yaml"} {
+		code, got, stderr := explained(t, "", name)
+		if _, got, _ = strings.Cut(got, "\n"); code != exitDone || got != want {
+			t.Errorf("%s: exit code %d, %s\n%s", name, code, stderr, got)
+		}
+	}
+}
+
+func TestAHeaderReplacesThatOfASample(t *testing.T) {
+	t.Parallel()
+	_, stdout, _ := explained(t, "", "shopify/test-notification", "shopify/full-refund", "--header", "X-Shopify-Topic: orders/paid", "--header", "X-Shopify-Test: true")
+	if n := strings.Count(stdout, "orders/paid"); n != 2 || strings.Count(stdout, "test mode. A deployment") != 2 {
+		t.Errorf("%d topics:\n%s", n, stdout)
+	}
+}
+
+const (
+	signedBody   = `{"id":"evt_1","type":"charge.refunded","livemode":true,"data":{"object":{"refunded":true,"metadata":{"license_key":"KEY-CANARY-0001","product":"XY","hardware_id":"device-canary-0002"}}}}`
+	signedSecret = "whsec_canary_of_explain"
+)
+
+// signedHeader is a Stripe-Signature of signedBody.
+func signedHeader(t *testing.T, at time.Time) string {
+	t.Helper()
+	loaded, err := webhook.LoadSources(sources.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, _ := loaded.Get("stripe")
+	d := signing.Delivery{Method: "POST", Header: map[string]string{}, Body: []byte(signedBody)}
+	if err := source.Sign(&d, at, signedSecret); err != nil {
+		t.Fatal(err)
+	}
+	return d.Header["stripe-signature"]
+}
+
+func TestTheSignatureOfABodyIsCheckedWithSecretsAlone(t *testing.T) {
+	t.Parallel()
+	yesterday := time.Now().Add(-24 * time.Hour)
+	header := signedHeader(t, yesterday)
+	body := file(t, "body.json", signedBody)
+	secrets := file(t, "s.json", `{"license_api":{},"webhooks":{"stripe":"`+signedSecret+`"}}`)
+	wrong := file(t, "s.json", `{"license_api":{},"webhooks":{"stripe":"whsec_canary_other"}}`)
+	none := file(t, "s.json", `{"license_api":{},"webhooks":{"shopify":"canary"}}`)
+	at := yesterday.Add(time.Minute).Format(time.RFC3339)
+	for name, c := range map[string]struct {
+		args []string
+		want []string
+	}{
+		"without secrets": {nil, []string{"RESULT       accepted", "SIGNATURE    not checked", "Scheme: HMAC-SHA256 of {timestamp}.{body}"}},
+		"genuine":         {[]string{"--secrets", secrets, "--header", "Stripe-Signature: " + header, "--at", at}, []string{"RESULT       accepted", "SIGNATURE    valid"}},
+		"old":             {[]string{"--secrets", secrets, "--header", "Stripe-Signature: " + header}, []string{"refused with 401: the signature is genuine, but too old", "--at", "ANSWER       401"}},
+		"early":           {[]string{"--secrets", secrets, "--header", "Stripe-Signature: " + header, "--at", "2020-01-01T00:00:00Z"}, []string{"genuine, but made at a later time"}},
+		"another secret":  {[]string{"--secrets", wrong, "--header", "Stripe-Signature: " + header, "--at", at}, []string{"the signature does not match"}},
+		"no header":       {[]string{"--secrets", secrets}, []string{"the signature is missing"}},
+		"malformed":       {[]string{"--secrets", secrets, "--header", "Stripe-Signature: t=x"}, []string{"not in the sender's form"}},
+		"no secret":       {[]string{"--secrets", none}, []string{"refused with 404", `there is no secret for "stripe"`}},
+		"encoded":         {[]string{"--header", "Content-Encoding: gzip"}, []string{"refused with 415", "not looked at"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			code, stdout, stderr := explained(t, "", append([]string{body, "--source", "stripe"}, c.args...)...)
+			if code != exitDone || stderr != "" {
+				t.Fatalf("exit code %d, %s", code, stderr)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(stdout, want) {
+					t.Errorf("%q is not in\n%s", want, stdout)
+				}
+			}
+			_, proof, _ := strings.Cut(header, "v1=")
+			for _, canary := range []string{"canary", "CANARY", proof} {
+				if strings.Contains(stdout, canary) {
+					t.Errorf("%s is shown:\n%s", canary, stdout)
+				}
+			}
+		})
+	}
+}
+
+func TestAnAddressThatIsSignedIsGivenWithURL(t *testing.T) {
+	t.Parallel()
+	body, err := os.ReadFile("../../events/salesforce/order-refunded.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := file(t, "s.json", `{"license_api":{},"webhooks":{"salesforce":"token-canary"}}`)
+	args := []string{file(t, "body.xml", string(body)), "--source", "salesforce", "--secrets", secrets}
+	if _, stdout, _ := explained(t, "", args...); !strings.Contains(stdout, "refused with 401") {
+		t.Errorf("without its token:\n%s", stdout)
+	}
+	_, stdout, _ := explained(t, "", append(args, "--url", "https://hooks.example.com/webhooks/salesforce?token=token-canary")...)
+	if !strings.Contains(stdout, "RESULT       accepted") || !strings.Contains(stdout, "<Ack>true</Ack>") || strings.Contains(stdout, "canary") {
+		t.Errorf("with its token:\n%s", stdout)
+	}
+}
+
+func TestADeadLetterIsExplained(t *testing.T) {
+	t.Parallel()
+	body, err := os.ReadFile("../../events/standard/no-hardware-id.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	letter, err := deactivation.Event{
+		Source: "standard", ID: "msg_1", ReceivedAt: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC),
+		Headers: map[string]string{"svix-id": "msg_1"}, Body: body, Missing: []string{"hardware_id"},
+	}.Wire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ stdin, arg string }{
+		"standard input": {letter + "\n", "-"},
+		"a file":         {"", file(t, "letter.json", letter)},
+	} {
+		code, stdout, stderr := explained(t, c.stdin, c.arg)
+		if code != exitDone || stderr != "" {
+			t.Errorf("%s: exit code %d, %s", name, code, stderr)
+		}
+		for _, want := range []string{"kept because it lacked hardware_id", "verified when it came, 2026-11-22 12:00:00 UTC", "msg_1", "header svix-id", "MISSING", "DEAD LETTER"} {
+			if !strings.Contains(stdout, want) {
+				t.Errorf("%s: %q is not in\n%s", name, want, stdout)
+			}
+		}
+	}
+}
+
+func TestExplainSaysWhatItCannotRead(t *testing.T) {
+	t.Parallel()
+	request, err := deactivation.Request{
+		ID: "stripe.evt_1.0", Source: "stripe", Cause: deactivation.CauseRefund,
+		License: deactivation.License{Product: "XY", LicenseKey: "KEY-CANARY-0001", HardwareID: "device-canary"},
+	}.Wire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	large := file(t, "large.json", strings.Repeat(" ", maxSubjectBytes+1))
+	for name, c := range map[string]struct {
+		stdin string
+		args  []string
+		code  int
+		want  string
+	}{
+		"nothing":           {"", nil, exitUsage, "requires at least 1 arg"},
+		"no such file":      {"", []string{"nowhere/x.json"}, exitFailed, "hint: FILE is a sample such as stripe/full-refund"},
+		"a folder":          {"", []string{t.TempDir()}, exitFailed, "is a folder"},
+		"too large":         {"", []string{large}, exitFailed, "is larger than"},
+		"too large a pipe":  {strings.Repeat(" ", maxSubjectBytes+1), []string{"-"}, exitFailed, "standard input is larger than"},
+		"whose":             {"{}", []string{"-"}, exitFailed, "hint: name it with --source: chargebee, fastspring"},
+		"an unknown sender": {"{}", []string{"-", "--source", "nobody"}, exitFailed, `there is no source "nobody"`},
+		"a request":         {request, []string{"-"}, exitFailed, "is no event but the request stripe.evt_1.0"},
+		"a letter of nobody": {`{"v":1,"kind":"event","source":"nobody","headers":{},"body":"e30="}`, []string{"-"}, exitFailed,
+			"hint: name it with --source"},
+		"a time":           {"{}", []string{"-", "--source", "stripe", "--at", "now"}, exitUsage, "hint: give it as 2026"},
+		"a header":         {"{}", []string{"-", "--source", "stripe", "--header", "secret-canary"}, exitUsage, "hint: give it as 'Name: value'"},
+		"an address":       {"{}", []string{"-", "--source", "stripe", "--url", "secret-canary"}, exitUsage, "hint: give it with http://"},
+		"no secrets":       {"{}", []string{"-", "--source", "stripe", "--secrets", "nowhere.json"}, exitFailed, "hint: the file holds"},
+		"a broken sources": {"{}", []string{"-", "--source", "acme", "--sources", brokenSources(t)}, exitFailed, "acme.yaml:1: verify is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			code, stdout, stderr := explained(t, c.stdin, c.args...)
+			if code != c.code || !strings.Contains(stderr, c.want) || !strings.Contains(stderr, "licensectl: hint: ") || stdout != "" {
+				t.Errorf("exit code %d, stdout %q, stderr %q, want %d and %q", code, stdout, stderr, c.code, c.want)
+			}
+			if strings.Contains(strings.ToLower(stderr), "canary") {
+				t.Errorf("a secret is in %q", stderr)
+			}
+		})
+	}
+}
+
+func TestAnUnreadableFileDoesNotStopTheOthers(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := explained(t, "", "nowhere/x.json", "stripe/full-refund", "nowhere/y.json", "stripe/inquiry")
+	if code != exitFailed || strings.Count(stdout, "\nRESULT") != 2 || !strings.Contains(stderr, "x.json") || !strings.Contains(stderr, "y.json") {
+		t.Errorf("exit code %d, %s\n%s", code, stderr, stdout)
+	}
+}
+
+func TestAnOddBodyIsExplainedAll(t *testing.T) {
+	t.Parallel()
+	many := `{"id":"e","type":"order.refunded","data":{"license_key":"` + strings.Join(numberedKeys(40), ",") + `","product":"P","hardware_id":"h"}}`
+	for name, c := range map[string]struct{ body, want string }{
+		"no JSON":        {"refund", "refused with 400: the body cannot be read: it is not JSON"},
+		"empty":          {"", "refused with 400: the body cannot be read: it is empty"},
+		"a list":         {"[]", "refused with 400"},
+		"terminal codes": {"{\"id\":\"\\u001b]0;x\\u0007\",\"type\":\"\\u001b[2J\"}", "type  <U+001B>[2J"},
+		"too large":      {strings.Repeat(" ", webhook.MaxBodyBytes+1), "refused with 413"},
+		"many licenses":  {many, "… and 35 more"},
+	} {
+		code, stdout, stderr := explained(t, c.body, "-", "--source", "generic")
+		if code != exitDone || !strings.Contains(strings.Join(strings.Fields(stdout), " "), strings.Join(strings.Fields(c.want), " ")) || strings.ContainsAny(stdout, "\x1b\x07") || strings.Contains(stdout, "CANARY") {
+			t.Errorf("%s: exit code %d, %s\n%s", name, code, stderr, stdout)
+		}
+	}
+}
+
+func numberedKeys(n int) []string {
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("KEY-CANARY-%04d", i)
+	}
+	return keys
+}
+
+var documented = regexp.MustCompile("(?s)```\n\\$ licensectl explain ([^\n]+)\n(.*?)```")
+
+// TestTheDocumentedExplanationsAreReal holds docs/explain.md to what the command prints.
+func TestTheDocumentedExplanationsAreReal(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/explain.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := documented.FindAllStringSubmatch(string(page), -1)
+	if len(found) < 3 {
+		t.Fatalf("%d explanations, want three", len(found))
+	}
+	for _, one := range found {
+		code, stdout, stderr := explained(t, "", strings.Fields(one[1])...)
+		if code != exitDone || stdout != one[2] {
+			t.Errorf("explain %s: exit code %d, %s; the page must hold\n%s", one[1], code, stderr, stdout)
+		}
+	}
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"license-deactivator/internal/local"
+	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/webhook"
+)
+
+func newSourcesCheck(f *files) *cobra.Command {
+	var secretsFile string
+	cmd := &cobra.Command{
+		Use:   "check [DIR]",
+		Short: "Find what is wrong with the senders' files, with file and line",
+		Long: `check reads every sender's file of DIR (default: those of --sources, else the built-in ones) and says with file and line
+what is wrong: unknown keys, expressions that do not compile or fail, rules that can never work. Then it tries the
+samples in events/ beside DIR, or the built-in ones: each must become what its own file says. A rule that no sample
+reaches is a warning; rules that are switched off are named. With --secrets it also finds senders without a secret that
+can be used.
+
+Exit code 1 when something is wrong; warnings alone do not count.`,
+		Example: `  licensectl sources check
+  licensectl sources check sources
+  licensectl sources check my-sources --secrets secrets.json`,
+		Args: cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of := *f
+			if len(args) == 1 {
+				of.dir = args[0]
+			}
+			c := &check{files: &of, w: cmd.OutOrStdout()}
+			return c.run(secretsFile)
+		},
+	}
+	cmd.Flags().StringVar(&secretsFile, "secrets", "", `file with {"license_api":{…},"webhooks":{…}}: senders without a usable secret are found`)
+	return cmd
+}
+
+// check prints what it finds as it finds it, and counts.
+type check struct {
+	files           *files
+	w               io.Writer
+	faults, warning int
+}
+
+func (c *check) fault(where, format string, args ...any) {
+	c.faults++
+	fmt.Fprintf(c.w, "%s: error: %s\n", where, fmt.Sprintf(format, args...))
+}
+
+func (c *check) warn(where, format string, args ...any) {
+	c.warning++
+	fmt.Fprintf(c.w, "%s: warning: %s\n", where, fmt.Sprintf(format, args...))
+}
+
+// file names a sender's file as a terminal can open it.
+func (c *check) file(name string) string {
+	dir := c.files.dir
+	if dir == "" {
+		dir = "sources"
+	}
+	return filepath.Join(dir, name)
+}
+
+func (c *check) run(secretsFile string) error {
+	sources, err := webhook.LoadSources(c.files.sources())
+	var many interface{ Unwrap() []error }
+	switch {
+	case errors.As(err, &many):
+		for _, one := range many.Unwrap() {
+			where, what := cutLine(one.Error())
+			c.fault(c.file(where), "%s", what)
+		}
+		return c.result("the samples were not tried")
+	case err != nil:
+		return failed(err, "DIR is a folder of senders' files, one .yaml for each")
+	}
+	samples, err := local.Samples(c.files.events())
+	if err != nil {
+		for line := range strings.Lines(err.Error()) {
+			c.fault("events", "%s", strings.TrimPrefix(strings.TrimSpace(line), "samples: "))
+		}
+		return c.result("the samples were not tried")
+	}
+	rules, off := 0, 0
+	for _, name := range sources.Names() {
+		source, _ := sources.Get(name)
+		theirs := slices.DeleteFunc(slices.Clone(samples), func(s local.Sample) bool { return s.Source != name })
+		c.source(source, theirs)
+		for _, r := range source.Rules() {
+			if rules++; !r.Enabled {
+				off++
+			}
+		}
+	}
+	if secretsFile != "" {
+		if err := c.secrets(secretsFile, sources); err != nil {
+			return err
+		}
+	}
+	return c.result(fmt.Sprintf("%s, %s of which %d are switched off, %s",
+		count(len(sources.Names()), "sender"), count(rules, "rule"), off, count(len(samples), "sample")))
+}
+
+// cutLine splits "stripe.yaml:12: what is wrong" after the line.
+func cutLine(text string) (where, what string) {
+	file, rest, _ := strings.Cut(text, ":")
+	line, what, found := strings.Cut(rest, ":")
+	if !found {
+		return file, strings.TrimSpace(rest)
+	}
+	return file + ":" + line, strings.TrimSpace(what)
+}
+
+func (c *check) result(of string) error {
+	if c.faults == 0 {
+		fmt.Fprintf(c.w, "%s: nothing is wrong, %s.\n", of, count(c.warning, "warning"))
+		return nil
+	}
+	fmt.Fprintf(c.w, "%s: %s, %s.\n", of, count(c.faults, "error"), count(c.warning, "warning"))
+	return failed(fmt.Errorf("%s in the senders' files", count(c.faults, "error")), "mend them at the lines that are named; the schema is in docs/sources.md")
+}
+
+// source tries a sender's samples by its file.
+func (c *check) source(source *webhook.Source, samples []local.Sample) {
+	reached := map[string]bool{}
+	for _, sample := range samples {
+		e := source.Explain(delivery(sample.Body, sample.Headers), time.Now(), nil)
+		for _, event := range e.Events {
+			reached[event.Rule] = true
+		}
+		c.sample(source, sample, e)
+	}
+	for _, r := range source.Rules() {
+		where := fmt.Sprintf("%s:%d", c.file(source.Name+".yaml"), r.Line)
+		switch {
+		case !r.Enabled:
+			fmt.Fprintf(c.w, "%s: off: rule %q is switched off\n", where, r.Name)
+		case !reached[r.Name]:
+			c.warn(where, "no sample in events/%s reaches the rule %q", source.Name, r.Name)
+		}
+	}
+}
+
+// sample holds what a sample becomes against what its own file says.
+func (c *check) sample(source *webhook.Source, sample local.Sample, e webhook.Explanation) {
+	of := "events/" + sample.Name() + ".yaml"
+	if e.Refused != "" {
+		c.fault(of, "it is refused: %s", e.Refused)
+		return
+	}
+	if len(e.Events) == 0 {
+		c.fault(of, "it holds no event")
+		return
+	}
+	first := e.Events[0]
+	for _, event := range e.Events {
+		if event.Answer == sample.Answer {
+			first = event
+			break
+		}
+	}
+	for _, event := range e.Events {
+		if event.Problem == "" || sample.Problem != "" {
+			continue
+		}
+		where := c.file(source.Name + ".yaml")
+		if i := slices.IndexFunc(source.Rules(), func(r webhook.Rule) bool { return r.Name == event.Rule }); i >= 0 {
+			where = fmt.Sprintf("%s:%d", where, source.Rules()[i].Line)
+		}
+		c.fault(where, "on the sample %s: %s", sample.Name(), event.Problem)
+		return
+	}
+	if first.Answer != sample.Answer || first.Rule != sample.Rule {
+		c.fault(of, "it says %s%s, but the event is %s%s", sample.Answer, byRule(sample.Rule), first.Answer, byRule(first.Rule))
+	}
+}
+
+func byRule(name string) string {
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf(" by the rule %q", name)
+}
+
+// secrets finds senders whose deliveries nobody could verify.
+func (c *check) secrets(file string, sources *webhook.Sources) error {
+	webhooks, err := webhookSecrets(file)
+	if err != nil {
+		return err
+	}
+	for _, name := range sources.Names() {
+		source, _ := sources.Get(name)
+		c.secret(file, source, webhooks)
+	}
+	for _, name := range webhooks.Sources() {
+		if _, ok := sources.Get(name); !ok {
+			c.warn(file, "there is a secret for %q, but no sender's file", name)
+		}
+	}
+	return nil
+}
+
+func (c *check) secret(file string, source *webhook.Source, from *secrets.Webhooks) {
+	texts, err := from.Keys(source.Name)
+	if err == nil && len(texts) == 0 {
+		c.fault(file, "no secret for %q: its deliveries would be answered with 404", source.Name)
+		return
+	}
+	if err == nil {
+		err = source.CheckKeys(texts)
+	}
+	if err != nil {
+		c.fault(file, "%v", err)
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"license-deactivator/events"
+	"license-deactivator/internal/local"
+	"license-deactivator/internal/webhook"
+	"license-deactivator/sources"
+)
+
+// files are the senders' files that a command works with, and the samples that go with them.
+type files struct {
+	dir string // of --sources; "": the built-in ones
+}
+
+// load reads the senders' files.
+func (f *files) load() (*webhook.Sources, error) {
+	loaded, err := webhook.LoadSources(f.sources())
+	if err != nil {
+		return nil, failed(err, "mend the file at the line that is named; the schema is in docs/sources.md")
+	}
+	return loaded, nil
+}
+
+func (f *files) sources() fs.FS {
+	if f.dir != "" {
+		return os.DirFS(f.dir)
+	}
+	return sources.FS()
+}
+
+// events returns the samples: those in events/ beside the folder of --sources where there are any, else the built-in ones.
+func (f *files) events() fs.FS {
+	if f.dir != "" {
+		beside := filepath.Join(filepath.Dir(filepath.Clean(f.dir)), "events")
+		if file, err := os.Stat(beside); err == nil && file.IsDir() {
+			return os.DirFS(beside)
+		}
+	}
+	return events.FS()
+}
+
+// sample reads a file from the disk, or the sample of that name: "events/stripe/full-refund.json" and
+// "stripe/full-refund" are the same one.
+func (f *files) sample(name string) (local.Sample, error) {
+	if _, err := os.Stat(name); err != nil {
+		of := strings.TrimPrefix(path.Clean(filepath.ToSlash(name)), "events/")
+		if fs.ValidPath(of) {
+			if sample, err := local.ReadSample(f.events(), of); err == nil {
+				return sample, nil
+			}
+		}
+	}
+	absolute, err := filepath.Abs(name)
+	if err != nil {
+		return local.Sample{}, err
+	}
+	folder := filepath.Dir(absolute)
+	return local.ReadSample(os.DirFS(filepath.Dir(folder)), path.Join(filepath.Base(folder), filepath.Base(absolute)))
+}
+
+// sampleNames are the names of all samples that begin as typed, for completion.
+func (f *files) sampleNames(typed string) []string {
+	samples, err := local.Samples(f.events())
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, s := range samples {
+		if strings.HasPrefix(s.Name(), typed) {
+			names = append(names, s.Name()+"\t"+s.About)
+		}
+	}
+	return names
+}
+
+// cases are the names of a sender's samples.
+func (f *files) cases(source string) []string {
+	samples, err := local.Samples(f.events())
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, s := range samples {
+		if s.Source == source {
+			names = append(names, s.Case)
+		}
+	}
+	return names
+}
+
+// completeCases completes --case by the samples of the sender that --source names.
+func (f *files) completeCases(cmd *cobra.Command, source *string) {
+	_ = cmd.RegisterFlagCompletionFunc("case", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return f.cases(*source), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// completeSources completes --source by the names of the senders.
+func (f *files) completeSources(cmd *cobra.Command) {
+	_ = cmd.RegisterFlagCompletionFunc("source", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		sources, err := f.load()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		return sources.Names(), cobra.ShellCompDirectiveNoFileComp
+	})
+}
