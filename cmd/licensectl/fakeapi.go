@@ -28,7 +28,7 @@ const (
 // The fixed keys of the fake License API and the fixed secrets of the webhooks: for trying on this machine, known to
 // everybody, and of no use anywhere else.
 const (
-	localAPIKey    = "local-api-key"
+	localAPIKey    = "local-api-key" //nolint:gosec // known to everybody, as the comment says
 	localSharedKey = "local-shared-key"
 )
 

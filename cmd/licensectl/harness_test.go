@@ -108,11 +108,11 @@ func start(t *testing.T, args ...string) *running {
 
 func (r *running) post(t *testing.T, path, body string) (int, string) {
 	t.Helper()
-	resp, err := http.Post(r.address+path, "application/json", strings.NewReader(body)) //nolint:noctx // loopback, in a test
+	resp, err := http.Post(r.address+path, "application/json", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)

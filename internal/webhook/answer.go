@@ -18,7 +18,9 @@ type response struct {
 }
 
 // unavailable is what a sender hears when we, or AWS, are at fault: it shall come again.
-var unavailable = &refusal{http.StatusServiceUnavailable, "not now; please send it again"}
+func unavailable() *refusal {
+	return &refusal{http.StatusServiceUnavailable, "not now; please send it again"}
+}
 
 // answer tells the sender what became of its delivery, in its dialect, and logs a line for each event. lost are the
 // places of mappings that no queue has taken.
@@ -42,7 +44,7 @@ func (h *Handler) answer(ctx context.Context, source *Source, mappings []Mapping
 
 func (s *Source) answer(mappings []Mapping, lost map[int]bool) response {
 	if len(lost) > 0 && (s.dialect != dialectFastSpring || len(lost) == len(mappings)) {
-		return s.refusal(unavailable)
+		return s.refusal(unavailable())
 	}
 	switch {
 	case len(lost) > 0: // FastSpring takes a list of the events that are done, and sends the others again

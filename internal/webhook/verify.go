@@ -46,7 +46,7 @@ func (h *Handler) verify(ctx context.Context, source *Source, d signing.Delivery
 	held, err := h.Secrets.Get(ctx)
 	if err != nil {
 		h.Recorder.Fault(ctx, "webhook secrets", err)
-		return nil, unavailable
+		return nil, unavailable()
 	}
 	if held.Stale != nil { // a broken new secret shows nowhere else, as long as the old one serves
 		h.Recorder.Fault(ctx, "the webhook secrets cannot be read again; the old ones are used on", held.Stale)
@@ -72,7 +72,7 @@ func (s *Source) believe(verified Verified, d signing.Delivery, err error) (*Ver
 	case errors.Is(err, errUnknown):
 		return nil, &refusal{http.StatusNotFound, "no such source"}
 	case errors.Is(err, errSecret):
-		return nil, unavailable
+		return nil, unavailable()
 	case errors.Is(err, signing.ErrMissing) && s.ping != nil && s.ping.Match(d.Body):
 		return nil, nil
 	}
