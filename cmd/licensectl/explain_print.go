@@ -232,6 +232,10 @@ func (p *page) event(e webhook.ExplainedEvent) {
 	}
 	p.rules(e)
 	p.licenses(e)
+	if len(e.Missing) > 0 {
+		p.section("LOOKED FOR")
+		p.table(lookedFor(e))
+	}
 	if len(e.Lookup) > 0 {
 		p.section("ORDER")
 		p.line("can be found by")
@@ -353,7 +357,7 @@ func (p *page) licenses(e webhook.ExplainedEvent) {
 			case text != "":
 				rows = append(rows, row{field, text, "from " + origin(l.From[field])})
 			case needed:
-				rows = append(rows, row{field, "MISSING", "looked for: " + strings.Join(e.Places[field], ", ")})
+				rows = append(rows, row{field, "MISSING"})
 			}
 		}
 		add("license_key", deactivation.Shorten(l.LicenseKey), l.Identity() == "")
@@ -364,6 +368,21 @@ func (p *page) licenses(e webhook.ExplainedEvent) {
 		add("hardware_id", deactivation.Shorten(l.HardwareID), true)
 		p.table(rows)
 	}
+}
+
+// lookedFor lists where the missing fields were looked for.
+func lookedFor(e webhook.ExplainedEvent) []row {
+	var rows []row
+	for _, field := range e.Missing {
+		for i, place := range e.Places[field] {
+			if i == 0 {
+				rows = append(rows, row{field, "as " + place})
+			} else {
+				rows = append(rows, row{"", "as " + place})
+			}
+		}
+	}
+	return rows
 }
 
 func origin(from []webhook.Origin) string {

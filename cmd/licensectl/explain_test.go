@@ -214,7 +214,7 @@ func TestADeadLetterIsExplained(t *testing.T) {
 		if code != exitDone || stderr != "" {
 			t.Errorf("%s: exit code %d, %s", name, code, stderr)
 		}
-		for _, want := range []string{"kept because it lacked hardware_id", "verified when it came, 2026-11-22 12:00:00 UTC", "msg_1", "header svix-id", "MISSING", "DEAD LETTER"} {
+		for _, want := range []string{"kept because it lacked hardware_id", "verified when it came, 2026-11-22 12:00:00 UTC", "msg_1", "header svix-id", "hardware_id  MISSING", "LOOKED FOR   hardware_id  as data.metadata.hardware_id", "DEAD LETTER"} {
 			if !strings.Contains(stdout, want) {
 				t.Errorf("%s: %q is not in\n%s", name, want, stdout)
 			}

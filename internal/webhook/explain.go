@@ -192,7 +192,7 @@ func (s *Source) placesOf(field string) []string {
 	}
 	add(s.license, "")
 	if field == "product" {
-		words = append(words, "or as product_code, product_short_code")
+		words = append(words, "product_code or product_short_code in these places")
 	}
 	return words
 }
@@ -200,7 +200,7 @@ func (s *Source) placesOf(field string) []string {
 func (t *trace) eventID(s *Source, m Mapping) Fact {
 	id := t.facts.of("id", s.event.id)
 	if len(id) == 0 {
-		id = []Fact{{"id", "", "the SHA-256 of the body: there is no id of its own"}}
+		id = []Fact{{"id", "", "the body's SHA-256"}}
 	}
 	id[0].Text = shortID(m.Event)
 	return id[0]
