@@ -1,0 +1,188 @@
+package webhook_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/local"
+	"license-deactivator/internal/queue"
+	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/telemetry"
+	"license-deactivator/internal/webhook"
+	"license-deactivator/pkg/signing"
+)
+
+// made is a delivery before it is signed.
+type made struct {
+	source  string
+	headers map[string]string
+	body    []byte
+}
+
+// ruling is what becomes of one event.
+type ruling struct {
+	answer   deactivation.Answer
+	licenses []string // of an accepted event: each license on each device, as text, sorted
+}
+
+// judge is a function whose queue can be read.
+type judge struct {
+	*bench
+	names   []string
+	answers []telemetry.Delivery // of the events of the last delivery, in order
+}
+
+func newJudge(t *testing.T) *judge {
+	t.Helper()
+	j := &judge{}
+	j.bench = newBench(t, "", func(c *webhook.Config) {
+		c.OnDelivery = func(d telemetry.Delivery) { j.answers = append(j.answers, d) }
+		c.Recorder = telemetry.New(io.Discard, slog.LevelError, "")
+		j.names = c.Sources.Names()
+		texts := map[string]string{}
+		for _, name := range j.names {
+			texts[name] = sampleSecret(name)
+		}
+		text, err := json.Marshal(texts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Secrets = &vault{text: string(text)}
+	})
+	return j
+}
+
+// did posts a delivery and says what became of its events.
+func (j *judge) did(t *testing.T, m made) (rulings []ruling) {
+	source, _ := j.Sources.Get(m.source)
+	d := signing.Delivery{Method: "POST", URL: "https://hooks.example.com/webhooks/" + m.source, Header: m.headers, Body: m.body}
+	if err := source.Sign(&d, clock, sampleSecret(m.source)); err != nil {
+		t.Errorf("%s: %v", m.source, err)
+		return nil
+	}
+	_, query, _ := strings.Cut(d.URL, "?")
+	j.queue.taken, j.letters.taken, j.answers = nil, nil, nil
+	reply := j.post(t, delivery{source: m.source, body: string(m.body), query: query, headers: d.Header, base64: len(m.body)%2 == 0})
+	if reply.StatusCode != 200 {
+		t.Errorf("%s: status %d %s", m.source, reply.StatusCode, reply.Body)
+		return nil
+	}
+	enqueued := map[string]string{}
+	for _, e := range j.queue.taken {
+		r, event, err := deactivation.Parse(e.Body)
+		if err != nil || event != nil || enqueued[r.ID] != "" {
+			t.Errorf("%s: a message that the worker could not read, or an id twice: %v", m.source, err)
+		}
+		enqueued[r.ID] = asText(r.License)
+	}
+	lettered := false
+	for _, a := range j.answers {
+		r := ruling{answer: a.Answer}
+		for _, id := range a.Requests {
+			r.licenses = append(r.licenses, enqueued[id])
+		}
+		slices.Sort(r.licenses)
+		rulings = append(rulings, r)
+		lettered = lettered || a.Answer == deactivation.Unmappable
+	}
+	if lettered != (len(j.letters.taken) == 1) {
+		t.Errorf("%s: %d dead letters", m.source, len(j.letters.taken))
+	}
+	return rulings
+}
+
+func sameRuling(a, b ruling) bool {
+	return a.answer == b.answer && slices.Equal(a.licenses, b.licenses)
+}
+
+func asText(l deactivation.License) string {
+	return fmt.Sprintf("%s%s/%s bundle %s of %s on %s", l.LicenseKey, l.Username, l.LicenseID, l.BundleCode, l.Product, l.HardwareID)
+}
+
+func printed(rulings []ruling) string {
+	var lines []string
+	for _, r := range rulings {
+		lines = append(lines, fmt.Sprintf("%s %q", r.answer, r.licenses))
+	}
+	return strings.Join(lines, "; ")
+}
+
+// sampleSecret is the secret that samples are signed with here; any would do.
+func sampleSecret(source string) string {
+	switch source {
+	case "standard":
+		return "whsec_bG9jYWwtc3RhbmRhcmQtd2ViaG9va3Mtc2VjcmV0LTAx"
+	case "chargebee":
+		return "user:password-canary"
+	}
+	return "secret-canary-of-" + source
+}
+
+// sampleEvent is the Lambda event that API Gateway makes of a sample, signed at the tests' time.
+func sampleEvent(tb testing.TB, s local.Sample) []byte {
+	tb.Helper()
+	source, ok := load(tb, "").Get(s.Source)
+	if !ok {
+		tb.Fatalf("no source %s", s.Source)
+	}
+	req, err := s.Signed(source, "https://hooks.example.com", sampleSecret(s.Source), clock)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	payload, err := json.Marshal(local.Event(req, s.Body))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return payload
+}
+
+// newQuietHandler is a handler of the built-in sources whose queue takes everything and whose log goes nowhere.
+func newQuietHandler(tb testing.TB) *webhook.Handler {
+	tb.Helper()
+	texts := map[string]string{}
+	loaded := load(tb, "")
+	for _, name := range loaded.Names() {
+		texts[name] = sampleSecret(name)
+	}
+	text, err := json.Marshal(texts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	parsed, err := secrets.ParseWebhooks(string(text))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	handler, err := webhook.New(webhook.Config{
+		Sources: loaded, Secrets: heldSecrets{parsed}, Queue: taker{}, DeadLetters: taker{},
+		Recorder: telemetry.New(io.Discard, slog.LevelInfo, "webhook"), PublicURL: "https://hooks.example.com",
+		Now: func() time.Time { return clock },
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return handler
+}
+
+// heldSecrets are webhook secrets that were read before, as they are in all but the first invocation.
+type heldSecrets struct{ webhooks secrets.Webhooks }
+
+func (h heldSecrets) Get(context.Context) (secrets.Held[secrets.Webhooks], error) {
+	return secrets.Held[secrets.Webhooks]{Value: h.webhooks, Version: "v1"}, nil
+}
+
+func (h heldSecrets) Refresh(ctx context.Context, _ string) (secrets.Held[secrets.Webhooks], error) {
+	return h.Get(ctx)
+}
+
+// taker is a queue that takes everything and keeps nothing.
+type taker struct{}
+
+func (taker) Send(context.Context, []queue.Entry) []queue.Failure { return nil }
