@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -43,6 +44,18 @@ func TestEveryFieldIsReadUnderEveryNameOfIt(t *testing.T) {
 	got := posted(t, "paddle", `{"event_id":"e","event_type":"subscription.canceled","data":{"custom_data":{"license_key":"K1","product":"P1","hardware_id":"h"},"items":[{"price":{"custom_data":{"product":false}}}]}}`)
 	if got.answer != deactivation.Unmappable {
 		t.Errorf("a boolean in the place of a product: %s, want unmappable", got.answer)
+	}
+}
+
+func TestAShopifyContractWhoseBillingFailedHasEnded(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[string]deactivation.Answer{
+		"cancelled": deactivation.Unmappable, "expired": deactivation.Unmappable, "failed": deactivation.Unmappable,
+		"active": deactivation.Ignored, "paused": deactivation.Ignored,
+	} {
+		if got := posted(t, "shopify", fmt.Sprintf(`{"id":1,"origin_order_id":2,"status":%q}`, status)); got.answer != want {
+			t.Errorf("%s: %s, want %s", status, got.answer, want)
+		}
 	}
 }
 
