@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"license-deactivator/internal/deactivation"
@@ -37,17 +38,20 @@ func (s *Source) licenses(f facts, refunded bool) ([]deactivation.License, *unma
 	}
 	var licenses []deactivation.License
 	var missing []string
+	seen := map[target]bool{}
 	for _, one := range all {
-		these := one.each()
-		if len(licenses)+len(these) > maxRequests {
-			return nil, &unmappable{problem: fmt.Sprintf("it asks for more than %d deactivations", maxRequests)}
-		}
-		for _, license := range these {
-			missing = appendNew(missing, license.Missing())
-			if !slices.ContainsFunc(licenses, func(l deactivation.License) bool { return same(l, license) }) {
-				f.trace.license(license, one)
-				licenses = append(licenses, license)
+		licenses = slices.Grow(licenses, min(one.count(), maxRequests-len(licenses)))
+		for license := range one.each() {
+			if seen[targetOf(license)] {
+				continue
 			}
+			seen[targetOf(license)] = true
+			missing = appendNew(missing, license.Missing())
+			if len(licenses) == maxRequests {
+				return nil, &unmappable{problem: fmt.Sprintf("it asks for more than %d deactivations", maxRequests)}
+			}
+			f.trace.license(license, one)
+			licenses = append(licenses, license)
 		}
 	}
 	if len(missing) > 0 {
@@ -130,8 +134,11 @@ func (f found) of(products []string) (found, error) {
 	return f, nil
 }
 
-// each makes every named license on every named device. What is missing stays empty.
-func (f found) each() []deactivation.License {
+// count is how many each has.
+func (f found) count() int { return max(len(f.licenseKeys), 1) * max(len(f.hardwareIDs), 1) }
+
+// each is every named license on every named device. What is missing stays empty.
+func (f found) each() iter.Seq[deactivation.License] {
 	keys, devices := f.licenseKeys, f.hardwareIDs
 	if len(keys) == 0 {
 		keys = []string{""}
@@ -139,23 +146,23 @@ func (f found) each() []deactivation.License {
 	if len(devices) == 0 {
 		devices = []string{""}
 	}
-	if len(keys)*len(devices) > maxRequests { // the caller counts and refuses; one more is enough for that
-		return make([]deactivation.License, maxRequests+1)
-	}
-	licenses := make([]deactivation.License, 0, len(keys)*len(devices))
-	for _, key := range keys {
-		for _, device := range devices {
-			licenses = append(licenses, deactivation.License{
-				LicenseKey: key, Username: f.username, LicenseID: json.Number(f.licenseID),
-				Product: f.product, BundleCode: f.bundleCode, HardwareID: device,
-			})
+	return func(yield func(deactivation.License) bool) {
+		for _, key := range keys {
+			for _, device := range devices {
+				if !yield(deactivation.License{
+					LicenseKey: key, Username: f.username, LicenseID: json.Number(f.licenseID),
+					Product: f.product, BundleCode: f.bundleCode, HardwareID: device,
+				}) {
+					return
+				}
+			}
 		}
 	}
-	return licenses
 }
 
-// same compares the fields that mapping can fill.
-func same(a, b deactivation.License) bool {
-	return a.LicenseKey == b.LicenseKey && a.Username == b.Username && a.LicenseID == b.LicenseID &&
-		a.Product == b.Product && a.BundleCode == b.BundleCode && a.HardwareID == b.HardwareID
+// target is the fields that mapping can fill: what tells one license on one device from another.
+type target struct{ key, user, id, product, bundle, device string }
+
+func targetOf(l deactivation.License) target {
+	return target{l.LicenseKey, l.Username, l.LicenseID.String(), l.Product, l.BundleCode, l.HardwareID}
 }

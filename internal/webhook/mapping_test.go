@@ -59,3 +59,35 @@ func TestAShopifyContractWhoseBillingFailedHasEnded(t *testing.T) {
 	}
 }
 
+func TestRepeatsAreDroppedBeforeRequestsAreCounted(t *testing.T) {
+	t.Parallel()
+	const file = head + "license: [data.metadata, data]\nrules: [{name: refunded, type: r, cause: refund}]\n"
+	repeated := strings.Repeat("K1,", 150) + "K2"
+	many := strings.Join(numbered("K", 150), ",")
+	for name, c := range map[string]struct {
+		data string
+		want int
+	}{
+		"150 times the same key":            {`{"license_key":"` + repeated + `","product":"XY","hardware_id":"h1"}`, 2},
+		"150 times the same key, as a list": {`{"license_key":["` + strings.ReplaceAll(repeated, ",", `","`) + `"],"product":"XY","hardware_id":"h1"}`, 2},
+		"many keys in a place not used":     {`{"license_key":"` + many + `","product":"XY","hardware_id":"h1","metadata":{"license_key":"K1"}}`, 1},
+		"100 keys and the same once more":   {`{"license_key":"` + strings.Join(numbered("K", 100), ",") + `,K7","product":"XY","hardware_id":"h1"}`, 100},
+		"101 keys":                          {`{"license_key":"` + strings.Join(numbered("K", 101), ",") + `","product":"XY","hardware_id":"h1"}`, 0},
+	} {
+		answer, got, log := became(t, file, `{"id":"e1","type":"r","data":`+c.data+`}`)
+		if len(got) != c.want {
+			t.Errorf("%s: %s with %d requests, want %d\n%s", name, answer, len(got), c.want, log)
+		}
+	}
+}
+
+// TestLinesWithTheSameManyLicensesAreCountedOnce: two lines of sixty licenses each are sixty, if they are the same.
+func TestLinesWithTheSameManyLicensesAreCountedOnce(t *testing.T) {
+	t.Parallel()
+	line := `{"id":1,"quantity":1,"left":0,"sku":"A","properties":[{"name":"license_key","value":"` + strings.Join(numbered("K", 60), ",") + `"},{"name":"hardware_id","value":"h1"}]}`
+	_, got, log := became(t, linesFile, `{"id":"e1","type":"r","status":"refunded","order":{},"lines":[`+line+`,`+line+`]}`)
+	if len(got) != 60 {
+		t.Errorf("%d requests, want 60\n%s", len(got), log)
+	}
+}
+

@@ -213,8 +213,8 @@ func collect(objects []map[string]any) (found, error) {
 		if err != nil {
 			return found{}, err
 		}
-		all.licenseKeys = appendNew(all.licenseKeys, keys)
-		all.hardwareIDs = appendNew(all.hardwareIDs, devices)
+		all.licenseKeys = append(all.licenseKeys, keys...)
+		all.hardwareIDs = append(all.hardwareIDs, devices...)
 		for _, f := range []struct {
 			name string
 			to   *string
@@ -224,6 +224,7 @@ func collect(objects []map[string]any) (found, error) {
 			}
 		}
 	}
+	all.licenseKeys, all.hardwareIDs = distinct(all.licenseKeys), distinct(all.hardwareIDs)
 	if len(all.licenseKeys) > 0 && all.username != "" {
 		return found{}, errors.New("license_key and username name two licenses; one of them is needed")
 	}
@@ -252,8 +253,8 @@ func one(object map[string]any, field string, to *string) error {
 	return nil
 }
 
-// several reads a field that may be a list or a comma-separated text: blanks around the parts, empty parts and
-// repeats are dropped.
+// several reads a field that may be a list or a comma-separated text: blanks around the parts and empty parts are
+// dropped.
 func several(object map[string]any, field string) ([]string, error) {
 	var parts []string
 	switch v := object[field].(type) {
@@ -276,10 +277,7 @@ func several(object map[string]any, field string) ([]string, error) {
 	default:
 		return nil, fmt.Errorf("%s: an object or a boolean stands in the place of a text", field)
 	}
-	if len(parts) > maxRequests {
-		return nil, fmt.Errorf("%s names more than %d", field, maxRequests)
-	}
-	var out []string
+	out := parts[:0]
 	for _, part := range parts {
 		part = strings.Trim(part, " ")
 		if part == "" {
@@ -288,9 +286,23 @@ func several(object map[string]any, field string) ([]string, error) {
 		if err := deactivation.CheckText(field, part); err != nil {
 			return nil, err
 		}
-		out = appendNew(out, []string{part})
+		out = append(out, part)
 	}
 	return out, nil
+}
+
+// distinct drops repeats; of each the first stays. It changes its argument, and takes time in proportion to it: a body
+// may name a hundred thousand.
+func distinct(texts []string) []string {
+	if len(texts) < 2 {
+		return texts
+	}
+	seen := make(map[string]bool, len(texts))
+	return slices.DeleteFunc(texts, func(text string) bool {
+		repeated := seen[text]
+		seen[text] = true
+		return repeated
+	})
 }
 
 func appendNew(to, more []string) []string {
