@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,14 +23,15 @@ type unmappable struct {
 // licenses finds every license that the event asks to deactivate, one per device, in the order of the event's lines.
 // With refunded, only those that stand on a line refunded in full. nil, nil when no line is.
 func (s *Source) licenses(f facts, refunded bool) ([]deactivation.License, *unmappable) {
-	order, err := search(s.license, f)
-	if err != nil {
-		return nil, &unmappable{problem: err.Error()}
+	order, orderErr := search(s.license, f)
+	all, err := []found{order}, error(nil)
+	if s.lines != nil {
+		all, err = s.byLine(f, order, refunded)
 	}
-	var all []found
-	if s.lines == nil {
-		all = []found{order}
-	} else if all, err = s.byLine(f, order, refunded); err != nil {
+	if refunded && err == nil && len(all) == 0 {
+		return nil, nil
+	}
+	if err := cmp.Or(orderErr, err); err != nil {
 		u := &unmappable{problem: err.Error()}
 		if errors.Is(err, errSeveralProducts) {
 			u.missing = []string{"product"}
@@ -78,18 +80,18 @@ func (s *Source) byLine(f facts, order found, refunded bool) ([]found, error) {
 	for i, part := range parts {
 		line := f
 		line.exact, line.normalised, line.line = part.exact, part.normalised, i+1
-		own, err := search(s.lines.license, line)
-		if err != nil {
-			return nil, err
-		}
 		if refunded {
 			whole, err := s.lines.refunded.holds(line)
 			if err != nil {
 				return nil, err
 			}
-			if !whole || !own.names() {
+			if !whole { // what it says is none of this event's, be it right or wrong
 				continue
 			}
+		}
+		own, err := search(s.lines.license, line)
+		if err != nil {
+			return nil, err
 		}
 		if own.names() {
 			all = append(all, own.or(order))

@@ -91,3 +91,25 @@ func TestLinesWithTheSameManyLicensesAreCountedOnce(t *testing.T) {
 	}
 }
 
+func TestAPartialRefundDoesNotReadLinesThatStay(t *testing.T) {
+	t.Parallel()
+	line := func(id, left, key string) string {
+		return `{"id":` + id + `,"quantity":1,"left":` + left + `,"sku":"A","properties":[{"name":"license_key","value":` + key + `},{"name":"hardware_id","value":"h1"}]}`
+	}
+	for name, c := range map[string]struct {
+		order, lines, refunded, answer string
+		want                           []string
+	}{
+		"a fault on a line that stays":          {`{}`, line("1", "0", `"K1"`) + "," + line("2", "1", `true`), "1", "accepted", []string{"K1// A  h1"}},
+		"a fault on a line, and none refunded":  {`{}`, line("2", "1", `true`), "7", "ignored", nil},
+		"a fault on the order, and none either": {`{"license_key":true}`, line("2", "1", `"K1"`), "7", "ignored", nil},
+		"a fault on the line that was refunded": {`{}`, line("1", "0", `true`), "1", "unmappable", nil},
+		"a fault on the order that fills it up": {`{"hardware_id":true}`, line("1", "0", `"K1"`), "1", "unmappable", nil},
+	} {
+		answer, got, log := became(t, linesFile, `{"id":"e1","type":"r","status":"partial","order":`+c.order+`,"lines":[`+c.lines+`],"refunds":[{"lines":[{"line":`+c.refunded+`,"quantity":1}]}]}`)
+		if answer != c.answer || !slices.Equal(got, c.want) {
+			t.Errorf("%s: %s %q, want %s %q\n%s", name, answer, got, c.answer, c.want, log)
+		}
+	}
+}
+
