@@ -76,7 +76,8 @@ func (s *Source) byLine(f facts, order found, refunded bool) ([]found, error) {
 	}
 	var all []found
 	var products, devices []string // of the lines without a license of their own
-	shared := len(parts) == 0
+	shared := len(parts) == 0      // the order's license counts
+	bare := false                  // a line has neither a license nor a device of its own, so it has the order's
 	for i, part := range parts {
 		line := f
 		line.exact, line.normalised, line.line = part.exact, part.normalised, i+1
@@ -97,11 +98,11 @@ func (s *Source) byLine(f facts, order found, refunded bool) ([]found, error) {
 			all = append(all, own.or(order))
 			continue
 		}
-		shared = true
+		shared, bare = true, bare || len(own.hardwareIDs) == 0
 		if own.product != "" {
 			products = appendNew(products, []string{own.product})
 		}
-		devices = appendNew(devices, own.hardwareIDs)
+		devices = append(devices, own.hardwareIDs...)
 		f.trace.lend(own)
 	}
 	if refunded {
@@ -109,7 +110,11 @@ func (s *Source) byLine(f facts, order found, refunded bool) ([]found, error) {
 	}
 	if shared && (order.names() || len(all) == 0) {
 		if len(devices) > 0 {
-			order.hardwareIDs = devices
+			if bare {
+				devices = append(devices, order.hardwareIDs...)
+				f.trace.lend(order)
+			}
+			order.hardwareIDs = distinct(devices)
 		}
 		whole, err := order.of(products)
 		if err != nil {

@@ -113,3 +113,25 @@ func TestAPartialRefundDoesNotReadLinesThatStay(t *testing.T) {
 	}
 }
 
+func TestALineWithoutADeviceHasTheOrders(t *testing.T) {
+	t.Parallel()
+	device := func(id string) string {
+		return `{"sku":"A","properties":[{"name":"hardware_id","value":"` + id + `"}]}`
+	}
+	const bare = `{"sku":"A","properties":[]}`
+	for name, c := range map[string]struct {
+		lines string
+		want  []string
+	}{
+		"each its own":    {device("h1") + "," + device("h2"), []string{"K0// A  h1", "K0// A  h2"}},
+		"one has none":    {device("h1") + "," + bare, []string{"K0// A  h1", "K0// A  h0"}},
+		"none has":        {bare + "," + bare, []string{"K0// A  h0"}},
+		"the order's too": {device("h0") + "," + bare, []string{"K0// A  h0"}},
+	} {
+		_, got, log := became(t, linesFile, `{"id":"e1","type":"r","status":"refunded","order":{"license_key":"K0","hardware_id":"h0"},"lines":[`+c.lines+`]}`)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q\n%s", name, got, c.want, log)
+		}
+	}
+}
+
