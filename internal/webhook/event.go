@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"regexp"
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"license-deactivator/internal/deactivation"
@@ -19,11 +21,17 @@ const ruleTestEvent = "test event"
 // maxOrders bounds the ids under which an order is remembered in a message.
 const maxOrders = 10
 
+// maxDeliveryRequests bounds what all events of one delivery may ask for together: fifty for each of the hundred events
+// that senders document, and 500 batches, which the queue takes within the time that it is given. Without it a body of
+// short keys asks for 50,000 and becomes half a gigabyte.
+const maxDeliveryRequests = 5000
+
 // Verified is a delivery that passed one of its source's schemes.
 type Verified struct {
 	signing.Delivery
 	ReceivedAt time.Time
 	scheme     *signing.Scheme
+	bodyHash   func() string // in hex; one pass over the body for all events that have no id of their own
 }
 
 // Mapping is what one event of a delivery becomes, and why.
@@ -55,13 +63,23 @@ func (s *Source) mapTraced(v Verified, acceptTests bool, trace func(facts) *trac
 	if err := s.checkRequired(v, whole); err != nil {
 		return nil, err
 	}
+	v.bodyHash = sync.OnceValue(func() string {
+		sum := sha256.Sum256(v.Body)
+		return hex.EncodeToString(sum[:])
+	})
 	mappings := make([]Mapping, len(records))
+	requests := 0
 	for i, r := range records {
 		f := facts{exact: r.exact, normalised: r.normalised, headers: v.Header, scheme: v.scheme}
 		if trace != nil {
 			f.trace = trace(f)
 		}
-		mappings[i] = s.mapEvent(f, v, i, acceptTests)
+		m := s.mapEvent(f, v, i, acceptTests)
+		if requests += len(m.Requests); requests > maxDeliveryRequests && len(m.Requests) > 0 {
+			m.Answer, m.Requests = deactivation.Unmappable, nil
+			m.Problem = fmt.Sprintf("its delivery asks for more than %d deactivations", maxDeliveryRequests)
+		}
+		mappings[i] = m
 	}
 	return mappings, nil
 }
@@ -78,7 +96,7 @@ func (s *Source) checkRequired(v Verified, whole record) error {
 }
 
 func (s *Source) mapEvent(f facts, v Verified, place int, acceptTests bool) Mapping {
-	id, err := s.eventID(f, v.Body, place)
+	id, err := s.eventID(f, v, place)
 	m := Mapping{Event: id, Answer: deactivation.Unmappable}
 	if err != nil {
 		m.Problem = "event id: " + err.Error()
@@ -212,20 +230,17 @@ func (s *Source) lookupOf(r *rule) lookup {
 }
 
 // eventID is the sender's own event id; where there is none, the SHA-256 of the body with the record's place.
-func (s *Source) eventID(f facts, body []byte, place int) (string, error) {
+func (s *Source) eventID(f facts, v Verified, place int) (string, error) {
 	id, err := s.event.id.find(f)
 	if err == nil && id != "" {
 		return id, nil
 	}
-	sum := sha256.Sum256(body)
-	hashed := hex.EncodeToString(sum[:])
+	hashed := v.bodyHash()
 	if s.event.records != nil {
 		hashed += "-" + strconv.Itoa(place)
 	}
 	return hashed, err
 }
-
-var notInID = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 
 // Lengths of an id in characters. 80 is what the queue takes for an entry of a batch, and it fits a line of a log.
 const (
@@ -237,7 +252,7 @@ const (
 // digits, dots, underscores and hyphens, or one that makes the whole longer than 80, gets a hash of it appended.
 func requestID(source, event string, n int) string {
 	place := "." + strconv.Itoa(n)
-	clean := notInID.ReplaceAllString(event, "_")
+	clean := cleanID(event)
 	room := maxIDLength - len(source) - 1 - len(place)
 	if clean == event && len(clean) <= room {
 		return source + "." + event + place
@@ -247,14 +262,25 @@ func requestID(source, event string, n int) string {
 	return source + "." + clean[:min(len(clean), room-len(suffix))] + suffix + place
 }
 
+// cleanID replaces what a request's id cannot hold.
+func cleanID(event string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'A' <= r && r <= 'Z', 'a' <= r && r <= 'z', '0' <= r && r <= '9', r == '.', r == '_', r == '-':
+			return r
+		}
+		return '_'
+	}, event)
+}
+
 // shortID is an event id as messages and logs carry it: itself, or what requestID makes of it.
 func shortID(event string) string {
-	if len(event) <= maxIDLength && !notInID.MatchString(event) {
+	clean := cleanID(event)
+	if clean == event && len(event) <= maxIDLength {
 		return event
 	}
 	sum := sha256.Sum256([]byte(event))
 	suffix := "-" + hex.EncodeToString(sum[:])[:idHashLength]
-	clean := notInID.ReplaceAllString(event, "_")
 	return clean[:min(len(clean), maxIDLength-len(suffix))] + suffix
 }
 

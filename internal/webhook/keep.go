@@ -14,12 +14,13 @@ import (
 // places of the mappings that no queue has taken whole.
 func (h *Handler) keep(ctx context.Context, source *Source, v Verified, mappings []Mapping) map[int]bool {
 	var entries []queue.Entry
-	var requests []deactivation.Request
+	var requests []*deactivation.Request
 	var owner []int // of each entry: the mapping's place
 	lost := map[int]bool{}
 	for i, m := range mappings {
-		for _, r := range m.Requests {
-			e, err := entry(r)
+		for n := range m.Requests {
+			r := &m.Requests[n]
+			e, err := entry(*r)
 			if err != nil {
 				lost[i] = true
 				continue
@@ -87,7 +88,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // keepUndelivered puts requests that the queue did not take on the dead-letter queue, from where a person sends them
 // on. It returns the failures of those that it did not take either.
-func (h *Handler) keepUndelivered(ctx context.Context, entries []queue.Entry, requests []deactivation.Request, failures []queue.Failure) []queue.Failure {
+func (h *Handler) keepUndelivered(ctx context.Context, entries []queue.Entry, requests []*deactivation.Request, failures []queue.Failure) []queue.Failure {
 	ctx, cancel := until(ctx, answerReserve)
 	defer cancel()
 	letters := make([]queue.Entry, len(failures))

@@ -2,11 +2,13 @@ package webhook
 
 import (
 	"errors"
+	"fmt"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// maxLines bounds the order lines that are looked at. A body of 256 KiB holds no more real ones.
+// maxLines bounds the order lines that are looked at, and the parts that are joined to them: each line may have to go
+// through all of these. A body of 256 KiB holds no more real ones.
 const maxLines = 1000
 
 // lines are the parts of an order that may carry a license of their own.
@@ -85,14 +87,19 @@ func (j *join) to(lines []record, order record) error {
 	if err != nil {
 		return err
 	}
-	matches := map[string][]record{}
+	if len(joined) > maxLines {
+		return fmt.Errorf("the order has too many %s", j.name)
+	}
+	type matches struct{ exact, normalised []any } // one list for all lines of a key: there may be a thousand of both
+	of := map[string]matches{}
 	for _, part := range joined {
 		object, _ := part.exact.(map[string]any)
 		key, err := scalar(object[j.on])
 		if err != nil {
 			return err
 		}
-		matches[key] = append(matches[key], part)
+		m := of[key]
+		of[key] = matches{append(m.exact, part.exact), append(m.normalised, part.normalised)}
 	}
 	for i, line := range lines {
 		exact, normalised := line.exact.(map[string]any), line.normalised.(map[string]any)
@@ -100,13 +107,11 @@ func (j *join) to(lines []record, order record) error {
 		if err != nil {
 			return err
 		}
-		var theirs, comparable []any
+		var theirs matches
 		if key != "" {
-			for _, part := range matches[key] {
-				theirs, comparable = append(theirs, part.exact), append(comparable, part.normalised)
-			}
+			theirs = of[key]
 		}
-		lines[i] = record{exact: with(exact, j.name, theirs), normalised: with(normalised, j.name, comparable)}
+		lines[i] = record{exact: with(exact, j.name, theirs.exact), normalised: with(normalised, j.name, theirs.normalised)}
 	}
 	return nil
 }

@@ -135,3 +135,29 @@ func TestALineWithoutADeviceHasTheOrders(t *testing.T) {
 	}
 }
 
+func TestAllEventsOfADeliveryTogetherAreBounded(t *testing.T) {
+	t.Parallel()
+	event := func(i int) string {
+		return fmt.Sprintf(`{"id":"e%d","live":true,"type":"subscription.deactivated","data":{"tags":{"product":"P","hardware_id":"h","license_key":"%s"}}}`, i, strings.Join(numbered("K", 100), ","))
+	}
+	var all []string
+	for i := range 51 {
+		all = append(all, event(i))
+	}
+	rulings := newJudge(t).did(t, made{source: "fastspring", headers: map[string]string{}, body: []byte(`{"events":[` + strings.Join(all, ",") + `,{"id":"other","type":"other"}]}`)})
+	for i, r := range rulings {
+		want, n := deactivation.Accepted, 100
+		switch i {
+		case 50:
+			want, n = deactivation.Unmappable, 0
+		case 51:
+			want, n = deactivation.Ignored, 0
+		}
+		if r.answer != want || len(r.licenses) != n {
+			t.Errorf("event %d: %s with %d requests, want %s with %d", i, r.answer, len(r.licenses), want, n)
+		}
+	}
+	if len(rulings) != 52 {
+		t.Errorf("%d events", len(rulings))
+	}
+}

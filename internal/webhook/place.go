@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -164,14 +165,11 @@ func (p place) fromPairs(items []any) (map[string]any, error) {
 	for _, item := range items {
 		pair, _ := item.(map[string]any)
 		name, _ := pair[p.name].(string)
-		if name == "" {
+		if !known(name) {
 			continue
 		}
-		if before, twice := object[name]; twice && fmt.Sprint(before) != fmt.Sprint(pair[p.value]) {
-			if known(name) {
-				return nil, fmt.Errorf("%s is named twice with different values", name)
-			}
-			continue
+		if before, twice := object[name]; twice && !reflect.DeepEqual(before, pair[p.value]) {
+			return nil, fmt.Errorf("%s is named twice with different values", name)
 		}
 		object[name] = pair[p.value]
 	}
@@ -183,9 +181,9 @@ func (p place) unwrap(object map[string]any) map[string]any {
 	if p.pairs == nil {
 		return object
 	}
-	out := make(map[string]any, len(object))
+	out := map[string]any{}
 	for key, item := range object {
-		if wrapped, ok := item.(map[string]any); ok {
+		if wrapped, ok := item.(map[string]any); ok && known(key) {
 			out[key] = wrapped[p.value]
 		}
 	}

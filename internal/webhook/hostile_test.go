@@ -1,0 +1,128 @@
+package webhook_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"license-deactivator/internal/local"
+	"license-deactivator/internal/webhook"
+)
+
+// maxDeliveryBytes is the most that a delivery may allocate in all, whatever its body: three quarters of what the function
+// is given (MemorySize in template.yaml), and most of it is garbage long before the answer.
+const maxDeliveryBytes = 192 << 20
+
+// hostile are bodies of the largest size that is taken, in the shapes that cost the most that we could think of. Their
+// sender has our secret: it is a broken shop, or somebody who was paid to look for this.
+func hostile() map[string]local.Sample {
+	json := func(source, head, item, tail string) local.Sample { return fill(source, head, item, ",", tail) }
+	order := `{"id":1,"financial_status":"refunded","note_attributes":[{"name":"license_key","value":"K0"},{"name":"hardware_id","value":"h0"}],`
+	partly := strings.Replace(order, "refunded", "partially_refunded", 1)
+	times := func(n int, item string) string {
+		items := make([]string, n)
+		for i := range items {
+			items[i] = strings.ReplaceAll(item, "#", fmt.Sprint(i))
+		}
+		return strings.Join(items, ",")
+	}
+	thousand := func(item string) string { return times(1000, item) } // lines, which are as many as are looked at
+	line := `{"id":1,"quantity":1,"current_quantity":0,"properties":[{"name":"license_key","value":"K#"}]}`
+	many := strings.Repeat("1,", 40_000)
+	return map[string]local.Sample{
+		"lines × refunds of one id":       json("shopify", partly+`"line_items":[`+thousand(line)+`],"refunds":[{"refund_line_items":[`, `{"line_item_id":1,"quantity":1}`, `]}]}`),
+		"lines × refunds of their own":    json("shopify", partly+`"line_items":[`+thousand(strings.Replace(line, `"id":1`, `"id":#`, 1))+`],"refunds":[{"refund_line_items":[`, `{"line_item_id":#,"quantity":1}`, `]}]}`),
+		"refunds of one line":             json("shopify", partly+`"line_items":[`+line+`],"refunds":[{"refund_line_items":[`, `{"line_item_id":1,"quantity":1}`, `]}]}`),
+		"lines":                           json("shopify", order+`"line_items":[`, `{}`, `]}`),
+		"lines × devices of the order":    fill("shopify", strings.Replace(order, "h0", many, 1)+`"line_items":[`+thousand(`{"sku":"P"}`)+`],"a":"`, `x`, "", `"}`),
+		"lines × keys":                    fill("shopify", order+`"line_items":[`+thousand(`{"sku":"P","properties":[{"name":"license_key","value":"`+strings.Join(numbered("", 80), ",")[:190]+`"}]}`)+`],"a":"`, `x`, "", `"}`),
+		"names twice":                     json("shopify", `{"id":1,"financial_status":"refunded","note_attributes":[{"name":"license_key","value":["`+strings.Repeat("x", 100<<10)+`"]},`, `{"name":"license_key","value":0}`, `]}`),
+		"other names twice":               json("shopify", `{"id":1,"financial_status":"refunded","note_attributes":[{"name":"x","value":["`+strings.Repeat("x", 100<<10)+`"]},`, `{"name":"x","value":0}`, `]}`),
+		"keys in many objects":            json("standard", `{"type":"order.refunded","data":{"metadata":[`, `{"license_key":"#"}`, `]}}`),
+		"keys in a long list":             json("standard", `{"type":"order.refunded","data":{"metadata":[{"license_key":[`, `#`, `]}]}}`),
+		"keys × devices":                  json("standard", `{"type":"order.refunded","data":{"product":"P","license_key":"`+many+`","hardware_id":[`, `#`, `]}}`),
+		"one key again and again":         fill("standard", `{"type":"order.refunded","data":{"product":"P","hardware_id":"h","license_key":"`, `K`, ",", `"}}`),
+		"records that need the body hash": fill("hubspot", `[`+times(499, `{}`)+`,{"a":"`, `x`, "", `"}]`),
+		"records":                         json("hubspot", `[`, `{}`, `]`),
+		"properties":                      json("hubspot", `{"properties":{`, `"p#":{"value":"x"}`, `}}`),
+		"events × keys":                   fill("fastspring", `{"events":[`+times(500, `{"type":"subscription.deactivated","data":{"tags":{"product":"P","hardware_id":"h","license_key":"`+strings.Join(numbered("", 100), ",")+`"}}}`)+`],"a":"`, `x`, "", `"}`),
+		"metadata":                        json("stripe", `{"id":"e","type":"charge.refunded","data":{"object":{"refunded":true,"metadata":{`, `"k#":"v"`, `}}}}`),
+		"the same name":                   json("stripe", `{"id":"e","type":"charge.refunded","data":{"object":{"refunded":true,"metadata":{`, `"license_key":"v"`, `}}}}`),
+		"numbers":                         json("stripe", `{"id":"e","type":"charge.refunded","data":{"object":{"refunded":true,"amounts":[`, `1`, `]}}}`),
+		"a huge number":                   fill("stripe", `{"id":1`, `1`, "", `,"type":"charge.refunded","data":{"object":{"refunded":true,"metadata":{"license_key":1}}}}`),
+		"huge numbers":                    json("fastspring", `{"events":[{"id":"e","type":"return.created","data":{"totalReturn":1e999999999,"original":{"total":1`+strings.Repeat("0", 100<<10)+`.5},"items":[`, `1e308`, `]}}]}`),
+		"as deep as the decoder takes":    fill("standard", `{"type":"order.refunded","data":{"metadata":{"license_key":`+strings.Repeat("[", 9990)+strings.Repeat("]", 9990)+`}},"a":"`, `x`, "", `"}`),
+		"deeper":                          fill("standard", strings.Repeat("[", 100_000), `]`, "", ``),
+		"escapes":                         json("standard", `{"type":"order.refunded","data":{"metadata":{"license_key":"`, `\u00e4`, `"}}}`),
+		"lists in lists":                  json("generic", `{"id":"e","type":"order.refunded","data":[`, `[[[{}]]]`, `]}`),
+		"elements":                        fill("salesforce", soapHead+`<Notification><Id>n</Id><sObject>`, `<a/>`, "", `</sObject></Notification>`+soapTail),
+		"attributes":                      fill("salesforce", soapHead+`<Notification><Id>n</Id><sObject `, `xmlns:a#="b"`, " ", `></sObject></Notification>`+soapTail),
+		"notifications":                   fill("salesforce", soapHead, `<Notification><Id>#</Id></Notification>`, "", soapTail),
+		"entities":                        fill("salesforce", soapHead+`<Notification><Id>n</Id><sObject><License_Key__c>`, `&amp;`, "", `</License_Key__c></sObject></Notification>`+soapTail),
+	}
+}
+
+const (
+	soapHead = `<Envelope><Body><notifications>`
+	soapTail = `</notifications></Body></Envelope>`
+)
+
+// fill repeats item, with its number for #, between head and tail up to the largest body that is taken.
+func fill(source, head, item, separator, tail string) local.Sample {
+	var body strings.Builder
+	body.WriteString(head)
+	for n := 0; ; n++ {
+		next := strings.ReplaceAll(item, "#", fmt.Sprint(n))
+		if n > 0 {
+			next = separator + next
+		}
+		if body.Len()+len(next)+len(tail) > webhook.MaxBodyBytes {
+			break
+		}
+		body.WriteString(next)
+	}
+	body.WriteString(tail)
+	return local.Sample{Source: source, Body: []byte(body.String()), Headers: map[string]string{"webhook-id": "msg_1", "Content-Type": "application/json"}}
+}
+
+// TestABodyOfAnyShapeCostsBoundedMemory posts each hostile body and counts what it allocates. How long each takes is
+// what BenchmarkHostile tells.
+func TestABodyOfAnyShapeCostsBoundedMemory(t *testing.T) { //nolint:paralleltest // it counts the process's allocations
+	handler, shapes := newQuietHandler(t), hostile()
+	for _, shape := range slices.Sorted(maps.Keys(shapes)) {
+		payload := sampleEvent(t, shapes[shape])
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		out, err := handler.Invoke(t.Context(), payload)
+		runtime.ReadMemStats(&after)
+		var answer reply
+		if err != nil || json.Unmarshal(out, &answer) != nil || answer.StatusCode != 200 && answer.StatusCode != 400 {
+			t.Errorf("%s: %v, status %d", shape, err, answer.StatusCode)
+		}
+		if spent := after.TotalAlloc - before.TotalAlloc; spent > maxDeliveryBytes {
+			t.Errorf("%s: %d MiB allocated, at most %d may be", shape, spent>>20, maxDeliveryBytes>>20)
+		}
+	}
+}
+
+// BenchmarkHostile measures the worst bodies of 256 KiB that we could think of. The function has ten seconds, and most
+// senders wait five; what is here must stay far below a second on one core.
+func BenchmarkHostile(b *testing.B) {
+	handler, shapes := newQuietHandler(b), hostile()
+	for _, shape := range slices.Sorted(maps.Keys(shapes)) {
+		payload := sampleEvent(b, shapes[shape])
+		b.Run(strings.ReplaceAll(shape, " ", "-"), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := handler.Invoke(context.Background(), payload); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
