@@ -241,7 +241,7 @@ rules: [{name: r, type: r, cause: refund}]
 			[]string{"hardware_id 0: fields.hardware_id.v", "license_key 0: fields.license_key.v", "product 0: order.sku || order.code"}},
 		"a line's own, filled up": {`"hardware_id":"h0","lines":[{},{"own":{"license_key":"K1"},"sku":"A"}]`,
 			[]string{"hardware_id 0: hardware_id", "license_key 2: own.license_key", "product 2: sku"}},
-		"the order's, with what its lines say": {`"license_key":"K1","hardware_id":"h0","lines":[{"sku":"A","own":{"hardware_id":"h1"}},{"sku":"A"}]`,
+		"the order's, with what its lines say": {`"license_key":"K1","lines":[{"sku":"A","own":{"hardware_id":"h1"}},{"sku":"A"}]`,
 			[]string{"hardware_id 1: own.hardware_id", "license_key 0: license_key", "product 1: sku", "product 2: sku"}},
 		"the order's own product": {`"license_key":"K1","product":"P","hardware_id":"h0","lines":[{"sku":"A"}]`,
 			[]string{"hardware_id 0: hardware_id", "license_key 0: license_key", "product 0: product"}},
