@@ -173,7 +173,6 @@ func (r subjectReader) deadLetter(s subject, event deactivation.Event) (subject,
 	s.about += "."
 	s.signature = "It was verified when it came; the signature is not kept."
 	if !event.ReceivedAt.IsZero() {
-		s.at = event.ReceivedAt
 		s.signature = "It was verified when it came, " + event.ReceivedAt.UTC().Format(time.DateTime) + " UTC; the signature is not kept."
 	}
 	return s, err

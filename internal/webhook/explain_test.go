@@ -314,6 +314,7 @@ rules:
       - length(list) == ` + "`99`" + `
       - list[0] == 'x'
       - number == ` + "`5`" + `
+      - small == ` + "`5`" + `
       - api.token == 'x'
       - whole == 'x'
       - contains(note, 'zzz')
@@ -321,7 +322,7 @@ rules:
     ignore: true
 `
 	const key, device = "LICENSE-CANARY-AAAA", "device-canary-bbbb"
-	body := fmt.Sprintf(`{"id":"e","type":"r","data":{"license_key":%q,"hardware_id":[%q,918273645546372819]},"copy":%q,"list":[%q],"number":918273645546372819,`+
+	body := fmt.Sprintf(`{"id":"e","type":"r","data":{"license_key":%q,"hardware_id":[%q,918273645546372819,8172635441]},"copy":%q,"list":[%q],"number":918273645546372819,"small":8172635441,`+
 		`"api":{"token":"token-canary-cccc"},"whole":{"a":%q},"note":"red \u001b[31m and\nnew line"}`, key, device, key, device, key)
 	e := explain(t, file, body, map[string]string{"x-copy": device})
 	raw, err := json.Marshal(e)
@@ -329,15 +330,15 @@ rules:
 		t.Fatal(err)
 	}
 	text := fmt.Sprintf("%s %+v", raw, e)
-	for _, canary := range []string{key, device, "918273645546372819", "token-canary"} {
+	for _, canary := range []string{key, device, "918273645546372819", "8172635441", "token-canary"} {
 		if strings.Contains(text, canary) {
 			t.Errorf("%s is shown: %s", canary, text)
 		}
 	}
-	if len(e.Rules[0].Tests) != 9 {
+	if len(e.Rules[0].Tests) != 10 {
 		t.Fatalf("%d tests", len(e.Rules[0].Tests))
 	}
-	if got := e.Rules[0].Tests[7].Reads[0].Text; got != "'red <U+001B>[31m and<U+000A>new line'" {
+	if got := e.Rules[0].Tests[8].Reads[0].Text; got != "'red <U+001B>[31m and<U+000A>new line'" {
 		t.Errorf("a terminal would obey %q", got)
 	}
 }

@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -220,22 +219,17 @@ func (t *trace) show(path string, found any) string {
 	case bool:
 		return strconv.FormatBool(v)
 	case float64:
-		return t.number(path, strconv.FormatFloat(v, 'f', -1, 64))
-	case json.Number:
-		return t.number(path, v.String())
+		digits := strconv.FormatFloat(v, 'f', -1, 64)
+		if t.hidden[digits] || telling(path) {
+			return deactivation.Shorten(digits)
+		}
+		return digits
 	case []any:
 		return t.showList(path, v)
 	case map[string]any:
 		return fmt.Sprintf("an object of %d", len(v))
 	}
 	return "something else"
-}
-
-func (t *trace) number(path, digits string) string {
-	if t.hidden[digits] || telling(path) {
-		return deactivation.Shorten(digits)
-	}
-	return digits
 }
 
 func (t *trace) showList(path string, items []any) string {
