@@ -1,0 +1,203 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/webhook"
+)
+
+// Bounds of what is printed of one event; no real one comes near.
+const (
+	shownLicenses = 5  // with all their fields; the requests are listed all
+	shownTests    = 30 // of one rule: a line of the order each
+)
+
+func (p *page) event(e webhook.ExplainedEvent) {
+	p.section("EVENT")
+	p.table(factRows(e.About))
+	if len(e.Tests) > 0 {
+		p.section("TEST MODE")
+		p.line("%s", map[bool]string{true: "yes", false: "no"}[e.TestMode])
+		p.tests(e.Tests, "")
+	}
+	p.rules(e)
+	p.licenses(e)
+	if len(e.Missing) > 0 {
+		p.section("LOOKED FOR")
+		p.table(lookedFor(e))
+	}
+	if len(e.Lookup) > 0 {
+		p.section("ORDER")
+		p.line("can be found by")
+		p.table(factRows(e.Lookup))
+	}
+	switch {
+	case len(e.Requests) > 0:
+		p.requests(e)
+	case e.Answer == deactivation.Unmappable:
+		p.section("DEAD LETTER")
+		var why []string
+		if len(e.Missing) > 0 {
+			why = append(why, "missing "+strings.Join(e.Missing, ", "))
+		}
+		if e.Problem != "" {
+			why = append(why, e.Problem)
+		}
+		p.prose("reason unmappable, detail \"" + strings.Join(why, "; ") + "\"")
+		p.prose("The whole event waits in the dead-letter queue until a person mends the order or the sender's file.")
+	}
+}
+
+func factRows(facts []webhook.Fact) []row {
+	rows := make([]row, len(facts))
+	for i, f := range facts {
+		rows[i] = row{f.Name, f.Text, "from " + f.From}
+	}
+	return rows
+}
+
+func (p *page) rules(e webhook.ExplainedEvent) {
+	p.section("RULES")
+	if len(e.Rules) > 0 && e.Rules[0].Verdict == "" {
+		p.line("not looked at")
+		return
+	}
+	width := 0
+	for _, r := range e.Rules {
+		if n := utf8.RuneCountInString(r.Name); r.Verdict != "" && n <= columnWidth {
+			width = max(width, n)
+		}
+	}
+	rest := 0
+	for i, r := range e.Rules {
+		if r.Verdict == "" {
+			rest++
+			continue
+		}
+		p.line("%d. %-*s  %s", i+1, width, r.Name, verdict(r))
+		if r.Verdict == webhook.Decides && len(r.Types) > 0 {
+			p.line("   type is %s   holds", strings.Join(r.Types, " or "))
+		}
+		p.tests(r.Tests, "   ")
+	}
+	if rest > 0 {
+		p.line("The first that matches decides, so %s not looked at.", map[bool]string{true: "1 more is", false: fmt.Sprintf("%d more are", rest)}[rest == 1])
+	}
+}
+
+func verdict(r webhook.ExplainedRule) string {
+	switch r.Verdict {
+	case webhook.Off:
+		return "off: it is switched off in the sender's file"
+	case webhook.OtherType:
+		return "no: it is for " + strings.Join(r.Types, " or ")
+	case webhook.DoesNot:
+		return "no: its condition does not hold"
+	case webhook.Fails:
+		return "FAILS: its condition is neither true nor false"
+	case webhook.NoSuchLine:
+		return "no: no line with a license of its own was refunded in full"
+	}
+	if r.Ignore {
+		return "YES: ignore the event"
+	}
+	return "YES: deactivate, cause " + r.Cause
+}
+
+// tests prints conditions with the values that decided them.
+func (p *page) tests(tests []webhook.Test, indent string) {
+	for i, t := range tests {
+		if i == shownTests {
+			p.line("%s… and %d more", indent, len(tests)-shownTests)
+			return
+		}
+		of := ""
+		if t.Line > 0 {
+			of = fmt.Sprintf("line %d: ", t.Line)
+		}
+		verdict := "does not hold"
+		switch {
+		case t.Problem != "":
+			verdict = "cannot be decided"
+		case t.Holds:
+			verdict = "holds"
+		}
+		p.line("%s%s%s   %s", indent, of, t.Text, verdict)
+		rows := make([]row, len(t.Reads))
+		for i, f := range t.Reads {
+			rows[i] = row{indent + "  " + f.Name, "is " + f.Text}
+		}
+		p.table(rows)
+	}
+}
+
+func (p *page) licenses(e webhook.ExplainedEvent) {
+	for i, l := range e.Licenses {
+		p.section("LICENSE")
+		if i == shownLicenses {
+			p.line("… and %d more", len(e.Licenses)-shownLicenses)
+			return
+		}
+		if len(e.Licenses) > 1 {
+			p.line("%d of %d", i+1, len(e.Licenses))
+		}
+		var rows []row
+		add := func(field, text string, needed bool) {
+			switch {
+			case text != "":
+				rows = append(rows, row{field, text, "from " + origin(l.From[field])})
+			case needed:
+				rows = append(rows, row{field, "MISSING"})
+			}
+		}
+		add("license_key", deactivation.Shorten(l.LicenseKey), l.Identity() == "")
+		add("username", deactivation.Shorten(l.Username), false)
+		add("license_id", l.LicenseID.String(), false)
+		add("product", l.Product, true)
+		add("bundle_code", l.BundleCode, false)
+		add("hardware_id", deactivation.Shorten(l.HardwareID), true)
+		p.table(rows)
+	}
+}
+
+// lookedFor lists where the missing fields were looked for.
+func lookedFor(e webhook.ExplainedEvent) []row {
+	var rows []row
+	for _, field := range e.Missing {
+		for i, place := range e.Places[field] {
+			if i == 0 {
+				rows = append(rows, row{field, "as " + place})
+			} else {
+				rows = append(rows, row{"", "as " + place})
+			}
+		}
+	}
+	return rows
+}
+
+func origin(from []webhook.Origin) string {
+	var words []string
+	for _, o := range from {
+		word := o.Place
+		if o.Line > 0 {
+			word = fmt.Sprintf("line %d: %s", o.Line, o.Place)
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, "; ")
+}
+
+func (p *page) requests(e webhook.ExplainedEvent) {
+	p.section("REQUESTS")
+	for _, r := range e.Requests {
+		name := r.LicenseKey
+		if name == "" {
+			name = r.Username
+		}
+		p.line("%s", r.ID)
+		p.line("  deactivate %s of %s on device %s, cause %s", deactivation.Shorten(name), r.Product, deactivation.Shorten(r.HardwareID), r.Cause)
+	}
+}

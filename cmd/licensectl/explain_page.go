@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Measures of the printed page, in columns.
+const (
+	ruleWidth    = 100
+	headingWidth = 13
+	columnWidth  = 44 // a longer cell does not widen its column
+)
+
+// page prints sections: a heading at the left edge, its lines beside and below it.
+type page struct {
+	w       io.Writer
+	heading string
+}
+
+func (p *page) section(heading string) {
+	p.heading = heading
+	fmt.Fprintln(p.w)
+}
+
+func (p *page) line(format string, args ...any) {
+	text := fmt.Sprintf("%-*s%s", headingWidth, p.heading, fmt.Sprintf(format, args...))
+	fmt.Fprintln(p.w, strings.TrimRight(text, " "))
+	p.heading = ""
+}
+
+// prose is line for a text that may be longer than the page is wide.
+func (p *page) prose(text string) {
+	if text == "" {
+		return
+	}
+	for _, line := range wrap(text, ruleWidth-headingWidth) {
+		p.line("%s", line)
+	}
+}
+
+func wrap(text string, width int) []string {
+	var lines []string
+	var line string
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
+}
+
+// row is one line of aligned columns.
+type row []string
+
+// table prints rows with aligned columns. A very long cell pushes its own row alone.
+func (p *page) table(rows []row) {
+	var widths []int
+	for _, r := range rows {
+		for i, cell := range r {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			if n := utf8.RuneCountInString(cell); n <= columnWidth {
+				widths[i] = max(widths[i], n)
+			}
+		}
+	}
+	for _, r := range rows {
+		var text strings.Builder
+		for i, cell := range r {
+			text.WriteString(cell)
+			if i < len(r)-1 {
+				text.WriteString(strings.Repeat(" ", max(widths[i]-utf8.RuneCountInString(cell), 0)+2))
+			}
+		}
+		p.line("%s", text.String())
+	}
+}
