@@ -180,7 +180,7 @@ func post(ctx context.Context, stdout io.Writer, req *http.Request) error {
 	if err != nil {
 		return failed(err, "is something listening there? licensectl local does, until Ctrl-C")
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
 	if err != nil {
 		return failed(err, "")
