@@ -64,11 +64,13 @@ func newFakeAPI() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fake-api",
 		Short: "Run the fake License API alone",
-		Long: `fake-api answers POST /api/v4/deactivate_license as LicenseSpring's License API does: it checks the date, the
-signature and the license, and keeps which devices are active. It is for trying; nothing of it reaches LicenseSpring.
+		Long: `fake-api answers POST /api/v4/deactivate_license and deactivate_bundle as LicenseSpring's License API does: it
+checks the date, the signature and the license, and keeps which devices are active. A bundle is deactivated on every
+license with that "bundle" and key. It is for trying; nothing of it reaches LicenseSpring.
 
 --state names a file with
   {"api_keys":{"key":"shared"},"licenses":[{"product":"XY","license_key":"…","devices":["hw1"],"enabled":true}]}
+and, for OAuth, "clients":{"id":"secret"}; their tokens come from POST ` + licenseapitest.TokenPath + `.
 Without it the API key is ` + localAPIKey + `, the shared key ` + localSharedKey + `, and the licenses are those of the samples.
 
 ` + faultsHelp(),
@@ -196,6 +198,15 @@ func licensesOf(samples []local.Sample) []licenseapitest.License {
 	return licenses
 }
 
+// tokenURL returns where an OAuth client gets its tokens: from the fake, if that is the API at this address, else "",
+// as its secret says.
+func (o localOptions) tokenURL(api string) string {
+	if o.licenseAPI != "" {
+		return ""
+	}
+	return licenseapitest.TokenURL(api)
+}
+
 // startAPI returns the address that the worker calls: the user's own, or that of a fake started here.
 func (o localOptions) startAPI(stored local.Secrets, samples []local.Sample) (address string, stop func(), err error) {
 	if o.licenseAPI != "" {
@@ -205,9 +216,13 @@ func (o localOptions) startAPI(stored local.Secrets, samples []local.Sample) (ad
 	if err != nil {
 		return "", nil, failed(err, "")
 	}
-	api, err := licenseapitest.New(licenseapitest.State{
-		APIKeys: map[string]string{key.APIKey: key.SharedKey}, Licenses: licensesOf(samples),
-	})
+	state := licenseapitest.State{Licenses: licensesOf(samples)}
+	if key.OAuth() {
+		state.Clients = map[string]string{key.ClientID: key.ClientSecret}
+	} else {
+		state.APIKeys = map[string]string{key.APIKey: key.SharedKey}
+	}
+	api, err := licenseapitest.New(state)
 	if err != nil {
 		return "", nil, failed(err, "")
 	}

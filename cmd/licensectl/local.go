@@ -168,7 +168,7 @@ func (o localOptions) config(stored local.Secrets, sources *webhook.Sources, api
 	}
 	licenseAPI, webhooks := stored.Readers(o.secretsFile)
 	return local.Config{
-		Sources: sources, LicenseSecret: licenseAPI, WebhookSecrets: webhooks, LicenseAPI: api,
+		Sources: sources, LicenseSecret: licenseAPI, WebhookSecrets: webhooks, LicenseAPI: api, TokenURL: o.tokenURL(api),
 		CallsPerSecond: o.callsPerSecond, Lanes: o.lanes,
 		Recorder:   telemetry.New(stderr, level, ""),
 		OnOutcome:  func(m telemetry.Message) { out.outcome(m); trial.Outcome(m) },
@@ -179,7 +179,7 @@ func (o localOptions) config(stored local.Secrets, sources *webhook.Sources, api
 // checkSecrets refuses secrets that no delivery could be verified with, and warns of those that nothing reads.
 func (o localOptions) checkSecrets(stored local.Secrets, sources *webhook.Sources, stderr io.Writer) (secrets.Webhooks, error) {
 	if _, err := secrets.ParseLicense(string(stored.LicenseAPI)); err != nil {
-		return secrets.Webhooks{}, failed(err, `"license_api" in the file holds {"api_key":"…","shared_key":"…"}`)
+		return secrets.Webhooks{}, failed(err, `"license_api" in the file holds {"api_key":"…","shared_key":"…"} or {"client_id":"…","client_secret":"…"}`)
 	}
 	webhooks, err := secrets.ParseWebhooks(string(stored.Webhooks))
 	if err != nil {

@@ -30,7 +30,8 @@ func main() {
 		log.Fatal(err)
 	}
 	jobs := queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.QueueURL)
-	held := secrets.NewCache(secrets.OpenSecretsManager(cfg.Config, cfg.SecretsManagerEndpoint, cfg.LicenseAPISecretARN), secrets.ParseLicense)
+	stored := secrets.OpenSecretsManager(cfg.Config, cfg.SecretsManagerEndpoint, cfg.LicenseAPISecretARN)
+	held := secrets.NewCacheWithPrevious(stored, stored.Previous(), secrets.ParseLicense)
 	handler, err := worker.New(worker.Config{
 		API: api, Secrets: held, Queue: jobs, Recorder: recorder,
 		DeadLetters: queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.DeadLetterQueueURL),

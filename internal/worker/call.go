@@ -2,14 +2,11 @@ package worker
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/pkg/licenseapi"
-	"license-deactivator/pkg/signing"
 )
 
 // The deadline rule. A worker that Lambda stops in the middle of a call gets its whole batch again, the finished
@@ -38,21 +35,19 @@ type answer struct {
 	stale   error  // why the secret may be an old one: it could not be read or parsed again; nil where it could
 }
 
-// call asks the License API to deactivate m's license, once more where another signature may mend the answer. The
-// second answer decides, so that a fault of ours is found after two calls and not after three.
+// call asks the License API to deactivate m's license, and again where another signature may mend the answer. The last
+// answer decides.
 func (b *batch) call(m *message) result {
-	first, started := b.attempt(m)
-	if !started {
-		return b.notStarted()
+	var signed signatures
+	for {
+		a, started := b.attempt(m)
+		if !started {
+			return b.notStarted()
+		}
+		if !b.mayMend(&a, &signed) {
+			return b.resultOf(m, a)
+		}
 	}
-	if !b.mendable(&first) {
-		return b.resultOf(m, first)
-	}
-	second, started := b.attempt(m)
-	if !started {
-		return b.notStarted()
-	}
-	return b.resultOf(m, second)
 }
 
 // attempt waits for a turn, then signs with the secret and the date of this very moment and calls. started is
@@ -96,36 +91,19 @@ func send(ctx context.Context, client *licenseapi.Client, r deactivation.Request
 }
 
 // clientFor returns the client that signs with that secret. One is kept, for the latest version: its signer
-// caches the header of a second, and its transport is the API's, whatever the version.
+// caches the header of a second, or its token, and its transport is the API's, whatever the version.
 func (h *Handler) clientFor(held secrets.Held[secrets.License]) (*licenseapi.Client, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.client != nil && h.version == held.Version {
 		return h.client, nil
 	}
-	signer, err := signing.NewSigner(held.Value.APIKey, held.Value.SharedKey)
+	client, err := h.clientOf(held)
 	if err != nil {
-		return nil, fmt.Errorf("worker: version %q of the secret: %w", held.Version, err)
+		return nil, err
 	}
-	h.version, h.client = held.Version, h.cfg.API.With(licenseapi.HMAC(signer))
-	return h.client, nil
-}
-
-// mendable says whether the same call, signed again, may be answered otherwise: with a fresh date, or with
-// another version of the secret than the one that signed this call. It notes in a why there is no other one.
-func (b *batch) mendable(a *answer) bool {
-	switch a.kind {
-	case licenseapi.KindStaleDate, licenseapi.KindUnauthorized:
-		return true
-	case licenseapi.KindBadCredentials:
-		fresh, err := b.h.cfg.Secrets.Refresh(b.mayCall, a.version)
-		if b.mayCall.Err() != nil {
-			return true // no time to find out; the next attempt does not start, and the message is handed back
-		}
-		a.stale = errors.Join(err, fresh.Stale)
-		return err == nil && fresh.Version != a.version
-	}
-	return false
+	h.version, h.client = held.Version, client
+	return client, nil
 }
 
 // notStarted decides a message that was not called: spared because of a fault, else handed back at once for
