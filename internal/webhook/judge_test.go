@@ -38,11 +38,12 @@ type judge struct {
 	*bench
 	names   []string
 	answers []telemetry.Delivery // of the events of the last delivery, in order
+	rules   map[string]int       // how often each rule has decided, by "source: rule"
 }
 
 func newJudge(t *testing.T) *judge {
 	t.Helper()
-	j := &judge{}
+	j := &judge{rules: map[string]int{}}
 	j.bench = newBench(t, "", func(c *webhook.Config) {
 		c.OnDelivery = func(d telemetry.Delivery) { j.answers = append(j.answers, d) }
 		c.Recorder = telemetry.New(io.Discard, slog.LevelError, "")
@@ -85,6 +86,7 @@ func (j *judge) did(t *testing.T, m made) (rulings []ruling) {
 	}
 	lettered := false
 	for _, a := range j.answers {
+		j.rules[m.source+": "+a.Rule]++
 		r := ruling{answer: a.Answer}
 		for _, id := range a.Requests {
 			r.licenses = append(r.licenses, enqueued[id])

@@ -1,0 +1,126 @@
+package webhook_test
+
+import (
+	"encoding/json"
+	"flag"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"license-deactivator/events"
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/local"
+)
+
+//nolint:gochecknoglobals // flags of the test, read-only after they were parsed
+var (
+	policyDeliveries = flag.Int("policy.events", 5000, "deliveries that the policy's oracle judges; each has at least one event")
+	policySeed       = flag.Uint64("policy.seed", 0, "seed of the deliveries; 0: the time")
+)
+
+// TestThePolicyIsWhatTheOracleSays makes deliveries of all sources at random, posts them through the whole function and
+// compares what it did, event by event, with what the oracle rules: the answer, and exactly the licenses and devices
+// that are on the queue. 200,000 of them take about a minute:
+//
+//	go test ./internal/webhook -run TestThePolicyIsWhatTheOracleSays -v -policy.events=200000
+func TestThePolicyIsWhatTheOracleSays(t *testing.T) {
+	t.Parallel()
+	seed := *policySeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number
+	}
+	sources := load(t, "")
+	judges := make([]*judge, runtime.GOMAXPROCS(0))
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	seen := map[string]int{} // events, by source and answer
+	differences := map[string]int{}
+	for w := range judges {
+		j := newJudge(t)
+		judges[w] = j
+		wg.Go(func() {
+			for i := w; i < *policyDeliveries; i += len(judges) {
+				m := dice{rand.New(rand.NewPCG(seed, uint64(i)))}.delivery(sources.Names()) //nolint:gosec // i is not negative, and nothing secret is made
+				got, want := j.did(t, m), oracle(t, m.source, m.headers, m.body)
+				mu.Lock()
+				for _, r := range want {
+					seen[m.source+" "+string(r.answer)]++
+				}
+				if !slices.EqualFunc(got, want, sameRuling) {
+					if differences[m.source]++; differences[m.source] <= 2 {
+						t.Errorf("seed %d, delivery %d, %s %v\n%s\ngot  %s\nwant %s", seed, i, m.source, m.headers, m.body, printed(got), printed(want))
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	events := 0
+	for _, n := range seen {
+		events += n
+	}
+	t.Logf("seed %d: differences %v in %d deliveries with %d events: %v", seed, differences, *policyDeliveries, events, seen)
+	if *policyDeliveries < 1000 {
+		return
+	}
+	for _, name := range sources.Names() { // loaded dice would prove nothing
+		for _, answer := range []deactivation.Answer{deactivation.Accepted, deactivation.Ignored, deactivation.Unmappable} {
+			impossible := name == "recurly" && answer == deactivation.Accepted || name == "salesforce" && answer == deactivation.Ignored
+			if !impossible && seen[name+" "+string(answer)] == 0 {
+				t.Errorf("seed %d: no event of %s was %s", seed, name, answer)
+			}
+		}
+		source, _ := sources.Get(name)
+		for _, rule := range source.Rules() {
+			decided := slices.ContainsFunc(judges, func(j *judge) bool { return j.rules[name+": "+rule.Name] > 0 })
+			if rule.Enabled != decided {
+				t.Errorf("seed %d: the rule %q of %s is enabled: %t, and has decided: %t", seed, rule.Name, name, rule.Enabled, decided)
+			}
+		}
+	}
+}
+
+// TestTheOracleKnowsTheSamples holds the oracle to the senders' real shapes: it must say of each sample what its file
+// says.
+func TestTheOracleKnowsTheSamples(t *testing.T) {
+	t.Parallel()
+	samples, err := local.Samples(events.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range samples {
+		headers := map[string]string{}
+		for name, text := range s.Headers {
+			headers[strings.ToLower(name)] = text
+		}
+		rulings := oracle(t, s.Source, headers, s.Body)
+		if len(rulings) == 0 {
+			t.Errorf("%s: the oracle sees no event", s.Name())
+			continue
+		}
+		answer := rulings[0].answer
+		var got, want []string
+		for _, r := range rulings {
+			got = append(got, r.licenses...)
+			if r.answer == s.Answer {
+				answer = r.answer
+			}
+		}
+		for _, r := range s.Requests {
+			want = append(want, asText(deactivation.License{
+				LicenseKey: r.LicenseKey, Username: r.Username, LicenseID: json.Number(r.LicenseID),
+				Product: r.Product, BundleCode: r.BundleCode, HardwareID: r.HardwareID,
+			}))
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if answer != s.Answer || !slices.Equal(got, want) {
+			t.Errorf("%s: the oracle says %s %q, and its file %s %q", s.Name(), answer, got, s.Answer, want)
+		}
+	}
+}
