@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -130,15 +131,49 @@ func loadSource(fsys fs.FS, file string) (*Source, error) {
 	if len(content) > maxSourceBytes {
 		return nil, &fault{1, fmt.Sprintf("the file is larger than %d bytes", maxSourceBytes)}
 	}
-	var document yaml.Node
-	if err := yaml.NewDecoder(bytes.NewReader(content)).Decode(&document); err != nil {
-		return nil, fmt.Errorf("1: %s", strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	source := &Source{Name: name}
-	if err := source.read(document.Content[0]); err != nil {
+	document, err := readDocument(content)
+	if err != nil {
 		return nil, err
 	}
-	return source, source.check(document.Content[0])
+	source := &Source{Name: name}
+	if err := source.read(document); err != nil {
+		return nil, err
+	}
+	return source, source.check(document)
+}
+
+// yamlLine finds the line in a message of the YAML library.
+var yamlLine = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?(.*)$`)
+
+// readDocument reads the one YAML document of a file. A second one would be rules that nothing obeys.
+func readDocument(content []byte) (*yaml.Node, error) {
+	dec := yaml.NewDecoder(bytes.NewReader(content))
+	var document, second yaml.Node
+	switch err := dec.Decode(&document); {
+	case errors.Is(err, io.EOF) || (err == nil && len(document.Content) == 0):
+		return nil, &fault{1, "the file is empty"}
+	case err != nil:
+		return nil, yamlFault(err)
+	}
+	switch err := dec.Decode(&second); {
+	case err == nil:
+		return nil, &fault{second.Line, "a second YAML document (---) begins here; a file holds one"}
+	case !errors.Is(err, io.EOF):
+		return nil, yamlFault(err)
+	}
+	return document.Content[0], nil
+}
+
+func yamlFault(err error) error {
+	found := yamlLine.FindStringSubmatch(err.Error())
+	if found == nil {
+		return &fault{1, err.Error()}
+	}
+	line, lineErr := strconv.Atoi(found[1])
+	if lineErr != nil {
+		line = 1
+	}
+	return &fault{line, "not YAML: " + found[2]}
 }
 
 // located puts the file's name in front of each fault.

@@ -20,7 +20,9 @@ func TestFaultsOfASourcesFileAreNamedByFileAndLine(t *testing.T) {
 	rules := func(rule string) string { return complete + "rules:\n" + rule }
 	for name, c := range map[string]struct{ file, want string }{
 		"empty":                        {"", "tiny.yaml:1:"},
-		"not YAML":                     {"a: [", "tiny.yaml:1:"},
+		"not YAML":                     {"a: [", "tiny.yaml:1: not YAML: "},
+		"not YAML further down":        {complete + "rules: [\n", "tiny.yaml:4: not YAML: "},
+		"a second document":            {complete + "rules: [{name: r, when: a}]\n---\nrules: [{name: s, when: b}]\n", "tiny.yaml:5: a second YAML document"},
 		"a list":                       {"- a", "tiny.yaml:1: a source's file must be a mapping"},
 		"unknown key":                  {rules("  - {name: r, type: t}\n") + "tolerances: 5m\n", `tiny.yaml:6: unknown key "tolerances"`},
 		"unknown key of a rule":        {rules("  - name: r\n    type: t\n    causes: refund\n"), `tiny.yaml:7: unknown key "causes" in a rule`},
