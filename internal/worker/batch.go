@@ -2,15 +2,18 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/telemetry"
+	"license-deactivator/pkg/licenseapi"
 )
 
 // maxPanics is the receive from which on a message that makes the worker panic is dead-lettered: often enough to
@@ -99,6 +102,47 @@ func (b *batch) workOne(ctx context.Context, m *message) {
 	m.result = b.call(m)
 }
 
+// notStarted decides a message that was not called. One that no turn came for is handed back at once for another
+// invocation. One that is spared goes away for as long as if it had been called and refused likewise: handed back at
+// once it would use up its receives within minutes.
+func (b *batch) notStarted(m *message, why error) result {
+	b.mu.Lock()
+	fault := b.fault
+	b.mu.Unlock()
+	backoff := b.h.cfg.Backoff
+	if fault != nil && fault.stops {
+		return result{
+			outcome: deactivation.Deferred, retryIn: backoff.Cap, code: fault.code,
+			detail: clean("not called, the configuration is at fault: " + fault.what),
+		}
+	}
+	if paused, ok := errors.AsType[*pausedError](why); ok {
+		return result{
+			outcome: deactivation.Deferred, retryIn: backoff.RateLimited(m.receives, paused.left, random()), code: clean(paused.code),
+			detail: "not called, the License API asked for a pause that is longer than this invocation",
+		}
+	}
+	if errors.Is(why, errSpared) {
+		return result{
+			outcome: deactivation.Deferred, retryIn: backoff.wait(m.receives), code: clean(b.h.breaker.lastCode()),
+			detail: "not called, the License API did not answer the calls before",
+		}
+	}
+	return result{outcome: deactivation.Deferred, detail: "no time left for one more call"}
+}
+
+// slowDown takes a 429 to a call that began at that time.
+func (b *batch) slowDown(begun time.Time, err error) {
+	answered, ok := errors.AsType[*licenseapi.Error](err)
+	if !ok {
+		return
+	}
+	if pause := b.h.pace.slow.heard(begun, answered.RetryAfter, licenseapi.CodeOf(err)); pause > 0 {
+		b.h.cfg.Recorder.Logger().WarnContext(b.calls, "rate limited, the pace is lowered",
+			"pause_ms", pause.Milliseconds(), "calls_per_second", float64(b.h.pace.slow.of(b.h.pace.share, time.Now())))
+	}
+}
+
 // crashed decides a message whose work panicked. The cause's text is kept only where the runtime wrote it: any
 // other may hold what the code was working on.
 func (b *batch) crashed(ctx context.Context, m *message, cause any) result {
@@ -125,7 +169,7 @@ func (b *batch) tell(ctx context.Context) {
 	for _, m := range b.messages {
 		line := telemetry.Message{
 			ID: clean(m.id()), Source: clean(m.source), Cause: clean(m.request.Cause), Rule: clean(m.request.Rule),
-			Outcome: m.result.outcome, Reason: m.result.reason, Code: m.result.code, Detail: m.result.detail,
+			Order: cleanAll(m.request.Order), Outcome: m.result.outcome, Reason: m.result.reason, Class: m.result.class, Code: m.result.code, Detail: m.result.detail,
 			Attempts: m.receives, Latency: m.result.latency, RetryIn: m.result.retryIn,
 			License: deactivation.Shorten(m.request.LicenseKey), Product: clean(m.request.Product), KeyVersion: m.result.version,
 		}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"license-deactivator/internal/deactivation"
@@ -33,6 +34,7 @@ type answer struct {
 	latency time.Duration
 	version string // of the secret that signed the call
 	stale   error  // why the secret may be an old one: it could not be read or parsed again; nil where it could
+	skipped error  // why there was no call
 }
 
 // call asks the License API to deactivate m's license, and again where another signature may mend the answer. The last
@@ -42,7 +44,7 @@ func (b *batch) call(m *message) result {
 	for {
 		a, started := b.attempt(m)
 		if !started {
-			return b.notStarted()
+			return b.notStarted(m, a.skipped)
 		}
 		if !b.mayMend(&a, &signed) {
 			return b.resultOf(m, a)
@@ -51,11 +53,14 @@ func (b *batch) call(m *message) result {
 }
 
 // attempt waits for a turn, then signs with the secret and the date of this very moment and calls. started is
-// false when no turn came in time, or when the configuration is at fault.
+// false when no turn came in time, when the API is spared, or when the configuration is at fault.
 func (b *batch) attempt(m *message) (a answer, started bool) {
-	// Wait gives up at once when the turn would come after the end of mayCall.
-	if err := b.h.pacer.Wait(b.mayCall); err != nil {
-		return answer{}, false
+	if err := b.h.breaker.open(); err != nil { // nobody waits for a turn that is not used
+		return answer{skipped: err}, false
+	}
+	turn, err := b.h.pace.turn(b.mayCall)
+	if err != nil {
+		return answer{skipped: err}, false
 	}
 	held, err := b.h.cfg.Secrets.Get(b.mayCall)
 	if b.mayCall.Err() != nil {
@@ -78,12 +83,20 @@ func (b *batch) attempt(m *message) (a answer, started bool) {
 	}
 
 	begin := time.Now()
-	err = send(b.calls, client, m.request)
-	return answer{err: err, kind: licenseapi.KindOf(err), latency: time.Since(begin), version: held.Version}, true
+	err = b.h.breaker.call(b.calls, func(ctx context.Context) error { return send(ctx, client, m.request) })
+	if errors.Is(err, errSpared) {
+		return answer{skipped: err}, false
+	}
+	a = answer{err: err, kind: licenseapi.KindOf(err), latency: time.Since(begin), version: held.Version}
+	if a.kind == licenseapi.KindRateLimited {
+		b.slowDown(turn, err)
+	}
+	return a, true
 }
 
 // send makes the call that the request asks for.
 func send(ctx context.Context, client *licenseapi.Client, r deactivation.Request) error {
+	ctx = licenseapi.WithRequestID(ctx, r.ID) // so that both logs can be laid side by side
 	if r.Action == deactivation.ActionDeactivateBundle {
 		return client.DeactivateBundle(ctx, licenseapi.Deactivation(r.License))
 	}
@@ -104,18 +117,4 @@ func (h *Handler) clientFor(held secrets.Held[secrets.License]) (*licenseapi.Cli
 	}
 	h.version, h.client = held.Version, client
 	return client, nil
-}
-
-// notStarted decides a message that was not called: spared because of a fault, else handed back at once for
-// another invocation, since it was not tried.
-func (b *batch) notStarted() result {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.fault != nil && b.fault.stops {
-		return result{
-			outcome: deactivation.Deferred, retryIn: b.h.cfg.Backoff.Cap, code: b.fault.code,
-			detail: clean("not called, the configuration is at fault: " + b.fault.what),
-		}
-	}
-	return result{outcome: deactivation.Deferred, detail: "no time left for one more call"}
 }

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -73,7 +74,8 @@ func TestStormEndsWithEveryDeviceDeactivated(t *testing.T) {
 			if err := api.Fail(fault); err != nil {
 				t.Fatal(err)
 			}
-			r := newRig(t, api)
+			// A breaker and pauses that are over when the next batch comes.
+			r := newRig(t, api, func(cfg *worker.Config) { cfg.Backoff.First = time.Microsecond })
 			r.source.hurry = true
 			r.work(requests(n)...)
 			for rounds := 0; r.source.Len() > 0; rounds++ {

@@ -1,7 +1,7 @@
 // Package worker takes one SQS batch at a time: it parses each message, calls the License API once per license
 // and device, and deletes, defers or dead-letters the message by what it heard.
 //
-//	parse ─► group by license ─► pacer ─► sign, call ─► outcome (outcome.go) ─► settle (settle.go)
+//	parse ─► group by license ─► pace (pace.go) ─► sign, call ─► outcome (outcome.go) ─► settle (settle.go)
 //
 // What it promises: a message leaves the queue only when its license is inactive, or when the dead-letter queue
 // has taken it with a reason. Everything else stays, for a growing time (backoff.go). A message may be worked
@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"golang.org/x/time/rate"
 
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/secrets"
@@ -64,9 +63,13 @@ type Config struct {
 
 	// Lanes is how many calls may be under way at the same time, at least 1.
 	Lanes int
-	// CallsPerSecond is this instance's share of the stack's rate, above 0. Repeats count too.
+	// CallsPerSecond is this instance's share of the stack's rate, above 0. Repeats count too. Over half a second an
+	// instance may make up for time in which it could not call, one call after another (pace.go).
 	CallsPerSecond float64
-	// Backoff is how long a kept message stays away; production has 30 s and 15 min.
+	// Limits are this instance's parts of the API's limits (Stack.Limits). None: CallsPerSecond alone is kept.
+	Limits []Limit
+	// Backoff is how long a kept message stays away; production has 30 s and 15 min. The times of the
+	// breaker and of the pause after a 429 are parts of it.
 	Backoff Backoff
 	// Now stamps dead letters; nil means time.Now. Deadlines and latencies always go by the real clock.
 	Now func() time.Time
@@ -75,10 +78,12 @@ type Config struct {
 	OnOutcome func(telemetry.Message)
 }
 
-// Handler works batches. It is safe for concurrent use; concurrent invocations share the pace.
+// Handler works batches. It is safe for concurrent use; concurrent invocations share the pace. Pace and breaker go on
+// from one invocation to the next.
 type Handler struct {
-	cfg   Config
-	pacer *rate.Limiter
+	cfg     Config
+	pace    *pace
+	breaker *breaker
 
 	mu      sync.Mutex // guards version and client
 	version string
@@ -93,10 +98,11 @@ func New(cfg Config) (*Handler, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	// Burst 1 and an empty bucket: or every cold start would be a burst on top of what other instances call.
-	pacer := rate.NewLimiter(rate.Limit(cfg.CallsPerSecond), 1)
-	pacer.Allow()
-	return &Handler{cfg: cfg, pacer: pacer}, nil
+	return &Handler{
+		cfg:     cfg,
+		pace:    newPace(cfg.CallsPerSecond, cfg.Limits, cfg.Backoff),
+		breaker: newBreaker(cfg.Lanes, cfg.Backoff, cfg.Recorder.Logger()),
+	}, nil
 }
 
 func (c Config) validate() error {
@@ -117,6 +123,11 @@ func (c Config) validate() error {
 	}
 	if !(c.CallsPerSecond > 0) || math.IsInf(c.CallsPerSecond, 0) { // NaN is not above 0 either
 		problems = append(problems, fmt.Errorf("worker: CallsPerSecond is %v, must be above 0", c.CallsPerSecond))
+	}
+	for i, l := range c.Limits {
+		if l.Calls < 1 || l.In <= 0 {
+			problems = append(problems, fmt.Errorf("worker: Limits[%d] is %d in %v, must be at least 1 in more than 0", i, l.Calls, l.In))
+		}
 	}
 	if c.Backoff.First <= 0 || c.Backoff.Cap < c.Backoff.First || c.Backoff.Cap > maxVisibility {
 		problems = append(problems, fmt.Errorf("worker: Backoff is %v to %v, must be above 0, rising and at most %v",

@@ -38,12 +38,12 @@ func faults(now func() time.Time) []NamedFault {
 	return []NamedFault{
 		{Name: "503", Meaning: "the first 2 calls of each license are answered 503; any other status (300 to 599) likewise",
 			fault: passing(answer(503, nil))},
-		{Name: "429", Meaning: "the first 2 calls of each license are answered 429 with Retry-After: 1",
-			fault: passing(answer(429, http.Header{"Retry-After": {"1"}}))},
-		{Name: "429-date", Meaning: "the first 2 calls of each license are answered 429 with a date 2 s ahead as Retry-After",
+		{Name: "429", Meaning: "the first 2 calls of all are answered 429 with Retry-After: 1",
+			fault: atFirst(answer(429, http.Header{"Retry-After": {"1"}}))},
+		{Name: "429-date", Meaning: "the first 2 calls of all are answered 429 with a date 2 s ahead as Retry-After",
 			fault: func(c Call) Fault {
 				at := now().Add(2 * time.Second).UTC().Format(http.TimeFormat)
-				return passing(answer(429, http.Header{"Retry-After": {at}}))(c)
+				return atFirst(answer(429, http.Header{"Retry-After": {at}}))(c)
 			}},
 		{Name: "429-bare", Meaning: "the first 2 calls of each license are answered 429 without Retry-After: clients wait a minute",
 			fault: passing(answer(429, nil))},
@@ -152,6 +152,17 @@ func answer(status int, h http.Header) Fault {
 func always(f Fault) func(Call) Fault { return func(Call) Fault { return f } }
 
 func passing(f Fault) func(Call) Fault { return first(badCalls, f) }
+
+// atFirst spoils the first calls of all: a limit that asks for a pause is not a license's, and who keeps the pause
+// would need one for each.
+func atFirst(f Fault) func(Call) Fault {
+	return func(c Call) Fault {
+		if c.Number > badCalls {
+			return Fault{}
+		}
+		return f
+	}
+}
 
 func first(calls int, f Fault) func(Call) Fault {
 	return func(c Call) Fault {

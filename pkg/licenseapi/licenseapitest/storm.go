@@ -3,7 +3,6 @@ package licenseapitest
 import (
 	"hash/fnv"
 	"math/rand/v2"
-	"net/http"
 )
 
 // Storm returns faults of every kind at random: each of the first calls of each license fails with this chance;
@@ -26,7 +25,7 @@ func Storm(seed uint64, calls int, chance float64) func(Call) Fault {
 			{Status: 400, Body: ErrorBody(400, "license_not_found", "a text that breaks off"), Cut: true},
 			{Cut: true, After: true},
 			htmlPage(),
-			answer(429, http.Header{"Retry-After": {"1"}}),
+			answer(429, nil),
 		}
 		return kinds[dice.IntN(len(kinds))]
 	}
