@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -278,6 +279,29 @@ func TestEachVersionOfTheSecretIsTriedOnce(t *testing.T) {
 			}
 			r.saysNothingSecret()
 		})
+	}
+}
+
+// restless is a store that has another version whenever it is asked.
+type restless struct{ version int }
+
+func (s *restless) Get(context.Context) (secrets.Held[secrets.License], error) {
+	return secrets.Held[secrets.License]{
+		Value: secrets.License{APIKey: testAPIKey, SharedKey: testSharedKey}, Version: fmt.Sprint(s.version),
+	}, nil
+}
+
+func (s *restless) Refresh(ctx context.Context, _ string) (secrets.Held[secrets.License], error) {
+	s.version++
+	return s.Get(ctx)
+}
+
+func TestAMessageIsCalledForThreeTimesAtMost(t *testing.T) {
+	t.Parallel()
+	api := failure(400, "signature_mismatch")
+	r := newRig(t, api, func(cfg *worker.Config) { cfg.Secrets = &restless{} })
+	if got := r.work(requests(1)...)[0]; got.Outcome != deactivation.Deferred || api.calls != 3 || r.faults() != 1 {
+		t.Errorf("%s after %d calls, %d faults; want deferred after 3, one fault", got.Outcome, api.calls, r.faults())
 	}
 }
 
