@@ -8,23 +8,44 @@ import (
 	"time"
 )
 
-// The flood limits that the API has on every plan. Whether its 429 carries Retry-After is not documented; ours does.
-//
-// Source: https://docs.licensespring.com/license-api/rate-limiting
+// The spans of the limits.
 const (
-	floodPerAddress   = 200
-	addressWindow     = 10 * time.Second
-	floodPerSignature = 50
-	signatureWindow   = time.Second
+	addressWindow   = 10 * time.Second
+	signatureWindow = time.Second
+	companyWindow   = time.Minute
 )
 
-// flood remembers the calls of the last seconds.
-type flood struct {
-	addresses, signatures map[string][]time.Time
+// Limits are how many calls the server takes in a rolling span; more are answered 429 with the whole span as
+// Retry-After, and do not count. Zero is no limit.
+type Limits struct {
+	PerAddress       int // in 10 s, from one client address: the host of a request's RemoteAddr, which a test may set
+	PerAuthorization int // in 1 s, with one value of the Authorization header
+	PerMinute        int // of the company: all calls together
 }
 
-func newFlood() *flood {
-	return &flood{addresses: map[string][]time.Time{}, signatures: map[string][]time.Time{}}
+// Published returns the limits that the API has on every plan; what a company may call in a minute is its plan's.
+// Whether the real API's 429 carries Retry-After is not documented; ours does.
+//
+// Source: https://docs.licensespring.com/license-api/rate-limiting
+func Published() Limits { return Limits{PerAddress: 200, PerAuthorization: 50} }
+
+// Limit sets the limits, in place of earlier ones, and forgets the calls so far. Fail sets none, or the published
+// ones.
+func (s *Server) Limit(limits Limits) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flood = newFlood(limits)
+}
+
+// flood remembers the calls of the last spans.
+type flood struct {
+	limits                Limits
+	addresses, signatures map[string][]time.Time
+	company               []time.Time
+}
+
+func newFlood(limits Limits) *flood {
+	return &flood{limits: limits, addresses: map[string][]time.Time{}, signatures: map[string][]time.Time{}}
 }
 
 // refuse counts a call in, or returns the 429 that it gets. Refused calls do not count.
@@ -36,27 +57,40 @@ func (f *flood) refuse(r *http.Request, now time.Time) *reply {
 	signature := r.Header.Get("Authorization")
 	forget(f.addresses, now.Add(-addressWindow))
 	forget(f.signatures, now.Add(-signatureWindow))
-	if len(f.addresses[address]) >= floodPerAddress {
-		return tooMany(addressWindow)
-	}
-	if len(f.signatures[signature]) >= floodPerSignature {
-		return tooMany(signatureWindow)
+	f.company = within(f.company, now.Add(-companyWindow))
+	for _, limit := range []struct {
+		calls, most int
+		span        time.Duration
+	}{
+		{len(f.addresses[address]), f.limits.PerAddress, addressWindow},
+		{len(f.signatures[signature]), f.limits.PerAuthorization, signatureWindow},
+		{len(f.company), f.limits.PerMinute, companyWindow},
+	} {
+		if limit.most > 0 && limit.calls >= limit.most {
+			return tooMany(limit.span)
+		}
 	}
 	f.addresses[address] = append(f.addresses[address], now)
 	f.signatures[signature] = append(f.signatures[signature], now)
+	f.company = append(f.company, now)
 	return nil
 }
 
 // forget drops what is older than the window, so that the maps hold only the calls within it.
 func forget(calls map[string][]time.Time, before time.Time) {
 	for name, times := range calls {
-		kept := slices.DeleteFunc(times, func(t time.Time) bool { return !t.After(before) })
+		kept := within(times, before)
 		if len(kept) == 0 {
 			delete(calls, name)
 			continue
 		}
 		calls[name] = kept
 	}
+}
+
+// within drops the calls until that time.
+func within(times []time.Time, before time.Time) []time.Time {
+	return slices.DeleteFunc(times, func(t time.Time) bool { return !t.After(before) })
 }
 
 func tooMany(window time.Duration) *reply {

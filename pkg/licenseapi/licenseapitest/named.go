@@ -48,7 +48,7 @@ func faults(now func() time.Time) []NamedFault {
 		{Name: "429-bare", Meaning: "the first 2 calls of each license are answered 429 without Retry-After: clients wait a minute",
 			fault: passing(answer(429, nil))},
 		{Name: "flood", Meaning: "the published flood limits, for good: 200 calls in 10 s per address, 50 in 1 s per Authorization",
-			begin: func(s *Server) { s.flood = newFlood() }},
+			begin: func(s *Server) { s.flood = newFlood(Published()) }},
 		{Name: "slow", Meaning: "the first 2 calls of each license are answered after 6 s, and nothing is done if the client has left",
 			fault: passing(Fault{Delay: slowDelay})},
 		{Name: "slow-after", Meaning: "the first 2 calls of each license are answered 6 s after the device was deactivated",
