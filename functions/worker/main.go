@@ -32,10 +32,11 @@ func main() {
 	jobs := queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.QueueURL)
 	stored := secrets.OpenSecretsManager(cfg.Config, cfg.SecretsManagerEndpoint, cfg.LicenseAPISecretARN)
 	held := secrets.NewCacheWithPrevious(stored, stored.Previous(), secrets.ParseLicense)
+	stack := worker.Stack{CallsPerSecond: cfg.CallsPerSecond, Instances: cfg.WorkerInstances, PlanCallsPerMinute: cfg.PlanCallsPerMinute, LiveShare: cfg.LiveShare}
 	handler, err := worker.New(worker.Config{
 		API: api, Secrets: held, Queue: jobs, Recorder: recorder,
 		DeadLetters: queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.DeadLetterQueueURL),
-		Lanes:       cfg.Lanes, CallsPerSecond: cfg.CallsPerSecond / float64(cfg.WorkerInstances),
+		Lanes:       cfg.Lanes, CallsPerSecond: stack.Share(), Limits: stack.Limits(),
 		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
 	})
 	if err != nil {
