@@ -44,7 +44,11 @@ func TestEverySenderHasItsPage(t *testing.T) {
 	for _, p := range senderPages(t) {
 		pages = append(pages, strings.TrimSuffix(path.Base(p.file), ".md"))
 	}
-	for _, name := range sourceNames(t) {
+	// Those that we ship. A sender of the user's own is one file in sources/, and needs no page.
+	for _, name := range []string{
+		"chargebee", "fastspring", "generic", "hubspot", "lemonsqueezy", "paddle", "recurly", "salesforce", "salesforce-flow",
+		"shopify", "standard", "stripe", "woocommerce",
+	} {
 		if !slices.Contains(pages, name) {
 			t.Errorf("docs/senders/%s.md is missing: say what to switch on at the sender; begin with generic.md", name)
 		}

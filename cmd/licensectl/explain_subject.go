@@ -135,7 +135,7 @@ func (r subjectReader) sample(s subject, sample local.Sample) (subject, error) {
 	if s.secrets != nil {
 		with = "the secret of --secrets"
 	} else {
-		fixed, err := secrets.ParseWebhooks(string(fixedSecrets().Webhooks))
+		fixed, err := secrets.ParseWebhooks(string(fixedSecrets(r.sources).Webhooks))
 		if err != nil {
 			return s, failed(err, "")
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/local"
 	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
@@ -32,30 +34,46 @@ const (
 	localSharedKey = "local-shared-key"
 )
 
-// fixedSecrets are the secrets without --secrets. Samples are signed with them.
-func fixedSecrets() local.Secrets {
+// fixedSecrets are the secrets without --secrets, for every sender that there is a file for. Samples are signed with
+// them.
+func fixedSecrets(sources *webhook.Sources) local.Secrets {
 	marshal := func(v any) json.RawMessage {
 		raw, _ := json.Marshal(v) //nolint:errchkjson // texts
 		return raw
 	}
+	texts := map[string]string{}
+	for _, name := range sources.Names() {
+		source, _ := sources.Get(name)
+		texts[name] = fixedSecret(source)
+	}
 	return local.Secrets{
 		LicenseAPI: marshal(map[string]string{"api_key": localAPIKey, "shared_key": localSharedKey}),
-		Webhooks: marshal(map[string]string{
-			"chargebee":       "local:chargebee",
-			"fastspring":      "local-fastspring",
-			"generic":         "local-generic",
-			"hubspot":         "local-hubspot",
-			"lemonsqueezy":    "local-lemonsqueezy",
-			"paddle":          "pdl_ntfset_local_paddle",
-			"recurly":         "local-recurly",
-			"salesforce":      "local-salesforce-token",
-			"salesforce-flow": "local-salesforce-flow",
-			"shopify":         "shpss_local_shopify",
-			"standard":        "whsec_bG9jYWwtc3RhbmRhcmQtd2ViaG9va3Mtc2VjcmV0LTAx",
-			"stripe":          "whsec_local_stripe",
-			"woocommerce":     "local-woocommerce",
-		}),
+		Webhooks:   marshal(texts),
 	}
+}
+
+// fixedSecret is one sender's, in the form that its file asks for.
+func fixedSecret(source *webhook.Source) string {
+	switch source.Name {
+	case "stripe":
+		return "whsec_local_stripe"
+	case "shopify":
+		return "shpss_local_shopify"
+	case "paddle":
+		return "pdl_ntfset_local_paddle"
+	case "chargebee":
+		return "local:chargebee"
+	case "standard":
+		return "whsec_bG9jYWwtc3RhbmRhcmQtd2ViaG9va3Mtc2VjcmV0LTAx"
+	}
+	plain := "local-" + source.Name
+	encoded := base64.StdEncoding.EncodeToString([]byte(plain + "-webhooks-secret"))
+	for _, text := range []string{plain, encoded, "whsec_" + encoded} {
+		if source.CheckKeys([]string{text}) == nil {
+			return text
+		}
+	}
+	return plain
 }
 
 func newFakeAPI() *cobra.Command {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
@@ -160,4 +161,14 @@ func fakeAPI(t *testing.T, state licenseapitest.State) (*licenseapitest.Server, 
 	}
 	t.Cleanup(stop)
 	return api, address
+}
+
+// builtInSources are the senders' files that licensectl is built with.
+func builtInSources(t *testing.T) *webhook.Sources {
+	t.Helper()
+	sources, err := (&files{}).load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sources
 }

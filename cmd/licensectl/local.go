@@ -105,7 +105,7 @@ func (o localOptions) check() error {
 
 // run is the command: fake, stack, front door, samples, then wait.
 func (o localOptions) run(ctx context.Context, sources *webhook.Sources, stdout, stderr io.Writer) error {
-	stored := fixedSecrets()
+	stored := fixedSecrets(sources)
 	if o.secretsFile != "" {
 		var err error
 		if stored, err = local.ReadSecrets(o.secretsFile); err != nil {

@@ -119,7 +119,7 @@ func (o sendOptions) request(sources *webhook.Sources, f *files, file string) (*
 	if !ok {
 		return nil, noSource(sources, sample.Source)
 	}
-	secret, err := signingSecret(o.secretsFile, sample.Source)
+	secret, err := signingSecret(sources, o.secretsFile, sample.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -135,8 +135,8 @@ func noSource(sources *webhook.Sources, name string) error {
 }
 
 // signingSecret is the first secret of a source: of the file, or the fixed one.
-func signingSecret(file, source string) (string, error) {
-	stored := fixedSecrets()
+func signingSecret(sources *webhook.Sources, file, source string) (string, error) {
+	stored := fixedSecrets(sources)
 	if file != "" {
 		var err error
 		if stored, err = local.ReadSecrets(file); err != nil {

@@ -171,7 +171,7 @@ func TestASenderOfOnesOwn(t *testing.T) {
 	t.Parallel()
 	dir := acmeWith(t, nil)
 	code, stdout, stderr := command(t, "explain", "acme/full", "--sources", dir)
-	if code != exitDone || !strings.Contains(stdout, "RESULT       accepted") || !strings.Contains(stdout, "SIGNATURE    not checked") {
+	if code != exitDone || !strings.Contains(stdout, "RESULT       accepted") || !strings.Contains(stdout, "SIGNATURE    valid") {
 		t.Errorf("exit code %d, %s\n%s", code, stderr, stdout)
 	}
 	secrets := file(t, "s.json", `{"license_api":{},"webhooks":{"acme":"Y2FuYXJ5"}}`)
