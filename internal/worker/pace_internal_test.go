@@ -226,6 +226,9 @@ func TestPauseHoldsEveryTurn(t *testing.T) {
 				if got := p.slow.heard(begun, test.retryAfterAgain, "http_429"); got != 0 {
 					t.Error("a call that was under way lowers the pace again")
 				}
+				if got := p.slow.of(p.share, time.Now()); got != 50 {
+					t.Errorf("%v calls a second after one 429 and one of a call that was under way, want half of 100", got)
+				}
 				if got := <-next; got != test.pause+time.Millisecond {
 					t.Errorf("the next turn comes after %v, want %v", got, test.pause)
 				}
