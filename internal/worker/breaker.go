@@ -42,11 +42,11 @@ type breaker struct {
 
 // newBreaker returns a closed one for so many lanes.
 func newBreaker(lanes int, b Backoff, logger *slog.Logger) *breaker {
-	trip := uint32(max(leastTrip, lanes+1))
+	trip := max(leastTrip, lanes+1)
 	return &breaker{circuit: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests:  1,
 		Timeout:      max(b.First/probesPerFirst, 1), // 0 would be gobreaker's minute
-		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= trip },
+		ReadyToTrip:  func(c gobreaker.Counts) bool { return int(c.ConsecutiveFailures) >= trip },
 		IsSuccessful: func(err error) bool { return licenseapi.KindOf(err) != licenseapi.KindUnavailable },
 		IsExcluded:   func(err error) bool { return errors.Is(err, errOurs) },
 		OnStateChange: func(_ string, from, to gobreaker.State) {

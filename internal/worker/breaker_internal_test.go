@@ -15,7 +15,7 @@ import (
 
 // circuit is a breaker for four lanes, which opens at the fifth call in a row.
 func circuit() *breaker {
-	return newBreaker(4, production(), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	return newBreaker(4, production(), slog.New(slog.DiscardHandler))
 }
 
 // ask makes one call that is answered so.
