@@ -55,6 +55,34 @@ func TestSecretOnMotoFromEmptyToRotated(t *testing.T) {
 	}
 }
 
+func TestSecretOnMotoWithTheVersionBefore(t *testing.T) {
+	t.Parallel()
+	endpoint := motoURL(t)
+	arn, client := secretAt(t, endpoint)
+	put := func(text string) {
+		t.Helper()
+		if _, err := client.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &arn, SecretString: &text}); err != nil {
+			t.Fatalf("PutSecretValue: %v", err)
+		}
+	}
+	current := secrets.OpenSecretsManager(awsConfig(), endpoint, arn)
+	put(`{"api_key":"key","shared_key":"old"}`)
+	if _, err := current.Previous().Read(t.Context()); !errors.Is(err, secrets.ErrEmpty) {
+		t.Errorf("Previous of a secret that was stored once: %v, want ErrEmpty", err)
+	}
+
+	put(`{"client_id":"id","client_secret":"new"}`)
+	cache := secrets.NewCacheWithPrevious(current, current.Previous(), secrets.ParseLicense)
+	held, err := cache.Get(t.Context())
+	if err != nil || held.Value.ClientSecret != "new" || held.Previous {
+		t.Fatalf("Get: previous %t, error %v; want the current version", held.Previous, err)
+	}
+	held, err = cache.Refresh(t.Context(), held.Version)
+	if err != nil || held.Value.SharedKey != "old" || !held.Previous {
+		t.Errorf("Refresh: previous %t, error %v; want the version before", held.Previous, err)
+	}
+}
+
 func TestSecretOnMotoThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	const arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:none-AbCdEf"

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 )
 
-// Stages of a version. The stage is named by the answer for a secret that exists and has no value at it. A secret that
+// Stages of a version. The current one is named by the answer for a secret that exists and has no value. A secret that
 // does not exist has the same error code; its message names no stage.
 //
 // Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
@@ -52,7 +52,9 @@ func (s *SecretsManager) Read(ctx context.Context) (Value, error) {
 	out, err := s.client.GetSecretValue(ctx, in)
 	var missing *types.ResourceNotFoundException
 	switch {
-	case errors.As(err, &missing) && strings.Contains(missing.ErrorMessage(), s.stage):
+	case errors.As(err, &missing) && s.stage == previousStage: // whatever it says: the secret itself was found before
+		return Value{}, fmt.Errorf("%w: none at %s of %s", ErrEmpty, previousStage, s.arn)
+	case errors.As(err, &missing) && strings.Contains(missing.ErrorMessage(), currentStage):
 		return Value{}, s.empty()
 	case err != nil:
 		return Value{}, fmt.Errorf("secrets: %s: %w", s.arn, err)

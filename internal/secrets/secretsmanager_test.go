@@ -62,12 +62,18 @@ func TestSecretsManagerReadsThePreviousVersion(t *testing.T) {
 	if want := (secrets.Value{Text: "old", Version: "v0"}); err != nil || got != want {
 		t.Errorf("Read: right %t, error %v", got == want, err)
 	}
-	none := map[string]any{
-		"__type":  "ResourceNotFoundException",
-		"Message": "Secrets Manager can't find the specified secret value for staging label: AWSPREVIOUS",
+	for _, message := range []string{ // Secrets Manager's own, and moto's
+		"Secrets Manager can't find the specified secret value for staging label: AWSPREVIOUS",
+		"Secrets Manager can't find the specified secret.",
+	} {
+		none := map[string]any{"__type": "ResourceNotFoundException", "Message": message}
+		if _, err := openAt(t, asked, http.StatusBadRequest, none).Previous().Read(t.Context()); !errors.Is(err, secrets.ErrEmpty) {
+			t.Errorf("a secret that was stored once: %v, want ErrEmpty", err)
+		}
 	}
-	if _, err := openAt(t, asked, http.StatusBadRequest, none).Previous().Read(t.Context()); !errors.Is(err, secrets.ErrEmpty) {
-		t.Errorf("a secret that was stored once: %v, want ErrEmpty", err)
+	denied := map[string]any{"__type": "AccessDeniedException", "Message": "no"}
+	if _, err := openAt(t, asked, http.StatusBadRequest, denied).Previous().Read(t.Context()); err == nil || errors.Is(err, secrets.ErrEmpty) {
+		t.Errorf("not allowed: %v, want an error that is not ErrEmpty", err)
 	}
 }
 
