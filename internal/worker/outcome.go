@@ -10,15 +10,16 @@ import (
 // What a configuration fault is and what to do about it, for the person whom the alarm wakes.
 const (
 	secretUnreadable = "the License API's secret cannot be read: give the secret behind LICENSE_API_SECRET_ARN a value " +
-		`{"api_key":"…","shared_key":"…"}, and the worker's role the right to read it`
-	secretUnusable = "the License API's secret cannot be used: put api_key and shared_key as LicenseSpring shows them " +
-		"into the secret behind LICENSE_API_SECRET_ARN, without white space at the ends"
-	credentialsRefused = "the License API refuses the API key or its signature: put the company's current api_key and " +
-		"shared_key into the secret behind LICENSE_API_SECRET_ARN"
+		`{"api_key":"…","shared_key":"…"} (for OAuth client_id and client_secret), and the worker's role the right to read it`
+	secretUnusable = "the License API's secret cannot be used: put api_key and shared_key (for OAuth client_id and " +
+		"client_secret) as LicenseSpring shows them into the secret behind LICENSE_API_SECRET_ARN, without white space at the ends"
+	credentialsRefused = "the License API refuses the API key, its signature, or the OAuth client: put the company's current " +
+		"api_key and shared_key (or client_id and client_secret) into the secret behind LICENSE_API_SECRET_ARN"
 	dateRefused = "the License API refuses the date of a fresh signature: its clock and ours differ by more than 15 minutes; " +
 		"nothing to set here, ask LicenseSpring"
 	accessRefused = "the License API refuses access without saying why: check LICENSE_API_URL, and that no proxy stands before it"
-	callRefused   = "the License API refuses every call: check LICENSE_API_URL, and that the API key may change licenses"
+	callRefused   = "the License API, or the token endpoint of OAuth, refuses every call: check LICENSE_API_URL (and token_url in the " +
+		"secret, if it is there), and that the key or client may change licenses"
 	productLocked = "the API key may not touch this message's product: allow the product for the key, or use another key"
 )
 
