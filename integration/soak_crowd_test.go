@@ -29,16 +29,23 @@ const (
 // A crowd is what is put into the queue, and what must have come of it at the end.
 type crowd struct {
 	entries  []queue.Entry
-	licenses []licenseapitest.License     // at the start
-	left     [][]string                   // of each license: the devices that are active at the end
-	asked    []string                     // of each license: the id of a request for it
-	dead     map[string]map[string]string // by body: the attributes of its dead letter but attempts and failed_at
+	licenses []licenseapitest.License // at the start
+	left     [][]string               // of each license: the devices that are active at the end
+	asked    []string                 // of each license: the id of a request for it
+	dead     map[string]deadEnd       // by body
+}
+
+// A deadEnd is a message that has to become a dead letter.
+type deadEnd struct {
+	request    string
+	source     string            // "" where no worker can read it
+	attributes map[string]string // but attempts and failed_at
 }
 
 // newCrowd mixes requests of every fate. Each license has one more device, which nobody asks for.
 func newCrowd(t *testing.T, dice *rand.Rand) *crowd {
 	t.Helper()
-	c := &crowd{dead: map[string]map[string]string{}}
+	c := &crowd{dead: map[string]deadEnd{}}
 	for i := range bystanders {
 		c.license("nobody asked", fmt.Sprintf("BY%08d", i))
 	}
@@ -51,9 +58,9 @@ func newCrowd(t *testing.T, dice *rand.Rand) *crowd {
 		switch fate := dice.IntN(1000); {
 		case fate < 5: // not of ours
 			body := fmt.Sprintf(`{"v":2,"id":"soak.%d"}`, i)
-			c.dead[body] = map[string]string{
+			c.dead[body] = deadEnd{request: r.ID, attributes: map[string]string{
 				"reason": "invalid", "detail": deactivation.ErrInvalid.Error() + ": version 2 is not known",
-			}
+			}}
 			c.entries = append(c.entries, queue.Entry{Body: body, Group: r.Source})
 		case fate < 40:
 			c.rejected(t, r, "license_not_found", "License with the provided license user not found")
@@ -101,9 +108,9 @@ func (c *crowd) put(t *testing.T, r deactivation.Request) string {
 
 func (c *crowd) rejected(t *testing.T, r deactivation.Request, code, detail string) {
 	t.Helper()
-	c.dead[c.put(t, r)] = map[string]string{
+	c.dead[c.put(t, r)] = deadEnd{request: r.ID, source: r.Source, attributes: map[string]string{
 		"reason": "rejected", "code": code, "detail": detail, "source": r.Source, "request_id": r.ID,
-	}
+	}}
 }
 
 // judgeLicenses wants every device that was asked for inactive, and every other one active.
@@ -139,13 +146,13 @@ func (c *crowd) judgeDeadLetters(t *testing.T, letters map[string]queue.Received
 			continue
 		}
 		seen[letter.Body] = true
-		if diff := compareDeadLetter(want, letter, begin); diff != "" || letter.Group != want["source"] {
-			wrong = append(wrong, fmt.Sprintf("%s (group %q): %s", want["request_id"], letter.Group, diff))
+		if diff := compareDeadLetter(want.attributes, letter, begin); diff != "" || letter.Group != want.source {
+			wrong = append(wrong, fmt.Sprintf("%s (group %q): %s", want.request, letter.Group, diff))
 		}
 	}
 	for body, want := range c.dead {
 		if !seen[body] {
-			missing = append(missing, want["request_id"])
+			missing = append(missing, want.request)
 		}
 	}
 	few(t, missing, "messages are in no queue, and should be dead letters")

@@ -38,7 +38,7 @@ type elasticMQ struct {
 // startElasticMQ starts a server on a free port of the loopback and kills it when the test ends.
 func startElasticMQ(t *testing.T) *elasticMQ {
 	t.Helper()
-	server, err := launchElasticMQ(t, "0")
+	server, err := launchElasticMQ("0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,13 +47,12 @@ func startElasticMQ(t *testing.T) *elasticMQ {
 }
 
 // restart starts a server without messages in the place of one that was killed: at the same address.
-func (e *elasticMQ) restart(t *testing.T) error {
-	t.Helper()
+func (e *elasticMQ) restart() error {
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(e.endpoint, "http://"))
 	if err != nil {
 		return err
 	}
-	again, err := launchElasticMQ(t, port)
+	again, err := launchElasticMQ(port)
 	if err != nil {
 		return err
 	}
@@ -67,9 +66,8 @@ func (e *elasticMQ) kill() {
 	<-e.ended
 }
 
-// launchElasticMQ returns when the server listens. It does not end the test, so that goroutines may call it.
-func launchElasticMQ(t *testing.T, port string) (*elasticMQ, error) {
-	t.Helper()
+// launchElasticMQ returns when the server listens on that port; "0" is a free one.
+func launchElasticMQ(port string) (*elasticMQ, error) {
 	jars, err := filepath.Abs(filepath.Join(root, ".elasticmq"))
 	if err != nil {
 		return nil, err

@@ -155,8 +155,11 @@ func (f *fleet) live(ctx context.Context, w *mortal, life workerLife, log *os.Fi
 	if err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // how it ended is in cmd.ProcessState
+	}()
 
 	select {
 	case <-hit:
@@ -167,8 +170,9 @@ func (f *fleet) live(ctx context.Context, w *mortal, life workerLife, log *os.Fi
 	case <-ctx.Done():
 		_ = leave()
 		defer time.AfterFunc(lastWords, func() { _ = cmd.Process.Kill() }).Stop()
-		if err := <-ended; err != nil {
-			return fmt.Errorf("asked to end: %w", err)
+		<-ended
+		if !cmd.ProcessState.Success() {
+			return fmt.Errorf("asked to end, it ended otherwise: %v", cmd.ProcessState)
 		}
 		return nil
 	}
