@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"strconv"
 	"strings"
@@ -72,7 +73,7 @@ func decodeJSON(body []byte) (any, error) {
 	if err := dec.Decode(&tree); err != nil {
 		return nil, errors.New("it is not JSON") // the decoder's own words may quote the body
 	}
-	if dec.More() {
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) { // More is false before a stray ] or }
 		return nil, errors.New("something follows the JSON value")
 	}
 	return tree, nil

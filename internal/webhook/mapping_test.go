@@ -59,6 +59,19 @@ func TestAShopifyContractWhoseBillingFailedHasEnded(t *testing.T) {
 	}
 }
 
+func TestNothingMayFollowTheBody(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "")
+	for _, after := range []string{"}", "]", "]]x", ",", "{}", "1", "\x00", " null"} {
+		if got := b.post(t, signed(t, b, "stripe", stripeSecret, refundBody+after, clock, nil)); got.StatusCode != 400 {
+			t.Errorf("%q after it: status %d, want 400", after, got.StatusCode)
+		}
+	}
+	if got := b.post(t, signed(t, b, "stripe", stripeSecret, refundBody+" \r\n\t", clock, nil)); got.StatusCode != 200 {
+		t.Errorf("white space after it: status %d, want 200", got.StatusCode)
+	}
+}
+
 func TestRepeatsAreDroppedBeforeRequestsAreCounted(t *testing.T) {
 	t.Parallel()
 	const file = head + "license: [data.metadata, data]\nrules: [{name: refunded, type: r, cause: refund}]\n"
