@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/big"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -23,13 +21,12 @@ type record struct{ exact, normalised any }
 
 // readBody decodes a verified body into its event records. It is not called before the body has been verified.
 func (s *Source) readBody(body []byte) (whole record, records []record, err error) {
-	exact, err := s.decode(body)
+	whole, err = s.decode(body)
 	if err != nil {
 		return record{}, nil, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
-	whole = record{exact: exact, normalised: normalise(exact)}
 	if s.event.records == nil {
-		if _, ok := exact.(map[string]any); !ok {
+		if _, ok := whole.exact.(map[string]any); !ok {
 			return record{}, nil, fmt.Errorf("%w: it is no object", errUnreadable)
 		}
 		return whole, []record{whole}, nil
@@ -51,32 +48,19 @@ func (s *Source) readBody(body []byte) (whole record, records []record, err erro
 	return whole, records, nil
 }
 
-func (s *Source) decode(body []byte) (any, error) {
+func (s *Source) decode(body []byte) (record, error) {
 	switch {
 	case len(body) == 0:
-		return nil, errors.New("it is empty")
+		return record{}, errors.New("it is empty")
 	case bytes.HasPrefix(body, []byte("\xEF\xBB\xBF")):
-		return nil, errors.New("it begins with a byte order mark")
+		return record{}, errors.New("it begins with a byte order mark")
 	case !utf8.Valid(body):
-		return nil, errors.New("it is not UTF-8")
+		return record{}, errors.New("it is not UTF-8")
 	case s.xml:
-		return decodeXML(body)
+		tree, err := decodeXML(body)
+		return both(tree), err // it holds texts alone
 	}
 	return decodeJSON(body)
-}
-
-// decodeJSON keeps numbers as they are written. encoding/json refuses more than 10,000 levels.
-func decodeJSON(body []byte) (any, error) {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber()
-	var tree any
-	if err := dec.Decode(&tree); err != nil {
-		return nil, errors.New("it is not JSON") // the decoder's own words may quote the body
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) { // More is false before a stray ] or }
-		return nil, errors.New("something follows the JSON value")
-	}
-	return tree, nil
 }
 
 // pairs evaluates an expression that finds parts of a record on both forms. nil where it finds null; one part where
@@ -109,46 +93,6 @@ func list(found any) []any {
 		return many
 	}
 	return []any{found}
-}
-
-// exactFloat is the largest magnitude up to which every whole number has a float64 of its own.
-const exactFloat = 1 << 53
-
-// normalise copies a tree for conditions: numbers become float64, which JMESPath compares; whole numbers beyond 2^53
-// become texts, so that no two ids are taken for one.
-func normalise(tree any) any {
-	switch t := tree.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(t))
-		for key, value := range t {
-			out[key] = normalise(value)
-		}
-		return out
-	case []any:
-		out := make([]any, len(t))
-		for i, value := range t {
-			out[i] = normalise(value)
-		}
-		return out
-	case json.Number:
-		return normaliseNumber(t.String())
-	}
-	return tree
-}
-
-func normaliseNumber(digits string) any {
-	if !strings.ContainsAny(digits, ".eE") {
-		whole, err := strconv.ParseInt(digits, 10, 64)
-		if err != nil || whole > exactFloat || whole < -exactFloat {
-			return digits
-		}
-		return float64(whole)
-	}
-	number, err := strconv.ParseFloat(digits, 64)
-	if err != nil {
-		return digits
-	}
-	return number
 }
 
 // scalar reads a key, an id or a type: "" where it is absent (null or an empty text). What can be none of these,

@@ -186,7 +186,7 @@ func (t *textOrList) UnmarshalJSON(raw []byte) error {
 		return err
 	}
 	*t = nil
-	for _, item := range list(tree) {
+	for _, item := range list(tree.exact) {
 		one, err := scalar(item)
 		if err != nil {
 			return &json.UnmarshalTypeError{Field: "order"}
