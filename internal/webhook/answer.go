@@ -12,9 +12,14 @@ import (
 
 // response is an HTTP answer as API Gateway and function URLs take it.
 type response struct {
-	StatusCode int               `json:"statusCode"`
-	Headers    map[string]string `json:"headers"`
-	Body       string            `json:"body"`
+	StatusCode int             `json:"statusCode"`
+	Headers    responseHeaders `json:"headers"`
+	Body       string          `json:"body"`
+}
+
+type responseHeaders struct {
+	ContentType string `json:"content-type"`
+	Allow       string `json:"allow,omitempty"`
 }
 
 // unavailable is what a sender hears when we, or AWS, are at fault: it shall come again.
@@ -96,7 +101,7 @@ func refused(r *refusal) response {
 	body, _ := json.Marshal(map[string]string{"answer": string(deactivation.Refused), "error": r.why}) //nolint:errchkjson // two texts
 	answer := response{r.status, header("application/json"), string(body)}
 	if r.status == http.StatusMethodNotAllowed {
-		answer.Headers["allow"] = http.MethodPost
+		answer.Headers.Allow = http.MethodPost
 	}
 	return answer
 }
@@ -111,9 +116,7 @@ func plain(status int, answer deactivation.Answer, ids, missing []string) respon
 	return response{status, header("application/json"), string(body)}
 }
 
-func header(contentType string) map[string]string {
-	return map[string]string{"content-type": contentType}
-}
+func header(contentType string) responseHeaders { return responseHeaders{ContentType: contentType} }
 
 // salesforceAck is the one body that Salesforce understands; any other makes it send the whole batch again.
 func salesforceAck(ack string) string {

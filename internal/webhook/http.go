@@ -73,10 +73,7 @@ func (h *Handler) receive(e httpEvent) (*Source, signing.Delivery, *refusal) {
 	if e.RequestContext.HTTP.Method != http.MethodPost {
 		return source, signing.Delivery{}, &refusal{http.StatusMethodNotAllowed, "only POST is taken"}
 	}
-	headers := make(map[string]string, len(e.Headers))
-	for name, text := range e.Headers {
-		headers[strings.ToLower(name)] = text
-	}
+	headers := lowerCase(e.Headers)
 	if refused := refuseEncoded(headers); refused != nil {
 		return source, signing.Delivery{}, refused
 	}
@@ -85,6 +82,20 @@ func (h *Handler) receive(e httpEvent) (*Source, signing.Delivery, *refusal) {
 		return source, signing.Delivery{}, refused
 	}
 	return source, signing.Delivery{Method: http.MethodPost, URL: h.address(e), Header: headers, Body: body}, nil
+}
+
+// lowerCase returns the headers with their names in lower case. API Gateway sends them so.
+func lowerCase(headers map[string]string) map[string]string {
+	for name := range headers {
+		if name != strings.ToLower(name) {
+			lower := make(map[string]string, len(headers))
+			for name, text := range headers {
+				lower[strings.ToLower(name)] = text
+			}
+			return lower
+		}
+	}
+	return headers
 }
 
 // unread is what a sender hears of an error of Map.
