@@ -74,8 +74,8 @@ type workerLife struct {
 	agony time.Duration
 }
 
-// newFleet plans every life.
-func newFleet(t *testing.T, dice *rand.Rand, spec workerSpec, api http.Handler) *fleet {
+// planFleet plans every life.
+func planFleet(t *testing.T, dice *rand.Rand, spec workerSpec, api http.Handler) *fleet {
 	t.Helper()
 	f := &fleet{spec: spec, api: api, logs: t.TempDir(), workers: map[string]*mortal{}, deaths: map[death]int{}}
 	for i := range fleetSize {

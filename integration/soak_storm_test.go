@@ -68,7 +68,7 @@ func TestSoakStorm(t *testing.T) {
 	server := startElasticMQ(t)
 	spec := workerSpec{Endpoint: server.endpoint}
 	spec.Queue, spec.DeadLetters = createQueues(t, server.endpoint, maxReceiveCount)
-	fleet := newFleet(t, dice, spec, api)
+	fleet := planFleet(t, dice, spec, api)
 	front := httptest.NewUnstartedServer(fleet)
 	front.Config.ConnState = api.ConnState
 	front.Start()
