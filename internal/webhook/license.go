@@ -24,9 +24,9 @@ type unmappable struct {
 // With refunded, only those that stand on a line refunded in full. nil, nil when no line is.
 func (s *Source) licenses(f facts, refunded bool) ([]deactivation.License, *unmappable) {
 	order, orderErr := search(s.license, f)
-	all, err := []found{order}, error(nil)
+	all, paid, err := []found{order}, []found(nil), error(nil)
 	if s.lines != nil {
-		all, err = s.byLine(f, order, refunded)
+		all, paid, err = s.byLine(f, order, refunded)
 	}
 	if refunded && err == nil && len(all) == 0 {
 		return nil, nil
@@ -44,7 +44,7 @@ func (s *Source) licenses(f facts, refunded bool) ([]deactivation.License, *unma
 	for _, one := range all {
 		licenses = slices.Grow(licenses, min(one.count(), maxRequests-len(licenses)))
 		for license := range one.each() {
-			if seen[targetOf(license)] {
+			if seen[targetOf(license)] || slices.ContainsFunc(paid, func(p found) bool { return p.holds(license) }) {
 				continue
 			}
 			seen[targetOf(license)] = true
@@ -69,12 +69,11 @@ func (s *Source) licenses(f facts, refunded bool) ([]deactivation.License, *unma
 
 // byLine gives each line its own license and fills it up from the order. Lines without one of their own share the
 // order's license, which counts only when the whole order is meant.
-func (s *Source) byLine(f facts, order found, refunded bool) ([]found, error) {
+func (s *Source) byLine(f facts, order found, refunded bool) (all, paid []found, err error) {
 	parts, err := s.lines.of(record{exact: f.exact, normalised: f.normalised})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []found
 	var products, devices []string // of the lines without a license of their own
 	shared := len(parts) == 0      // the order's license counts
 	bare := false                  // a line has neither a license nor a device of its own, so it has the order's
@@ -84,15 +83,19 @@ func (s *Source) byLine(f facts, order found, refunded bool) ([]found, error) {
 		if refunded {
 			whole, err := s.lines.refunded.holds(line)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			if !whole { // what it says is none of this event's, be it right or wrong
+			if !whole { // what it says is none of this event's, be it right or wrong, but that its license is paid for
+				line.trace = nil
+				if own, err := search(s.lines.license, line); err == nil && own.names() {
+					paid = append(paid, own.or(order))
+				}
 				continue
 			}
 		}
 		own, err := search(s.lines.license, line)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if own.names() {
 			all = append(all, own.or(order))
@@ -106,7 +109,7 @@ func (s *Source) byLine(f facts, order found, refunded bool) ([]found, error) {
 		f.trace.lend(own)
 	}
 	if refunded {
-		return all, nil
+		return all, paid, nil
 	}
 	if shared && (order.names() || len(all) == 0) {
 		if len(devices) > 0 {
@@ -118,15 +121,21 @@ func (s *Source) byLine(f facts, order found, refunded bool) ([]found, error) {
 		}
 		whole, err := order.of(products)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		f.trace.borrow(&whole, order, len(devices) > 0)
 		all = append(all, whole)
 	}
-	return all, nil
+	return all, paid, nil
 }
 
 var errSeveralProducts = errors.New("the license stands on the order, whose lines have different products; name the product on the order, or the license on its line")
+
+// holds says whether the license on that device is one of these: a customer who paid for another line with it keeps it.
+func (f found) holds(l deactivation.License) bool {
+	named := l.LicenseKey != "" && slices.Contains(f.licenseKeys, l.LicenseKey) || l.Username != "" && l.Username == f.username
+	return named && (len(f.hardwareIDs) == 0 || slices.Contains(f.hardwareIDs, l.HardwareID))
+}
 
 // of gives the order's license the product of the lines that share it. Several products and none on the order: the
 // license could belong to any of them, so it is nobody's.

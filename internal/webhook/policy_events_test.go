@@ -88,7 +88,7 @@ func (d dice) shopify() any {
 	var lines, refunds []any
 	for n := range d.IntN(5) {
 		id := json.Number(fmt.Sprintf("90071992547409%d", 92+n)) // neighbours, beyond 2^53
-		quantity := 1 + d.IntN(3)
+		quantity := d.IntN(4)
 		line := object{"id": id, "quantity": quantity, "properties": d.pairs(d.free(), "name")}
 		d.put(line, "sku", d.one("P1", "P1", "P2", "", nil))
 		left := quantity
@@ -96,7 +96,9 @@ func (d dice) shopify() any {
 			part := 1 + d.IntN(left)
 			left -= part
 			if !d.in(6) {
-				refunds = append(refunds, object{"id": d.number(), "refund_line_items": []any{object{"line_item_id": id, "quantity": part}}})
+				refund := object{"id": d.number(), "refund_line_items": []any{object{"line_item_id": id, "quantity": part}}}
+				d.put(refund, "transactions", d.one(nil, []any{object{"kind": "refund", "status": d.text("success", "success", "failure", "pending")}}))
+				refunds = append(refunds, refund)
 			}
 		}
 		line["current_quantity"] = left

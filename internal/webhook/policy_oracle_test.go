@@ -120,7 +120,7 @@ func shopifyPolicy(e any, testHeader bool) ruling {
 		return order(e, "note_attributes", "properties", "name", nil)
 	case get(e, "financial_status") == "partially_refunded":
 		return order(e, "note_attributes", "properties", "name", func(line any) bool {
-			return number(get(line, "current_quantity")) == 0 && refunded(e, get(line, "id")) >= number(get(line, "quantity"))
+			return number(get(line, "current_quantity")) == 0 && number(get(line, "quantity")) > 0 && refunded(e, get(line, "id")) >= number(get(line, "quantity"))
 		})
 	}
 	return ignored()
@@ -129,6 +129,9 @@ func shopifyPolicy(e any, testHeader bool) ruling {
 // refunded counts how many of a line all refunds of the order together gave back.
 func refunded(order, line any) (total float64) {
 	for _, refund := range list(get(order, "refunds")) {
+		if slices.ContainsFunc(list(get(refund, "transactions")), func(t any) bool { return get(t, "kind") == "refund" && get(t, "status") != "success" }) {
+			continue // the payment did not go through
+		}
 		for _, item := range list(get(refund, "refund_line_items")) {
 			if get(item, "line_item_id") == line {
 				total += number(get(item, "quantity"))
@@ -149,13 +152,16 @@ func wooPolicy(e any) ruling {
 // stand in its SKU. With whole, only lines that it says were refunded in full count, and only a license of their own.
 func order(e any, ofOrder, ofLine, name string, whole func(line any) bool) ruling {
 	all, orderErr := data(pairs(get(e, ofOrder), name))
-	var lines []wish
+	var lines, paid []wish
 	var err error
 	for _, line := range list(get(e, "line_items")) {
+		own, lineErr := data(pairs(get(line, ofLine), name))
 		if whole != nil && !whole(line) {
+			if lineErr == nil && own.named() {
+				paid = append(paid, own.or(all))
+			}
 			continue
 		}
-		own, lineErr := data(pairs(get(line, ofLine), name))
 		if sku, ok := get(line, "sku").(string); ok && own.product == "" {
 			own.product = sku
 		}
@@ -173,7 +179,45 @@ func order(e any, ofOrder, ofLine, name string, whole func(line any) bool) rulin
 	if err != nil || orderErr != nil {
 		return unmappable()
 	}
+	if whole != nil {
+		if lines = unpaid(lines, all, paid); len(lines) == 0 {
+			return ignored()
+		}
+	}
 	return deactivateLines(all, lines)
+}
+
+// unpaid takes from refunded lines what a line that is still paid for names too: the same license on the same device.
+func unpaid(lines []wish, order wish, paid []wish) (left []wish) {
+	for _, line := range lines {
+		line = line.or(order)
+		users := []string{line.user}
+		if line.user == "" {
+			users = nil
+		}
+		devices := line.devices
+		if len(devices) == 0 {
+			devices = []string{""}
+		}
+		for _, key := range append(slices.Clone(line.keys), users...) {
+			for _, device := range devices {
+				one := line
+				one.keys, one.devices = nil, nil
+				if one.user == "" {
+					one.keys = []string{key}
+				}
+				if device != "" {
+					one.devices = []string{device}
+				}
+				if !slices.ContainsFunc(paid, func(p wish) bool {
+					return (slices.Contains(p.keys, key) || p.user == key) && (len(p.devices) == 0 || slices.Contains(p.devices, device))
+				}) {
+					left = append(left, one)
+				}
+			}
+		}
+	}
+	return left
 }
 
 func fastspringPolicy(e any) ruling {
@@ -184,7 +228,10 @@ func fastspringPolicy(e any) ruling {
 	switch get(e, "type") {
 	case "return.created":
 		returned, total := get(d, "totalReturn"), get(d, "original", "total")
-		if returned == nil || total == nil || number(returned) < number(total) {
+		if returned == nil || total == nil { // nobody can say how much of it
+			return unmappable()
+		}
+		if number(returned) < number(total) {
 			return ignored()
 		}
 		whole, err := first(get(d, "tags"), get(d, "original", "tags"))
@@ -221,6 +268,9 @@ func paddlePolicy(e any) ruling {
 		if is(get(d, "action"), "refund", "chargeback") && is(get(d, "type"), "full") && is(get(d, "status"), "approved") {
 			return unmappable()
 		}
+		if is(get(d, "action"), "refund", "chargeback") && get(d, "type") == nil && is(get(d, "status"), "approved") {
+			return unmappable() // nobody can say how much of it
+		}
 	case "subscription.canceled":
 		whole, err := first(get(d, "custom_data"))
 		var lines []wish
@@ -243,6 +293,9 @@ func lemonsqueezyPolicy(e any) ruling {
 	switch get(e, "meta", "event_name") {
 	case "order_refunded":
 		back, total := get(e, "data", "attributes", "refunded_amount"), get(e, "data", "attributes", "total")
+		if (back == nil || total == nil) && get(e, "meta", "test_mode") != true {
+			return unmappable() // nobody can say how much of it
+		}
 		acts = back != nil && total != nil && number(back) >= number(total)
 	case "subscription_expired":
 		acts = true
