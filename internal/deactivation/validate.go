@@ -69,6 +69,7 @@ func (r Request) Validate() error {
 // Validate is Request.Validate for the license fields alone. The identities are asked for first, then the
 // product, then the device: the order in which a person would fill them in.
 func (l License) Validate() error {
+	l = l.withoutBlanks()
 	if err := l.validateIdentity(); err != nil {
 		return err
 	}
@@ -103,6 +104,7 @@ func (l License) Validate() error {
 // Missing lists the fields that a license needs and lacks, in the License API's words; "license_key" stands for
 // any identity.
 func (l License) Missing() []string {
+	l = l.withoutBlanks()
 	var missing []string
 	if l.Identity() == "" {
 		missing = append(missing, "license_key")
@@ -114,6 +116,16 @@ func (l License) Missing() []string {
 		missing = append(missing, "hardware_id")
 	}
 	return missing
+}
+
+// withoutBlanks takes white space alone for nothing, in what every request needs.
+func (l License) withoutBlanks() License {
+	for _, field := range []*string{&l.LicenseKey, &l.Username, &l.Product, &l.HardwareID} {
+		if strings.TrimSpace(*field) == "" {
+			*field = ""
+		}
+	}
+	return l
 }
 
 func (l License) validateIdentity() error {

@@ -1,13 +1,13 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -67,9 +67,9 @@ func (h *Handler) invokeDirectly(ctx context.Context, source string, requests js
 	var entries []queue.Entry
 	var ids []string
 	var index []int // of each entry: the row's
-	now := h.Now()
+	now, known := h.Now(), rowNames()
 	for i, raw := range rows {
-		e, id, err := readRow(raw, source, now)
+		e, id, err := readRow(raw, source, now, known)
 		if err != nil {
 			answer.Rejected = append(answer.Rejected, rejectedRow{i, err.Code, err.Error()})
 			continue
@@ -119,11 +119,12 @@ func (a directAnswer) marshal() ([]byte, error) {
 }
 
 // readRow makes a message of a row.
-func readRow(raw json.RawMessage, source string, now time.Time) (queue.Entry, string, *deactivation.FieldError) {
+func readRow(raw json.RawMessage, source string, now time.Time, known map[string]bool) (queue.Entry, string, *deactivation.FieldError) {
 	var r row
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields() // a mistyped license_id must not widen what is deactivated
-	if err := dec.Decode(&r); err != nil {
+	if problem := checkNames(raw, known); problem != nil {
+		return queue.Entry{}, "", problem
+	}
+	if err := json.Unmarshal(raw, &r); err != nil {
 		return queue.Entry{}, "", rowProblem(err)
 	}
 	request := deactivation.Request{
@@ -155,14 +156,44 @@ func rowProblem(err error) *deactivation.FieldError {
 	switch {
 	case errors.As(err, &kind) && kind.Field != "":
 		field, why = kind.Field[strings.LastIndex(kind.Field, ".")+1:], "has the wrong type; keys and ids are texts"
-	case unknownField.MatchString(err.Error()):
-		field, why = unknownField.FindStringSubmatch(err.Error())[1], "is not a field that a request has"
 	}
 	return &deactivation.FieldError{Code: deactivation.CodeInvalidField, Field: field, Why: why}
 }
 
-// unknownField finds the name in encoding/json's message; a name of other characters is not repeated.
-var unknownField = regexp.MustCompile(`^json: unknown field "([A-Za-z0-9_-]{1,40})"$`)
+// rowNames are the fields that a row may have, as they are written: encoding/json would take "LICENSE_KEY" for
+// license_key.
+func rowNames() map[string]bool {
+	names := map[string]bool{}
+	for _, kind := range []reflect.Type{reflect.TypeFor[row](), reflect.TypeFor[deactivation.License]()} {
+		for i := range kind.NumField() {
+			if name, _, _ := strings.Cut(kind.Field(i).Tag.Get("json"), ","); name != "" {
+				names[name] = true
+			}
+		}
+	}
+	return names
+}
+
+// plainName is a field's name that may be repeated in an answer.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
+
+// checkNames refuses a field that a request does not have: a mistyped license_id must not widen what is deactivated.
+func checkNames(raw json.RawMessage, known map[string]bool) *deactivation.FieldError {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) != nil {
+		return nil // the row is no object, which reading it says
+	}
+	for name := range fields {
+		if known[name] {
+			continue
+		}
+		if !plainName.MatchString(name) {
+			name = "request"
+		}
+		return &deactivation.FieldError{Code: deactivation.CodeInvalidField, Field: name, Why: "is not a field that a request has"}
+	}
+	return nil
+}
 
 // contentIDLength is how much of the SHA-256 an id made from the content keeps: 128 bits, in hexadecimal digits.
 const contentIDLength = 32

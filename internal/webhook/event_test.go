@@ -148,9 +148,9 @@ func TestLicensesOfLines(t *testing.T) {
 		"part: refunded, but still there":       {"partial", `{}`, line("1", "1", own1, "A"), refund("1"), "ignored", nil},
 		"part: the order's license stays":       {"partial", `{"license_key":"K0","hardware_id":"h0"}`, line("1", "0", "", "A"), refund("1"), "ignored", nil},
 		"part: ids beyond float64":              {"partial", `{}`, line(big1, "0", own1, "A") + "," + line(big2, "0", own2, "B"), refund(big2), "accepted", []string{"K2// B  h2"}},
-		"part: paid for with another line":    {"partial", `{}`, line("1", "0", own1, "A") + "," + line("2", "1", own1, "A"), refund("1"), "ignored", nil},
-		"part: one of two devices paid for":   {"partial", `{}`, line("1", "0", property("license_key", "K1")+","+property("hardware_id", "h1,h2"), "A") + "," + line("2", "1", own1, "B"), refund("1"), "accepted", []string{"K1// A  h2"}},
-		"part: a line of nothing":             {"partial", `{}`, strings.Replace(line("1", "0", own1, "A"), `"quantity":1`, `"quantity":0`, 1), "", "ignored", nil},
+		"part: paid for with another line":      {"partial", `{}`, line("1", "0", own1, "A") + "," + line("2", "1", own1, "A"), refund("1"), "ignored", nil},
+		"part: one of two devices paid for":     {"partial", `{}`, line("1", "0", property("license_key", "K1")+","+property("hardware_id", "h1,h2"), "A") + "," + line("2", "1", own1, "B"), refund("1"), "accepted", []string{"K1// A  h2"}},
+		"part: a line of nothing":               {"partial", `{}`, strings.Replace(line("1", "0", own1, "A"), `"quantity":1`, `"quantity":0`, 1), "", "ignored", nil},
 		"a property twice":                      {"refunded", `{}`, line("1", "0", own1+","+property("license_key", "K9"), "A"), "", "unmappable", nil},
 		"neither":                               {"paid", `{"license_key":"K0","hardware_id":"h0","product":"P"}`, line("1", "0", own1, "A"), "", "ignored", nil},
 	} {
