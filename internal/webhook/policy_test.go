@@ -31,7 +31,7 @@ func TestThePolicyIsWhatTheOracleSays(t *testing.T) {
 	t.Parallel()
 	seed := *policySeed
 	if seed == 0 {
-		seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number
+		seed = uint64(time.Now().UnixNano())
 	}
 	sources := load(t, "")
 	judges := make([]*judge, runtime.GOMAXPROCS(0))

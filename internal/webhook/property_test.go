@@ -197,7 +197,7 @@ func respell(r *rapid.T, text []byte) []byte {
 	used := 0
 	choose := func(n int) int {
 		used++
-		return int(choices[used%len(choices)]+byte(used/len(choices))) % n
+		return (int(choices[used%len(choices)]) + used/len(choices)) % n
 	}
 	space := func() { out.WriteString([]string{"", "", " ", "\n", "\t\r\n  "}[choose(5)]) }
 	var write func(text []byte)
