@@ -51,3 +51,35 @@ func Example() {
 	// rejected "license_not_found"
 	// deactivation of license …EEEE of XY
 }
+
+func ExampleClient_OAuth() {
+	api, err := licenseapitest.New(licenseapitest.State{
+		Clients:  map[string]string{"my-client-id": "my-client-secret"},
+		Licenses: []licenseapitest.License{{Product: "XY", Bundle: "BU", LicenseKey: "AAAA-BBBB-CCCC-DDDD", Devices: []string{"laptop"}}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	url, stop, err := api.Start()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer stop()
+
+	client, err := licenseapi.New(licenseapi.Config{BaseURL: url})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	oauth, err := client.OAuth("my-client-id", "my-client-secret", licenseapitest.TokenURL(url)) // "" for the vendor's own
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client = client.With(oauth)
+	err = client.DeactivateBundle(context.Background(), licenseapi.Deactivation{Product: "BU", LicenseKey: "AAAA-BBBB-CCCC-DDDD", HardwareID: "laptop"})
+	fmt.Println(licenseapi.KindOf(err), oauth)
+	// Output: deactivated [OAuth client]
+}

@@ -12,7 +12,7 @@ import (
 // TokenPath is the path of the token endpoint, beside that of the API, as the real one's is.
 //
 // Source: https://docs.licensespring.com/license-api/license-api-authorization/oauth-authorization
-const TokenPath = "/realms/user-portal/protocol/openid-connect/token"
+const TokenPath = "/realms/user-portal/protocol/openid-connect/token" //nolint:gosec // a path, not a token
 
 // tokenLife is how long a token is good for, unless TokenLife says otherwise: that of the documentation's sample.
 const tokenLife = 480 * time.Second
