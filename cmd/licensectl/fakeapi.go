@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -249,7 +248,7 @@ func (o localOptions) startAPI(stored local.Secrets, samples []local.Sample) (ad
 	}
 	address, stop, err = api.Start()
 	if err != nil {
-		return "", nil, failed(errors.Join(errNoFake, err), "")
+		return "", nil, failed(fmt.Errorf("the fake License API did not start: %w", err), "")
 	}
 	return address, stop, nil
 }

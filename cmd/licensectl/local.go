@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -67,6 +67,9 @@ deactivated, and no sample is sent.
   licensectl local --secrets secrets.json --json   # your own secrets; one JSON object per outcome`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("license-api") && o.licenseAPI == "" {
+				return misused("leave it out for the fake, or give an address with /api/v4", "--license-api is empty")
+			}
 			if err := o.check(); err != nil {
 				return err
 			}
@@ -74,7 +77,8 @@ deactivated, and no sample is sent.
 			if err != nil {
 				return err
 			}
-			return o.run(cmd.Context(), sources, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			stdout := &checkedWriter{to: cmd.OutOrStdout()}
+			return cmp.Or(o.run(cmd.Context(), sources, stdout, cmd.ErrOrStderr()), stdout.failed())
 		},
 	}
 	f := cmd.Flags()
@@ -138,6 +142,9 @@ func (o localOptions) run(ctx context.Context, sources *webhook.Sources, stdout,
 		return failed(err, "is another licensectl local running? give another port with --addr, or port 0 for a free one")
 	}
 	defer stop()
+	if host, _, err := net.SplitHostPort(o.addr); err == nil && !onThisMachine(host) {
+		fmt.Fprintf(stderr, "licensectl: warning: %s can be reached from other machines, and direct invocations ask for no signature\n", o.addr)
+	}
 	o.greet(out.people(stderr), address, api, webhooks)
 	if o.licenseAPI != "" {
 		out.open()
@@ -189,8 +196,12 @@ func (o localOptions) checkSecrets(stored local.Secrets, sources *webhook.Source
 		if _, ok := sources.Get(name); !ok && o.secretsFile != "" {
 			fmt.Fprintf(stderr, "licensectl: warning: there is a secret for %q, but no sender's file; known are %s\n", name, strings.Join(sources.Names(), ", "))
 		}
-		if _, err := webhooks.Keys(name); err != nil {
-			fmt.Fprintf(stderr, "licensectl: warning: %v\n", err)
+		texts, err := webhooks.Keys(name)
+		if source, ok := sources.Get(name); ok && err == nil {
+			err = source.CheckKeys(texts)
+		}
+		if err != nil {
+			fmt.Fprintf(stderr, "licensectl: warning: %v; its deliveries are answered with 503\n", err)
 		}
 	}
 	return webhooks, nil
@@ -216,6 +227,11 @@ func firstSecret(webhooks secrets.Webhooks) func(string) string {
 		}
 		return texts[0]
 	}
+}
+
+func onThisMachine(host string) bool {
+	address := net.ParseIP(host)
+	return host == "localhost" || (address != nil && address.IsLoopback())
 }
 
 // serve listens on addr and has the requests handled and the work done until stop is called or ctx ends.
@@ -279,6 +295,33 @@ type printer struct {
 	stdout io.Writer
 	asJSON bool
 	opened bool
+}
+
+// checkedWriter remembers the first error, so that a full disk does not pass for success.
+type checkedWriter struct {
+	to  io.Writer
+	mu  sync.Mutex
+	err error
+}
+
+func (c *checkedWriter) Write(p []byte) (int, error) {
+	n, err := c.to.Write(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = err
+	}
+	return n, err
+}
+
+// failed is what went wrong with the output, nil if nothing did.
+func (c *checkedWriter) failed() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		return nil
+	}
+	return failed(fmt.Errorf("the output could not be written: %w", c.err), "is the disk full, or the other end of the pipe gone?")
 }
 
 // people is where tables and greetings go: not between JSON objects.
@@ -381,5 +424,3 @@ func explainDelivery(d telemetry.Delivery) string {
 	}
 	return strings.Join(parts, "; ")
 }
-
-var errNoFake = errors.New("the fake License API did not start")

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -208,5 +210,62 @@ func TestLocalStaysUpForTheUsersOwnRequests(t *testing.T) {
 	}
 	if code := r.stop(); code != exitDone {
 		t.Errorf("exit code %d after Ctrl-C", code)
+	}
+}
+
+func TestOnlyAProgramOnThisMachineMayInvoke(t *testing.T) {
+	t.Parallel()
+	api, address := fakeAPI(t, licenseapitest.State{
+		APIKeys: map[string]string{"key": "shared-canary"}, Licenses: []licenseapitest.License{{Product: "XY", LicenseKey: "K1", Devices: []string{"h1"}}},
+	})
+	r := start(t, "local", "--json", quick, "--secrets", file(t, "s.json", testSecrets), "--license-api", address)
+	invoke := func(change func(*http.Request)) int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.address+"/2015-03-31/functions/webhook/invocations",
+			strings.NewReader(`{"source":"ops","requests":[{"product":"XY","license_key":"K1","hardware_id":"h1"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(req)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	for name, c := range map[string]struct {
+		change func(*http.Request)
+		want   int
+	}{
+		"a page":         {func(q *http.Request) { q.Header.Set("Origin", "https://evil.example") }, http.StatusForbidden},
+		"a rebound name": {func(q *http.Request) { q.Host = "evil.example:8080" }, http.StatusForbidden},
+		"a dry run":      {func(q *http.Request) { q.Header.Set("X-Amz-Invocation-Type", "DryRun") }, http.StatusNoContent},
+	} {
+		if got := invoke(c.change); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+	if api.Counts().Calls != 0 || len(lines(t, r.stdout.String())) != 0 {
+		t.Error("what must not run has run")
+	}
+	if got := invoke(func(q *http.Request) { q.Header.Set("X-Amz-Invocation-Type", "Event"); q.Host = "localhost:1" }); got != http.StatusAccepted {
+		t.Errorf("an Event is answered %d, want 202", got)
+	}
+	r.stdout.await(t, "outcome", func(text string) bool { return strings.Contains(text, `"outcome":"deactivated"`) })
+}
+
+// full is a disk that is full.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestOutcomesThatCannotBeWrittenAreAnError(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"--json"}, nil} {
+		var stderr bytes.Buffer
+		code := run(t.Context(), append([]string{"local", "--once", "--addr", "127.0.0.1:0", quick}, args...), strings.NewReader(""), full{}, &stderr)
+		if code != exitFailed || !strings.Contains(stderr.String(), "no space left on device") {
+			t.Errorf("%v: exit code %d, stderr %q", args, code, stderr.String())
+		}
 	}
 }

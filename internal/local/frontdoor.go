@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -77,8 +78,21 @@ func (f frontDoor) deliver(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, answer.Body) // a sender that has gone away hears nothing
 }
 
-// invoke answers as Lambda's own Invoke does: 200 with the function's answer, or with the error and a header.
+// invoke answers as Lambda's own Invoke does: 200 with the function's answer, or with the error and a header; 202 to an
+// Event, and 204 to a DryRun, which runs nothing.
+//
+// It asks for no signature, as in AWS the caller's role is what allows it. So a page in a browser on this machine must
+// not reach it: one that comes from another origin, or by a name that was made to point here, is refused.
 func (f frontDoor) invoke(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Origin") != "" || fromElsewhere(r) {
+		http.Error(w, `{"message":"only a program on this machine may invoke the function"}`, http.StatusForbidden)
+		return
+	}
+	kind := r.Header.Get("X-Amz-Invocation-Type")
+	if kind == "DryRun" {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	payload, err := io.ReadAll(io.LimitReader(r.Body, maxInvocationBytes+1))
 	w.Header().Set("Content-Type", "application/json")
 	switch {
@@ -93,6 +107,10 @@ func (f frontDoor) invoke(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), webhookTimeout)
 	defer cancel()
 	out, err := f.handler.Invoke(ctx, payload)
+	if kind == "Event" { // its answer is for nobody
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
 	if err != nil {
 		w.Header().Set("X-Amz-Function-Error", "Unhandled")
 		out, err = json.Marshal(map[string]string{"errorMessage": err.Error(), "errorType": "errorString"})
@@ -100,6 +118,21 @@ func (f frontDoor) invoke(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		_, _ = w.Write(out)
 	}
+}
+
+// fromElsewhere says whether a request reached the loopback interface under a name that is not this machine's, as a
+// browser's does after its name server has rebound a name of a page to 127.0.0.1.
+func fromElsewhere(r *http.Request) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !ok || !local.IP.IsLoopback() {
+		return false
+	}
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	address := net.ParseIP(strings.Trim(host, "[]"))
+	return !strings.EqualFold(host, "localhost") && (address == nil || !address.IsLoopback())
 }
 
 // HTTPEvent is an event of API Gateway's HTTP API, payload format 2.0.

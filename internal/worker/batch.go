@@ -65,6 +65,9 @@ func (b *batch) work(ctx context.Context) {
 			for group := range waiting {
 				for _, m := range group {
 					b.workOne(ctx, m)
+					if m.result.outcome != deactivation.Rejected { // that one is true when the dead-letter queue has it
+						b.tellOne(ctx, m)
+					}
 				}
 			}
 		})
@@ -161,21 +164,32 @@ func (b *batch) crashed(ctx context.Context, m *message, cause any) result {
 	return r
 }
 
-// tell writes the line of each message, and the invocation's fault.
+// tell writes the invocation's fault, and the lines of the messages that were not told as they happened.
 func (b *batch) tell(ctx context.Context) {
 	if b.fault != nil {
 		b.h.cfg.Recorder.Fault(ctx, b.fault.what, b.fault.evidence)
 	}
 	for _, m := range b.messages {
-		line := telemetry.Message{
-			ID: clean(m.id()), Source: clean(m.source), Cause: clean(m.request.Cause), Rule: clean(m.request.Rule),
-			Order: cleanAll(m.request.Order), Outcome: m.result.outcome, Reason: m.result.reason, Class: m.result.class, Code: m.result.code, Detail: m.result.detail,
-			Attempts: m.receives, Latency: m.result.latency, RetryIn: m.result.retryIn,
-			License: deactivation.Shorten(m.request.LicenseKey), Product: clean(m.request.Product), KeyVersion: m.result.version,
-		}
-		b.h.cfg.Recorder.Message(ctx, line)
-		if b.h.cfg.OnOutcome != nil {
-			b.h.cfg.OnOutcome(line)
-		}
+		b.tellOne(ctx, m)
+	}
+}
+
+// tellOne writes a message's line, once. An outcome is told when it happens and not when its batch ends: an invocation
+// that is killed in between would take it along.
+func (b *batch) tellOne(ctx context.Context, m *message) {
+	if m.told {
+		return
+	}
+	m.told = true
+	line := telemetry.Message{
+		ID: clean(m.id()), Source: clean(m.source), Cause: clean(m.request.Cause), Rule: clean(m.request.Rule),
+		Order: cleanAll(m.request.Order), Outcome: m.result.outcome, Reason: m.result.reason,
+		Class: m.result.class, Code: m.result.code, Detail: m.result.detail,
+		Attempts: m.receives, Latency: m.result.latency, RetryIn: m.result.retryIn,
+		License: deactivation.Shorten(m.request.LicenseKey), Product: clean(m.request.Product), KeyVersion: m.result.version,
+	}
+	b.h.cfg.Recorder.Message(ctx, line)
+	if b.h.cfg.OnOutcome != nil {
+		b.h.cfg.OnOutcome(line)
 	}
 }

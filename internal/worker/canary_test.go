@@ -26,7 +26,7 @@ func canaries() []deactivation.Request {
 	for i, license := range []deactivation.License{byKey, byUser, byToken, byCode} {
 		r := request(i + 1)
 		r.License = license
-		r.Order = []string{"canary-order"}
+		r.Order = []string{"order-4711"} // an id of the store, which people look for
 		all = append(all, r)
 	}
 	return all

@@ -19,6 +19,7 @@ type message struct {
 	source   string // the request's or the unmappable event's
 	result   result
 	settled  bool // result was decided without a call
+	told     bool // its line is written
 }
 
 // result is what became of a message in this receive.

@@ -18,6 +18,10 @@ const (
 	// hurry is how much faster than its pace an instance calls while it catches up: so that catchUp is made up for in
 	// two seconds, which is a batch, and no call comes on the heels of another.
 	hurry = 1.25
+
+	// timerGrain is how much later than asked for a timer may fire. A turn may begin so much earlier instead, and is
+	// counted at its time; or nobody could call more than once in it.
+	timerGrain = time.Millisecond
 )
 
 // errNoTurn says that the next call would begin too late for this invocation.
@@ -41,7 +45,7 @@ func (e *pausedError) Error() string {
 // pause (slow).
 //
 // The time of a call is the time of its turn. It is signed and sent at once; what the network adds to one call and
-// not to another is within Limits' margin.
+// not to another is within the margin of Stack.Limits.
 type pace struct {
 	head chan struct{} // held by the one who waits for the next turn; guards all but slow
 	slow *slow
@@ -110,7 +114,7 @@ func (p *pace) turn(ctx context.Context) (time.Time, error) {
 			return time.Time{}, errNoTurn
 		}
 		wait := time.Until(at)
-		if wait <= 0 {
+		if wait <= timerGrain {
 			break
 		}
 		if err := sleep(ctx, wait); err != nil {
@@ -120,6 +124,9 @@ func (p *pace) turn(ctx context.Context) (time.Time, error) {
 	}
 
 	p.last = time.Now()
+	if at.After(p.last) {
+		p.last = at
+	}
 	for _, w := range p.windows {
 		w.take(p.last)
 	}

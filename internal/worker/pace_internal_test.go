@@ -43,7 +43,11 @@ func most(at []time.Duration, span time.Duration) int {
 
 func TestLimitsAreOneInstancesParts(t *testing.T) {
 	t.Parallel()
-	const plan = 3600
+	const (
+		plan = 3600
+		// The API's spans and the margin.
+		minute, tenSeconds, second = 60300 * time.Millisecond, 10050 * time.Millisecond, 1005 * time.Millisecond
+	)
 	for _, test := range []struct {
 		name  string
 		stack Stack
@@ -51,18 +55,18 @@ func TestLimitsAreOneInstancesParts(t *testing.T) {
 		share float64
 	}{
 		{"default, plan not known", Stack{CallsPerSecond: 10, Instances: 2},
-			[]Limit{{99, 10 * time.Second}, {24, time.Second}}, 5},
+			[]Limit{{100, tenSeconds}, {25, second}}, 5},
 		{"three instances from one address", Stack{CallsPerSecond: 20, Instances: 3, PlanCallsPerMinute: plan, LiveShare: 0.5},
-			[]Limit{{594, time.Minute}, {66, 10 * time.Second}, {16, time.Second}}, 20.0 / 3},
+			[]Limit{{600, minute}, {66, tenSeconds}, {16, second}}, 20.0 / 3},
 		{"three instances from three", Stack{CallsPerSecond: 30, Instances: 3, PlanCallsPerMinute: plan, LiveShare: 0.5},
-			[]Limit{{594, time.Minute}, {99, 10 * time.Second}, {16, time.Second}}, 10},
+			[]Limit{{600, minute}, {100, tenSeconds}, {16, second}}, 10},
 		{"one instance has one address", Stack{CallsPerSecond: 50, Instances: 1},
-			[]Limit{{198, 10 * time.Second}, {49, time.Second}}, 50},
-		{"less than a call in the span", Stack{CallsPerSecond: 40, Instances: 99, PlanCallsPerMinute: 60, LiveShare: 0.5},
-			[]Limit{{1, 200 * time.Second}, {4, 10 * time.Second}, {1, 2 * time.Second}}, 40.0 / 99},
+			[]Limit{{200, tenSeconds}, {50, second}}, 50},
+		{"less than a call in the span", Stack{CallsPerSecond: 40, Instances: 100, PlanCallsPerMinute: 60, LiveShare: 0.5},
+			[]Limit{{1, 201 * time.Second}, {4, tenSeconds}, {1, 2 * second}}, 0.4},
 		{"a vendor with other limits", Stack{CallsPerSecond: 300, Instances: 2}, nil, 150},
 		{"and a plan", Stack{CallsPerSecond: 300, Instances: 2, PlanCallsPerMinute: 18000, LiveShare: 0},
-			[]Limit{{8910, time.Minute}}, 150},
+			[]Limit{{9000, minute}}, 150},
 	} {
 		if diff := cmp.Diff(test.want, test.stack.Limits()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)

@@ -14,9 +14,10 @@ const (
 	planSpan          = time.Minute
 )
 
-// margin is the part of a limit that is left free: a call that took the network longer than the one before arrives
-// closer to the one behind it. A hundredth of the address's ten seconds is 100 ms of such difference.
-const margin = 0.01
+// margin is how much longer than the API's span ours is: a call that took the network longer than the next one of its
+// place arrives closer to it. Of the address's ten seconds it is 50 ms. Time and not calls: instances that begin
+// together call together, and then all of them come closer at once.
+const margin = 0.005
 
 // A Limit is the most calls in any span of time of that length. Calls must be at least 1, In above 0.
 type Limit struct {
@@ -38,7 +39,7 @@ type Stack struct {
 func (s Stack) Share() float64 { return s.CallsPerSecond / float64(s.Instances) }
 
 // Limits is one instance's part of each of the License API's limits, so that all instances together keep them,
-// however they fall together: a hundredth is left free, and parts are rounded down to whole calls, which costs the
+// however they fall together: spans are longer by a margin, and parts are rounded down to whole calls, which costs the
 // less the fewer instances there are.
 //
 //	company        PlanCallsPerMinute × (1 − LiveShare) in 60 s; none where the plan is not known
@@ -64,13 +65,13 @@ func (s Stack) Limits() []Limit {
 }
 
 // part is one instance's part of so many calls in that span. Less than one call becomes one in a longer span.
-func (s Stack) part(calls float64, in time.Duration) Limit {
-	const rounding = 1e-9 // 198 ÷ 3 may come out below 66
-	part := calls * (1 - margin) / float64(s.Instances)
+func (s Stack) part(calls float64, span time.Duration) Limit {
+	const rounding = 1e-9 // 3 × a third may come out below 1
+	in, part := float64(span)*(1+margin), calls/float64(s.Instances)
 	if part+rounding < 1 {
-		return Limit{Calls: 1, In: time.Duration(float64(in) / part)}
+		return Limit{Calls: 1, In: time.Duration(in / part)}
 	}
-	return Limit{Calls: int(part + rounding), In: in}
+	return Limit{Calls: int(part + rounding), In: time.Duration(in)}
 }
 
 // window remembers the calls of a Limit: its last Calls ones, each in the place of the one that it replaces.

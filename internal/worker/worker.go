@@ -73,8 +73,8 @@ type Config struct {
 	Backoff Backoff
 	// Now stamps dead letters; nil means time.Now. Deadlines and latencies always go by the real clock.
 	Now func() time.Time
-	// OnOutcome hears of every message what its log line says, after it was settled; nil for nobody. It must be
-	// safe for concurrent use where Handle is used so.
+	// OnOutcome hears of every message what its log line says, as it happens: of a rejected one when the dead-letter
+	// queue has taken it. nil for nobody. It must be safe for concurrent use.
 	OnOutcome func(telemetry.Message)
 }
 

@@ -1,6 +1,7 @@
 package licenseapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -89,20 +90,21 @@ func errorBody(op string, reply []byte) (code, message string) {
 		Error         any
 		Description   any `json:"error_description"`
 	}
-	if json.Unmarshal(reply, &body) != nil {
+	if json.Unmarshal(bytes.TrimPrefix(reply, []byte("\xEF\xBB\xBF")), &body) != nil { // some proxies put a byte order mark in front
 		return "", ""
 	}
 	if op == opToken {
 		body.Code, body.Message = body.Error, body.Description
 	}
 	code, _ = body.Code.(string)
+	code = strings.TrimSpace(code)
 	message, _ = body.Message.(string)
 	return code, message
 }
 
 // keepCode keeps a known code first: a device called "device" must not hide device_not_found.
 func keepCode(code string, status int, s *scrubber) string {
-	if strings.TrimSpace(code) == "" {
+	if code == "" {
 		return ""
 	}
 	if _, known := kindOfCode(code); known {
