@@ -118,7 +118,7 @@ func TestLineSaysEverythingOfAMessage(t *testing.T) {
 	got.Latency = 0
 	want := telemetry.Message{
 		ID: "stripe.evt_1.0", Source: "stripe", Cause: "refund", Rule: "refunded in full", Outcome: deactivation.AlreadyInactive,
-		Code: "license_not_active", Detail: "Message of license_not_active.", Attempts: 1, License: "…0001", Product: "XY",
+		Class: "already_inactive", Code: "license_not_active", Detail: "Message of license_not_active.", Attempts: 1, License: "…0001", Product: "XY",
 		KeyVersion: "v1",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

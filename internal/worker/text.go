@@ -27,9 +27,9 @@ func clean(text string) string {
 
 // cleanAll cleans each text.
 func cleanAll(texts []string) []string {
-	cleaned := make([]string, len(texts))
-	for i, text := range texts {
-		cleaned[i] = clean(text)
+	var cleaned []string
+	for _, text := range texts {
+		cleaned = append(cleaned, clean(text))
 	}
 	return cleaned
 }
