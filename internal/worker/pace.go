@@ -91,6 +91,11 @@ func (p *pace) turn(ctx context.Context) (time.Time, error) {
 	now := time.Now()
 	pace := p.slow.of(p.share, now)
 	p.bucket.SetLimitAt(now, pace)
+	if now.Sub(p.last) > catchUp { // a time without work is not made up for: a burst of 1, as at the start
+		if spare := int(p.bucket.TokensAt(now)) - 1; spare > 0 {
+			p.bucket.AllowN(now, spare)
+		}
+	}
 	reserved := p.bucket.ReserveN(now, 1)
 	at := now.Add(reserved.DelayFrom(now))
 	if next := p.last.Add(interval(pace * hurry)); next.After(at) {
