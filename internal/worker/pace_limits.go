@@ -69,9 +69,9 @@ func (s Stack) part(calls float64, span time.Duration) Limit {
 	const rounding = 1e-9 // 3 × a third may come out below 1
 	in, part := float64(span)*(1+margin), calls/float64(s.Instances)
 	if part+rounding < 1 {
-		return Limit{Calls: 1, In: time.Duration(in / part)}
+		return Limit{Calls: 1, In: time.Duration(in / part).Round(time.Microsecond)}
 	}
-	return Limit{Calls: int(part + rounding), In: time.Duration(in)}
+	return Limit{Calls: int(part + rounding), In: time.Duration(in).Round(time.Microsecond)}
 }
 
 // window remembers the calls of a Limit: its last Calls ones, each in the place of the one that it replaces.
