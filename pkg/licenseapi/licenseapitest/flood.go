@@ -34,7 +34,10 @@ func Published() Limits { return Limits{PerAddress: 200, PerAuthorization: 50} }
 func (s *Server) Limit(limits Limits) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.flood = newFlood(limits)
+	s.flood = nil
+	if limits != (Limits{}) {
+		s.flood = newFlood(limits)
+	}
 }
 
 // flood remembers the calls of the last spans.
