@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log"
 	"os"
 	"time"
@@ -23,14 +22,25 @@ import (
 const warmUpTime = 2 * time.Second // of the 10 s that Lambda gives to init
 
 func main() {
-	cfg, badConfig := config.ReadWebhook(os.Getenv)
-	known, badSource := webhook.LoadSources(sources.FS())
-	if err := errors.Join(badConfig, badSource); err != nil {
+	cfg, err := config.ReadWebhook(os.Getenv)
+	if err != nil {
 		log.Fatal(err)
 	}
 	jobs := queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.QueueURL)
 	held := secrets.NewCache(secrets.OpenSecretsManager(cfg.Config, cfg.SecretsManagerEndpoint, cfg.WebhookSecretsARN), secrets.ParseWebhooks)
 	recorder := telemetry.New(os.Stdout, cfg.LogLevel, cfg.FunctionName)
+
+	// The secret and the connection, while Lambda does not throttle: the first event then takes 2 ms and not 95. They
+	// come while the sources are read. What fails here is tried again by the first event.
+	ctx, cancel := context.WithTimeout(context.Background(), warmUpTime)
+	var warm errgroup.Group
+	warm.Go(func() error { return jobs.Warm(ctx) })
+	warm.Go(func() error { _, err := held.Get(ctx); return err })
+
+	known, err := webhook.LoadSources(sources.FS())
+	if err != nil {
+		log.Fatal(err)
+	}
 	handler, err := webhook.New(webhook.Config{
 		Sources: known, Secrets: held, Queue: jobs, Recorder: recorder,
 		DeadLetters: queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.DeadLetterQueueURL),
@@ -39,13 +49,6 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-
-	// The secret and the connection, while Lambda does not throttle: the first event then takes 2 ms and not 95. What
-	// fails here is tried again by the first event.
-	ctx, cancel := context.WithTimeout(context.Background(), warmUpTime)
-	var warm errgroup.Group
-	warm.Go(func() error { return jobs.Warm(ctx) })
-	warm.Go(func() error { _, err := held.Get(ctx); return err })
 	if err := warm.Wait(); err != nil {
 		recorder.Logger().WarnContext(ctx, "warm-up failed", "error", err)
 	}
