@@ -46,7 +46,7 @@ func TestLimitsAreOneInstancesParts(t *testing.T) {
 	const (
 		plan = 3600
 		// The API's spans and the margin.
-		minute, tenSeconds, second = 60300 * time.Millisecond, 10050 * time.Millisecond, 1005 * time.Millisecond
+		minute, address, second = 60300 * time.Millisecond, 10050 * time.Millisecond, 1005 * time.Millisecond
 	)
 	for _, test := range []struct {
 		name  string
@@ -55,15 +55,15 @@ func TestLimitsAreOneInstancesParts(t *testing.T) {
 		share float64
 	}{
 		{"default, plan not known", Stack{CallsPerSecond: 10, Instances: 2},
-			[]Limit{{100, tenSeconds}, {25, second}}, 5},
+			[]Limit{{100, address}, {25, second}}, 5},
 		{"three instances from one address", Stack{CallsPerSecond: 20, Instances: 3, PlanCallsPerMinute: plan, LiveShare: 0.5},
-			[]Limit{{600, minute}, {66, tenSeconds}, {16, second}}, 20.0 / 3},
+			[]Limit{{600, minute}, {66, address}, {16, second}}, 20.0 / 3},
 		{"three instances from three", Stack{CallsPerSecond: 30, Instances: 3, PlanCallsPerMinute: plan, LiveShare: 0.5},
-			[]Limit{{600, minute}, {100, tenSeconds}, {16, second}}, 10},
+			[]Limit{{600, minute}, {100, address}, {16, second}}, 10},
 		{"one instance has one address", Stack{CallsPerSecond: 50, Instances: 1},
-			[]Limit{{200, tenSeconds}, {50, second}}, 50},
+			[]Limit{{200, address}, {50, second}}, 50},
 		{"less than a call in the span", Stack{CallsPerSecond: 40, Instances: 100, PlanCallsPerMinute: 60, LiveShare: 0.5},
-			[]Limit{{1, 201 * time.Second}, {4, tenSeconds}, {1, 2 * second}}, 0.4},
+			[]Limit{{1, 201 * time.Second}, {4, address}, {1, 2 * second}}, 0.4},
 		{"a vendor with other limits", Stack{CallsPerSecond: 300, Instances: 2}, nil, 150},
 		{"and a plan", Stack{CallsPerSecond: 300, Instances: 2, PlanCallsPerMinute: 18000, LiveShare: 0},
 			[]Limit{{9000, minute}}, 150},
