@@ -14,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 export __SAM_CLI_APP_DIR := $(CURDIR)/$(VENV)/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check build fuzz venv build-WebhookFunction build-WorkerFunction
+.PHONY: help run test sim check build fuzz venv build-WebhookFunction build-WorkerFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[A-Za-z0-9-]+:.*## / { printf "  %-23s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,15 @@ test: need-go venv ## Run every test: tier 1 (Go alone), the oracles, tier 2 (mo
 soak: need-go need-java $(ELASTICMQ)/installed ## Run tier 3 on ElasticMQ (Java, Maven), some minutes: volume, storms, kill -9; SOAK_SEED=n has its faults again
 	go test -tags integration,soak -count=1 -v -timeout 5m -run '^TestSoak' \
 	  -skip '^TestSoakQueueSuite$$/^defer_past_12_hours' ./integration/...
+
+# 200 seeds of 5,000 requests are a million; ten seconds of them run with every go test. One line for each seed.
+SIM_SEEDS    ?= 200
+SIM_MESSAGES ?= 5000
+SIM_SEED     ?= 0
+sim: need-go ## Simulate days of faults, kills and rotated keys for a million requests, some 15 minutes; SIM_SEED=n runs one seed
+	GOGC=400 go test -count=1 -v -timeout 2h -run '^TestSimulation$$' ./internal/local \
+	  -sim.seeds=$(SIM_SEEDS) -sim.messages=$(SIM_MESSAGES) -sim.seed=$(SIM_SEED) | \
+	  awk '!/^(===| *--- PASS)/; /^ok / { ok = 1 } END { exit !ok }'
 
 check: need-go ## Vet, lint, format, tidy: what needs no run
 	go vet ./...
