@@ -5,6 +5,7 @@ VENV     := .venv
 # ElasticMQ's jars, for make soak
 ELASTICMQ := .elasticmq
 FUZZTIME ?= 60s
+BENCH_OUT ?= bench.out
 RACE     ?=         # make test RACE=-race, as .ci/run does; it needs a C compiler and takes twice as long
 # Not GOARCH, which a shell may carry: what runs on Lambda is arm64. The tests build for the machine they run on.
 LAMBDA_GOARCH ?= arm64
@@ -14,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 export __SAM_CLI_APP_DIR := $(CURDIR)/$(VENV)/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sim check build fuzz venv build-WebhookFunction build-WorkerFunction
+.PHONY: help run test sim check build fuzz bench venv build-WebhookFunction build-WorkerFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[A-Za-z0-9-]+:.*## / { printf "  %-23s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -66,6 +67,17 @@ fuzz: need-go ## Fuzz every target for FUZZTIME (60s) each
 	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
 	  done; \
 	done
+
+# Each part has a benchtime of its own: programs are started so often, backlogs drained once.
+bench: need-go ## Measure (5 min): cold start, sizes, signing, batches, pace; one table at the end; benchstat reads bench.out
+	@: > $(BENCH_OUT)
+	@echo "signing, calling, mapping, one batch"
+	@go test -run '^$$' -bench . -benchmem ./pkg/signing ./pkg/licenseapi ./internal/webhook ./internal/worker >> $(BENCH_OUT) || { cat $(BENCH_OUT); exit 1; }
+	@echo "cold start, first invocation, sizes"
+	@go test -tags integration -run '^$$' -bench 'ColdStart|FirstInvocation|Size' -benchtime 20x -timeout 20m ./integration >> $(BENCH_OUT) || { cat $(BENCH_OUT); exit 1; }
+	@echo "backlogs, each with a naive worker after it"
+	@go test -tags integration -run '^$$' -bench Fleet -benchtime 1x -timeout 20m ./integration >> $(BENCH_OUT) || { cat $(BENCH_OUT); exit 1; }
+	@go -C tools run ./benchtable < $(BENCH_OUT)
 
 venv: $(VENV)/installed ## Make .venv with what tier 2 and sam need
 

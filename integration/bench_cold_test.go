@@ -1,0 +1,193 @@
+//go:build integration
+
+package integration
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/flate"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"license-deactivator/internal/deactivation"
+)
+
+const (
+	webhookSecret = `{"shopify":"` + localShopifyKey + `"}`
+	workerSecret  = `{"api_key":"key","shared_key":"shared"}`
+
+	// warmInvocations follow the first, to have a median beside it.
+	warmInvocations = 20
+
+	// smallestMB is the least memory that a function can have.
+	smallestMB = 128
+)
+
+// BenchmarkColdStart measures from exec: the bare handler until it polls, the functions until their first connection,
+// which is their warm-up; the difference is what they do more than nothing. It tells the least of all runs: whatever
+// else the machine does only adds to it.
+func BenchmarkColdStart(b *testing.B) {
+	bare, webhook, worker := built(b, "", "./testdata/bare"), built(b, "", "../functions/webhook"), built(b, "", "../functions/worker")
+	var took [3][]float64
+	for b.Loop() {
+		took[0] = append(took[0], coldBare(b, bare))
+		took[1] = append(took[1], coldFunction(b, webhook, webhookSecret))
+		took[2] = append(took[2], coldFunction(b, worker, workerSecret))
+	}
+	bareLeast, webhookLeast, workerLeast := slices.Min(took[0]), slices.Min(took[1]), slices.Min(took[2])
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(bareLeast, "bare-ms")
+	b.ReportMetric(webhookLeast, "webhook-ms")
+	b.ReportMetric(workerLeast, "worker-ms")
+	b.ReportMetric(webhookLeast/bareLeast, "webhook/bare")
+	b.ReportMetric(workerLeast/bareLeast, "worker/bare")
+}
+
+func coldBare(b *testing.B, bootstrap string) float64 {
+	api := newRuntimeAPI(b)
+	s := start(b, bootstrap, api, nil)
+	defer s.stop()
+	return ms(api.awaitPoll(b).Sub(s.begun))
+}
+
+func coldFunction(b *testing.B, bootstrap, secret string) float64 {
+	api, c := newRuntimeAPI(b), newCloud(b, secret)
+	s := start(b, bootstrap, api, c.environment())
+	defer s.stop()
+	select {
+	case <-c.connected:
+		return ms(time.Since(s.begun))
+	case <-time.After(benchPatience):
+		b.Fatal("the function opens no connection")
+	}
+	return 0
+}
+
+// BenchmarkFirstInvocation measures an invocation, from handing out the event to the answer: the first of an
+// environment and the median of the next ones. Once it polls, as in Lambda, the function is held to the processor's
+// share of 128 MB (held = 1); where the machine does not let us, it has all of it (held = 0).
+func BenchmarkFirstInvocation(b *testing.B) {
+	delivery, err := os.ReadFile("../events/webhook.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, f := range []struct {
+		name, secret string
+		event        []byte
+	}{{"webhook", webhookSecret, delivery}, {"worker", workerSecret, batchOfTen(b)}} {
+		b.Run(f.name, func(b *testing.B) {
+			bootstrap := built(b, "", "../functions/"+f.name)
+			var first, warm []float64
+			held := 0.0
+			for b.Loop() {
+				api, c := newRuntimeAPI(b), newCloud(b, f.secret)
+				s := start(b, bootstrap, api, c.environment())
+				part, err := newShare(b, smallestMB)
+				if err == nil {
+					err = part.take(s.cmd.Process.Pid)
+				}
+				api.awaitPoll(b)
+				if err == nil {
+					err = part.hold()
+				}
+				if err == nil {
+					held = 1
+				} else {
+					b.Logf("the processor cannot be held to a share: %v", err)
+				}
+				first = append(first, ms(api.invoke(b, f.event)))
+				for range warmInvocations {
+					api.awaitPoll(b)
+					warm = append(warm, ms(api.invoke(b, f.event)))
+				}
+				s.stop()
+				if part != nil {
+					_ = os.Remove(part.dir)
+				}
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(median(first), "first-ms")
+			b.ReportMetric(median(warm), "warm-ms")
+			b.ReportMetric(median(first)/median(warm), "first/warm")
+			b.ReportMetric(held, "held")
+		})
+	}
+}
+
+// BenchmarkSize is what is deployed: each bootstrap for arm64, zipped.
+func BenchmarkSize(b *testing.B) {
+	for _, name := range []string{"webhook", "worker"} {
+		b.Run(name, func(b *testing.B) {
+			content, err := os.ReadFile(built(b, "arm64", "../functions/"+name))
+			if err != nil {
+				b.Fatal(err)
+			}
+			var packed bytes.Buffer
+			for b.Loop() {
+				packed.Reset()
+				archive := zip.NewWriter(&packed)
+				archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
+					return flate.NewWriter(w, flate.BestCompression)
+				})
+				file, err := archive.Create("bootstrap")
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := file.Write(content); err != nil {
+					b.Fatal(err)
+				}
+				if err := archive.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			const mega = 1e6
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(packed.Len())/mega, "zip-MB")
+			b.ReportMetric(float64(len(content))/mega, "bootstrap-MB")
+		})
+	}
+}
+
+// batchOfTen is an SQS event of ten requests.
+func batchOfTen(b *testing.B) []byte {
+	b.Helper()
+	event, err := json.Marshal(sqsBatch(b, 0, 10))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return event
+}
+
+// sqsBatch is an SQS event of the requests with the numbers from first on.
+func sqsBatch(b *testing.B, first, n int) events.SQSEvent {
+	b.Helper()
+	var event events.SQSEvent
+	for i := first; i < first+n; i++ {
+		body, err := deactivation.Request{
+			ID: fmt.Sprintf("bench.%d", i), Source: "bench", Cause: deactivation.CauseManual,
+			License: deactivation.License{Product: "XY", LicenseKey: fmt.Sprintf("KEY-%d", i), HardwareID: "hw"},
+		}.Wire()
+		if err != nil {
+			b.Fatal(err)
+		}
+		event.Records = append(event.Records, events.SQSMessage{
+			MessageId: fmt.Sprintf("m-%d", i), ReceiptHandle: fmt.Sprintf("r-%d", i), Body: body, EventSource: "aws:sqs",
+			Attributes: map[string]string{"ApproximateReceiveCount": "1"},
+		})
+	}
+	return event
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
+}
