@@ -34,10 +34,16 @@ func hostile() map[string]local.Sample {
 	thousand := func(item string) string { return times(1000, item) } // lines, which are as many as are looked at
 	line := `{"id":1,"quantity":1,"current_quantity":0,"properties":[{"name":"license_key","value":"K#"}]}`
 	many := strings.Repeat("1,", 40_000)
+	refunded := `{"id":1,"quantity":1,"current_quantity":0,"properties":[{"name":"license_key","value":"@"}]}`
+	kept := strings.Replace(refunded, `"current_quantity":0`, `"current_quantity":1`, 1)
+	some, others := strings.Join(numbered("", 40), ","), strings.Join(numbered("x", 40), ",")
+	list := strings.Repeat("#,", 10_000)
 	return map[string]local.Sample{
 		"lines × refunds of one id":       json("shopify", partly+`"line_items":[`+thousand(line)+`],"refunds":[{"refund_line_items":[`, `{"line_item_id":1,"quantity":1}`, `]}]}`),
 		"lines × refunds of their own":    json("shopify", partly+`"line_items":[`+thousand(strings.Replace(line, `"id":1`, `"id":#`, 1))+`],"refunds":[{"refund_line_items":[`, `{"line_item_id":#,"quantity":1}`, `]}]}`),
 		"refunds of one line":             json("shopify", partly+`"line_items":[`+line+`],"refunds":[{"refund_line_items":[`, `{"line_item_id":1,"quantity":1}`, `]}]}`),
+		"lines × lines still paid for":    fill("shopify", partly+`"line_items":[`+times(500, strings.Replace(refunded, "@", some, 1))+","+times(450, strings.Replace(kept, "@", others, 1))+","+strings.Replace(kept, "@", some, 1)+`],"refunds":[{"refund_line_items":[{"line_item_id":1,"quantity":1}]}],"a":"`, `x`, "", `"}`),
+		"keys × devices still paid for":   fill("shopify", strings.Replace(partly, "h0", counted(list), 1)+`"line_items":[`+strings.Replace(refunded, "@", counted(list), 1)+","+strings.Replace(kept, "@", counted(list), 1)+`],"refunds":[{"refund_line_items":[{"line_item_id":1,"quantity":1}]}],"a":"`, `x`, "", `"}`),
 		"lines":                           json("shopify", order+`"line_items":[`, `{}`, `]}`),
 		"lines × devices of the order":    fill("shopify", strings.Replace(order, "h0", many, 1)+`"line_items":[`+thousand(`{"sku":"P"}`)+`],"a":"`, `x`, "", `"}`),
 		"lines × keys":                    fill("shopify", order+`"line_items":[`+thousand(`{"sku":"P","properties":[{"name":"license_key","value":"`+strings.Join(numbered("", 80), ",")[:190]+`"}]}`)+`],"a":"`, `x`, "", `"}`),
@@ -71,6 +77,18 @@ const (
 	soapHead = `<Envelope><Body><notifications>`
 	soapTail = `</notifications></Body></Envelope>`
 )
+
+// counted writes a number for each #.
+func counted(text string) string {
+	var out strings.Builder
+	for n, part := range strings.Split(text, "#") {
+		if n > 0 {
+			fmt.Fprint(&out, n)
+		}
+		out.WriteString(part)
+	}
+	return out.String()
+}
 
 // fill repeats item, with its number for #, between head and tail up to the largest body that is taken.
 func fill(source, head, item, separator, tail string) local.Sample {

@@ -7,12 +7,21 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 
 	"license-deactivator/internal/deactivation"
 )
 
 // maxRequests is the most that one event may ask for. More is no order that we know, so a person looks at it.
 const maxRequests = 100
+
+// maxExamined bounds the licenses on devices that are looked at for that, repeats and what is still paid for among them:
+// two lists of some kilobytes, multiplied out, are a hundred million.
+const maxExamined = 1000 * maxRequests
+
+func errTooMany() *unmappable {
+	return &unmappable{problem: fmt.Sprintf("it asks for more than %d deactivations", maxRequests)}
+}
 
 // unmappable is why an event that matters became no request: fields that are missing, or another problem.
 type unmappable struct {
@@ -24,7 +33,7 @@ type unmappable struct {
 // With refunded, only those that stand on a line refunded in full. nil, nil when no line is.
 func (s *Source) licenses(f facts, refunded bool) ([]deactivation.License, *unmappable) {
 	order, orderErr := search(s.license, f)
-	all, paid, err := []found{order}, []found(nil), error(nil)
+	all, paid, err := []found{order}, paidFor(nil), error(nil)
 	if s.lines != nil {
 		all, paid, err = s.byLine(f, order, refunded)
 	}
@@ -41,16 +50,20 @@ func (s *Source) licenses(f facts, refunded bool) ([]deactivation.License, *unma
 	var licenses []deactivation.License
 	var missing []string
 	seen := map[target]bool{}
+	examined := 0
 	for _, one := range all {
 		licenses = slices.Grow(licenses, min(one.count(), maxRequests-len(licenses)))
 		for license := range one.each() {
-			if seen[targetOf(license)] || slices.ContainsFunc(paid, func(p found) bool { return p.holds(license) }) {
+			if examined++; examined > maxExamined {
+				return nil, errTooMany()
+			}
+			if seen[targetOf(license)] || paid.holds(license) {
 				continue
 			}
 			seen[targetOf(license)] = true
 			missing = appendNew(missing, license.Missing())
 			if len(licenses) == maxRequests {
-				return nil, &unmappable{problem: fmt.Sprintf("it asks for more than %d deactivations", maxRequests)}
+				return nil, errTooMany()
 			}
 			f.trace.license(license, one)
 			licenses = append(licenses, license)
@@ -69,7 +82,7 @@ func (s *Source) licenses(f facts, refunded bool) ([]deactivation.License, *unma
 
 // byLine gives each line its own license and fills it up from the order. Lines without one of their own share the
 // order's license, which counts only when the whole order is meant.
-func (s *Source) byLine(f facts, order found, refunded bool) (all, paid []found, err error) {
+func (s *Source) byLine(f facts, order found, refunded bool) (all []found, paid paidFor, err error) {
 	parts, err := s.lines.of(record{exact: f.exact, normalised: f.normalised})
 	if err != nil {
 		return nil, nil, err
@@ -77,6 +90,8 @@ func (s *Source) byLine(f facts, order found, refunded bool) (all, paid []found,
 	var products, devices []string // of the lines without a license of their own
 	shared := len(parts) == 0      // the order's license counts
 	bare := false                  // a line has neither a license nor a device of its own, so it has the order's
+	paid = paidFor{}
+	orders := sync.OnceValue(func() deviceSet { return newDeviceSet(order.hardwareIDs) })
 	for i, part := range parts {
 		line := f
 		line.exact, line.normalised, line.line = part.exact, part.normalised, i+1
@@ -87,8 +102,8 @@ func (s *Source) byLine(f facts, order found, refunded bool) (all, paid []found,
 			}
 			if !whole { // what it says is none of this event's, be it right or wrong, but that its license is paid for
 				line.trace = nil
-				if own, err := search(s.lines.license, line); err == nil && own.names() {
-					paid = append(paid, own.or(order))
+				if own, err := search(s.lines.license, line); err == nil {
+					paid.add(own, orders)
 				}
 				continue
 			}
@@ -130,12 +145,6 @@ func (s *Source) byLine(f facts, order found, refunded bool) (all, paid []found,
 }
 
 var errSeveralProducts = errors.New("the license stands on the order, whose lines have different products; name the product on the order, or the license on its line")
-
-// holds says whether the license on that device is one of these: a customer who paid for another line with it keeps it.
-func (f found) holds(l deactivation.License) bool {
-	named := l.LicenseKey != "" && slices.Contains(f.licenseKeys, l.LicenseKey) || l.Username != "" && l.Username == f.username
-	return named && (len(f.hardwareIDs) == 0 || slices.Contains(f.hardwareIDs, l.HardwareID))
-}
 
 // of gives the order's license the product of the lines that share it. Several products and none on the order: the
 // license could belong to any of them, so it is nobody's.
