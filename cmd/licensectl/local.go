@@ -56,7 +56,8 @@ the samples of events/ as their senders would, and shows what each became and wh
 requests, until Ctrl-C. It needs no AWS and no network.
 
 Deliveries go to POST /webhooks/<source>. Direct invocations go to Lambda's own address, so that
-  aws lambda invoke --endpoint-url http://127.0.0.1:8080 --function-name webhook --payload fileb://events/bulk.json out.json
+  aws lambda invoke --endpoint-url http://127.0.0.1:8080 --region us-east-1 --no-sign-request \
+    --function-name webhook --payload fileb://events/bulk.json out.json
 works. With --license-api the worker calls a License API of yours instead of the fake: then licenses are really
 deactivated, and no sample is sent.
 

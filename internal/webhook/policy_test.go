@@ -44,7 +44,7 @@ func TestThePolicyIsWhatTheOracleSays(t *testing.T) {
 		judges[w] = j
 		wg.Go(func() {
 			for i := w; i < *policyDeliveries; i += len(judges) {
-				m := dice{rand.New(rand.NewPCG(seed, uint64(i)))}.delivery(sources.Names()) //nolint:gosec // i is not negative, and nothing secret is made
+				m := dice{rand.New(rand.NewPCG(seed, uint64(i)))}.delivery(shipped()) //nolint:gosec // i is not negative, and nothing secret is made
 				got, want := j.did(t, m), oracle(t, m.source, m.headers, m.body)
 				mu.Lock()
 				for _, r := range want {
@@ -68,7 +68,7 @@ func TestThePolicyIsWhatTheOracleSays(t *testing.T) {
 	if *policyDeliveries < 1000 {
 		return
 	}
-	for _, name := range sources.Names() { // loaded dice would prove nothing
+	for _, name := range shipped() { // loaded dice would prove nothing
 		for _, answer := range []deactivation.Answer{deactivation.Accepted, deactivation.Ignored, deactivation.Unmappable} {
 			impossible := name == "recurly" && answer == deactivation.Accepted || name == "salesforce" && answer == deactivation.Ignored
 			if !impossible && seen[name+" "+string(answer)] == 0 {
@@ -98,6 +98,9 @@ func TestTheOracleKnowsTheSamples(t *testing.T) {
 		for name, text := range s.Headers {
 			headers[strings.ToLower(name)] = text
 		}
+		if !slices.Contains(shipped(), s.Source) {
+			continue // a sender of one's own has a policy of one's own
+		}
 		rulings := oracle(t, s.Source, headers, s.Body)
 		if len(rulings) == 0 {
 			t.Errorf("%s: the oracle sees no event", s.Name())
@@ -122,5 +125,13 @@ func TestTheOracleKnowsTheSamples(t *testing.T) {
 		if answer != s.Answer || !slices.Equal(got, want) {
 			t.Errorf("%s: the oracle says %s %q, and its file %s %q", s.Name(), answer, got, s.Answer, want)
 		}
+	}
+}
+
+// shipped are the senders whose policy is ours. One that somebody adds has its samples.
+func shipped() []string {
+	return []string{
+		"chargebee", "fastspring", "generic", "hubspot", "lemonsqueezy", "paddle", "recurly", "salesforce", "salesforce-flow",
+		"shopify", "standard", "stripe", "woocommerce",
 	}
 }
