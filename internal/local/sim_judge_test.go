@@ -197,6 +197,9 @@ func (w *world) judgeLetters() map[string]verdict {
 			if says.reason == "" {
 				says.reason = "exhausted"
 			}
+			if before, twice := found[q.ID]; twice && before != says {
+				w.violate("two letters of %s differ: %+v and %+v", q.ID, before, says)
+			}
 			found[q.ID] = says
 		}
 	}
