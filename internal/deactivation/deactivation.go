@@ -56,8 +56,8 @@ const (
 	Refused    Answer = "refused"
 )
 
-// Reason says why a message is in the dead-letter queue. A message that SQS itself moved there carries none;
-// tools list it as "exhausted".
+// Reason says why a message is in the dead-letter queue. A message that SQS itself moved there carries none, and is
+// read as ReasonExhausted.
 type Reason string
 
 // The reasons of a dead letter.
@@ -67,6 +67,7 @@ const (
 	ReasonInvalid     Reason = "invalid"     // not a message of ours
 	ReasonCrashed     Reason = "crashed"     // a panic, five times
 	ReasonUndelivered Reason = "undelivered" // the queue did not take it
+	ReasonExhausted   Reason = "exhausted"   // received maxReceiveCount times; SQS moved it, without attributes
 )
 
 // Request asks for one license to be deactivated on one device. Its ID is source, event id and place within the

@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"license-deactivator/internal/deactivation"
-	"license-deactivator/pkg/licenseapi"
 )
 
 func refund() deactivation.Request {
@@ -105,7 +104,7 @@ func TestWhatIsNoMessageOfOursIsInvalid(t *testing.T) {
 		"another action":                 {strings.Replace(valid, `deactivate_license`, `canary`, 1), "action: must be one of deactivate_license, deactivate_bundle"},
 		"a bundle":                       {strings.Replace(valid, `deactivate_license`, `deactivate_bundle`, 1), ""},
 		"one product of a whole bundle":  {strings.Replace(golden(t, "bundle.json"), `"product"`, `"bundle_code":"canary","product"`, 1), "bundle_code: means one product"},
-		"no hardware_id":                 {strings.Replace(valid, `"hardware_id"`, `"x"`, 1), "hardware_id: is missing"},
+		"no device":                      {strings.Replace(valid, `"hardware_id"`, `"x"`, 1), ""},
 		"no id":                          {strings.Replace(valid, `"id"`, `"x"`, 1), "id: is missing"},
 		"no source":                      {strings.Replace(valid, `"source"`, `"x"`, 1), "source: is missing"},
 		"a cause that is none":           {strings.Replace(valid, `"refund"`, `"canary"`, 1), "cause: must be one of"},
@@ -126,6 +125,22 @@ func TestWhatIsNoMessageOfOursIsInvalid(t *testing.T) {
 				t.Errorf("error %v, want ErrInvalid, …%s… and nothing of the text", err, c.want)
 			}
 		})
+	}
+}
+
+func TestARequestWithoutADeviceIsValidAndCannotBeSent(t *testing.T) {
+	t.Parallel()
+	if err := refund().CheckSendable(); err != nil {
+		t.Error(err)
+	}
+	for _, device := range []string{"", " ", "\t"} {
+		r := refund()
+		r.HardwareID = device
+		err := r.CheckSendable()
+		field, ok := errors.AsType[*deactivation.FieldError](err)
+		if !ok || field.Field != "hardware_id" || field.Code != deactivation.CodeMissingField {
+			t.Errorf("%q: got %v, want a missing hardware_id", device, err)
+		}
 	}
 }
 
@@ -172,14 +187,6 @@ func TestShorten(t *testing.T) {
 		if got := deactivation.Shorten(key); got != want {
 			t.Errorf("Shorten(%q) = %q, want %q", key, got, want)
 		}
-	}
-}
-
-func TestALicenseIsADeactivationOfTheAPI(t *testing.T) {
-	t.Parallel()
-	l := deactivation.License{Product: "XY", LicenseKey: "K", HardwareID: "h"}
-	if d := licenseapi.Deactivation(l); d.Product != "XY" || d.LicenseKey != "K" || d.HardwareID != "h" {
-		t.Error("the fields are in another order")
 	}
 }
 

@@ -35,9 +35,10 @@ type FieldError struct {
 // Error implements error.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Why }
 
-// Validate returns a *FieldError for the first thing that makes the request impossible to send: an action that is
-// none, a bundle_code beside the action deactivate_bundle (it would widen what is deactivated), no id, source,
-// product, device or identity; two identities; characters that SQS or the License API cannot take.
+// Validate returns a *FieldError for the first thing that makes the request no message of wire form v1: an action that
+// is none, a bundle_code beside the action deactivate_bundle (it would widen what is deactivated), no id, source,
+// product or identity; two identities; characters that SQS or the License API cannot take. A valid request may name no
+// device: CheckSendable says whether it can be sent.
 func (r Request) Validate() error {
 	if r.Action != "" && !slices.Contains(Actions(), r.Action) {
 		return &FieldError{CodeInvalidField, "action", "must be one of " + strings.Join(Actions(), ", ")}
@@ -66,8 +67,8 @@ func (r Request) Validate() error {
 	return r.License.Validate()
 }
 
-// Validate is Request.Validate for the license fields alone. The identities are asked for first, then the
-// product, then the device: the order in which a person would fill them in.
+// Validate is Request.Validate for the license fields alone. The identities are asked for first, then the product:
+// the order in which a person would fill them in.
 func (l License) Validate() error {
 	l = l.withoutBlanks()
 	if err := l.validateIdentity(); err != nil {
@@ -75,9 +76,6 @@ func (l License) Validate() error {
 	}
 	if l.Product == "" {
 		return &FieldError{CodeMissingField, "product", "is missing (the product's short code)"}
-	}
-	if l.HardwareID == "" {
-		return &FieldError{CodeMissingField, "hardware_id", "is missing; devices cannot be looked up yet"}
 	}
 	for _, f := range l.texts() {
 		if err := CheckText(f.name, f.value); err != nil {
@@ -97,6 +95,14 @@ func (l License) Validate() error {
 	}
 	if len(l.Variables) > 0 && (!json.Valid(l.Variables) || l.Variables[0] != '{') {
 		return &FieldError{CodeInvalidField, "variables", "must be a JSON object"}
+	}
+	return nil
+}
+
+// CheckSendable returns a *FieldError when a valid license cannot be sent to the License API: it names no device.
+func (l License) CheckSendable() error {
+	if l.withoutBlanks().HardwareID == "" {
+		return &FieldError{CodeMissingField, "hardware_id", "is missing; devices cannot be looked up yet"}
 	}
 	return nil
 }

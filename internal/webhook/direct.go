@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -138,7 +139,7 @@ func readRow(raw json.RawMessage, source string, now time.Time, known map[string
 		request.ID = contentID(request)
 	}
 	var problem *deactivation.FieldError
-	if err := request.Validate(); errors.As(err, &problem) {
+	if err := cmp.Or(request.Validate(), request.CheckSendable()); errors.As(err, &problem) {
 		return queue.Entry{}, "", problem
 	}
 	e, err := entry(request)

@@ -139,22 +139,11 @@ func (h *Handler) keepUnmappable(ctx context.Context, source *Source, v Verified
 	return len(h.DeadLetters.Send(ctx, []queue.Entry{letter})) == 0
 }
 
-// maxDetailRunes bounds the detail of a dead letter: it is for a person's eye, and attributes count as size.
-const maxDetailRunes = 256
-
-// attributes are those of a dead letter; empty ones are left out, since the queue refuses them.
+// attributes are those of a dead letter.
 func (h *Handler) attributes(reason deactivation.Reason, source, request, detail string) map[string]string {
-	if runes := []rune(detail); len(runes) > maxDetailRunes {
-		detail = string(runes[:maxDetailRunes])
-	}
-	attributes := map[string]string{
-		"reason": string(reason), "source": source, "request_id": request,
-		"failed_at": h.Now().UTC().Format(time.RFC3339),
-	}
-	if detail != "" {
-		attributes["detail"] = detail
-	}
-	return attributes
+	return deactivation.DeadLetter{
+		Reason: reason, Detail: detail, FailedAt: h.Now(), Source: source, RequestID: request,
+	}.Attributes()
 }
 
 // keptHeaders are the headers that the source's file reads, so that the event can be mapped again, and what says how

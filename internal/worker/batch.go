@@ -116,18 +116,18 @@ func (b *batch) notStarted(m *message, why error) result {
 	if fault != nil && fault.stops {
 		return result{
 			outcome: deactivation.Deferred, retryIn: backoff.Cap, code: fault.code,
-			detail: clean("not called, the configuration is at fault: " + fault.what),
+			detail: deactivation.CleanText("not called, the configuration is at fault: " + fault.what),
 		}
 	}
 	if paused, ok := errors.AsType[*pausedError](why); ok {
 		return result{
-			outcome: deactivation.Deferred, retryIn: backoff.RateLimited(m.receives, paused.left, random()), code: clean(paused.code),
+			outcome: deactivation.Deferred, retryIn: backoff.RateLimited(m.receives, paused.left, random()), code: deactivation.CleanText(paused.code),
 			detail: "not called, the License API asked for a pause that is longer than this invocation",
 		}
 	}
 	if errors.Is(why, errSpared) {
 		return result{
-			outcome: deactivation.Deferred, retryIn: backoff.wait(m.receives), code: clean(b.h.breaker.lastCode()),
+			outcome: deactivation.Deferred, retryIn: backoff.wait(m.receives), code: deactivation.CleanText(b.h.breaker.lastCode()),
 			detail: "not called, the License API did not answer the calls before",
 		}
 	}
@@ -154,10 +154,10 @@ func (b *batch) crashed(ctx context.Context, m *message, cause any) result {
 		detail = "a panic: " + err.Error()
 	}
 	stack := debug.Stack()
-	b.h.cfg.Recorder.Logger().ErrorContext(ctx, "panic", "id", m.id(), "detail", clean(detail),
+	b.h.cfg.Recorder.Logger().ErrorContext(ctx, "panic", "id", m.id(), "detail", deactivation.CleanText(detail),
 		"stack", string(stack[:min(len(stack), maxStackBytes)]))
 
-	r := result{outcome: deactivation.Deferred, detail: clean(detail), retryIn: b.h.cfg.Backoff.wait(m.receives)}
+	r := result{outcome: deactivation.Deferred, detail: deactivation.CleanText(detail), retryIn: b.h.cfg.Backoff.wait(m.receives)}
 	if m.receives >= maxPanics {
 		r.outcome, r.reason, r.retryIn = deactivation.Rejected, deactivation.ReasonCrashed, 0
 	}
@@ -182,11 +182,11 @@ func (b *batch) tellOne(ctx context.Context, m *message) {
 	}
 	m.told = true
 	line := telemetry.Message{
-		ID: clean(m.id()), Source: clean(m.source), Cause: clean(m.request.Cause), Rule: clean(m.request.Rule),
+		ID: deactivation.CleanText(m.id()), Source: deactivation.CleanText(m.source), Cause: deactivation.CleanText(m.request.Cause), Rule: deactivation.CleanText(m.request.Rule),
 		Order: cleanAll(m.request.Order), Outcome: m.result.outcome, Reason: m.result.reason,
 		Class: m.result.class, Code: m.result.code, Detail: m.result.detail,
 		Attempts: m.receives, Latency: m.result.latency, RetryIn: m.result.retryIn,
-		License: deactivation.Shorten(m.request.LicenseKey), Product: clean(m.request.Product), KeyVersion: m.result.version,
+		License: deactivation.Shorten(m.request.LicenseKey), Product: deactivation.CleanText(m.request.Product), KeyVersion: m.result.version,
 	}
 	b.h.cfg.Recorder.Message(ctx, line)
 	if b.h.cfg.OnOutcome != nil {

@@ -73,7 +73,7 @@ func (b *batch) attempt(m *message) (a answer, started bool) {
 	if held.Stale != nil {
 		b.warnStale.Do(func() {
 			b.h.cfg.Recorder.Logger().WarnContext(b.calls, "the License API's secret cannot be read again, the old value is used on",
-				"secret_version", held.Version, "error", clean(held.Stale.Error()))
+				"secret_version", held.Version, "error", deactivation.CleanText(held.Stale.Error()))
 		})
 	}
 	client, err := b.h.clientFor(held)

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -51,28 +50,25 @@ func parse(record events.SQSMessage) *message {
 	switch {
 	case err != nil:
 		m.settled = true
-		m.result = result{outcome: deactivation.Rejected, reason: deactivation.ReasonInvalid, detail: clean(err.Error())}
-		if wantsEveryDevice(err) {
-			m.result.reason, m.result.code = deactivation.ReasonRejected, codeMissingHardwareID
-		}
+		m.result = result{outcome: deactivation.Rejected, reason: deactivation.ReasonInvalid, detail: deactivation.CleanText(err.Error())}
 	case event != nil:
 		m.settled = true
 		m.source = event.Source
-		m.result = result{outcome: deactivation.Rejected, reason: deactivation.ReasonUnmappable, detail: clean(
+		m.result = result{outcome: deactivation.Rejected, reason: deactivation.ReasonUnmappable, detail: deactivation.CleanText(
 			"an event that is not mapped yet; missing: " + strings.Join(event.Missing, ", "))}
+	default:
+		if err := request.CheckSendable(); err != nil {
+			m.settled = true
+			m.result = result{
+				outcome: deactivation.Rejected, reason: deactivation.ReasonRejected, code: codeMissingHardwareID, detail: deactivation.CleanText(err.Error()),
+			}
+		}
 	}
 	return m
 }
 
 // codeMissingHardwareID is the License API's own code for a request without a device.
 const codeMissingHardwareID = "missing_hardware_id"
-
-// wantsEveryDevice says whether a request names no device and is well otherwise. That is a message of wire form v1,
-// "every device of this license", which this worker cannot look up; the API could only refuse it.
-func wantsEveryDevice(err error) bool {
-	field, ok := errors.AsType[*deactivation.FieldError](err)
-	return ok && field.Field == "hardware_id" && field.Code == deactivation.CodeMissingField
-}
 
 // receivesOf is how often SQS has handed the record out, 1 where it does not say.
 func receivesOf(record events.SQSMessage) int {

@@ -96,9 +96,9 @@ func (b *batch) note(f fault) {
 // resultOf decides a message by an answer. The client has taken everything secret out of its errors.
 func (b *batch) resultOf(m *message, a answer) result {
 	v := VerdictOf(a.kind)
-	r := result{outcome: v.Outcome, class: a.kind.String(), latency: a.latency, version: a.version, code: clean(licenseapi.CodeOf(a.err))}
+	r := result{outcome: v.Outcome, class: a.kind.String(), latency: a.latency, version: a.version, code: deactivation.CleanText(licenseapi.CodeOf(a.err))}
 	if a.err != nil {
-		r.detail = clean(messageOf(a.err))
+		r.detail = deactivation.CleanText(messageOf(a.err))
 	}
 
 	switch {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -90,28 +88,17 @@ func (b *batch) sendDeadLetters(ctx context.Context) {
 		m := rejected[f.Index]
 		m.result.outcome, m.result.reason = deactivation.Deferred, ""
 		m.result.retryIn = b.h.cfg.Backoff.wait(m.receives)
-		m.result.detail = clean(fmt.Sprintf("the dead-letter queue did not take it: %v", f.Err))
+		m.result.detail = deactivation.CleanText(fmt.Sprintf("the dead-letter queue did not take it: %v", f.Err))
 	}
 }
 
-// deadLetter is the message as it came, with what became of it. Attributes that are empty are left out, since SQS
-// refuses them.
+// deadLetter is the message as it came, with what became of it as attributes.
 func (b *batch) deadLetter(m *message) queue.Entry {
-	attributes := map[string]string{
-		"reason":     string(m.result.reason),
-		"code":       m.result.code,
-		"detail":     m.result.detail,
-		"attempts":   strconv.Itoa(m.receives),
-		"failed_at":  b.h.cfg.Now().UTC().Format(time.RFC3339),
-		"source":     clean(m.source),
-		"request_id": clean(m.request.ID),
+	letter := deactivation.DeadLetter{
+		Reason: m.result.reason, Code: m.result.code, Detail: m.result.detail, Attempts: m.receives,
+		FailedAt: b.h.cfg.Now(), Source: m.source, RequestID: m.request.ID,
 	}
-	for name, value := range attributes {
-		if value == "" {
-			delete(attributes, name)
-		}
-	}
-	return queue.Entry{Body: m.record.Body, Group: groupOf(m.source), Attributes: attributes}
+	return queue.Entry{Body: m.record.Body, Group: groupOf(m.source), Attributes: letter.Attributes()}
 }
 
 // groupOf is the source as a message group id; "" where SQS would not take it, which only a message that is not
@@ -149,5 +136,5 @@ func (b *batch) hide(ctx context.Context, stay kept) {
 		err, count = failures[0].Err, len(failures)
 	}
 	b.h.cfg.Recorder.Logger().WarnContext(ctx, "messages come back after the queue's visibility timeout, not after their backoff",
-		"count", count, "error", clean(err.Error()))
+		"count", count, "error", deactivation.CleanText(err.Error()))
 }
