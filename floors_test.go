@@ -75,6 +75,7 @@ func plan() map[string]room {
 
 		// 0: words
 		"internal/deactivation": {floor: 0},
+		"internal/deadline":     {floor: 0},
 		"pkg/signing":           {floor: 0},
 		"pkg/internal/apihttp":  {floor: 0},
 		"sources":               {floor: 0},

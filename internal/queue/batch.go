@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"license-deactivator/internal/deadline"
 )
 
 const (
@@ -124,10 +126,5 @@ func stopped(ctx context.Context, batch []int, last []fault) []Failure {
 // lanes that were throttled together would come back together.
 func pause(ctx context.Context, attempt int) {
 	wait := firstWait << (attempt - 1)
-	timer := time.NewTimer(wait/2 + rand.N(wait/2))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	_ = deadline.Sleep(ctx, wait/2+rand.N(wait/2)) // the next attempt looks at ctx itself
 }

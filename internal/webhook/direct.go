@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/deadline"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/telemetry"
 )
@@ -77,7 +78,7 @@ func (h *Handler) invokeDirectly(ctx context.Context, source string, requests js
 		}
 		entries, ids, index = append(entries, e), append(ids, id), append(index, i)
 	}
-	sendCtx, cancel := until(ctx, answerReserve)
+	sendCtx, cancel := deadline.Before(ctx, answerReserve)
 	defer cancel()
 	failed := map[int]bool{}
 	for _, f := range h.Queue.Send(sendCtx, entries) {

@@ -121,15 +121,6 @@ const (
 	enqueuePause      = 250 * time.Millisecond  // between the tries of a sender's enqueue_for
 )
 
-// until is ctx with the given time kept free before its deadline; without a deadline it is ctx.
-func until(ctx context.Context, reserve time.Duration) (context.Context, context.CancelFunc) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return ctx, func() {}
-	}
-	return context.WithDeadline(ctx, deadline.Add(-reserve))
-}
-
 // entry makes a request a message.
 func entry(r deactivation.Request) (queue.Entry, error) {
 	body, err := r.Wire()

@@ -4,9 +4,9 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/deadline"
 	"license-deactivator/internal/queue"
 )
 
@@ -50,7 +50,7 @@ func (h *Handler) enqueue(ctx context.Context, source *Source, entries []queue.E
 	if len(entries) == 0 {
 		return nil
 	}
-	ctx, cancel := until(ctx, answerReserve+deadLetterReserve)
+	ctx, cancel := deadline.Before(ctx, answerReserve+deadLetterReserve)
 	defer cancel()
 	budget := source.enqueueFor
 	if budget == 0 {
@@ -60,7 +60,7 @@ func (h *Handler) enqueue(ctx context.Context, source *Source, entries []queue.E
 	defer cancelBudget()
 
 	failures := h.Queue.Send(ctx, entries)
-	for len(failures) > 0 && source.enqueueFor > 0 && pause(ctx, enqueuePause) {
+	for len(failures) > 0 && source.enqueueFor > 0 && deadline.Sleep(ctx, enqueuePause) == nil {
 		again := make([]queue.Entry, len(failures))
 		for i, f := range failures {
 			again[i] = entries[f.Index]
@@ -74,22 +74,10 @@ func (h *Handler) enqueue(ctx context.Context, source *Source, entries []queue.E
 	return failures
 }
 
-// pause waits; false when ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // keepUndelivered puts requests that the queue did not take on the dead-letter queue, from where a person sends them
 // on. It returns the failures of those that it did not take either.
 func (h *Handler) keepUndelivered(ctx context.Context, entries []queue.Entry, requests []*deactivation.Request, failures []queue.Failure) []queue.Failure {
-	ctx, cancel := until(ctx, answerReserve)
+	ctx, cancel := deadline.Before(ctx, answerReserve)
 	defer cancel()
 	letters := make([]queue.Entry, len(failures))
 	for i, f := range failures {
@@ -130,7 +118,7 @@ func (h *Handler) keepUnmappable(ctx context.Context, source *Source, v Verified
 	if err != nil {
 		return false
 	}
-	ctx, cancel := until(ctx, answerReserve)
+	ctx, cancel := deadline.Before(ctx, answerReserve)
 	defer cancel()
 	letter := queue.Entry{
 		Body: body, Group: source.Name,

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"license-deactivator/internal/deadline"
 	"license-deactivator/pkg/signing"
 )
 
@@ -41,7 +42,7 @@ func (s *Source) Verify(d signing.Delivery, now time.Time, texts []string) (Veri
 // mean that a new secret has just been stored: then the secrets are read again and tried once more. nil and no refusal
 // is a sender's ping.
 func (h *Handler) verify(ctx context.Context, source *Source, d signing.Delivery) (*Verified, *refusal) {
-	ctx, cancel := until(ctx, answerReserve+deadLetterReserve)
+	ctx, cancel := deadline.Before(ctx, answerReserve+deadLetterReserve)
 	defer cancel()
 	held, err := h.Secrets.Get(ctx)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/deadline"
 	"license-deactivator/internal/telemetry"
 	"license-deactivator/pkg/licenseapi"
 )
@@ -41,8 +42,8 @@ type batch struct {
 
 func newBatch(ctx context.Context, h *Handler, records []events.SQSMessage) *batch {
 	b := &batch{h: h, messages: make([]*message, len(records))}
-	b.calls, b.endCalls = until(ctx, callReserve)
-	b.mayCall, b.stopCalls = until(b.calls, leastCall)
+	b.calls, b.endCalls = deadline.Before(ctx, callReserve)
+	b.mayCall, b.stopCalls = deadline.Before(b.calls, leastCall)
 	for i, record := range records {
 		b.messages[i] = parse(record)
 	}

@@ -19,14 +19,6 @@ const (
 	leastCall   = time.Second     // less than this is no call: it would likely be cut off, its outcome unknown
 )
 
-// until is ctx that ends before its deadline by reserve; without a deadline it ends when ctx does.
-func until(ctx context.Context, reserve time.Duration) (context.Context, context.CancelFunc) {
-	if deadline, ok := ctx.Deadline(); ok {
-		return context.WithDeadline(ctx, deadline.Add(-reserve))
-	}
-	return context.WithCancel(ctx)
-}
-
 // answer is what one call heard.
 type answer struct {
 	err     error // nil for status 200

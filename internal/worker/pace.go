@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"license-deactivator/internal/deadline"
 )
 
 const (
@@ -122,7 +124,7 @@ func (p *pace) turn(ctx context.Context) (time.Time, error) {
 		if wait <= timerGrain {
 			break
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := deadline.Sleep(ctx, wait); err != nil {
 			reserved.Cancel()
 			return time.Time{}, err
 		}
@@ -141,16 +143,4 @@ func (p *pace) turn(ctx context.Context) (time.Time, error) {
 // interval is the time between two calls.
 func interval(pace rate.Limit) time.Duration {
 	return time.Duration(float64(time.Second) / float64(pace))
-}
-
-// sleep waits, or returns ctx's error.
-func sleep(ctx context.Context, wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
