@@ -47,12 +47,12 @@ const (
 type drill struct {
 	name   string
 	span   time.Duration
-	budget float64 // calls per second that are the ideal; 0: lanes ÷ the API's own latency
+	budget float64 // calls per second that are the ideal; 0: inFlight ÷ the API's own latency
 	limits licenseapitest.Limits
 	stack  worker.Stack
 	// addresses says how many the instances have: one for all, or one for each.
 	addresses int
-	lanes     int
+	inFlight  int
 	batch     int
 }
 
@@ -60,19 +60,19 @@ func drills() []drill {
 	const plan, live = 3600, 0.5 // Business Starter, half kept free
 	return []drill{
 		{
-			name: "capped-3x1-address", span: 30 * time.Second, budget: 20, addresses: 1, lanes: 10, batch: 20,
+			name: "capped-3x1-address", span: 30 * time.Second, budget: 20, addresses: 1, inFlight: 10, batch: 20,
 			limits: licenseapitest.Limits{PerAddress: 200, PerAuthorization: 50, PerMinute: plan * live},
 			stack:  worker.Stack{CallsPerSecond: 20, Instances: 3, PlanCallsPerMinute: plan, LiveShare: live},
 		},
 		{
 			// Longer than the company's minute.
-			name: "capped-3x3-addresses", span: 75 * time.Second, budget: 30, addresses: 3, lanes: 10, batch: 20,
+			name: "capped-3x3-addresses", span: 75 * time.Second, budget: 30, addresses: 3, inFlight: 10, batch: 20,
 			limits: licenseapitest.Limits{PerAddress: 200, PerAuthorization: 50, PerMinute: plan * live},
 			stack:  worker.Stack{CallsPerSecond: 30, Instances: 3, PlanCallsPerMinute: plan, LiveShare: live},
 		},
 		{
-			// At the end of a batch lanes are idle for half a latency on average, so batches are long here.
-			name: "uncapped-100-lanes", span: 20 * time.Second, addresses: 1, lanes: 100, batch: 5000,
+			// At the end of a batch its last calls leave slots idle for half a latency on average, so batches are long here.
+			name: "uncapped-100-in-flight", span: 20 * time.Second, addresses: 1, inFlight: 100, batch: 5000,
 			stack: worker.Stack{CallsPerSecond: 100_000, Instances: 1},
 		},
 	}
@@ -92,7 +92,7 @@ func BenchmarkFleet(b *testing.B) {
 			b.ReportMetric(ours.rate(), "calls/s")
 			budget := d.budget
 			if budget == 0 {
-				budget = float64(d.lanes) / ours.latency().Seconds()
+				budget = float64(d.inFlight) / ours.latency().Seconds()
 			}
 			b.ReportMetric(ours.rate()/budget*100, "%budget")
 			b.ReportMetric(ms(ours.latency()), "api-ms")
@@ -166,7 +166,7 @@ func (d drill) run(b *testing.B, make func(*testing.B, drill, string, *atomic.In
 func (d drill) api(b *testing.B) *licenseapitest.Server {
 	b.Helper()
 	state := licenseapitest.State{APIKeys: map[string]string{fleetKey: fleetShared}}
-	for i := range int(max(d.budget, float64(d.lanes)/apiLatency.Seconds())*d.span.Seconds()*2) + d.batch*d.stack.Instances {
+	for i := range int(max(d.budget, float64(d.inFlight)/apiLatency.Seconds())*d.span.Seconds()*2) + d.batch*d.stack.Instances {
 		state.Licenses = append(state.Licenses, licenseapitest.License{Product: "XY", LicenseKey: fmt.Sprintf("KEY-%d", i), Devices: []string{"hw"}})
 	}
 	api, err := licenseapitest.New(state)
@@ -194,7 +194,7 @@ func from(address int, api http.Handler, inside *atomic.Int64) http.Handler {
 // newFleet makes an instance as functions/worker does, with a queue and a dead-letter queue that say yes.
 func newFleet(b *testing.B, d drill, address string, dead *atomic.Int64) instance {
 	b.Helper()
-	api, err := licenseapi.New(licenseapi.Config{BaseURL: address, Lanes: d.lanes})
+	api, err := licenseapi.New(licenseapi.Config{BaseURL: address, CallsInFlight: d.inFlight})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func newFleet(b *testing.B, d drill, address string, dead *atomic.Int64) instanc
 	}
 	handler, err := worker.New(worker.Config{
 		API: api, Secrets: secrets.NewCache(fleetSecret{}, secrets.ParseLicense), Queue: yes{}, DeadLetters: counted{dead},
-		Recorder: telemetry.New(io.Discard, slog.LevelInfo, "bench"), Lanes: d.lanes,
+		Recorder: telemetry.New(io.Discard, slog.LevelInfo, "bench"), CallsInFlight: d.inFlight,
 		CallsPerSecond: d.stack.Share(), Limits: d.stack.Limits(),
 		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
 	})

@@ -30,11 +30,11 @@ const (
 	// soakShared is the shared key of apiKey in a soak.
 	soakShared = "shared-key-of-the-soak"
 
-	// soakBatch is template.yaml's WorkerBatchSize; soakLanes and soakTimeout are shorter than it says. visibility is
+	// soakBatch is template.yaml's WorkerBatchSize; soakCallsInFlight and soakTimeout are shorter than it says. visibility is
 	// longer than the time-out, so that a batch is given to nobody else while it is worked.
-	soakBatch   = 20
-	soakLanes   = 10
-	soakTimeout = 8 * time.Second
+	soakBatch         = 20
+	soakCallsInFlight = 10
+	soakTimeout       = 8 * time.Second
 
 	// soakCalls is the pace of one worker, a second: faster than two cores serve, so that it does not decide.
 	soakCalls = 1000
@@ -79,15 +79,15 @@ func runWorker(text string) error {
 
 	dice := diceOf(spec.Seed, 0)
 	jobs := faultyQueue{queue.OpenSQS(awsConfig(), spec.Endpoint, spec.Queue), dice}
-	api, err := licenseapi.New(licenseapi.Config{BaseURL: spec.API, Lanes: soakLanes, UserAgent: spec.Name})
+	api, err := licenseapi.New(licenseapi.Config{BaseURL: spec.API, CallsInFlight: soakCallsInFlight, UserAgent: spec.Name})
 	if err != nil {
 		return err
 	}
 	recorder := telemetry.New(os.Stdout, slog.LevelInfo, "")
 	handler, err := worker.New(worker.Config{
 		API: api, Secrets: secrets.NewCache(soakSecret{}, secrets.ParseLicense), Recorder: recorder, Queue: jobs,
-		DeadLetters: &deadLetterBox{faultyQueue{queue.OpenSQS(awsConfig(), spec.Endpoint, spec.DeadLetters), dice}, spec, 0},
-		Lanes:       soakLanes, CallsPerSecond: soakCalls, Backoff: worker.Backoff{First: soakFirst, Cap: soakCap},
+		DeadLetters:   &deadLetterBox{faultyQueue{queue.OpenSQS(awsConfig(), spec.Endpoint, spec.DeadLetters), dice}, spec, 0},
+		CallsInFlight: soakCallsInFlight, CallsPerSecond: soakCalls, Backoff: worker.Backoff{First: soakFirst, Cap: soakCap},
 	})
 	if err != nil {
 		return err

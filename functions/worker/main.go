@@ -25,7 +25,7 @@ const warmUpTime = 2 * time.Second // of the 10 s that Lambda gives to init
 func main() {
 	cfg, badConfig := config.ReadWorker(os.Getenv)
 	recorder := telemetry.New(os.Stdout, cfg.LogLevel, cfg.FunctionName)
-	api, badAPI := licenseapi.New(licenseapi.Config{BaseURL: cfg.LicenseAPIURL, Lanes: cfg.Lanes, Logger: recorder.Logger()})
+	api, badAPI := licenseapi.New(licenseapi.Config{BaseURL: cfg.LicenseAPIURL, CallsInFlight: cfg.CallsInFlight, Logger: recorder.Logger()})
 	if err := errors.Join(badConfig, badAPI); err != nil {
 		log.Fatal(err)
 	}
@@ -35,8 +35,8 @@ func main() {
 	stack := worker.Stack{CallsPerSecond: cfg.CallsPerSecond, Instances: cfg.WorkerInstances, PlanCallsPerMinute: cfg.PlanCallsPerMinute, LiveShare: cfg.LiveShare}
 	handler, err := worker.New(worker.Config{
 		API: api, Secrets: held, Queue: jobs, Recorder: recorder,
-		DeadLetters: queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.DeadLetterQueueURL),
-		Lanes:       cfg.Lanes, CallsPerSecond: stack.Share(), Limits: stack.Limits(),
+		DeadLetters:   queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.DeadLetterQueueURL),
+		CallsInFlight: cfg.CallsInFlight, CallsPerSecond: stack.Share(), Limits: stack.Limits(),
 		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
 	})
 	if err != nil {

@@ -23,7 +23,7 @@ const (
 	licenseAPISecretARN = "LICENSE_API_SECRET_ARN" //nolint:gosec // a name, no credential
 	callsPerSecond      = "CALLS_PER_SECOND"
 	workerInstances     = "WORKER_INSTANCES"
-	workerLanes         = "LANES"
+	workerCallsInFlight = "CALLS_IN_FLIGHT"
 	planCallsPerMinute  = "PLAN_CALLS_PER_MINUTE"
 	liveShare           = "LIVE_SHARE"
 )
@@ -37,7 +37,7 @@ func WebhookVariables() []string {
 func WorkerVariables() []string {
 	return []string{
 		queueURL, deadLetterQueueURL, licenseAPIURL, licenseAPISecretARN,
-		callsPerSecond, workerInstances, workerLanes, planCallsPerMinute, liveShare,
+		callsPerSecond, workerInstances, workerCallsInFlight, planCallsPerMinute, liveShare,
 	}
 }
 
@@ -57,8 +57,8 @@ const (
 	defaultInstances = 1
 	maxInstances     = 1000 // Lambda's largest MaximumConcurrency
 
-	defaultLanes = 10
-	maxLanes     = 100 // each is a connection, and memory
+	defaultCallsInFlight = 10
+	maxCallsInFlight     = 100 // each is a connection, and memory
 
 	maxPlanCallsPerMinute = 9_999_999 // as template.yaml has it; the vendor's largest public plan is 18,000
 	defaultLiveShare      = 0.5
@@ -82,7 +82,7 @@ type Worker struct {
 	LicenseAPISecretARN string
 	CallsPerSecond      float64 // of the whole stack; each instance takes its share of WorkerInstances
 	WorkerInstances     int
-	Lanes               int     // calls at the same time
+	CallsInFlight       int     // calls at the same time
 	PlanCallsPerMinute  int     // the vendor's plan; 0 where it is not known
 	LiveShare           float64 // the part of the plan kept free for live checks, 0 to below 1
 	AWS
@@ -110,7 +110,7 @@ func ReadWorker(getenv func(name string) string) (Worker, error) {
 	w.LicenseAPIURL = e.required(licenseAPIURL, licenseAPI, setLicenseAPIURL)
 	w.LicenseAPISecretARN = e.required(licenseAPISecretARN, secretARN, setSecretARN)
 	w.CallsPerSecond, w.WorkerInstances = e.pace()
-	w.Lanes = e.whole(workerLanes, defaultLanes, maxLanes)
+	w.CallsInFlight = e.whole(workerCallsInFlight, defaultCallsInFlight, maxCallsInFlight)
 	w.PlanCallsPerMinute = e.whole(planCallsPerMinute, 0, maxPlanCallsPerMinute)
 	w.LiveShare = e.number(liveShare, defaultLiveShare, func(x float64) bool { return x >= 0 && x < 1 }, "set 0 to below 1")
 	w.AWS = readAWS(e)

@@ -57,7 +57,7 @@ func TestDefaults(t *testing.T) {
 	}
 	wantWorker := config.Worker{
 		QueueURL: queueURL, DeadLetterQueueURL: deadURL, LicenseAPIURL: apiURL, LicenseAPISecretARN: arn,
-		CallsPerSecond: 10, WorkerInstances: 1, Lanes: 10, LiveShare: 0.5, AWS: lambda,
+		CallsPerSecond: 10, WorkerInstances: 1, CallsInFlight: 10, LiveShare: 0.5, AWS: lambda,
 	}
 	if diff := cmp.Diff(wantWorker, worker, ignoreAWSConfig()); diff != "" {
 		t.Errorf("worker (-want +got):\n%s", diff)
@@ -68,7 +68,7 @@ func TestEverythingSet(t *testing.T) {
 	t.Parallel()
 	env := with(
 		"PUBLIC_URL", "https://hooks.example.com/v1/", "TEST_EVENTS", "accept",
-		"CALLS_PER_SECOND", "2.5", "WORKER_INSTANCES", "4", "LANES", "32", "PLAN_CALLS_PER_MINUTE", "1800", "LIVE_SHARE", "0",
+		"CALLS_PER_SECOND", "2.5", "WORKER_INSTANCES", "4", "CALLS_IN_FLIGHT", "32", "PLAN_CALLS_PER_MINUTE", "1800", "LIVE_SHARE", "0",
 		"AWS_ENDPOINT_URL", "http://127.0.0.1:1", "AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:2",
 		"AWS_LAMBDA_FUNCTION_NAME", "stack-function", "AWS_LAMBDA_LOG_LEVEL", "DEBUG",
 	)
@@ -94,7 +94,7 @@ func TestEverythingSet(t *testing.T) {
 	}
 	wantWorker := config.Worker{
 		QueueURL: queueURL, DeadLetterQueueURL: deadURL, LicenseAPIURL: apiURL, LicenseAPISecretARN: arn,
-		CallsPerSecond: 2.5, WorkerInstances: 4, Lanes: 32, PlanCallsPerMinute: 1800, LiveShare: 0, AWS: lambda,
+		CallsPerSecond: 2.5, WorkerInstances: 4, CallsInFlight: 32, PlanCallsPerMinute: 1800, LiveShare: 0, AWS: lambda,
 	}
 	if diff := cmp.Diff(wantWorker, worker, ignoreAWSConfig()); diff != "" {
 		t.Errorf("worker (-want +got):\n%s", diff)
@@ -123,7 +123,7 @@ func TestValues(t *testing.T) {
 		},
 		"CALLS_PER_SECOND":                 {[]string{"0.02", "1", "10", "1e2", "1000"}, []string{"0", "-1", "0.019", "1000.1", "NaN", "Inf", "ten", "1,5", " 1", long}},
 		"WORKER_INSTANCES":                 {[]string{"1", "2", "500"}, []string{"0", "-1", "1001", "2.0", "two", long}},
-		"LANES":                            {[]string{"1", "100"}, []string{"0", "101", "x"}},
+		"CALLS_IN_FLIGHT":                  {[]string{"1", "100"}, []string{"0", "101", "x"}},
 		"PLAN_CALLS_PER_MINUTE":            {[]string{"1", "18000", "9999999"}, []string{"0", "-5", "10000000", "many"}},
 		"LIVE_SHARE":                       {[]string{"0", "0.5", "0.999"}, []string{"1", "-0.1", "NaN", "half"}},
 		"AWS_REGION":                       {[]string{"us-gov-west-1"}, []string{"eu central", "eu-central-1.evil.example", "EU"}},

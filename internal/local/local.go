@@ -66,14 +66,14 @@ func New(c Config) (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("local: %w", err)
 	}
-	api, err := licenseapi.New(licenseapi.Config{BaseURL: c.LicenseAPI, Lanes: c.Lanes})
+	api, err := licenseapi.New(licenseapi.Config{BaseURL: c.LicenseAPI, CallsInFlight: c.Lanes})
 	if err != nil {
 		return nil, fmt.Errorf("local: %w", err)
 	}
 	back, err := worker.New(worker.Config{
 		API: api, Secrets: secrets.NewCache(c.LicenseSecret, c.parseLicense),
 		Queue: s.Queue, DeadLetters: s.DeadLetters, Recorder: c.Recorder, OnOutcome: c.OnOutcome,
-		Lanes: c.Lanes, CallsPerSecond: c.CallsPerSecond,
+		CallsInFlight: c.Lanes, CallsPerSecond: c.CallsPerSecond,
 		Backoff: worker.Backoff{First: firstRetry, Cap: lastRetry},
 	})
 	if err != nil {

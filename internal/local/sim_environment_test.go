@@ -59,7 +59,7 @@ type environment struct {
 func (f *fleet) start(number int) (*environment, error) {
 	w := f.w
 	env := &environment{w: w, number: number, gone: make(chan struct{}), conns: map[net.Conn]bool{}}
-	api, err := licenseapi.New(licenseapi.Config{BaseURL: apiURL, Lanes: w.plan.lanes, DialContext: env.dial})
+	api, err := licenseapi.New(licenseapi.Config{BaseURL: apiURL, CallsInFlight: w.plan.lanes, DialContext: env.dial})
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (f *fleet) start(number int) (*environment, error) {
 		Queue:       envQueue{env, &faultyDefer{w}},
 		DeadLetters: envLetters{env, &faultySender{w: w, about: "dead letter", to: w.letters}},
 		Recorder:    silent(), OnOutcome: env.told,
-		Lanes: w.plan.lanes, CallsPerSecond: w.plan.stack.Share(), Limits: w.plan.stack.Limits(),
+		CallsInFlight: w.plan.lanes, CallsPerSecond: w.plan.stack.Share(), Limits: w.plan.stack.Limits(),
 		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
 	})
 	w.count(&w.coldStarts)

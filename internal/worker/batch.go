@@ -50,7 +50,7 @@ func newBatch(ctx context.Context, h *Handler, records []events.SQSMessage) *bat
 	return b
 }
 
-// work calls for every message that is not decided yet: Lanes groups at once, the messages of one group one after
+// work calls for every message that is not decided yet: CallsInFlight groups at once, the messages of one group one after
 // another, so that there are never two calls for one license at the same time.
 func (b *batch) work(ctx context.Context) {
 	groups := b.byLicense()
@@ -60,9 +60,9 @@ func (b *batch) work(ctx context.Context) {
 	}
 	close(waiting)
 
-	var lanes sync.WaitGroup
-	for range min(b.h.cfg.Lanes, len(groups)) {
-		lanes.Go(func() {
+	var calls sync.WaitGroup
+	for range min(b.h.cfg.CallsInFlight, len(groups)) {
+		calls.Go(func() {
 			for group := range waiting {
 				for _, m := range group {
 					b.workOne(ctx, m)
@@ -73,7 +73,7 @@ func (b *batch) work(ctx context.Context) {
 			}
 		})
 	}
-	lanes.Wait()
+	calls.Wait()
 }
 
 // byLicense groups the messages that need a call by their license, in the order of the batch.

@@ -36,10 +36,10 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte("license_deactivated"))
 }
 
-func TestLanesCallAtTheSameTime(t *testing.T) {
+func TestCallsInFlightRunAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	api := newGate()
-	r := newRig(t, api, func(cfg *worker.Config) { cfg.Lanes = 3 })
+	r := newRig(t, api, func(cfg *worker.Config) { cfg.CallsInFlight = 3 })
 	event := r.batch(requests(6)...)
 	go func() {
 		// It hangs here, until the test's time-out, when fewer than three calls run at once.
@@ -91,7 +91,7 @@ func TestPanicIsOneMessagesAlone(t *testing.T) {
 		t.Run("receive "+receives, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, &answering{status: 200}, func(cfg *worker.Config) {
-				cfg.Lanes, cfg.Secrets = 1, &panicking{Secrets: cfg.Secrets, at: 2}
+				cfg.CallsInFlight, cfg.Secrets = 1, &panicking{Secrets: cfg.Secrets, at: 2}
 			})
 			event := r.batch(requests(3)...)
 			for _, record := range event.Records {
@@ -131,7 +131,7 @@ func (p *panicking) Get(ctx context.Context) (secrets.Held[secrets.License], err
 func TestCancelledInvocationKeepsWhatWasNotDone(t *testing.T) {
 	t.Parallel()
 	api := newGate()
-	r := newRig(t, api, func(cfg *worker.Config) { cfg.Lanes = 2 })
+	r := newRig(t, api, func(cfg *worker.Config) { cfg.CallsInFlight = 2 })
 	event := r.batch(append(requests(6), "invalid")...)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {

@@ -42,7 +42,7 @@ func BenchmarkBatchOfTen(b *testing.B) {
 			handler, err := worker.New(worker.Config{
 				API: api, Secrets: secrets.NewCache(fixed(secretText(testSharedKey)), secrets.ParseLicense),
 				Queue: taken{}, DeadLetters: taken{}, Recorder: telemetry.New(io.Discard, slog.LevelInfo, "worker"),
-				Lanes: 10, CallsPerSecond: 1e9, Backoff: production(),
+				CallsInFlight: 10, CallsPerSecond: 1e9, Backoff: production(),
 			})
 			if err != nil {
 				b.Fatal(err)

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// leastTrip is the fewest calls in a row without an answer that open the breaker. With more than four lanes it
-	// takes one more than the lanes: what they share, a connection or a bad second, may fail each of them once.
+	// leastTrip is the fewest calls in a row without an answer that open the breaker. With more than four calls in
+	// flight it takes one more than these: what they share, a connection or a bad second, may fail each of them once.
 	leastTrip = 5
 
 	// probesPerFirst is how many probes there may be while the first kept message is away: one a second with
@@ -40,9 +40,9 @@ type breaker struct {
 	code string // of the last call that found nobody
 }
 
-// newBreaker returns a closed one for so many lanes.
-func newBreaker(lanes int, b Backoff, logger *slog.Logger) *breaker {
-	trip := max(leastTrip, lanes+1)
+// newBreaker returns a closed one for so many calls in flight.
+func newBreaker(inFlight int, b Backoff, logger *slog.Logger) *breaker {
+	trip := max(leastTrip, inFlight+1)
 	return &breaker{circuit: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests:  1,
 		Timeout:      max(b.First/probesPerFirst, 1), // 0 would be gobreaker's minute

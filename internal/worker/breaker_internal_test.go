@@ -13,7 +13,7 @@ import (
 	"license-deactivator/pkg/licenseapi"
 )
 
-// circuit is a breaker for four lanes, which opens at the fifth call in a row.
+// circuit is a breaker for four calls in flight, which opens at the fifth call in a row.
 func circuit() *breaker {
 	return newBreaker(4, production(), slog.New(slog.DiscardHandler))
 }
@@ -56,14 +56,14 @@ func TestBreakerOpensAfterCallsInARowWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-func TestBreakerWaitsForMoreThanTheLanes(t *testing.T) {
+func TestBreakerWaitsForMoreThanTheCallsInFlight(t *testing.T) {
 	t.Parallel()
 	b := newBreaker(10, production(), slog.New(slog.DiscardHandler))
 	for range 10 {
 		_ = ask(b, io.EOF)
 	}
 	if b.open() != nil {
-		t.Error("a connection that ten lanes share opens it")
+		t.Error("a connection that ten calls share opens it")
 	}
 	if _ = ask(b, io.EOF); b.open() == nil {
 		t.Error("the eleventh does not open it")
@@ -88,9 +88,9 @@ func TestBreakerProbesWithOneCall(t *testing.T) {
 		probes := func(answer error) (calls int) {
 			hang := make(chan struct{})
 			var mu sync.Mutex
-			var lanes sync.WaitGroup
+			var callers sync.WaitGroup
 			for range 10 {
-				lanes.Go(func() {
+				callers.Go(func() {
 					_ = b.call(t.Context(), func(context.Context) error {
 						mu.Lock()
 						calls++
@@ -102,7 +102,7 @@ func TestBreakerProbesWithOneCall(t *testing.T) {
 			}
 			synctest.Wait()
 			close(hang)
-			lanes.Wait()
+			callers.Wait()
 			return calls
 		}
 		time.Sleep(999 * time.Millisecond)

@@ -220,7 +220,7 @@ func TestARotationThatBeginsInTheStoreLosesNoTime(t *testing.T) {
 			t.Errorf("%s was signed with %q at last", m.ID, m.KeyVersion)
 		}
 	}
-	if api.calls > 110 { // of ten lanes, each may hear one refusal
+	if api.calls > 110 { // each of ten calls in flight may hear one refusal
 		t.Errorf("%d calls for 100 messages: the version before is not used on", api.calls)
 	}
 

@@ -47,7 +47,7 @@ func TestAPIThatGoesAwayLosesNothing(t *testing.T) {
 		}
 		return licenseapitest.Fault{}
 	})
-	r := newRigAt(t, address, func(cfg *worker.Config) { cfg.Lanes = 4 })
+	r := newRigAt(t, address, func(cfg *worker.Config) { cfg.CallsInFlight = 4 })
 	told := r.work(requests(40)...)
 	<-stopped
 

@@ -152,9 +152,9 @@ func TestTurnsComeOneAfterAnother(t *testing.T) {
 		time.Sleep(time.Minute)
 		var mu sync.Mutex
 		var at []time.Duration
-		var lanes sync.WaitGroup
+		var callers sync.WaitGroup
 		for range 20 {
-			lanes.Go(func() {
+			callers.Go(func() {
 				turn, err := p.turn(t.Context())
 				if err != nil {
 					t.Error(err)
@@ -164,7 +164,7 @@ func TestTurnsComeOneAfterAnother(t *testing.T) {
 				at = append(at, turn.Sub(start))
 			})
 		}
-		lanes.Wait()
+		callers.Wait()
 		for i := 1; i < len(at); i++ {
 			if gap := at[i] - at[i-1]; gap < 8*time.Millisecond {
 				t.Fatalf("turn %d comes %v after the one before, want 8 ms at least: idle time is no burst", i, gap)

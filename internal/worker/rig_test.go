@@ -69,7 +69,7 @@ func newRigAt(t *testing.T, address string, change ...func(*worker.Config)) *rig
 	}
 	cfg := worker.Config{
 		API: client, Secrets: secrets.NewCache(r.secret, secrets.ParseLicense), Queue: r.source, DeadLetters: r.dead,
-		Recorder: telemetry.New(r.log, slog.LevelDebug, "worker"), Lanes: 10, CallsPerSecond: 1000, Backoff: production(),
+		Recorder: telemetry.New(r.log, slog.LevelDebug, "worker"), CallsInFlight: 10, CallsPerSecond: 1000, Backoff: production(),
 		OnOutcome: func(m telemetry.Message) {
 			r.mu.Lock()
 			defer r.mu.Unlock()

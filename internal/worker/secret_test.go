@@ -137,7 +137,7 @@ func TestFaultSparesTheRestOfTheBatch(t *testing.T) {
 			told := r.work(append(requests(50), "invalid")...)
 
 			if api.calls > 10 {
-				t.Errorf("%d calls of 10 lanes: the batch went on", api.calls)
+				t.Errorf("%d calls with 10 in flight: the batch went on", api.calls)
 			}
 			for _, m := range told {
 				if m.ID != "" && m.Outcome == deactivation.Deferred && (m.RetryIn != 15*time.Minute || m.Code != code) {
@@ -191,7 +191,7 @@ func TestNoTimeToReadTheSecretAgainIsNoFault(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	r := newRig(t, failure(401, "signature_mismatch"), func(cfg *worker.Config) {
-		cfg.Lanes, cfg.Secrets = 1, stuck{cfg.Secrets, cancel}
+		cfg.CallsInFlight, cfg.Secrets = 1, stuck{cfg.Secrets, cancel}
 	})
 	r.handle(ctx, r.batch(requests(3)...))
 	for _, m := range r.told() {
@@ -232,7 +232,7 @@ func TestFaultOfEveryMessageIsToldBeforeThatOfOne(t *testing.T) {
 			return
 		}
 		failure(400, "read_only_api_key").ServeHTTP(w, req)
-	}), func(cfg *worker.Config) { cfg.Lanes = 1 })
+	}), func(cfg *worker.Config) { cfg.CallsInFlight = 1 })
 	told := r.work(requests(5)...)
 	for _, m := range told {
 		if m.RetryIn != 15*time.Minute {

@@ -17,7 +17,7 @@ import (
 func TestOutageSparesTheRestAsIfTried(t *testing.T) {
 	t.Parallel()
 	api := &answering{status: 503}
-	r := newRig(t, api, func(cfg *worker.Config) { cfg.Lanes = 4 })
+	r := newRig(t, api, func(cfg *worker.Config) { cfg.CallsInFlight = 4 })
 	told := r.work(requests(40)...)
 	spared := 0
 	for _, m := range told {
@@ -31,7 +31,7 @@ func TestOutageSparesTheRestAsIfTried(t *testing.T) {
 			spared++
 		}
 	}
-	// Five open it; what the other three lanes had under way then is called too.
+	// Five open it; what the other three had under way then is called too.
 	if api.calls < 5 || api.calls > 8 || spared != 40-api.calls {
 		t.Errorf("%d calls, %d spared; want 5 to 8, and the others spared", api.calls, spared)
 	}
@@ -55,7 +55,7 @@ func TestOutageThatEndsIsFoundByOneCall(t *testing.T) {
 		return licenseapitest.Fault{}
 	})
 	r := newRig(t, api, func(cfg *worker.Config) {
-		cfg.Lanes, cfg.Backoff.First = 1, 30*time.Nanosecond // the probe comes at the next call
+		cfg.CallsInFlight, cfg.Backoff.First = 1, 30*time.Nanosecond // the probe comes at the next call
 	})
 	r.work(requests(20)...)
 	down.Store(false)
@@ -70,7 +70,7 @@ func TestOutageThatEndsIsFoundByOneCall(t *testing.T) {
 func TestPauseBeyondTheInvocationDefersAsIfTried(t *testing.T) {
 	t.Parallel()
 	api := &answering{status: 429, header: map[string]string{"Retry-After": "300"}}
-	r := newRig(t, api, func(cfg *worker.Config) { cfg.Lanes = 1 })
+	r := newRig(t, api, func(cfg *worker.Config) { cfg.CallsInFlight = 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r.handle(ctx, r.batch(requests(20)...))
@@ -114,7 +114,7 @@ func TestPauseOfEveryFormHoldsTheInstance(t *testing.T) {
 				}
 				return licenseapitest.Fault{Status: 429, Header: h}
 			})
-			r := newRig(t, api, func(cfg *worker.Config) { cfg.Lanes = 1 })
+			r := newRig(t, api, func(cfg *worker.Config) { cfg.CallsInFlight = 1 })
 			if got := count(r.work(requests(5)...)); got[deactivation.Deactivated] != 4 || got[deactivation.Deferred] != 1 {
 				t.Errorf("outcomes %v, want 4 deactivated after the pause", got)
 			}

@@ -61,8 +61,8 @@ type Config struct {
 	DeadLetters DeadLetters
 	Recorder    *telemetry.Recorder
 
-	// Lanes is how many calls may be under way at the same time, at least 1.
-	Lanes int
+	// CallsInFlight is how many calls may be under way at the same time, at least 1.
+	CallsInFlight int
 	// CallsPerSecond is this instance's share of the stack's rate, above 0. Repeats count too. Over half a second an
 	// instance may make up for time in which it could not call, one call after another (pace.go).
 	CallsPerSecond float64
@@ -101,7 +101,7 @@ func New(cfg Config) (*Handler, error) {
 	return &Handler{
 		cfg:     cfg,
 		pace:    newPace(cfg.CallsPerSecond, cfg.Limits, cfg.Backoff),
-		breaker: newBreaker(cfg.Lanes, cfg.Backoff, cfg.Recorder.Logger()),
+		breaker: newBreaker(cfg.CallsInFlight, cfg.Backoff, cfg.Recorder.Logger()),
 	}, nil
 }
 
@@ -118,8 +118,8 @@ func (c Config) validate() error {
 			problems = append(problems, fmt.Errorf("worker: %s is missing", field.name))
 		}
 	}
-	if c.Lanes < 1 {
-		problems = append(problems, fmt.Errorf("worker: Lanes is %d, must be at least 1", c.Lanes))
+	if c.CallsInFlight < 1 {
+		problems = append(problems, fmt.Errorf("worker: CallsInFlight is %d, must be at least 1", c.CallsInFlight))
 	}
 	if !(c.CallsPerSecond > 0) || math.IsInf(c.CallsPerSecond, 0) { // NaN is not above 0 either
 		problems = append(problems, fmt.Errorf("worker: CallsPerSecond is %v, must be above 0", c.CallsPerSecond))

@@ -23,7 +23,7 @@ import (
 func TestNewNamesEveryBadField(t *testing.T) {
 	t.Parallel()
 	_, err := worker.New(worker.Config{})
-	for _, field := range []string{"API", "Secrets", "Queue", "DeadLetters", "Recorder", "Lanes", "CallsPerSecond", "Backoff"} {
+	for _, field := range []string{"API", "Secrets", "Queue", "DeadLetters", "Recorder", "CallsInFlight", "CallsPerSecond", "Backoff"} {
 		if err == nil || !strings.Contains(err.Error(), "worker: "+field+" ") {
 			t.Errorf("%s is not named in %v", field, err)
 		}
@@ -32,13 +32,13 @@ func TestNewNamesEveryBadField(t *testing.T) {
 	r := newRig(t, &answering{status: 200})
 	good := worker.Config{
 		API: &licenseapi.Client{}, Secrets: &clocked{}, Queue: r.source, DeadLetters: r.dead,
-		Recorder: telemetry.New(io.Discard, slog.LevelInfo, ""), Lanes: 1, CallsPerSecond: 0.1, Backoff: production(),
+		Recorder: telemetry.New(io.Discard, slog.LevelInfo, ""), CallsInFlight: 1, CallsPerSecond: 0.1, Backoff: production(),
 	}
 	if _, err := worker.New(good); err != nil {
 		t.Errorf("a good one is refused: %v", err)
 	}
 	for name, change := range map[string]func(*worker.Config){
-		"Lanes below 1":          func(cfg *worker.Config) { cfg.Lanes = 0 },
+		"CallsInFlight below 1":  func(cfg *worker.Config) { cfg.CallsInFlight = 0 },
 		"CallsPerSecond zero":    func(cfg *worker.Config) { cfg.CallsPerSecond = 0 },
 		"CallsPerSecond NaN":     func(cfg *worker.Config) { cfg.CallsPerSecond = math.NaN() },
 		"CallsPerSecond endless": func(cfg *worker.Config) { cfg.CallsPerSecond = math.Inf(1) },
@@ -82,12 +82,12 @@ func ExampleHandler_Handle() {
 	}
 
 	handler, err := worker.New(worker.Config{
-		API:         client,
-		Secrets:     secrets.NewCache(fixed(`{"api_key":"key","shared_key":"shared"}`), secrets.ParseLicense),
-		Queue:       queue.NewMemory(queue.MemoryConfig{}),
-		DeadLetters: queue.NewMemory(queue.MemoryConfig{}),
-		Recorder:    telemetry.New(io.Discard, slog.LevelInfo, "worker"),
-		Lanes:       10, CallsPerSecond: 10, Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
+		API:           client,
+		Secrets:       secrets.NewCache(fixed(`{"api_key":"key","shared_key":"shared"}`), secrets.ParseLicense),
+		Queue:         queue.NewMemory(queue.MemoryConfig{}),
+		DeadLetters:   queue.NewMemory(queue.MemoryConfig{}),
+		Recorder:      telemetry.New(io.Discard, slog.LevelInfo, "worker"),
+		CallsInFlight: 10, CallsPerSecond: 10, Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
 		OnOutcome: func(m telemetry.Message) { fmt.Println(m.ID, m.License, m.Outcome) },
 	})
 	if err != nil {

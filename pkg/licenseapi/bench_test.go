@@ -17,7 +17,7 @@ import (
 // as a program does that makes everything anew for each call.
 func BenchmarkDeactivate(b *testing.B) {
 	const perCore = 5
-	lanes := perCore * runtime.GOMAXPROCS(0)
+	inFlight := perCore * runtime.GOMAXPROCS(0)
 	yes := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, licenseDeactivated)
@@ -35,7 +35,7 @@ func BenchmarkDeactivate(b *testing.B) {
 	}{{"http", plain}, {"tls", overTLS}} {
 		trust := server.Client().Transport.(*http.Transport).TLSClientConfig // nil over plain HTTP
 		b.Run(server.name+"/client", func(b *testing.B) {
-			client, err := New(Config{BaseURL: server.URL, Lanes: lanes, Authorizer: testSigner(b)})
+			client, err := New(Config{BaseURL: server.URL, CallsInFlight: inFlight, Authorizer: testSigner(b)})
 			if err != nil {
 				b.Fatal(err)
 			}

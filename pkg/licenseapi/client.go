@@ -43,9 +43,9 @@ import (
 )
 
 const (
-	// defaultLanes is how many calls at the same time the client is made for when Config does not say. Ten are
+	// defaultCallsInFlight is how many calls at the same time the client is made for when Config does not say. Ten are
 	// carried by a function of 128 MB at any latency from 20 ms.
-	defaultLanes = 10
+	defaultCallsInFlight = 10
 
 	defaultUserAgent = "license-deactivator"
 )
@@ -83,9 +83,9 @@ type Config struct {
 	// endpoint; http is allowed for this machine alone (localhost, 127.0.0.0/8, ::1). Required.
 	BaseURL string
 
-	// Lanes is how many calls run at the same time: as many connections are kept open between calls. More calls than
-	// lanes work, and cost a handshake each. Zero means 10.
-	Lanes int
+	// CallsInFlight is how many calls run at the same time: as many connections are kept open between calls. More calls
+	// at once work, and cost a handshake each. Zero means 10.
+	CallsInFlight int
 
 	// Authorizer signs each request; Client.With makes a client with another one. Nil makes a client that only With
 	// makes useful: its own calls fail before they are sent.
@@ -122,8 +122,8 @@ type Client struct {
 func New(cfg Config) (*Client, error) {
 	base, err := checkAddress("BaseURL", cfg.BaseURL, "https://api.licensespring.com/api/v4")
 	problems := []error{err}
-	if cfg.Lanes < 0 {
-		problems = append(problems, errors.New("licenseapi: Lanes: must be 1 or more, or 0 for the default"))
+	if cfg.CallsInFlight < 0 {
+		problems = append(problems, errors.New("licenseapi: CallsInFlight: must be 1 or more, or 0 for the default"))
 	}
 	if strings.ContainsFunc(cfg.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }) {
 		problems = append(problems, errors.New("licenseapi: UserAgent: must be printable ASCII"))
@@ -135,11 +135,11 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{
 		dial: cfg.DialContext, base: base, authorizer: cfg.Authorizer, now: cfg.Now, logger: cfg.Logger, userAgent: cfg.UserAgent,
 	}
-	lanes := cfg.Lanes
-	if lanes == 0 {
-		lanes = defaultLanes
+	inFlight := cfg.CallsInFlight
+	if inFlight == 0 {
+		inFlight = defaultCallsInFlight
 	}
-	c.transport = newTransport(lanes, cfg.DialContext)
+	c.transport = newTransport(inFlight, cfg.DialContext)
 	if c.authorizer == nil {
 		c.authorizer = noAuthorizer{}
 	}

@@ -31,7 +31,7 @@ func testClient(t testing.TB, url string) (*Client, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
 	c, err := New(Config{
-		BaseURL: url, Lanes: 4, Authorizer: testSigner(t), Logger: slog.New(slog.NewJSONHandler(&log, nil)),
+		BaseURL: url, CallsInFlight: 4, Authorizer: testSigner(t), Logger: slog.New(slog.NewJSONHandler(&log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -73,11 +73,11 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 func TestNewNamesEveryBadField(t *testing.T) {
 	t.Parallel()
-	_, err := New(Config{Lanes: -1, UserAgent: "a\r\nb"})
+	_, err := New(Config{CallsInFlight: -1, UserAgent: "a\r\nb"})
 	if err == nil {
 		t.Fatal("an empty configuration was taken")
 	}
-	for _, field := range []string{"BaseURL", "Lanes", "UserAgent"} {
+	for _, field := range []string{"BaseURL", "CallsInFlight", "UserAgent"} {
 		if !strings.Contains(err.Error(), "licenseapi: "+field+":") {
 			t.Errorf("the error does not name %s: %v", field, err)
 		}

@@ -40,7 +40,7 @@ func withOAuth(t *testing.T) (api *licenseapitest.Server, client *Client) {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
-	client, err = New(Config{BaseURL: url, Lanes: 20})
+	client, err = New(Config{BaseURL: url, CallsInFlight: 20})
 	if err != nil {
 		t.Fatal(err)
 	}

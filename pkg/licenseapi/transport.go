@@ -42,9 +42,9 @@ const (
 // maxHeaderBytes bounds the header of a reply, in bytes. Real ones have below 1 KiB; net/http would read 10 MB.
 const maxHeaderBytes = 32 << 10
 
-// newTransport returns the one transport of a client. net/http keeps two idle connections for a host by itself:
-// with ten lanes eight of ten calls would pay a handshake. dial is Config.DialContext.
-func newTransport(lanes int, dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
+// newTransport returns the one transport of a client, for so many calls in flight. net/http keeps two idle connections
+// for a host by default: of ten calls in flight eight would pay a handshake. dial is Config.DialContext.
+func newTransport(inFlight int, dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true) // a TLSClientConfig and a DialContext of our own switch it off otherwise
@@ -56,17 +56,17 @@ func newTransport(lanes int, dial func(ctx context.Context, network, address str
 		DialContext: dial,
 		TLSClientConfig: &tls.Config{
 			MinVersion:         tls.VersionTLS12,
-			ClientSessionCache: tls.NewLRUClientSessionCache(lanes), // a new connection resumes an old session
+			ClientSessionCache: tls.NewLRUClientSessionCache(inFlight), // a new connection resumes an old session
 		},
 		Protocols:           &protocols,
 		HTTP2:               &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		TLSHandshakeTimeout: tlsTimeout,
 
-		MaxIdleConns:        lanes,
-		MaxIdleConnsPerHost: lanes,
-		// Twice the lanes: connections that are still being given up must not keep a call waiting, and a slow API must
+		MaxIdleConns:        inFlight,
+		MaxIdleConnsPerHost: inFlight,
+		// Twice the calls in flight: connections that are still being given up must not keep a call waiting, and a slow API must
 		// not be met with ever more of them.
-		MaxConnsPerHost: 2 * lanes,
+		MaxConnsPerHost: 2 * inFlight,
 		IdleConnTimeout: idleTimeout,
 
 		ResponseHeaderTimeout:  headerTimeout,

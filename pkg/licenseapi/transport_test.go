@@ -21,23 +21,23 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-func TestLanesKeepTheirConnections(t *testing.T) {
+func TestCallsInFlightKeepTheirConnections(t *testing.T) {
 	t.Parallel()
-	const lanes, rounds = 8, 5
+	const inFlight, rounds = 8, 5
 	api, url := testAPI(t)
-	client, err := New(Config{BaseURL: url, Lanes: lanes, Authorizer: testSigner(t)})
+	client, err := New(Config{BaseURL: url, CallsInFlight: inFlight, Authorizer: testSigner(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range rounds {
 		var calls sync.WaitGroup
-		for range lanes {
+		for range inFlight {
 			calls.Go(func() { _ = client.Deactivate(t.Context(), keyBased()) }) // 200 once, then errors with a body
 		}
 		calls.Wait()
 	}
-	if got := api.Counts(); got.Connections > lanes || got.Calls != lanes*rounds {
-		t.Errorf("%d calls opened %d connections, want at most %d", got.Calls, got.Connections, lanes)
+	if got := api.Counts(); got.Connections > inFlight || got.Calls != inFlight*rounds {
+		t.Errorf("%d calls opened %d connections, want at most %d", got.Calls, got.Connections, inFlight)
 	}
 }
 
@@ -127,7 +127,7 @@ func overTLS(t testing.TB, config *tls.Config) (*licenseapitest.Server, *httptes
 	server.TLS = config
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	client, err := New(Config{BaseURL: server.URL + licenseapitest.Base, Lanes: 10, Authorizer: testSigner(t)})
+	client, err := New(Config{BaseURL: server.URL + licenseapitest.Base, CallsInFlight: 10, Authorizer: testSigner(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

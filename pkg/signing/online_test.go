@@ -152,16 +152,16 @@ func TestAuthorizeFollowsTheDate(t *testing.T) {
 	}
 }
 
-// Run with -race. Each goroutine moves between two dates, as lanes do at the turn of a second.
+// Run with -race. Each goroutine moves between two dates, as calls in flight do at the turn of a second.
 func TestAuthorizeIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	signer, err := signing.NewSigner("api", "shared")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var lanes sync.WaitGroup
+	var callers sync.WaitGroup
 	for lane := range 8 {
-		lanes.Go(func() {
+		callers.Go(func() {
 			for i := range 200 {
 				date := signing.Date(time.Unix(int64(lane+i)%2, 0))
 				if got := signer.Authorize(date); !strings.Contains(got, signing.OnlineSignature("shared", date)) {
@@ -170,7 +170,7 @@ func TestAuthorizeIsSafeForConcurrentUse(t *testing.T) {
 			}
 		})
 	}
-	lanes.Wait()
+	callers.Wait()
 }
 
 //nolint:paralleltest // AllocsPerRun counts every goroutine's allocations
