@@ -12,7 +12,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
-// Lambda's and the SDK's variables.
+// Variables of Lambda and of the SDK.
 const (
 	lambdaLogLevel     = "AWS_LAMBDA_LOG_LEVEL"
 	region             = "AWS_REGION"
@@ -27,7 +27,7 @@ const (
 	functionName       = "AWS_LAMBDA_FUNCTION_NAME"
 )
 
-// LambdaVariables lists what both functions read and Lambda or the SDK's user sets, not template.yaml.
+// LambdaVariables lists the variables that both functions read and that Lambda or an operator sets, not template.yaml.
 func LambdaVariables() []string {
 	return []string{
 		lambdaLogLevel, region, endpointURL, endpointURLSQS, endpointURLSecrets,
@@ -36,40 +36,41 @@ func LambdaVariables() []string {
 }
 
 const (
-	// The time-outs of a call to SQS or Secrets Manager, which are a few milliseconds away. They are far below the
-	// SDK's own (a dial alone 30 s), so that the worst call, 6 s in all, still leaves the webhook's 10 s time to
-	// answer. A long poll needs more than headerLimit: the functions do not poll, Lambda does it for them.
+	// Time-outs of a call to SQS or Secrets Manager, which are a few milliseconds away. They are far below the SDK's
+	// defaults (30 s for a dial alone), so that the slowest call, 6 s in all, leaves the webhook time to answer within
+	// its 10 s. A long poll takes longer than headerLimit: the functions do not poll, Lambda polls for them.
 	dialLimit      = 1 * time.Second
-	handshakeLimit = 2 * time.Second // 0.1 s of CPU at 128 MB
+	handshakeLimit = 2 * time.Second // a handshake takes 0.1 s of CPU at 128 MB
 	headerLimit    = 3 * time.Second
 
-	// mostAttempts bounds AWS_MAX_ATTEMPTS: ten already wait longer than any function runs. Unset, the SDK makes 3.
-	mostAttempts = 10
+	// maxSDKAttempts is the largest AWS_MAX_ATTEMPTS: ten attempts already wait longer than any function runs. Unset, the
+	// SDK makes 3.
+	maxSDKAttempts = 10
 
-	// nameElsewhere stands for the function's name where Lambda does not set it.
-	nameElsewhere = "license-deactivator"
+	// defaultFunctionName is the function's name outside Lambda.
+	defaultFunctionName = "license-deactivator"
 
-	// Lambda knows two levels more than slog.
+	// Lambda has two more levels than slog.
 	levelTrace = slog.LevelDebug - 4
 	levelFatal = slog.LevelError + 4
 )
 
 const (
-	setByLambda = "Lambda sets it; elsewhere set your own"
-	setEndpoint = "set an address such as http://127.0.0.1:5000, or leave it out"
+	setByLambda = "Lambda sets it; outside Lambda set it yourself"
+	setEndpoint = "set a URL such as http://127.0.0.1:5000, or remove it"
 )
 
-// AWS is what both functions need of Lambda and the SDK.
+// AWS is the configuration of Lambda and the SDK that both functions have.
 type AWS struct {
-	// Config is built by hand: config.LoadDefaultConfig costs a quarter of the cold start for sources of
-	// credentials that Lambda does not use. Of the SDK's settings it honours those in LambdaVariables.
+	// Config is built by hand: config.LoadDefaultConfig takes a quarter of the cold start to look for credentials in
+	// places that Lambda does not use. Of the SDK's variables it honours those in LambdaVariables.
 	Config aws.Config
 
-	// SQSEndpoint and SecretsManagerEndpoint are for each client's BaseEndpoint; "" means that of the region.
+	// SQSEndpoint and SecretsManagerEndpoint are for each client's BaseEndpoint; "" means the endpoint of the region.
 	SQSEndpoint            string
 	SecretsManagerEndpoint string
 
-	FunctionName string // unique per stack; "license-deactivator" outside Lambda
+	FunctionName string // unique in an account and region; "license-deactivator" outside Lambda
 	LogLevel     slog.Level
 }
 
@@ -79,22 +80,22 @@ func readAWS(e *environment) AWS {
 		Region:     e.required(region, regionName, setByLambda),
 		HTTPClient: httpClient(),
 	}
-	both := e.optional(endpointURL, address, setEndpoint)
-	a.SQSEndpoint = first(e.optional(endpointURLSQS, address, setEndpoint), both)
-	a.SecretsManagerEndpoint = first(e.optional(endpointURLSecrets, address, setEndpoint), both)
+	both := e.optional(endpointURL, httpURL, setEndpoint)
+	a.SQSEndpoint = firstNonEmpty(e.optional(endpointURLSQS, httpURL, setEndpoint), both)
+	a.SecretsManagerEndpoint = firstNonEmpty(e.optional(endpointURLSecrets, httpURL, setEndpoint), both)
 	a.Config.Credentials = e.credentials()
-	a.Config.RetryMaxAttempts = e.whole(maxAttempts, 0, mostAttempts)
+	a.Config.RetryMaxAttempts = e.integer(maxAttempts, 0, maxSDKAttempts)
 	a.Config.RetryMode = aws.RetryMode(e.choice(retryMode, string(aws.RetryModeStandard), string(aws.RetryModeAdaptive)))
-	a.FunctionName = first(e.getenv(functionName), nameElsewhere)
+	a.FunctionName = firstNonEmpty(e.getenv(functionName), defaultFunctionName)
 	return a
 }
 
-// credentials are those of the environment. They stay the same as long as the environment lives, and a function
-// does not print as its keys.
+// credentials reads the credentials from the environment. They do not change while the process runs. The provider is a
+// function, so that a printed configuration does not show the keys.
 func (e *environment) credentials() aws.CredentialsProvider {
 	keys := aws.Credentials{
-		AccessKeyID:     e.required(accessKeyID, anything, setByLambda),
-		SecretAccessKey: e.required(secretAccessKey, anything, setByLambda),
+		AccessKeyID:     e.required(accessKeyID, anyText, setByLambda),
+		SecretAccessKey: e.required(secretAccessKey, anyText, setByLambda),
 		SessionToken:    e.getenv(sessionToken),
 		Source:          "environment",
 	}
@@ -130,15 +131,15 @@ var hostLabel = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
 
 func regionName(value string) (wrong string) {
 	if !hostLabel.MatchString(value) {
-		return "is not the name of a region"
+		return "is not a region name"
 	}
 	return ""
 }
 
-func anything(string) (wrong string) { return "" }
+func anyText(string) (wrong string) { return "" }
 
-// first is the first that is not empty.
-func first(values ...string) string {
+// firstNonEmpty returns the first value that is not empty.
+func firstNonEmpty(values ...string) string {
 	for _, v := range values {
 		if v != "" {
 			return v

@@ -2,9 +2,9 @@
 //
 //	cfg, err := config.ReadWebhook(os.Getenv)
 //
-// Every problem is reported at once, one a line, as "NAME: what is wrong; what to set", and no value is quoted: a
-// variable may hold a secret that should not be there. An empty variable is as good as none. The names are those of
-// template.yaml; each function's list is exported, so that a test holds the two equal.
+// All problems are reported at once, one per line, as "NAME: what is wrong; what to set". No value is quoted: a variable
+// may hold a secret by mistake. An empty variable counts as absent. The names equal those in template.yaml: each
+// function's list is exported, and a test compares the two.
 package config
 
 import (
@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// The functions' own variables.
+// Variables of the functions.
 const (
 	queueURL            = "QUEUE_URL"
 	deadLetterQueueURL  = "DEAD_LETTER_QUEUE_URL"
@@ -23,44 +23,44 @@ const (
 	licenseAPISecretARN = "LICENSE_API_SECRET_ARN" //nolint:gosec // a name, no credential
 	callsPerSecond      = "CALLS_PER_SECOND"
 	workerInstances     = "WORKER_INSTANCES"
-	workerCallsInFlight = "CALLS_IN_FLIGHT"
+	callsInFlight       = "CALLS_IN_FLIGHT"
 	planCallsPerMinute  = "PLAN_CALLS_PER_MINUTE"
 	liveShare           = "LIVE_SHARE"
 )
 
-// WebhookVariables lists the webhook function's own variables.
+// WebhookVariables lists the variables of the webhook function alone, without LambdaVariables.
 func WebhookVariables() []string {
 	return []string{queueURL, deadLetterQueueURL, webhookSecretsARN, publicURL, testEvents}
 }
 
-// WorkerVariables lists the worker function's own variables.
+// WorkerVariables lists the variables of the worker function alone, without LambdaVariables.
 func WorkerVariables() []string {
 	return []string{
 		queueURL, deadLetterQueueURL, licenseAPIURL, licenseAPISecretARN,
-		callsPerSecond, workerInstances, workerCallsInFlight, planCallsPerMinute, liveShare,
+		callsPerSecond, workerInstances, callsInFlight, planCallsPerMinute, liveShare,
 	}
 }
 
 const (
-	// defaultCallsPerSecond is half of what the License API allows one address (200 requests in 10 s), since live
-	// license checks need their part. https://docs.licensespring.com/license-api/rate-limiting
+	// defaultCallsPerSecond is half of the rate that the License API allows one address (200 requests in 10 s): live
+	// license checks need the other half. https://docs.licensespring.com/license-api/rate-limiting
 	defaultCallsPerSecond = 10
 
-	// maxCallsPerSecond is twenty times what the License API allows one key: more is a slip of the finger.
+	// maxCallsPerSecond is twenty times the rate that the License API allows one key: a higher value is a typing error.
 	maxCallsPerSecond = 1000
 
-	// slowestShare is the fewest calls per second of one instance: one in 50 s. An instance has 60 s, its bucket
-	// begins empty, and its last seconds are for the call itself; below it no call would ever be made, while the
-	// messages use up their receives.
-	slowestShare = 0.02
+	// minCallsPerSecond is the lowest rate of one instance: one call in 50 s. An invocation has 60 s, the token bucket
+	// starts empty, and the last seconds are for the call itself. Below this rate no call would ever be made, while
+	// the messages use up their receives.
+	minCallsPerSecond = 0.02
 
 	defaultInstances = 1
 	maxInstances     = 1000 // Lambda's largest MaximumConcurrency
 
 	defaultCallsInFlight = 10
-	maxCallsInFlight     = 100 // each is a connection, and memory
+	maxCallsInFlight     = 100 // each takes a connection and memory
 
-	maxPlanCallsPerMinute = 9_999_999 // as template.yaml has it; the vendor's largest public plan is 18,000
+	maxPlanCallsPerMinute = 9_999_999 // as in template.yaml; the vendor's largest public plan has 18,000
 	defaultLiveShare      = 0.5
 )
 
@@ -69,7 +69,7 @@ type Webhook struct {
 	QueueURL           string
 	DeadLetterQueueURL string
 	WebhookSecretsARN  string
-	PublicURL          string // what senders call, before "/webhooks/", without a slash at its end; "" where it is not said
+	PublicURL          string // the URL that senders call, up to "/webhooks/", without a slash at its end; "" when unset
 	AcceptTestEvents   bool
 	AWS
 }
@@ -80,59 +80,59 @@ type Worker struct {
 	DeadLetterQueueURL  string
 	LicenseAPIURL       string // with "/api/v4"
 	LicenseAPISecretARN string
-	CallsPerSecond      float64 // of the whole stack; each instance takes its share of WorkerInstances
+	CallsPerSecond      float64 // of the whole stack; each of WorkerInstances has an equal share
 	WorkerInstances     int
 	CallsInFlight       int     // calls at the same time
-	PlanCallsPerMinute  int     // the vendor's plan; 0 where it is not known
-	LiveShare           float64 // the part of the plan kept free for live checks, 0 to below 1
+	PlanCallsPerMinute  int     // the vendor's plan; 0 when unknown
+	LiveShare           float64 // the part of the plan that is kept free for live checks, 0 to below 1
 	AWS
 }
 
 // ReadWebhook reads the webhook function's configuration with getenv (os.Getenv). The error joins every problem, in
-// the order of WebhookVariables, then of LambdaVariables; the result beside an error is not to be used.
+// the order of WebhookVariables, then of LambdaVariables. Do not use the result when there is an error.
 func ReadWebhook(getenv func(name string) string) (Webhook, error) {
 	e := &environment{getenv: getenv}
 	var w Webhook
 	w.QueueURL, w.DeadLetterQueueURL = e.queues()
 	w.WebhookSecretsARN = e.required(webhookSecretsARN, secretARN, setSecretARN)
-	w.PublicURL = strings.TrimRight(e.optional(publicURL, address, setPublicURL), "/")
+	w.PublicURL = strings.TrimRight(e.optional(publicURL, httpURL, setPublicURL), "/")
 	w.AcceptTestEvents = e.choice(testEvents, "ignore", "accept") == "accept"
 	w.AWS = readAWS(e)
 	return w, e.err()
 }
 
 // ReadWorker reads the worker function's configuration with getenv (os.Getenv). The error joins every problem, in
-// the order of WorkerVariables, then of LambdaVariables; the result beside an error is not to be used.
+// the order of WorkerVariables, then of LambdaVariables. Do not use the result when there is an error.
 func ReadWorker(getenv func(name string) string) (Worker, error) {
 	e := &environment{getenv: getenv}
 	var w Worker
 	w.QueueURL, w.DeadLetterQueueURL = e.queues()
-	w.LicenseAPIURL = e.required(licenseAPIURL, licenseAPI, setLicenseAPIURL)
+	w.LicenseAPIURL = e.required(licenseAPIURL, licenseAPIBaseURL, setLicenseAPIURL)
 	w.LicenseAPISecretARN = e.required(licenseAPISecretARN, secretARN, setSecretARN)
-	w.CallsPerSecond, w.WorkerInstances = e.pace()
-	w.CallsInFlight = e.whole(workerCallsInFlight, defaultCallsInFlight, maxCallsInFlight)
-	w.PlanCallsPerMinute = e.whole(planCallsPerMinute, 0, maxPlanCallsPerMinute)
+	w.CallsPerSecond, w.WorkerInstances = e.rate()
+	w.CallsInFlight = e.integer(callsInFlight, defaultCallsInFlight, maxCallsInFlight)
+	w.PlanCallsPerMinute = e.integer(planCallsPerMinute, 0, maxPlanCallsPerMinute)
 	w.LiveShare = e.number(liveShare, defaultLiveShare, func(x float64) bool { return x >= 0 && x < 1 }, "set 0 to below 1")
 	w.AWS = readAWS(e)
 	return w, e.err()
 }
 
-// queues catches one queue in both variables: the worker's dead letters would come back to it.
+// queues reads both queues' URLs. They must differ: otherwise the worker would receive its own dead letters.
 func (e *environment) queues() (queue, deadLetters string) {
-	queue = e.required(queueURL, address, setQueueURL)
-	deadLetters = e.required(deadLetterQueueURL, address, setDeadLetterQueueURL)
+	queue = e.required(queueURL, httpURL, setQueueURL)
+	deadLetters = e.required(deadLetterQueueURL, httpURL, setDeadLetterQueueURL)
 	if queue != "" && queue == deadLetters {
 		e.problem(deadLetterQueueURL, "is the same as "+queueURL, setDeadLetterQueueURL)
 	}
 	return queue, deadLetters
 }
 
-// pace catches a share with which no instance would ever call.
-func (e *environment) pace() (calls float64, instances int) {
+// rate reads the call rate and the number of instances. The rate of one instance must not be below minCallsPerSecond.
+func (e *environment) rate() (calls float64, instances int) {
 	calls = e.number(callsPerSecond, defaultCallsPerSecond, func(x float64) bool { return x > 0 && x <= maxCallsPerSecond },
 		fmt.Sprintf("set above 0 to %d", maxCallsPerSecond))
-	instances = e.whole(workerInstances, defaultInstances, maxInstances)
-	if calls/float64(instances) < slowestShare {
+	instances = e.integer(workerInstances, defaultInstances, maxInstances)
+	if calls/float64(instances) < minCallsPerSecond {
 		e.problem(callsPerSecond, "is too little for WORKER_INSTANCES: each would wait more than 50 s for its first call",
 			"set more calls per second or fewer instances")
 	}

@@ -23,7 +23,7 @@ const (
 	apiURL   = "https://api.licensespring.com/api/v4"
 )
 
-// with returns the least environment that is good, changed by pairs of name and value.
+// with returns the smallest valid environment, changed by pairs of name and value.
 func with(pairs ...string) func(string) string {
 	env := map[string]string{
 		"QUEUE_URL": queueURL, "DEAD_LETTER_QUEUE_URL": deadURL,
@@ -36,7 +36,7 @@ func with(pairs ...string) func(string) string {
 	return func(name string) string { return env[name] }
 }
 
-// ignoreAWSConfig leaves the aws.Config to tests of its own.
+// ignoreAWSConfig excludes the aws.Config, which has tests of its own.
 func ignoreAWSConfig() cmp.Option { return cmpopts.IgnoreFields(config.AWS{}, "Config") }
 
 func TestDefaults(t *testing.T) {
@@ -165,7 +165,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// wantProblems wants an error of lines "NAME: what is wrong; what to set" that does not quote the value.
+// wantProblems requires an error of lines "NAME: what is wrong; what to set" that does not quote the value.
 func wantProblems(t *testing.T, value string, read func() error) {
 	t.Helper()
 	err := read()
@@ -185,7 +185,7 @@ func wantProblems(t *testing.T, value string, read func() error) {
 	}
 }
 
-func TestEveryProblemIsReportedInTheOrderOfTheTable(t *testing.T) {
+func TestEveryProblemIsReportedInTheOrderOfTheLists(t *testing.T) {
 	t.Parallel()
 	empty := func(string) string { return "" }
 	bad := func(name string) string {
@@ -199,7 +199,7 @@ func TestEveryProblemIsReportedInTheOrderOfTheTable(t *testing.T) {
 	_, badWebhook := config.ReadWebhook(bad)
 	_, badWorker := config.ReadWorker(bad)
 
-	unchecked := []string{"AWS_SESSION_TOKEN", "AWS_LAMBDA_FUNCTION_NAME"} // any text will do
+	unchecked := []string{"AWS_SESSION_TOKEN", "AWS_LAMBDA_FUNCTION_NAME"} // any text is valid
 	needed := func(name string) bool {
 		return strings.HasSuffix(name, "_ARN") || slices.Contains([]string{
 			"QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "LICENSE_API_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
@@ -236,7 +236,7 @@ func TestEveryProblemIsReportedInTheOrderOfTheTable(t *testing.T) {
 	}
 }
 
-func TestTheListsAreWhatIsRead(t *testing.T) {
+func TestTheExportedListsNameEveryVariableThatIsRead(t *testing.T) {
 	t.Parallel()
 	read := func(use func(getenv func(string) string)) []string {
 		seen := map[string]bool{}
@@ -258,7 +258,7 @@ func TestTheListsAreWhatIsRead(t *testing.T) {
 	}
 }
 
-func TestAPaceAtWhichNoInstanceWouldCallIsRefused(t *testing.T) {
+func TestARateAtWhichNoInstanceWouldCallIsRefused(t *testing.T) {
 	t.Parallel()
 	_, err := config.ReadWorker(with("CALLS_PER_SECOND", "10", "WORKER_INSTANCES", "501"))
 	if err == nil || !strings.HasPrefix(err.Error(), "CALLS_PER_SECOND: is too little for WORKER_INSTANCES") {

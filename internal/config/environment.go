@@ -11,16 +11,16 @@ import (
 	"strings"
 )
 
-// What to set, for errors.
+// The second halves of error messages: what to set.
 const (
 	setQueueURL           = "set the URL of the queue"
 	setDeadLetterQueueURL = "set the URL of the dead-letter queue"
 	setLicenseAPIURL      = "set it with /api/v4, as https://api.licensespring.com/api/v4"
 	setSecretARN          = "set the secret's ARN, never the secret itself"
-	setPublicURL          = "set what senders call, before /webhooks/, or leave it out"
+	setPublicURL          = "set the URL that senders call, up to /webhooks/, or remove it"
 )
 
-// environment reads variables and collects what is wrong with them, in the order in which they are read.
+// environment reads variables and collects their problems, in the order in which they are read.
 type environment struct {
 	getenv   func(string) string
 	problems []error
@@ -32,7 +32,7 @@ func (e *environment) problem(name, wrong, set string) {
 	e.problems = append(e.problems, fmt.Errorf("%s: %s; %s", name, wrong, set))
 }
 
-// required returns the variable when check finds nothing wrong, else "".
+// required returns the variable if it is valid, else "". check returns what is wrong with a value, or "".
 func (e *environment) required(name string, check func(value string) (wrong string), set string) string {
 	if e.getenv(name) == "" {
 		e.problem(name, "is missing", set)
@@ -41,7 +41,7 @@ func (e *environment) required(name string, check func(value string) (wrong stri
 	return e.optional(name, check, set)
 }
 
-// optional is required for a variable that may be missing.
+// optional is like required for a variable that may be absent.
 func (e *environment) optional(name string, check func(value string) (wrong string), set string) string {
 	value := e.getenv(name)
 	if value == "" {
@@ -54,49 +54,49 @@ func (e *environment) optional(name string, check func(value string) (wrong stri
 	return value
 }
 
-// choice returns one of the values; the first is that of a missing variable.
+// choice returns one of the values; the first is the default.
 func (e *environment) choice(name string, values ...string) string {
 	value := e.getenv(name)
 	switch {
 	case value == "":
 		return values[0]
 	case !slices.Contains(values, value):
-		e.problem(name, "has a value that is not known", "set "+strings.Join(values, " or "))
+		e.problem(name, "has an unknown value", "set "+strings.Join(values, " or "))
 		return values[0]
 	}
 	return value
 }
 
-// whole reads a whole number from 1 to most; a missing variable is fallback.
-func (e *environment) whole(name string, fallback, most int) int {
+// integer reads an integer from 1 to most; fallback is the default.
+func (e *environment) integer(name string, fallback, most int) int {
 	value := e.getenv(name)
 	if value == "" {
 		return fallback
 	}
 	n, err := strconv.Atoi(value)
 	if err != nil || n < 1 || n > most {
-		e.problem(name, "is not a whole number in its range", fmt.Sprintf("set 1 to %d", most))
+		e.problem(name, "is not an integer in its range", fmt.Sprintf("set 1 to %d", most))
 		return fallback
 	}
 	return n
 }
 
-// number reads a number for which good holds (of NaN nothing holds); a missing variable is fallback.
-func (e *environment) number(name string, fallback float64, good func(float64) bool, set string) float64 {
+// number reads a number that valid accepts; fallback is the default. valid is written so that it refuses NaN.
+func (e *environment) number(name string, fallback float64, valid func(float64) bool, set string) float64 {
 	value := e.getenv(name)
 	if value == "" {
 		return fallback
 	}
 	n, err := strconv.ParseFloat(value, 64)
-	if err != nil || !good(n) {
+	if err != nil || !valid(n) {
 		e.problem(name, "is not a number in its range", set)
 		return fallback
 	}
 	return n
 }
 
-// address returns what is wrong with an absolute http or https address.
-func address(value string) (wrong string) {
+// httpURL returns what is wrong with an absolute http or https URL, or "".
+func httpURL(value string) (wrong string) {
 	u, err := url.Parse(value)
 	switch {
 	case err != nil || strings.ContainsAny(value, " \t"):
@@ -113,9 +113,10 @@ func address(value string) (wrong string) {
 	return ""
 }
 
-// licenseAPI returns what is wrong with the License API's address. The key and its signature go there.
-func licenseAPI(value string) (wrong string) {
-	if wrong := address(value); wrong != "" {
+// licenseAPIBaseURL returns what is wrong with the License API's base URL, or "". The API key is sent to that URL, so it
+// must be https except on loopback.
+func licenseAPIBaseURL(value string) (wrong string) {
+	if wrong := httpURL(value); wrong != "" {
 		return wrong
 	}
 	u, err := url.Parse(value)

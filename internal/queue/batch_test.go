@@ -12,17 +12,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var errSlow, errWrong = errors.New("slow down"), errors.New("wrong")
+var errThrottled, errInvalid = errors.New("slow down"), errors.New("wrong")
 
-// script answers the calls of one batch, one answer after the other; the last one stays.
+// script answers the calls of one batch, one answer per call; the last answer is repeated.
 type script struct {
 	mu      sync.Mutex
-	answers []func(batch []int) []fault
+	answers []func(batch []int) []attemptFailure
 	calls   [][]int
 	times   []time.Time
 }
 
-func (s *script) call(_ context.Context, batch []int) []fault {
+func (s *script) call(_ context.Context, batch []int) []attemptFailure {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls, s.times = append(s.calls, slices.Clone(batch)), append(s.times, time.Now())
@@ -30,40 +30,42 @@ func (s *script) call(_ context.Context, batch []int) []fault {
 	return answer(batch)
 }
 
-func allDone([]int) []fault { return nil }
+func allSucceed([]int) []attemptFailure { return nil }
 
-func allFail(batch []int) []fault {
-	var faults []fault
+func allFail(batch []int) []attemptFailure {
+	var failures []attemptFailure
 	for _, index := range batch {
-		faults = append(faults, fault{index, errSlow, false})
+		failures = append(failures, attemptFailure{index, errThrottled, true})
 	}
-	return faults
+	return failures
 }
 
-func TestWhatIsRefusedInPartIsTriedAgainWithoutTheRest(t *testing.T) {
+func TestAPartialFailureIsRetriedWithoutTheRest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{answers: []func([]int) []fault{
-			func([]int) []fault { return []fault{{1, errSlow, false}, {2, errWrong, true}, {3, errSlow, false}} },
-			func([]int) []fault { return []fault{{3, errSlow, false}} },
-			allDone,
+		s := &script{answers: []func([]int) []attemptFailure{
+			func([]int) []attemptFailure {
+				return []attemptFailure{{1, errThrottled, true}, {2, errInvalid, false}, {3, errThrottled, true}}
+			},
+			func([]int) []attemptFailure { return []attemptFailure{{3, errThrottled, true}} },
+			allSucceed,
 		}}
-		got := handOver(t.Context(), [][]int{{0, 1, 2, 3}}, s.call)
+		got := runBatches(t.Context(), [][]int{{0, 1, 2, 3}}, s.call)
 
 		if diff := cmp.Diff([][]int{{0, 1, 2, 3}, {1, 3}, {3}}, s.calls); diff != "" {
 			t.Errorf("calls (-want +got):\n%s", diff)
 		}
-		if len(got) != 1 || got[0].Index != 2 || !errors.Is(got[0].Err, errWrong) {
-			t.Errorf("failures are %v, want that of 2 alone: it is final", got)
+		if len(got) != 1 || got[0].Index != 2 || !errors.Is(got[0].Err, errInvalid) {
+			t.Errorf("failures are %v, want that of 2 alone: it is not retryable", got)
 		}
 	})
 }
 
-func TestAttemptsEndAndTheirWaitsAreShortAndJittered(t *testing.T) {
+func TestAttemptsAreLimitedAndTheirWaitsShortAndJittered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{answers: []func([]int) []fault{allFail}}
-		got := handOver(t.Context(), [][]int{{0, 1}}, s.call)
+		s := &script{answers: []func([]int) []attemptFailure{allFail}}
+		got := runBatches(t.Context(), [][]int{{0, 1}}, s.call)
 
 		if len(s.calls) != 4 {
 			t.Fatalf("%d calls, want 4", len(s.calls))
@@ -73,26 +75,26 @@ func TestAttemptsEndAndTheirWaitsAreShortAndJittered(t *testing.T) {
 				t.Errorf("wait %d is %v, want %v to %v", i+1, wait, most/2, most)
 			}
 		}
-		want := []Failure{{0, errSlow}, {1, errSlow}}
+		want := []Failure{{0, errThrottled}, {1, errThrottled}}
 		if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 			t.Errorf("failures are %v, want %v", got, want)
 		}
 	})
 }
 
-func TestTheEndOfTheContextReportsWhatIsLeft(t *testing.T) {
+func TestTheEndOfTheContextReportsWhatWasNotSent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		// Every call takes 600 ms: two rounds of eight lanes begin, the second is under way when the time is up.
+		// Every call takes 600 ms: two rounds of eight batches begin, the second is under way when the time is up.
 		var mu sync.Mutex
 		done := map[int]bool{}
-		call := func(ctx context.Context, batch []int) []fault {
+		call := func(ctx context.Context, batch []int) []attemptFailure {
 			select {
 			case <-time.After(600 * time.Millisecond):
 			case <-ctx.Done():
-				return []fault{{batch[0], ctx.Err(), false}}
+				return []attemptFailure{{batch[0], ctx.Err(), true}}
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -100,41 +102,41 @@ func TestTheEndOfTheContextReportsWhatIsLeft(t *testing.T) {
 			return nil
 		}
 		began := time.Now()
-		got := handOver(ctx, slices.Collect(slices.Chunk(upTo(3*lanes), 1)), call)
+		got := runBatches(ctx, slices.Collect(slices.Chunk(indexesOf(3*maxConcurrentBatches), 1)), call)
 
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("took %v, want the second that there was", took)
 		}
-		if len(done) != lanes {
-			t.Errorf("%d batches done, want %d: so many at a time", len(done), lanes)
+		if len(done) != maxConcurrentBatches {
+			t.Errorf("%d batches done, want %d: so many at a time", len(done), maxConcurrentBatches)
 		}
 		for i, f := range sortByIndex(got) {
-			if f.Index != lanes+i {
-				t.Errorf("failure %d has index %d, want %d", i, f.Index, lanes+i)
+			if f.Index != maxConcurrentBatches+i {
+				t.Errorf("failure %d has index %d, want %d", i, f.Index, maxConcurrentBatches+i)
 			}
 			if !errors.Is(f.Err, context.DeadlineExceeded) {
 				t.Errorf("failure of %d: %v, want context.DeadlineExceeded", f.Index, f.Err)
 			}
 		}
-		if len(got) != 2*lanes {
-			t.Errorf("%d failures, want %d", len(got), 2*lanes)
+		if len(got) != 2*maxConcurrentBatches {
+			t.Errorf("%d failures, want %d", len(got), 2*maxConcurrentBatches)
 		}
 	})
 }
 
-func TestTheEndOfTheContextEndsAPauseAndKeepsTheReason(t *testing.T) {
+func TestTheEndOfTheContextEndsAWaitAndKeepsTheReason(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		s := &script{answers: []func([]int) []fault{allFail}}
+		s := &script{answers: []func([]int) []attemptFailure{allFail}}
 		began := time.Now()
-		got := handOver(ctx, [][]int{{7}}, s.call)
+		got := runBatches(ctx, [][]int{{7}}, s.call)
 
 		if took := time.Since(began); took != time.Millisecond {
 			t.Errorf("took %v, want the millisecond that there was", took)
 		}
-		if len(got) != 1 || got[0].Index != 7 || !errors.Is(got[0].Err, context.DeadlineExceeded) || !errors.Is(got[0].Err, errSlow) {
+		if len(got) != 1 || got[0].Index != 7 || !errors.Is(got[0].Err, context.DeadlineExceeded) || !errors.Is(got[0].Err, errThrottled) {
 			t.Errorf("failures are %v, want one of 7 with the end of the context and the last answer", got)
 		}
 	})

@@ -13,11 +13,11 @@ const (
 	maxAttributeName = 256 // characters
 	maxGroup         = 128 // characters
 
-	// attributeType is the only type that we send; its name counts toward the size.
+	// attributeType is the only attribute type that we send. Its name counts toward the size.
 	attributeType = "String"
 )
 
-// size is what SQS counts: body, and name, type and value of each attribute, in bytes.
+// size is the size that SQS counts: the body, and name, type and value of each attribute, in bytes.
 func (e Entry) size() int {
 	n := len(e.Body)
 	for name, value := range e.Attributes {
@@ -26,7 +26,7 @@ func (e Entry) size() int {
 	return n
 }
 
-// check returns an error that wraps ErrRefused when SQS would not take the entry. It holds no part of a value.
+// check returns an error that wraps ErrRefused when SQS would refuse the entry. The error holds no part of a value.
 func (e Entry) check() error {
 	if e.Body == "" {
 		return fmt.Errorf("%w: the body is empty", ErrRefused)
@@ -51,17 +51,17 @@ func (e Entry) check() error {
 	return nil
 }
 
-// checkAll returns the indexes of the entries that can be sent, and the failures of the others.
-func checkAll(entries []Entry) (good []int, bad []Failure) {
-	good = make([]int, 0, len(entries))
+// checkAll returns the indexes of the valid entries, and the failures of the others.
+func checkAll(entries []Entry) (valid []int, invalid []Failure) {
+	valid = make([]int, 0, len(entries))
 	for i, e := range entries {
 		if err := e.check(); err != nil {
-			bad = append(bad, Failure{i, err})
+			invalid = append(invalid, Failure{i, err})
 			continue
 		}
-		good = append(good, i)
+		valid = append(valid, i)
 	}
-	return good, bad
+	return valid, invalid
 }
 
 func sortByIndex(failures []Failure) []Failure {
@@ -69,8 +69,8 @@ func sortByIndex(failures []Failure) []Failure {
 	return failures
 }
 
-// checkCharacters holds the set of https://www.w3.org/TR/REC-xml/#charsets, to which SQS keeps. encoding/json
-// does not see to it: it leaves U+FFFE and U+FFFF as they are.
+// checkCharacters allows the characters of https://www.w3.org/TR/REC-xml/#charsets, as SQS does. encoding/json does
+// not ensure this: it leaves U+FFFE and U+FFFF as they are.
 func checkCharacters(what, text string) error {
 	if !utf8.ValidString(text) {
 		return fmt.Errorf("%w: %s is not UTF-8", ErrRefused, what)
@@ -78,13 +78,13 @@ func checkCharacters(what, text string) error {
 	for _, r := range text {
 		allowed := r >= 0x20 && r < 0xFFFE || r > 0xFFFF || r == '\t' || r == '\n' || r == '\r'
 		if !allowed {
-			return fmt.Errorf("%w: %s holds the character U+%04X, which SQS does not take", ErrRefused, what, r)
+			return fmt.Errorf("%w: %s holds the character U+%04X, which SQS refuses", ErrRefused, what, r)
 		}
 	}
 	return nil
 }
 
-// checkGroup holds the characters of MessageGroupId: ASCII letters, digits and punctuation.
+// checkGroup allows the characters of MessageGroupId: ASCII letters, digits and punctuation.
 func checkGroup(group string) error {
 	if len(group) > maxGroup {
 		return fmt.Errorf("%w: the group has %d characters, at most %d", ErrRefused, len(group), maxGroup)
@@ -97,14 +97,14 @@ func checkGroup(group string) error {
 	return nil
 }
 
-// checkAttribute holds the rules for names of
+// checkAttribute checks a name by the rules of
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
 func checkAttribute(name, value string) error {
 	lower := strings.ToLower(name)
 	switch {
 	case name == "" || len(name) > maxAttributeName:
 		return fmt.Errorf("%w: an attribute's name has %d characters, must be 1 to %d", ErrRefused, len(name), maxAttributeName)
-	case strings.ContainsFunc(name, func(r rune) bool { return !nameCharacter(r) }):
+	case strings.ContainsFunc(name, func(r rune) bool { return !isNameCharacter(r) }):
 		return fmt.Errorf("%w: an attribute's name must be of A-Z, a-z, 0-9, full stop, _ and -", ErrRefused)
 	case strings.HasPrefix(name, "."), strings.HasSuffix(name, "."), strings.Contains(name, ".."),
 		strings.HasPrefix(lower, "aws."), strings.HasPrefix(lower, "amazon."):
@@ -115,6 +115,6 @@ func checkAttribute(name, value string) error {
 	return checkCharacters("the attribute "+name, value)
 }
 
-func nameCharacter(r rune) bool {
+func isNameCharacter(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' || r == '.'
 }

@@ -104,7 +104,7 @@ func TestSplit(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got := split(upTo(len(c.sizes)), func(i int) int { return c.sizes[i] })
+			got := split(indexesOf(len(c.sizes)), func(i int) int { return c.sizes[i] })
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("batches (-want +got):\n%s", diff)
 			}

@@ -12,34 +12,35 @@ import (
 // defaultVisibility is SQS's own.
 const defaultVisibility = 30 * time.Second
 
-// MemoryConfig says what a queue's attributes would say.
+// MemoryConfig holds the attributes of a queue.
 type MemoryConfig struct {
-	// Visibility is how long a received message is hidden when Receive does not say; 0 means 30 seconds.
+	// Visibility is the queue's visibility timeout: how long a received message is hidden when Receive names no
+	// time. 0 means 30 seconds.
 	Visibility time.Duration
 
 	// MaxReceiveCount is how often a message is handed out before the next receive moves it to DeadLetter
-	// instead; 0 means without end. It has no effect without DeadLetter.
+	// instead; 0 means without limit. It has no effect without DeadLetter.
 	MaxReceiveCount int
 
-	// DeadLetter is where it is moved to; nil means nowhere.
+	// DeadLetter is the queue to which the redrive policy moves messages; nil means that there is no redrive policy.
 	DeadLetter *Memory
 }
 
-// Memory is a queue in this process that keeps the rules of a standard queue of SQS: visibility, receive counts,
-// redrive to a dead-letter queue, and what is refused. Its order is that in which messages became visible, which
-// SQS does not promise. It does not forget (retention), and it does not know SQS's limit of some 120,000 messages
-// in flight. It is safe for concurrent use, and everything in it is lost with the process.
+// Memory is a queue in this process that keeps the rules of an SQS standard queue: visibility timeout, receive count,
+// redrive to a dead-letter queue, and the refusal of invalid entries and receipts. It hands out messages in the order
+// in which they became visible, which SQS does not promise. It has no retention period, and it does not enforce SQS's
+// limit of about 120,000 messages in flight. It is safe for concurrent use. Its content is lost with the process.
 //
-// It waits by timers and by being told, never by looking again, so it works in a bubble of testing/synctest.
+// It waits on timers and channels and never polls, so it works in a testing/synctest bubble.
 type Memory struct {
 	config MemoryConfig
-	name   string // begins every receipt, so that those of another queue are known
+	name   string // prefix of every receipt, so that a receipt of another queue is recognised
 
 	mu       sync.Mutex
 	messages map[string]*message // by id
-	order    order
-	last     uint64
-	changed  chan struct{} // closed when something becomes visible earlier than was known; nil without a waiter
+	heap     visibilityHeap
+	last     uint64        // the latest sequence number
+	changed  chan struct{} // closed when a message becomes visible earlier than expected; nil when no receiver waits
 }
 
 // NewMemory makes an empty queue.
@@ -50,27 +51,27 @@ func NewMemory(config MemoryConfig) *Memory {
 	return &Memory{config: config, name: rand.Text(), messages: make(map[string]*message)}
 }
 
-// Send puts the entries that can be taken into the queue, all at once.
+// Send adds the valid entries to the queue, all at once.
 func (m *Memory) Send(ctx context.Context, entries []Entry) []Failure {
-	good, bad := checkAll(entries)
+	valid, invalid := checkAll(entries)
 	if ctx.Err() != nil {
-		return sortByIndex(append(bad, stopped(ctx, good, nil)...))
+		return sortByIndex(append(invalid, contextFailures(ctx, valid, nil)...))
 	}
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	for _, i := range good {
+	for _, i := range valid {
 		e := entries[i]
 		e.Attributes = maps.Clone(e.Attributes)
-		m.put(&message{Entry: e, id: newID(), sentAt: now, visibleAt: now})
+		m.add(&message{Entry: e, id: newID(), sentAt: now, visibleAt: now})
 	}
-	return bad
+	return invalid
 }
 
 // Receive hands out up to max (1 to 10) messages and hides each for visibility; 0 means the queue's own. It waits
-// up to wait (20 s) for the first; 0 does not wait. Both are rounded up to whole seconds. No message within that
-// time is (nil, nil); the end of ctx is its error, and takes no message along.
+// up to wait (20 s) for the first; 0 does not wait. Both are rounded up to whole seconds. When no message becomes
+// visible within that time, it returns (nil, nil). When ctx ends, it returns ctx's error and receives no message.
 func (m *Memory) Receive(ctx context.Context, max int, wait, visibility time.Duration) ([]Received, error) {
 	if err := checkReceive(max, wait, visibility); err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func (m *Memory) Receive(ctx context.Context, max int, wait, visibility time.Dur
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("queue: receive: %w", ctx.Err())
 		}
-		received, next, changed := m.take(max, visibility)
+		received, next, changed := m.receiveVisible(max, visibility)
 		if len(received) > 0 || wait == 0 {
 			return received, nil
 		}
@@ -101,11 +102,12 @@ func (m *Memory) Receive(ctx context.Context, max int, wait, visibility time.Dur
 	}
 }
 
-// Defer sets the visibility of messages in flight. A receipt that is not of this queue, not of the latest receive,
-// or whose visibility has ended is refused, as is one that would hide its message more than 12 hours in all.
+// Defer changes the visibility of messages in flight. It refuses a receipt that is not of this queue, that is not of
+// the message's latest receive, or whose visibility timeout has ended, and a deferral that would hide its message for
+// more than 12 hours in all.
 func (m *Memory) Defer(ctx context.Context, deferrals []Deferral) []Failure {
 	if ctx.Err() != nil {
-		return stopped(ctx, upTo(len(deferrals)), nil)
+		return contextFailures(ctx, indexesOf(len(deferrals)), nil)
 	}
 
 	m.mu.Lock()
@@ -113,39 +115,39 @@ func (m *Memory) Defer(ctx context.Context, deferrals []Deferral) []Failure {
 	now := time.Now()
 	var failed []Failure
 	for i, d := range deferrals {
-		found, err := m.find(d.Receipt)
-		if err == nil && (found == nil || !found.visibleAt.After(now)) {
+		msg, err := m.byReceipt(d.Receipt)
+		if err == nil && (msg == nil || !msg.visibleAt.After(now)) {
 			err = fmt.Errorf("%w: MessageNotInflight: the message is no longer in flight by this receipt", ErrRefused)
 		}
-		if err == nil && now.Add(hidden(d.After)).After(found.takenAt.Add(maxVisibility)) {
+		if err == nil && now.Add(visibilityTimeout(d.After)).After(msg.receivedAt.Add(maxVisibility)) {
 			err = fmt.Errorf("%w: InvalidParameterValue: hidden for more than %v in all", ErrRefused, maxVisibility)
 		}
 		if err != nil {
 			failed = append(failed, Failure{i, err})
 			continue
 		}
-		m.hideUntil(found, now.Add(hidden(d.After)))
+		m.hideUntil(msg, now.Add(visibilityTimeout(d.After)))
 	}
 	return failed
 }
 
-// Delete deletes messages. The receipt of an earlier receive than the last, or of a message that is gone, succeeds
-// and does nothing; only one that is not of this queue is refused.
+// Delete deletes messages. A receipt of an earlier receive than the latest, or of a message that is deleted, succeeds
+// and does nothing. Only a receipt that is not of this queue is refused.
 func (m *Memory) Delete(ctx context.Context, receipts []string) []Failure {
 	if ctx.Err() != nil {
-		return stopped(ctx, upTo(len(receipts)), nil)
+		return contextFailures(ctx, indexesOf(len(receipts)), nil)
 	}
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var failed []Failure
 	for i, receipt := range receipts {
-		found, err := m.find(receipt)
+		msg, err := m.byReceipt(receipt)
 		switch {
 		case err != nil:
 			failed = append(failed, Failure{i, err})
-		case found != nil:
-			m.remove(found)
+		case msg != nil:
+			m.remove(msg)
 		}
 	}
 	return failed
@@ -155,16 +157,16 @@ func (m *Memory) Delete(ctx context.Context, receipts []string) []Failure {
 func (m *Memory) Len() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.order)
+	return len(m.heap)
 }
 
-// InFlight is how many messages are received or deferred and neither deleted nor visible again.
+// InFlight is how many messages are received or deferred and are neither deleted nor visible again.
 func (m *Memory) InFlight() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
 	n := 0
-	for _, msg := range m.order {
+	for _, msg := range m.heap {
 		if msg.visibleAt.After(now) {
 			n++
 		}

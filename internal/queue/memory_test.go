@@ -18,7 +18,7 @@ func TestMemoryKeepsTheRulesOfSQS(t *testing.T) {
 	}, queuetest.Server{Name: "Memory", Bubble: true})
 }
 
-func TestMemoryLongPollWaitsForExactlyWhatComesFirst(t *testing.T) {
+func TestMemoryLongPollEndsWithTheFirstVisibleMessage(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
@@ -30,7 +30,7 @@ func TestMemoryLongPollWaitsForExactlyWhatComesFirst(t *testing.T) {
 		{"a message that is sent", func(t *testing.T, q *queue.Memory, _ string) {
 			send(t, q, "news")
 		}, 3 * time.Second, 1},
-		{"a message that is handed back", func(t *testing.T, q *queue.Memory, receipt string) {
+		{"a message that is deferred by zero", func(t *testing.T, q *queue.Memory, receipt string) {
 			deferBy(t, q, receipt, 0)
 		}, 3 * time.Second, 1},
 		{"a message that is deferred to earlier", func(t *testing.T, q *queue.Memory, receipt string) {
@@ -66,7 +66,7 @@ func TestMemoryLongPollWaitsForExactlyWhatComesFirst(t *testing.T) {
 	}
 }
 
-func TestMemoryReceivesAsOftenAsThePolicySaysAndMovesAtTheNext(t *testing.T) {
+func TestMemoryRedrivesAfterMaxReceiveCount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dead := queue.NewMemory(queue.MemoryConfig{})
@@ -91,7 +91,7 @@ func TestMemoryReceivesAsOftenAsThePolicySaysAndMovesAtTheNext(t *testing.T) {
 	})
 }
 
-func TestMemoryCounts(t *testing.T) {
+func TestMemoryCountsMessagesAndThoseInFlight(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := queue.NewMemory(queue.MemoryConfig{Visibility: time.Minute})
@@ -107,13 +107,13 @@ func TestMemoryCounts(t *testing.T) {
 		got := receive(t, q, 0)
 		want("received", 3, 3)
 		deferBy(t, q, got[0].Receipt, 0)
-		want("one handed back", 3, 2)
+		want("one deferred by zero", 3, 2)
 		if failed := q.Delete(t.Context(), []string{got[1].Receipt}); failed != nil {
 			t.Errorf("Delete: %v", failed)
 		}
 		want("one deleted", 2, 1)
 		time.Sleep(time.Minute) // of the bubble
-		want("visibility over", 2, 0)
+		want("visibility timeout ended", 2, 0)
 	})
 }
 
@@ -126,9 +126,9 @@ func TestMemoryRefusesReceiptsThatAreNotInFlight(t *testing.T) {
 		send(t, other, "b")
 		stale := receive(t, q, 0)[0].Receipt
 		time.Sleep(time.Second) // of the bubble
-		over := queue.Deferral{Receipt: stale}
-		if failed := q.Defer(t.Context(), []queue.Deferral{over}); len(failed) != 1 {
-			t.Errorf("Defer when the visibility is over: %v, want a failure", failed)
+		expired := queue.Deferral{Receipt: stale}
+		if failed := q.Defer(t.Context(), []queue.Deferral{expired}); len(failed) != 1 {
+			t.Errorf("Defer after the visibility timeout: %v, want a failure", failed)
 		}
 		receive(t, q, 0)
 		foreign := receive(t, other, 0)[0].Receipt
@@ -146,7 +146,7 @@ func TestMemoryRefusesReceiptsThatAreNotInFlight(t *testing.T) {
 	})
 }
 
-func TestMemoryKeepsItsOwnAttributes(t *testing.T) {
+func TestMemoryCopiesAttributes(t *testing.T) {
 	t.Parallel()
 	q := queue.NewMemory(queue.MemoryConfig{})
 	attributes := map[string]string{"a": "b"}
@@ -155,7 +155,7 @@ func TestMemoryKeepsItsOwnAttributes(t *testing.T) {
 	}
 	attributes["a"] = "changed"
 	if got := receive(t, q, 0)[0].Attributes["a"]; got != "b" {
-		t.Errorf("attribute is %q, want %q: the sender's map is the sender's", got, "b")
+		t.Errorf("attribute is %q, want %q: a change of the sender's map must not reach the queue", got, "b")
 	}
 }
 

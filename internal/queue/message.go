@@ -9,34 +9,34 @@ import (
 	"time"
 )
 
-// message is in the queue: visible when visibleAt has passed, in flight until then.
+// message is in the queue: visible once visibleAt has passed, in flight until then.
 type message struct {
 	Entry
-	id        string
-	sentAt    time.Time
-	visibleAt time.Time
-	takenAt   time.Time // of the latest receive
-	receipt   string    // of the latest receive
-	receives  int
-	place     uint64 // among those that become visible at the same time
-	position  int    // in order
+	id         string
+	sentAt     time.Time
+	visibleAt  time.Time
+	receivedAt time.Time // of the latest receive
+	receipt    string    // of the latest receive
+	receives   int
+	sequence   uint64 // orders messages that become visible at the same time
+	heapIndex  int    // in visibilityHeap
 }
 
-// take hands out what is visible. When there is nothing, next fires when the first hidden message becomes visible,
-// and changed is closed when that may be earlier.
-func (m *Memory) take(most int, visibility time.Duration) (received []Received, next <-chan time.Time, changed <-chan struct{}) {
+// receiveVisible hands out visible messages. When there are none, next fires when the first hidden message becomes
+// visible, and changed is closed when a message may become visible earlier than that.
+func (m *Memory) receiveVisible(most int, visibility time.Duration) (received []Received, next <-chan time.Time, changed <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	for len(received) < most && len(m.order) > 0 && !m.order[0].visibleAt.After(now) {
-		first := m.order[0]
+	for len(received) < most && len(m.heap) > 0 && !m.heap[0].visibleAt.After(now) {
+		first := m.heap[0]
 		if m.exhausted(first) {
 			m.remove(first)
-			m.config.DeadLetter.adopt(first, now)
+			m.config.DeadLetter.addRedriven(first, now)
 			continue
 		}
 		first.receives++
-		first.takenAt = now
+		first.receivedAt = now
 		first.receipt = fmt.Sprintf("%s/%s/%d", m.name, first.id, first.receives)
 		m.hideUntil(first, now.Add(visibility))
 		received = append(received, first.received())
@@ -48,64 +48,68 @@ func (m *Memory) take(most int, visibility time.Duration) (received []Received, 
 	if m.changed == nil {
 		m.changed = make(chan struct{})
 	}
-	if len(m.order) > 0 {
-		next = time.After(m.order[0].visibleAt.Sub(now))
+	if len(m.heap) > 0 {
+		next = time.After(m.heap[0].visibleAt.Sub(now))
 	}
 	return nil, next, m.changed
 }
 
-// find returns the message whose latest receive gave this receipt; nil when there is none any more.
-func (m *Memory) find(receipt string) (*message, error) {
+// byReceipt returns the message whose latest receive gave this receipt. It returns nil when no message has it any
+// more, and an error that wraps ErrRefused when the receipt is not of this queue.
+func (m *Memory) byReceipt(receipt string) (*message, error) {
 	name, rest, _ := strings.Cut(receipt, "/")
 	id, _, ok := strings.Cut(rest, "/")
 	if !ok || name != m.name {
 		return nil, fmt.Errorf("%w: ReceiptHandleIsInvalid: not a receipt of this queue", ErrRefused)
 	}
-	if found := m.messages[id]; found != nil && found.receipt == receipt {
-		return found, nil
+	if msg := m.messages[id]; msg != nil && msg.receipt == receipt {
+		return msg, nil
 	}
 	return nil, nil
 }
 
+// exhausted reports whether the redrive policy moves the message at its next receive.
 func (m *Memory) exhausted(msg *message) bool {
 	return m.config.DeadLetter != nil && m.config.MaxReceiveCount > 0 && msg.receives >= m.config.MaxReceiveCount
 }
 
-// adopt takes a message over from the queue whose dead letters are here: it keeps its id, the time it was sent
-// and its receive count, as with SQS's redrive policy. The lock of that queue is held; the two cannot meet the
-// other way round, since DeadLetter is made before the queue that names it.
-func (m *Memory) adopt(msg *message, now time.Time) {
+// addRedriven adds a message that the redrive policy of another queue moves here. As with SQS, it keeps its id, the
+// time it was sent and its receive count. The caller holds the lock of the source queue; the two locks are never
+// taken in the opposite order, since DeadLetter is made before the queue that names it.
+func (m *Memory) addRedriven(msg *message, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	msg.visibleAt, msg.receipt = now, ""
-	m.put(msg)
+	m.add(msg)
 }
 
-func (m *Memory) put(msg *message) {
+// add puts a message into the queue and wakes waiting receivers.
+func (m *Memory) add(msg *message) {
 	m.last++
-	msg.place = m.last
+	msg.sequence = m.last
 	m.messages[msg.id] = msg
-	heap.Push(&m.order, msg)
-	m.tell()
+	heap.Push(&m.heap, msg)
+	m.wakeReceivers()
 }
 
 func (m *Memory) remove(msg *message) {
 	delete(m.messages, msg.id)
-	heap.Remove(&m.order, msg.position)
+	heap.Remove(&m.heap, msg.heapIndex)
 }
 
+// hideUntil changes when a message becomes visible.
 func (m *Memory) hideUntil(msg *message, at time.Time) {
 	earlier := at.Before(msg.visibleAt)
 	m.last++
-	msg.place, msg.visibleAt = m.last, at
-	heap.Fix(&m.order, msg.position)
+	msg.sequence, msg.visibleAt = m.last, at
+	heap.Fix(&m.heap, msg.heapIndex)
 	if earlier {
-		m.tell()
+		m.wakeReceivers()
 	}
 }
 
-// tell wakes everybody who waits in Receive.
-func (m *Memory) tell() {
+// wakeReceivers wakes every call of Receive that waits.
+func (m *Memory) wakeReceivers() {
 	if m.changed != nil {
 		close(m.changed)
 		m.changed = nil

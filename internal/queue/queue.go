@@ -1,19 +1,19 @@
-// Package queue is the queue between the two functions: [SQS] is Amazon's, [Memory] keeps SQS's rules inside one
-// process. Both have the same four methods, so that the choice is made in main and nowhere else:
+// Package queue is the queue between the two functions: [SQS] is Amazon SQS, [Memory] keeps SQS's rules inside one
+// process. Both have the same four methods, so that main alone chooses between them:
 //
 //	failed := q.Send(ctx, []queue.Entry{{Body: wire, Group: "stripe"}})
 //	received, err := q.Receive(ctx, 10, 20*time.Second, 0)
 //	failed = q.Defer(ctx, []queue.Deferral{{Receipt: received[0].Receipt, After: time.Minute}})
 //	failed = q.Delete(ctx, []string{received[1].Receipt})
 //
-// Send, Defer and Delete take any number and report what was not done by its index in the slice they were given,
-// in rising order; nil means that all of it is done. One that fails never stops the others. What SQS refuses in
-// part, and calls that did not reach it, are tried again a few times inside the context; when the context ends,
-// everything that is not known to be done is reported with an error that wraps the context's. Delivery is at
-// least once: whatever is sent again after an answer was lost is in the queue twice.
+// Send, Defer and Delete take any number of elements. They report each element that failed by its index in the slice
+// that was given, in ascending order; nil means that all succeeded. A failure never stops the other elements.
+// Retryable failures of single entries and of whole calls are retried a few times within the context. When the
+// context ends, every element that is not known to have succeeded is reported with an error that wraps the context's.
+// Delivery is at least once: an entry that is sent again because a response was lost is in the queue twice.
 //
-// An entry is checked before it is sent, because one character that SQS does not take would otherwise come back
-// as a fault of the whole call, or never.
+// An entry is checked before it is sent: one character that SQS refuses would otherwise fail the whole call, or fail
+// unnoticed.
 //
 // Limits: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 package queue
@@ -25,10 +25,10 @@ import (
 )
 
 const (
-	// maxBatch is how many entries SQS takes in one call.
+	// maxBatch is how many entries SQS accepts in one call.
 	maxBatch = 10
 
-	// maxBytes is how large a message may be, attributes included, and so may the sum of a batch: 1 MiB.
+	// maxBytes is the largest size of a message, attributes included, and of all messages of a batch together: 1 MiB.
 	maxBytes = 1 << 20
 
 	// maxWait is SQS's longest long poll.
@@ -38,35 +38,35 @@ const (
 	maxVisibility = 12 * time.Hour
 )
 
-// ErrRefused is wrapped by the error of an entry that the queue cannot take as it is: sending it again is of no
-// use. Every other failure may pass when it is tried again.
+// ErrRefused is wrapped by the error of an element that the queue cannot accept as it is: a retry would fail too. Every
+// other failure may succeed when it is retried.
 var ErrRefused = errors.New("queue: refused")
 
 // Entry is a message to send.
 type Entry struct {
-	Body       string            // 1 byte to 1 MiB together with the attributes, in the characters that SQS takes
+	Body       string            // 1 byte to 1 MiB together with the attributes, in the characters that SQS accepts
 	Group      string            // the tenant of a fair queue, up to 128 characters; "" is a tenant of its own
 	Attributes map[string]string // up to 10, sent as type String; an empty value is refused: leave it out
 }
 
-// Failure says which element of the slice that was given is not done, and why.
+// Failure is one element of the given slice that failed, and why.
 type Failure struct {
 	Index int
 	Err   error
 }
 
-// Deferral hides a received message until After has passed, counted from the call. It is rounded up to whole
-// seconds and held between 0 (handed out again at once) and 12 hours; SQS refuses what would end more than
-// 12 hours after the receive.
+// Deferral hides a received message until After has passed, counted from the call. After is rounded up to whole
+// seconds and limited to 0 (visible again at once) to 12 hours. SQS refuses a time that would end more than 12 hours
+// after the receive.
 type Deferral struct {
 	Receipt string
 	After   time.Duration
 }
 
-// Received is a message that was handed out. It comes again when its visibility ends, unless it is deleted.
+// Received is a message that was handed out. It is received again after its visibility timeout, unless it is deleted.
 type Received struct {
-	ID           string // the queue's own; a message that is redriven by hand has another
-	Receipt      string // for Defer and Delete; each receive gives a new one
+	ID           string // SQS's message id; a message that is redriven by a move task gets a new one
+	Receipt      string // for Defer and Delete; each receive makes a new one
 	Body         string
 	Group        string
 	Attributes   map[string]string // nil without attributes
@@ -74,7 +74,7 @@ type Received struct {
 	SentAt       time.Time         // to the millisecond
 }
 
-// checkReceive refuses what SQS refuses.
+// checkReceive returns an error for arguments that SQS refuses.
 func checkReceive(most int, wait, visibility time.Duration) error {
 	switch {
 	case most < 1 || most > maxBatch:
@@ -87,12 +87,12 @@ func checkReceive(most int, wait, visibility time.Duration) error {
 	return nil
 }
 
-// wholeSeconds rounds up, since SQS counts in whole seconds and "sooner than asked" is the wrong side.
+// wholeSeconds rounds up: SQS counts in whole seconds, and a message must not become visible sooner than asked.
 func wholeSeconds(d time.Duration) time.Duration {
 	return (d + time.Second - 1).Truncate(time.Second)
 }
 
-// hidden is how long a deferral hides its message, in whole seconds and within SQS's range.
-func hidden(after time.Duration) time.Duration {
+// visibilityTimeout is how long a deferral hides its message, in whole seconds and within SQS's range.
+func visibilityTimeout(after time.Duration) time.Duration {
 	return wholeSeconds(min(max(after, 0), maxVisibility))
 }

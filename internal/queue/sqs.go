@@ -18,8 +18,8 @@ type SQS struct {
 	url    string
 }
 
-// OpenSQS makes the client of the queue with that address; it calls nothing. endpoint is AWS_ENDPOINT_URL_SQS or
-// AWS_ENDPOINT_URL; "" means that of the region.
+// OpenSQS makes a client for the queue with that URL. It makes no call. endpoint is AWS_ENDPOINT_URL_SQS or
+// AWS_ENDPOINT_URL; "" means the endpoint of the region.
 func OpenSQS(cfg aws.Config, endpoint, url string) *SQS {
 	client := sqs.NewFromConfig(cfg, func(o *sqs.Options) {
 		if endpoint != "" {
@@ -31,49 +31,49 @@ func OpenSQS(cfg aws.Config, endpoint, url string) *SQS {
 
 // Send sends the entries in batches of ten and up to 1 MiB, several at the same time.
 func (q *SQS) Send(ctx context.Context, entries []Entry) []Failure {
-	good, bad := checkAll(entries)
-	batches := split(good, func(i int) int { return entries[i].size() })
+	valid, invalid := checkAll(entries)
+	batches := split(valid, func(i int) int { return entries[i].size() })
 
-	failed := handOver(ctx, batches, func(ctx context.Context, batch []int) []fault {
+	failed := runBatches(ctx, batches, func(ctx context.Context, batch []int) []attemptFailure {
 		in := &sqs.SendMessageBatchInput{QueueUrl: &q.url}
 		for _, i := range batch {
 			in.Entries = append(in.Entries, sendEntry(i, entries[i]))
 		}
 		out, err := q.client.SendMessageBatch(ctx, in)
 		if err != nil {
-			return q.whole(batch, err)
+			return q.callFailures(batch, err)
 		}
-		done := ids(out.Successful, func(s types.SendMessageBatchResultEntry) *string { return s.Id })
-		return settle(batch, done, out.Failed)
+		succeeded := succeededIDs(out.Successful, func(s types.SendMessageBatchResultEntry) *string { return s.Id })
+		return partialFailures(batch, succeeded, out.Failed)
 	})
-	return sortByIndex(append(bad, failed...))
+	return sortByIndex(append(invalid, failed...))
 }
 
-// Defer sets the visibility of received messages. One that is no longer in flight is reported with ErrRefused: it
-// is with somebody else, or will be.
+// Defer changes the visibility of received messages. A message that is no longer in flight by its receipt is reported
+// with ErrRefused: another consumer has received it or will receive it.
 func (q *SQS) Defer(ctx context.Context, deferrals []Deferral) []Failure {
-	failed := handOver(ctx, tens(len(deferrals)), func(ctx context.Context, batch []int) []fault {
+	failed := runBatches(ctx, splitByCount(len(deferrals)), func(ctx context.Context, batch []int) []attemptFailure {
 		in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q.url}
 		for _, i := range batch {
 			in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{
 				Id:                aws.String(strconv.Itoa(i)),
 				ReceiptHandle:     &deferrals[i].Receipt,
-				VisibilityTimeout: int32(hidden(deferrals[i].After) / time.Second),
+				VisibilityTimeout: int32(visibilityTimeout(deferrals[i].After) / time.Second),
 			})
 		}
 		out, err := q.client.ChangeMessageVisibilityBatch(ctx, in)
 		if err != nil {
-			return q.whole(batch, err)
+			return q.callFailures(batch, err)
 		}
-		done := ids(out.Successful, func(s types.ChangeMessageVisibilityBatchResultEntry) *string { return s.Id })
-		return settle(batch, done, out.Failed)
+		succeeded := succeededIDs(out.Successful, func(s types.ChangeMessageVisibilityBatchResultEntry) *string { return s.Id })
+		return partialFailures(batch, succeeded, out.Failed)
 	})
 	return sortByIndex(failed)
 }
 
-// Delete deletes received messages. The receipt of an earlier receive than the last succeeds and may do nothing.
+// Delete deletes received messages. A receipt of an earlier receive than the latest succeeds and may do nothing.
 func (q *SQS) Delete(ctx context.Context, receipts []string) []Failure {
-	failed := handOver(ctx, tens(len(receipts)), func(ctx context.Context, batch []int) []fault {
+	failed := runBatches(ctx, splitByCount(len(receipts)), func(ctx context.Context, batch []int) []attemptFailure {
 		in := &sqs.DeleteMessageBatchInput{QueueUrl: &q.url}
 		for _, i := range batch {
 			in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{
@@ -82,18 +82,18 @@ func (q *SQS) Delete(ctx context.Context, receipts []string) []Failure {
 		}
 		out, err := q.client.DeleteMessageBatch(ctx, in)
 		if err != nil {
-			return q.whole(batch, err)
+			return q.callFailures(batch, err)
 		}
-		done := ids(out.Successful, func(s types.DeleteMessageBatchResultEntry) *string { return s.Id })
-		return settle(batch, done, out.Failed)
+		succeeded := succeededIDs(out.Successful, func(s types.DeleteMessageBatchResultEntry) *string { return s.Id })
+		return partialFailures(batch, succeeded, out.Failed)
 	})
 	return sortByIndex(failed)
 }
 
 // Receive hands out up to max (1 to 10) messages and hides each for visibility; 0 means the queue's own. It waits
 // up to wait (20 s) for the first; 0 means the queue's own ReceiveMessageWaitTimeSeconds. Both are rounded up to
-// whole seconds. No message within that time is (nil, nil). A message whose answer is lost on the way, also by
-// cancelling ctx, stays hidden until its visibility ends, so a caller that needs it soon polls again.
+// whole seconds. When no message comes within that time, it returns (nil, nil). A message whose response is lost, also
+// because ctx is cancelled, stays hidden until its visibility timeout ends, so a caller that needs it soon polls again.
 func (q *SQS) Receive(ctx context.Context, max int, wait, visibility time.Duration) ([]Received, error) {
 	if err := checkReceive(max, wait, visibility); err != nil {
 		return nil, err
@@ -121,8 +121,8 @@ func (q *SQS) Receive(ctx context.Context, max int, wait, visibility time.Durati
 	return received, nil
 }
 
-// Warm opens the connection that the first Send would otherwise pay for: an unsigned HEAD on the client's own
-// HTTP client, for which no rights are needed. Any answer will do.
+// Warm opens the connection that the first Send would otherwise have to open. It sends an unsigned HEAD request with the
+// client's own HTTP client, which needs no permission, and accepts any response.
 func (q *SQS) Warm(ctx context.Context) error {
 	opts := q.client.Options()
 	endpoint, err := opts.EndpointResolverV2.ResolveEndpoint(ctx, sqs.EndpointParameters{
@@ -139,5 +139,5 @@ func (q *SQS) Warm(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("queue: warm: %w", err)
 	}
-	return resp.Body.Close() // the answer to a HEAD has no body to drain
+	return resp.Body.Close() // the response to a HEAD request has no body to drain
 }

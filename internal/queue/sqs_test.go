@@ -23,13 +23,13 @@ import (
 
 const url = "http://127.0.0.1/123456789012/requests"
 
-// wire is SQS's JSON protocol as far as a batch needs it.
-type wire struct {
+// sqsServer implements SQS's JSON protocol as far as a batch needs it.
+type sqsServer struct {
 	http.Handler
 	mu      sync.Mutex
 	calls   []call
-	answer  func(c call, n int) (status int, body any) // n counts from 1; nil means the good answer
-	invalid []string                                   // what SQS would have refused
+	answer  func(c call, n int) (status int, body any) // n counts from 1; nil means that every entry succeeds
+	invalid []string                                   // requests that SQS would have refused
 }
 
 type call struct {
@@ -63,10 +63,10 @@ type failure struct {
 	SenderFault       bool
 }
 
-// open starts a server that answers as given and a queue that talks to it; the SDK itself tries once.
-func open(t *testing.T, answer func(c call, n int) (int, any)) (*queue.SQS, *wire) {
+// open starts a server with the given answers and a queue that calls it. The SDK makes one attempt.
+func open(t *testing.T, answer func(c call, n int) (int, any)) (*queue.SQS, *sqsServer) {
 	t.Helper()
-	w := &wire{answer: answer}
+	w := &sqsServer{answer: answer}
 	server := httptest.NewServer(w)
 	t.Cleanup(func() {
 		server.Close()
@@ -87,47 +87,47 @@ func configFor() aws.Config {
 	}
 }
 
-func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+func (s *sqsServer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.calls = append(w.calls, call{Op: "HEAD " + r.URL.Path + r.Header.Get("Authorization")})
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.calls = append(s.calls, call{Op: "HEAD " + r.URL.Path + r.Header.Get("Authorization")})
 		rw.WriteHeader(http.StatusNotFound)
 		return
 	}
 	var c call
 	if err := json.NewDecoder(r.Body).Decode(&c); err != nil {
-		w.refuse("%v", err)
+		s.refuse("%v", err)
 	}
 	c.Op = strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
 
-	w.mu.Lock()
-	w.calls = append(w.calls, c)
-	n := len(w.calls)
-	w.mu.Unlock()
+	s.mu.Lock()
+	s.calls = append(s.calls, c)
+	n := len(s.calls)
+	s.mu.Unlock()
 
-	w.check(c)
-	status, body := http.StatusOK, any(good(c))
-	if w.answer != nil {
-		status, body = w.answer(c, n)
+	s.check(c)
+	status, body := http.StatusOK, any(allSucceed(c))
+	if s.answer != nil {
+		status, body = s.answer(c, n)
 	}
 	rw.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	rw.WriteHeader(status)
 	_ = json.NewEncoder(rw).Encode(body)
 }
 
-// check holds the limits of a batch.
-func (w *wire) check(c call) {
+// check records a request that exceeds the limits of a batch.
+func (s *sqsServer) check(c call) {
 	if c.QueueUrl != url {
-		w.refuse("queue %q", c.QueueUrl)
+		s.refuse("queue %q", c.QueueUrl)
 	}
 	if c.Op != "ReceiveMessage" && (len(c.Entries) < 1 || len(c.Entries) > 10) {
-		w.refuse("%d entries", len(c.Entries))
+		s.refuse("%d entries", len(c.Entries))
 	}
 	seen, sum := map[string]bool{}, 0
 	for _, e := range c.Entries {
 		if e.Id == "" || seen[e.Id] {
-			w.refuse("id %q", e.Id)
+			s.refuse("id %q", e.Id)
 		}
 		seen[e.Id] = true
 		sum += len(e.MessageBody)
@@ -135,22 +135,22 @@ func (w *wire) check(c call) {
 			sum += len(name) + len(a.DataType) + len(a.StringValue)
 		}
 		if e.MessageGroupId != nil && *e.MessageGroupId == "" {
-			w.refuse("an empty group")
+			s.refuse("an empty group")
 		}
 	}
 	if sum > 1<<20 {
-		w.refuse("%d bytes", sum)
+		s.refuse("%d bytes", sum)
 	}
 }
 
-func (w *wire) refuse(format string, args ...any) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.invalid = append(w.invalid, fmt.Sprintf(format, args...))
+func (s *sqsServer) refuse(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.invalid = append(s.invalid, fmt.Sprintf(format, args...))
 }
 
-// good is the answer that does everything.
-func good(c call) result {
+// allSucceed is the response in which every entry succeeds.
+func allSucceed(c call) result {
 	var r result
 	for _, e := range c.Entries {
 		sum := md5.Sum([]byte(e.MessageBody)) //nolint:gosec // as above
@@ -228,10 +228,10 @@ func TestSQSSendsBodyGroupAndAttributes(t *testing.T) {
 	}
 }
 
-func TestSQSSendTriesFailedAgainAndReportsASendersFaultAtOnce(t *testing.T) {
+func TestSQSSendRetriesFailedEntriesAndReportsASenderFaultAtOnce(t *testing.T) {
 	t.Parallel()
 	q, w := open(t, func(c call, n int) (int, any) {
-		r := good(c)
+		r := allSucceed(c)
 		if n == 1 {
 			r.Successful = slices.Delete(r.Successful, 1, 4) // 3 is not named at all
 			r.Failed = []failure{
@@ -253,7 +253,7 @@ func TestSQSSendTriesFailedAgainAndReportsASendersFaultAtOnce(t *testing.T) {
 	}
 }
 
-func TestSQSSendReportsWhatIsFailedToTheEndInOrder(t *testing.T) {
+func TestSQSSendReportsEntriesThatFailEveryAttemptInOrder(t *testing.T) {
 	t.Parallel()
 	q, w := open(t, func(c call, _ int) (int, any) {
 		var r result
@@ -281,7 +281,7 @@ func TestSQSSendReportsWhatIsFailedToTheEndInOrder(t *testing.T) {
 	}
 }
 
-func TestSQSSendTriesAWholeCallAgain(t *testing.T) {
+func TestSQSSendRetriesAWholeCall(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
@@ -309,7 +309,7 @@ func TestSQSSendTriesAWholeCallAgain(t *testing.T) {
 				if n == 1 {
 					return c.answer(got)
 				}
-				return http.StatusOK, good(got)
+				return http.StatusOK, allSucceed(got)
 			})
 			failed := q.Send(t.Context(), bodies(2))
 			if len(failed) != c.failed {
@@ -317,7 +317,7 @@ func TestSQSSendTriesAWholeCallAgain(t *testing.T) {
 			}
 			for _, f := range failed {
 				if errors.Is(f.Err, queue.ErrRefused) {
-					t.Errorf("%d: %v: it is not the entry that is wrong", f.Index, f.Err)
+					t.Errorf("%d: %v: want no ErrRefused, the entry is valid", f.Index, f.Err)
 				}
 			}
 			if len(w.calls) != c.calls {
@@ -334,9 +334,9 @@ func TestSQSSendStopsAtTheDeadline(t *testing.T) {
 	q, _ := open(t, func(c call, n int) (int, any) {
 		switch n {
 		case 1:
-			return http.StatusOK, good(c)
+			return http.StatusOK, allSucceed(c)
 		case 9:
-			cancel() // seven calls wait below, and the first lane is free again, so its batch is done
+			cancel() // seven calls wait below; the first call has returned, so its batch has succeeded
 		}
 		<-ctx.Done()
 		panic(http.ErrAbortHandler)
@@ -390,7 +390,7 @@ func TestSQSDeletesInTensAndReportsByIndex(t *testing.T) {
 	t.Parallel()
 	q, _ := open(t, func(c call, _ int) (int, any) {
 		var r result
-		for _, s := range good(c).Successful {
+		for _, s := range allSucceed(c).Successful {
 			if s.Id == "3" || s.Id == "11" {
 				r.Failed = append(r.Failed, failure{s.Id, "ReceiptHandleIsInvalid", "no", true})
 				continue
@@ -405,7 +405,7 @@ func TestSQSDeletesInTensAndReportsByIndex(t *testing.T) {
 	}
 }
 
-func TestSQSReceivesWithWhatIsNeededAndReadsAll(t *testing.T) {
+func TestSQSReceivesAllFields(t *testing.T) {
 	t.Parallel()
 	const body, attribute = "a body", "rejected"
 	sum := md5.Sum([]byte(body)) //nolint:gosec // as above
@@ -442,7 +442,7 @@ func TestSQSReceivesWithWhatIsNeededAndReadsAll(t *testing.T) {
 	}
 }
 
-func TestSQSReceiveOfNothingIsNothing(t *testing.T) {
+func TestSQSReceiveOfAnEmptyQueueIsNil(t *testing.T) {
 	t.Parallel()
 	q, _ := open(t, func(call, int) (int, any) { return http.StatusOK, map[string]any{} })
 	if got, err := q.Receive(t.Context(), 10, time.Second, 0); got != nil || err != nil {
@@ -450,7 +450,7 @@ func TestSQSReceiveOfNothingIsNothing(t *testing.T) {
 	}
 }
 
-func TestSQSWarmAsksUnsignedAndTakesAnyAnswer(t *testing.T) {
+func TestSQSWarmSendsAnUnsignedRequestAndAcceptsAnyResponse(t *testing.T) {
 	t.Parallel()
 	q, w := open(t, nil)
 	if err := q.Warm(t.Context()); err != nil {
@@ -469,7 +469,7 @@ func TestSQSWarmOpensTheConnectionThatSendUses(t *testing.T) {
 		mu.Lock()
 		remotes[r.RemoteAddr] = true
 		mu.Unlock()
-		(&wire{}).ServeHTTP(rw, r)
+		(&sqsServer{}).ServeHTTP(rw, r)
 	}))
 	t.Cleanup(server.Close)
 	q := queue.OpenSQS(configFor(), server.URL, url)

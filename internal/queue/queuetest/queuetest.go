@@ -1,11 +1,11 @@
-// Package queuetest is the one suite that every queue passes: queue.Memory, and queue.SQS against servers that
-// speak SQS's protocol. It holds what the two functions rely on, so that a flow tested on Memory is the flow that
-// runs on SQS.
+// Package queuetest is the conformance suite that every queue passes: queue.Memory, and queue.SQS against servers that
+// implement SQS's protocol. It checks what the two functions rely on, so that a flow that is tested on Memory is the
+// flow that runs on SQS.
 //
 //	queuetest.Run(t, open, queuetest.Server{Name: "moto", Deviations: …})
 //
-// The suite polls to a deadline and never judges a single receive: a long poll whose answer is lost hides its
-// message until its visibility ends, and that happens on loopback too, about once in a thousand calls.
+// The suite polls until a deadline and never depends on a single receive: a long poll whose response is lost hides its
+// message until its visibility timeout ends, and that happens on loopback too, about once in a thousand calls.
 package queuetest
 
 import (
@@ -21,7 +21,7 @@ import (
 // MaxReceiveCount is that of the redrive policy of every Pair's queue.
 const MaxReceiveCount = 2
 
-// Queue is what *queue.SQS and *queue.Memory have in common.
+// Queue has the methods that *queue.SQS and *queue.Memory have in common.
 type Queue interface {
 	Send(ctx context.Context, entries []queue.Entry) []queue.Failure
 	Defer(ctx context.Context, deferrals []queue.Deferral) []queue.Failure
@@ -36,14 +36,15 @@ type Pair struct {
 	DeadLetters Queue
 }
 
-// Deviation is a way in which a server is not SQS. The case that meets it is skipped by that name.
+// Deviation is a way in which a server differs from SQS. The case that depends on it is skipped, with the deviation as
+// the reason.
 type Deviation string
 
-// StaleReceipt is a server's own idea of the receipt of an earlier receive than the last. With SQS a delete by it
-// succeeds and does nothing.
+// StaleReceipt is a server's own treatment of the receipt of an earlier receive than the latest. With SQS, a delete by
+// such a receipt succeeds and does nothing.
 const StaleReceipt Deviation = "a stale receipt deletes the message, or is refused"
 
-// Server says what the queues are made of.
+// Server describes the implementation under test.
 type Server struct {
 	Name       string
 	Bubble     bool // run each case in a bubble of testing/synctest: for queues without a network
@@ -59,7 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) Pair, server Server) {
 			if slices.Contains(server.Deviations, c.unless) {
 				t.Skipf("%s deviates from SQS: %s", server.Name, c.unless)
 			}
-			body := func(t *testing.T) { c.run(&room{T: t, Pair: open(t)}) }
+			body := func(t *testing.T) { c.run(&harness{T: t, Pair: open(t)}) }
 			if server.Bubble {
 				synctest.Test(t, body)
 				return
@@ -72,46 +73,47 @@ func Run(t *testing.T, open func(t *testing.T) Pair, server Server) {
 type testCase struct {
 	name   string
 	unless Deviation // "" for none
-	run    func(r *room)
+	run    func(h *harness)
 }
 
-// room is where one case runs.
-type room struct {
+// harness holds what one case needs.
+type harness struct {
 	*testing.T
 	Pair
-	lost int // receives that failed on the way; each may have counted, and hidden a message
+	lost int // receives that returned an error; each may have been counted and may have hidden a message
 }
 
 const (
-	// patience is how long a case waits for what must come. Emulators on a busy machine are slow, never this slow.
+	// patience is how long a case waits for a message that must come. It is longer than any emulator needs on a busy
+	// machine.
 	patience = 30 * time.Second
 
-	// shortly hides a message for the shortest time that SQS knows.
+	// shortly is the shortest visibility timeout that SQS accepts above 0.
 	shortly = time.Second
 
 	// long hides a message for longer than any case runs.
 	long = 10 * time.Minute
 )
 
-// send sends and wants every entry taken.
-func (r *room) send(entries ...queue.Entry) {
-	r.Helper()
-	if failed := r.Queue.Send(r.Context(), entries); failed != nil {
-		r.Fatalf("Send: %v", failed)
+// send sends and requires that every entry is accepted.
+func (h *harness) send(entries ...queue.Entry) {
+	h.Helper()
+	if failed := h.Queue.Send(h.Context(), entries); failed != nil {
+		h.Fatalf("Send: %v", failed)
 	}
 }
 
-// poll receives until n messages have come.
-func (r *room) poll(from Queue, n int, visibility time.Duration) []queue.Received {
-	r.Helper()
+// poll receives until it has n messages.
+func (h *harness) poll(from Queue, n int, visibility time.Duration) []queue.Received {
+	h.Helper()
 	var received []queue.Received
 	for end := time.Now().Add(patience); len(received) < n; {
 		if time.Now().After(end) {
-			r.Fatalf("received %d messages in %v, want %d", len(received), patience, n)
+			h.Fatalf("received %d messages in %v, want %d", len(received), patience, n)
 		}
-		got, err := from.Receive(r.Context(), min(10, n-len(received)), time.Second, visibility)
+		got, err := from.Receive(h.Context(), min(10, n-len(received)), time.Second, visibility)
 		if err != nil {
-			r.lost++
+			h.lost++
 			continue
 		}
 		received = append(received, got...)
@@ -120,27 +122,27 @@ func (r *room) poll(from Queue, n int, visibility time.Duration) []queue.Receive
 }
 
 // one is poll for one message of the queue.
-func (r *room) one(visibility time.Duration) queue.Received {
-	r.Helper()
-	return r.poll(r.Queue, 1, visibility)[0]
+func (h *harness) one(visibility time.Duration) queue.Received {
+	h.Helper()
+	return h.poll(h.Queue, 1, visibility)[0]
 }
 
-// quiet wants no message within d.
-func (r *room) quiet(from Queue, d time.Duration) {
-	r.Helper()
+// wantNone requires that no message comes within d.
+func (h *harness) wantNone(from Queue, d time.Duration) {
+	h.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); {
-		got, err := from.Receive(r.Context(), 10, time.Second, long)
+		got, err := from.Receive(h.Context(), 10, time.Second, long)
 		if err == nil && len(got) > 0 {
-			r.Fatalf("received %q (receive %d), want nothing", got[0].Body, got[0].ReceiveCount)
+			h.Fatalf("received %q (receive %d), want nothing", got[0].Body, got[0].ReceiveCount)
 		}
 	}
 }
 
-// counted wants a receive count, give or take the receives that were lost.
-func (r *room) counted(got queue.Received, want int) {
-	r.Helper()
-	if got.ReceiveCount < want || got.ReceiveCount > want+r.lost {
-		r.Errorf("receive count is %d, want %d (%d receives were lost)", got.ReceiveCount, want, r.lost)
+// wantReceiveCount requires a receive count; each lost receive may have added one.
+func (h *harness) wantReceiveCount(got queue.Received, want int) {
+	h.Helper()
+	if got.ReceiveCount < want || got.ReceiveCount > want+h.lost {
+		h.Errorf("receive count is %d, want %d (%d receives were lost)", got.ReceiveCount, want, h.lost)
 	}
 }
 
