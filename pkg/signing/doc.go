@@ -1,4 +1,4 @@
-// Package signing turns bytes into a verdict and back. It holds two things.
+// Package signing turns bytes into a verdict and back. It holds three things.
 //
 // The License API's online signature: a [Signer] makes the Authorization header of one Date.
 //
@@ -6,6 +6,15 @@
 //	date := signing.Date(time.Now())
 //	req.Header.Set("Date", date)
 //	req.Header.Set("Authorization", signer.Authorize(date))
+//
+// The License API's offline request files, schema v1 and v2: an [OfflineSigner] writes one, [ReadRequestFile] reads one
+// that anybody wrote, and [OfflineSigner.Check] compares its signatures with those of an account. A file is a text; a
+// customer's own is sent as it is.
+//
+//	signer, err := signing.NewOfflineSigner(apiKey, sharedKey)
+//	text, err := signer.FileV1(signing.OfflineRequest{
+//		RequestID: id, Date: signing.Date(time.Now()), Product: "XY", LicenseKey: key, HardwareID: device,
+//	})
 //
 // And the schemes by which stores and CRMs sign their webhooks, as data: a [Spec] is one scheme, [NewScheme]
 // compiles it, [Scheme.Verify] checks a [Delivery] against any of several keys and [Scheme.Sign] signs one as the
@@ -28,7 +37,7 @@
 //
 // # Limits
 //
-// A header and an address are read up to 8 KiB, a header up to 64 parts, a key up to 1 KiB, and up to 16 keys are
+// A request file is read up to 64 KiB, a header and an address up to 8 KiB, a header up to 64 parts, a key up to 1 KiB, and up to 16 keys are
 // tried. The body is hashed as it is: whoever receives it caps it first. Signatures by public key (PayPal, v1a of
 // Standard Webhooks) and plain hashes (HubSpot v1 and v2) are not schemes of this package.
 //

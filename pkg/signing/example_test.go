@@ -28,6 +28,39 @@ func ExampleOnlineSignature() {
 	// Output: UDysfR6MndUZReo07Y9r+vErn8vSxrnQ5ulit18iJ/Q=
 }
 
+func ExampleOfflineSigner() {
+	signer, err := signing.NewOfflineSigner("apikey", "sharedkey")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	text, err := signer.FileV1(signing.OfflineRequest{
+		RequestID:  "00000000-0000-4000-8000-000000000001",
+		Date:       signing.Date(time.Date(2025, time.August, 29, 7, 22, 37, 0, time.UTC)),
+		Product:    "fooapp",
+		LicenseKey: "BSK8-CLCY-PB5E-BXFO",
+		HardwareID: "8b06c6053b7a2040f07c60b62f17f378ccc5030e21676f8a100a97ab36303ad0",
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	file, err := signing.ReadRequestFile(text + "\n") // the vendor's Python SDK ends its files in a newline
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	verdict := signer.Check(file)
+	fmt.Println(file.Request, "of", file.Product, "- signature", verdict.V1)
+
+	_, err = signing.ReadRequestFile(text[:100])
+	fmt.Println(err)
+	// Output:
+	// deactivation of fooapp - signature matches, in the documented form
+	// signing: not a request file: it is Base64, but not of a JSON object (at byte 75)
+}
+
 func ExampleScheme_Verify() {
 	scheme, err := signing.NewScheme(signing.Spec{
 		Header:    []string{"webhook-signature"},
