@@ -42,7 +42,7 @@ SIM_SEEDS    ?= 200
 SIM_MESSAGES ?= 5000
 SIM_SEED     ?= 0
 sim: need-go ## Simulate days of faults, kills and rotated keys for a million requests, some 15 minutes; SIM_SEED=n runs one seed
-	GOGC=400 go test -count=1 -v -timeout 2h -run '^TestSimulation$$' ./internal/local \
+	GOGC=400 go test -count=1 -v -timeout 2h -run '^TestSimulation$$' ./simulation \
 	  -sim.seeds=$(SIM_SEEDS) -sim.messages=$(SIM_MESSAGES) -sim.seed=$(SIM_SEED) | \
 	  awk '!/^(===| *--- PASS)/; /^ok / { ok = 1 } END { exit !ok }'
 

@@ -17,7 +17,7 @@ import (
 
 	jmespath "github.com/jmespath/go-jmespath"
 
-	"license-deactivator/internal/local"
+	"license-deactivator/internal/sample"
 	"license-deactivator/internal/webhook"
 )
 
@@ -139,7 +139,7 @@ func TestASenderOfYourOwnInTenMinutes(t *testing.T) {
 		files["kestrel/"+name+".json"] = &fstest.MapFile{Data: []byte(body)}
 		files["kestrel/"+name+".yaml"] = &fstest.MapFile{Data: []byte(p.fenced("yaml")[i])}
 	}
-	samples, err := local.Samples(files)
+	samples, err := sample.ReadAll(files)
 	if err != nil || len(samples) != len(files)/2 {
 		t.Errorf("the samples of step 6: %+v (%v)", samples, err)
 	}

@@ -16,7 +16,7 @@ import (
 
 	"license-deactivator/events"
 	"license-deactivator/internal/deactivation"
-	"license-deactivator/internal/local"
+	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/signing"
@@ -175,7 +175,7 @@ func TestPagesNameSamplesThatExistAndWhatBecomesOfThem(t *testing.T) {
 		}
 		for _, table := range p.of("sample") {
 			for _, row := range table.rows {
-				sample, err := local.ReadSample(events.FS(), strings.TrimPrefix(samplePath.FindString(row[0]), "events/"))
+				sample, err := sample.Read(events.FS(), strings.TrimPrefix(samplePath.FindString(row[0]), "events/"))
 				if err != nil || !strings.HasPrefix(row[1], string(sample.Answer)) {
 					t.Errorf("%s: %s becomes %q on the page, %q in its file (%v)", p.file, row[0], row[1], sample.Answer, err)
 				}

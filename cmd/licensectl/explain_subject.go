@@ -12,6 +12,7 @@ import (
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/local"
+	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/signing"
@@ -73,17 +74,17 @@ func (r subjectReader) read(arg string) (subject, error) {
 }
 
 // content reads a file, a built-in sample, or standard input; only samples have an Answer.
-func (r subjectReader) content(arg string) (local.Sample, error) {
+func (r subjectReader) content(arg string) (sample.Sample, error) {
 	if arg == "-" {
 		body, err := bounded(r.stdin, "standard input")
-		return local.Sample{Body: body}, err
+		return sample.Sample{Body: body}, err
 	}
 	if file, err := os.Stat(arg); err == nil {
 		if file.IsDir() {
-			return local.Sample{}, fmt.Errorf("%s is a folder", arg)
+			return sample.Sample{}, fmt.Errorf("%s is a folder", arg)
 		}
 		if file.Size() > maxSubjectBytes {
-			return local.Sample{}, fmt.Errorf("%s is larger than %d bytes, so it is no event", arg, maxSubjectBytes)
+			return sample.Sample{}, fmt.Errorf("%s is larger than %d bytes, so it is no event", arg, maxSubjectBytes)
 		}
 	}
 	sample, err := r.files.sample(arg)
@@ -121,7 +122,7 @@ func (r subjectReader) sourceOf(name string) (*webhook.Source, error) {
 }
 
 // sample signs a sample as its sender would, since it has no signature of its own.
-func (r subjectReader) sample(s subject, sample local.Sample) (subject, error) {
+func (r subjectReader) sample(s subject, sample sample.Sample) (subject, error) {
 	source, err := r.sourceOf(sample.Source)
 	if err != nil {
 		return s, err
@@ -135,7 +136,7 @@ func (r subjectReader) sample(s subject, sample local.Sample) (subject, error) {
 	if s.secrets != nil {
 		with = "the secret of --secrets"
 	} else {
-		fixed, err := secrets.ParseWebhooks(string(fixedSecrets(r.sources).Webhooks))
+		fixed, err := secrets.ParseWebhooks(string(local.FixedSecrets(r.sources).Webhooks))
 		if err != nil {
 			return s, failed(err, "")
 		}
@@ -179,7 +180,7 @@ func (r subjectReader) deadLetter(s subject, event deactivation.Event) (subject,
 }
 
 // body takes a body as a sender posts it.
-func (r subjectReader) body(s subject, sample local.Sample) (subject, error) {
+func (r subjectReader) body(s subject, sample sample.Sample) (subject, error) {
 	source, err := r.sourceOf(sample.Source)
 	if err != nil {
 		return s, err

@@ -14,6 +14,7 @@ import (
 	"license-deactivator/events"
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/local"
+	"license-deactivator/internal/sample"
 	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/signing"
 	"license-deactivator/sources"
@@ -29,9 +30,9 @@ func explained(t *testing.T, stdin string, args ...string) (code int, stdout, st
 	return code, out.String(), errs.String()
 }
 
-func builtInSamples(t *testing.T) []local.Sample {
+func builtInSamples(t *testing.T) []sample.Sample {
 	t.Helper()
-	samples, err := local.Samples(events.FS())
+	samples, err := sample.ReadAll(events.FS())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func builtInSamples(t *testing.T) []local.Sample {
 func TestEverySampleIsExplained(t *testing.T) {
 	t.Parallel()
 	var stored map[string]string
-	if err := json.Unmarshal(fixedSecrets(builtInSources(t)).Webhooks, &stored); err != nil {
+	if err := json.Unmarshal(local.FixedSecrets(builtInSources(t)).Webhooks, &stored); err != nil {
 		t.Fatal(err)
 	}
 	for _, sample := range builtInSamples(t) {

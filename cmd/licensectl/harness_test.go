@@ -155,12 +155,18 @@ func fakeAPI(t *testing.T, state licenseapitest.State) (*licenseapitest.Server, 
 	if err != nil {
 		t.Fatal(err)
 	}
+	return api, startAPI(t, api)
+}
+
+// startAPI serves a fake License API until the test's end and returns its address.
+func startAPI(t *testing.T, api *licenseapitest.Server) (address string) {
+	t.Helper()
 	address, stop, err := api.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
-	return api, address
+	return address
 }
 
 // builtInSources are the senders' files that licensectl is built with.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -18,21 +17,19 @@ import (
 	"license-deactivator/events"
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/local"
+	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/telemetry"
 	"license-deactivator/internal/webhook"
+	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
 // Limits of `licensectl local`.
 const (
-	defaultCallsPerSecond = 10               // as CALLS_PER_SECOND in production
-	defaultLanes          = 10               // as LANES in production
-	maxLanes              = 100              // as LANES in production
-	onceTimeout           = 2 * time.Minute  // how long --once waits for the last sample
-	shutdownTimeout       = 12 * time.Second // a delivery has ten seconds
-	maxHeaderBytes        = 16 << 10         // the HTTP API takes 10,240 bytes
-	readHeaderTimeout     = 10 * time.Second
-	readTimeout           = 30 * time.Second // as the HTTP API's own
+	defaultCallsPerSecond = 10              // as CALLS_PER_SECOND in production
+	defaultCallsInFlight  = 10              // as CALLS_IN_FLIGHT in production
+	maxCallsInFlight      = 100             // likewise
+	onceTimeout           = 2 * time.Minute // how long --once waits for the last sample
 )
 
 type localOptions struct {
@@ -40,7 +37,7 @@ type localOptions struct {
 	secretsFile    string
 	licenseAPI     string
 	callsPerSecond float64
-	lanes          int
+	callsInFlight  int
 	once           bool
 	asJSON         bool
 	faults         []string
@@ -63,7 +60,7 @@ deactivated, and no sample is sent.
 
 ` + faultsHelp(),
 		Example: `  licensectl local
-  licensectl local --once                          # the samples alone; exit code 1 if one did not end as its file says
+  licensectl local --once                          # the samples alone; exit code 1 if one did not match its expected result
   licensectl local --fail ` + exampleFault + `                 # watch retries and the dead-letter queue
   licensectl local --secrets secrets.json --json   # your own secrets; one JSON object per outcome`,
 		Args: cobra.NoArgs,
@@ -87,7 +84,7 @@ deactivated, and no sample is sent.
 	f.StringVar(&o.secretsFile, "secrets", "", `file with {"license_api":{"api_key":"…","shared_key":"…"},"webhooks":{"stripe":"…"}} (default: fixed secrets for trying)`)
 	f.StringVar(&o.licenseAPI, "license-api", "", "address of a License API, with /api/v4, instead of the fake")
 	f.Float64Var(&o.callsPerSecond, "calls-per-second", defaultCallsPerSecond, "calls to the License API a second")
-	f.IntVar(&o.lanes, "lanes", defaultLanes, "calls at the same time")
+	f.IntVar(&o.callsInFlight, "calls-in-flight", defaultCallsInFlight, "calls to the License API at the same time")
 	f.BoolVar(&o.once, "once", false, "end when every sample has ended")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object per outcome instead of tables; logs go to stderr")
 	f.StringSliceVar(&o.faults, "fail", nil, "make the fake License API misbehave (see above)")
@@ -96,8 +93,8 @@ deactivated, and no sample is sent.
 
 func (o localOptions) check() error {
 	switch {
-	case o.lanes < 1 || o.lanes > maxLanes:
-		return misused(fmt.Sprintf("give a number from 1 to %d", maxLanes), "--lanes %d is out of range", o.lanes)
+	case o.callsInFlight < 1 || o.callsInFlight > maxCallsInFlight:
+		return misused(fmt.Sprintf("give a number from 1 to %d", maxCallsInFlight), "--calls-in-flight %d is out of range", o.callsInFlight)
 	case !(o.callsPerSecond > 0) || o.callsPerSecond > 1e6:
 		return misused("give a number above 0", "--calls-per-second %v is out of range", o.callsPerSecond)
 	case o.once && o.licenseAPI != "":
@@ -110,7 +107,7 @@ func (o localOptions) check() error {
 
 // run is the command: fake, stack, front door, samples, then wait.
 func (o localOptions) run(ctx context.Context, sources *webhook.Sources, stdout, stderr io.Writer) error {
-	stored := fixedSecrets(sources)
+	stored := local.FixedSecrets(sources)
 	if o.secretsFile != "" {
 		var err error
 		if stored, err = local.ReadSecrets(o.secretsFile); err != nil {
@@ -121,7 +118,7 @@ func (o localOptions) run(ctx context.Context, sources *webhook.Sources, stdout,
 	if err != nil {
 		return err
 	}
-	samples, err := local.Samples(events.FS())
+	samples, err := sample.ReadAll(events.FS())
 	if err != nil {
 		return failed(err, "")
 	}
@@ -132,13 +129,13 @@ func (o localOptions) run(ctx context.Context, sources *webhook.Sources, stdout,
 	}
 	defer closeAPI()
 
-	trial := local.NewTrial(len(o.faults) > 0)
+	tried := sample.NewRun(len(o.faults) > 0)
 	out := &printer{stdout: stdout, asJSON: o.asJSON}
-	stack, err := local.New(o.config(stored, sources, api, trial, out, stderr))
+	stack, err := local.New(o.config(stored, sources, api, tried, out, stderr))
 	if err != nil {
 		return failed(err, "")
 	}
-	address, stop, err := serve(ctx, o.addr, stack, stack.Run)
+	address, stop, err := local.Serve(ctx, o.addr, stack, stack.Run)
 	if err != nil {
 		return failed(err, "is another licensectl local running? give another port with --addr, or port 0 for a free one")
 	}
@@ -155,7 +152,7 @@ func (o localOptions) run(ctx context.Context, sources *webhook.Sources, stdout,
 
 	limit, cancel := context.WithTimeout(ctx, onceTimeout)
 	defer cancel()
-	results := trial.Run(limit, address, samples, sources, firstSecret(webhooks))
+	results := tried.Send(limit, sample.Target{Address: address, Signer: signers(sources), Secret: firstSecret(webhooks)}, samples)
 	wrong := printResults(out.people(stderr), results)
 	if !o.once && ctx.Err() == nil {
 		fmt.Fprintf(out.people(stderr), "\nListening on %s until Ctrl-C.\n", address)
@@ -164,12 +161,12 @@ func (o localOptions) run(ctx context.Context, sources *webhook.Sources, stdout,
 		return o.farewell(stop, stack, stderr)
 	}
 	if wrong > 0 {
-		return failed(fmt.Errorf("%d of %d samples did not end as their files say", wrong, len(results)), "")
+		return failed(fmt.Errorf("%d of %d samples did not match their expected result", wrong, len(results)), "")
 	}
 	return nil
 }
 
-func (o localOptions) config(stored local.Secrets, sources *webhook.Sources, api string, trial *local.Trial, out *printer, stderr io.Writer) local.Config {
+func (o localOptions) config(stored local.Secrets, sources *webhook.Sources, api string, tried *sample.Run, out *printer, stderr io.Writer) local.Config {
 	level := slog.LevelError // tables say the rest
 	if o.asJSON {
 		level = slog.LevelInfo
@@ -177,11 +174,43 @@ func (o localOptions) config(stored local.Secrets, sources *webhook.Sources, api
 	licenseAPI, webhooks := stored.Readers(o.secretsFile)
 	return local.Config{
 		Sources: sources, LicenseSecret: licenseAPI, WebhookSecrets: webhooks, LicenseAPI: api, TokenURL: o.tokenURL(api),
-		CallsPerSecond: o.callsPerSecond, Lanes: o.lanes,
+		CallsPerSecond: o.callsPerSecond, CallsInFlight: o.callsInFlight,
 		Recorder:   telemetry.New(stderr, level, ""),
-		OnOutcome:  func(m telemetry.Message) { out.outcome(m); trial.Outcome(m) },
-		OnDelivery: func(d telemetry.Delivery) { out.delivery(d); trial.Delivery(d) },
+		OnOutcome:  func(m telemetry.Message) { out.outcome(m); tried.OnOutcome(m) },
+		OnDelivery: func(d telemetry.Delivery) { out.delivery(d); tried.OnDelivery(d) },
 	}
+}
+
+// tokenURL returns where an OAuth client gets its tokens: the fake at this address, or "" with a License API of the
+// user's own, for which the secret decides.
+func (o localOptions) tokenURL(api string) string {
+	if o.licenseAPI != "" {
+		return ""
+	}
+	return licenseapitest.TokenURL(api)
+}
+
+// startAPI returns the address that the worker calls: the user's own, or that of a fake started here.
+func (o localOptions) startAPI(stored local.Secrets, samples []sample.Sample) (address string, stop func(), err error) {
+	if o.licenseAPI != "" {
+		return o.licenseAPI, func() {}, nil
+	}
+	key, err := secrets.ParseLicense(string(stored.LicenseAPI))
+	if err != nil {
+		return "", nil, failed(err, "")
+	}
+	api, err := local.NewFakeAPI(key, samples)
+	if err != nil {
+		return "", nil, failed(err, "")
+	}
+	if err := failOn(api, o.faults); err != nil {
+		return "", nil, err
+	}
+	address, stop, err = api.Start()
+	if err != nil {
+		return "", nil, failed(fmt.Errorf("the fake License API did not start: %w", err), "")
+	}
+	return address, stop, nil
 }
 
 // checkSecrets refuses secrets that no delivery could be verified with, and warns of those that nothing reads.
@@ -209,14 +238,19 @@ func (o localOptions) checkSecrets(stored local.Secrets, sources *webhook.Source
 }
 
 // withSource leaves out samples of senders that --sources has no file for.
-func withSource(samples []local.Sample, sources *webhook.Sources) []local.Sample {
-	var kept []local.Sample
+func withSource(samples []sample.Sample, sources *webhook.Sources) []sample.Sample {
+	var kept []sample.Sample
 	for _, s := range samples {
 		if _, ok := sources.Get(s.Source); ok {
 			kept = append(kept, s)
 		}
 	}
 	return kept
+}
+
+// signers returns the senders' files as what samples are signed by.
+func signers(sources *webhook.Sources) func(string) (sample.Signer, bool) {
+	return func(name string) (sample.Signer, bool) { return sources.Get(name) }
 }
 
 // firstSecret returns the secret that samples are signed with: the source's first, "" where it has none.
@@ -233,29 +267,6 @@ func firstSecret(webhooks secrets.Webhooks) func(string) string {
 func onThisMachine(host string) bool {
 	address := net.ParseIP(host)
 	return host == "localhost" || (address != nil && address.IsLoopback())
-}
-
-// serve listens on addr and has the requests handled and the work done until stop is called or ctx ends.
-func serve(ctx context.Context, addr string, handler http.Handler, work func(context.Context)) (address string, stop func(), err error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return "", nil, err
-	}
-	server := &http.Server{
-		Handler: handler, MaxHeaderBytes: maxHeaderBytes, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
-	}
-	working, endWork := context.WithCancel(context.WithoutCancel(ctx))
-	var running sync.WaitGroup
-	running.Go(func() { _ = server.Serve(listener) }) // ends with ErrServerClosed
-	running.Go(func() { work(working) })
-	return "http://" + listener.Addr().String(), sync.OnceFunc(func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-		defer cancel()
-		_ = server.Shutdown(closing)
-		endWork()
-		running.Wait()
-	}), nil
 }
 
 // farewell stops everything in order and says what is still in the queue, since that is lost with the process.
@@ -275,7 +286,7 @@ func (o localOptions) greet(w io.Writer, address, api string, webhooks secrets.W
 	} else {
 		fmt.Fprintf(w, "License API  %s (fake)\n", api)
 	}
-	fmt.Fprintf(w, "Pace         %v calls a second, %d at the same time\n", o.callsPerSecond, o.lanes)
+	fmt.Fprintf(w, "Pace         %v calls a second, %d calls in flight\n", o.callsPerSecond, o.callsInFlight)
 	if o.secretsFile != "" {
 		fmt.Fprintf(w, "Secrets      of %s, for %s\n", o.secretsFile, strings.Join(webhooks.Sources(), ", "))
 	} else {

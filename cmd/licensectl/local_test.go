@@ -31,7 +31,7 @@ func TestLocalOnceSendsEverySampleAndEndsWell(t *testing.T) {
 func TestASampleThatDoesNotEndAsItsFileSaysIsAnError(t *testing.T) {
 	t.Parallel()
 	code, stdout, stderr := command(t, "local", "--once", "--addr", "127.0.0.1:0", quick, "--fail", "echo")
-	if code != exitFailed || !strings.Contains(stdout, "WRONG  stripe/full-refund: the outcome of") || !strings.Contains(stderr, "did not end as their files say") {
+	if code != exitFailed || !strings.Contains(stdout, "WRONG  stripe/full-refund: the outcome of") || !strings.Contains(stderr, "did not match their expected result") {
 		t.Errorf("exit code %d, stderr %q", code, stderr)
 	}
 }
@@ -43,7 +43,7 @@ func TestEveryPassingFaultIsRiddenOut(t *testing.T) {
 	for _, fault := range []string{"503", "429", "429-date", "429-bare", "reset", "reset-after", "cut", "cut-after", "html", "unauthorized", "stale-date", "storm"} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
-			code, stdout, stderr := command(t, "local", "--once", "--addr", "127.0.0.1:0", quick, "--lanes", "40", "--fail", fault)
+			code, stdout, stderr := command(t, "local", "--once", "--addr", "127.0.0.1:0", quick, "--calls-in-flight", "40", "--fail", fault)
 			if code != exitDone {
 				t.Errorf("exit code %d, stderr %q\n%s", code, stderr, stdout)
 			}
@@ -65,7 +65,7 @@ func TestAThousandRequestsThroughAStormAllEndDeactivated(t *testing.T) {
 	api, address := fakeAPI(t, state)
 	const badCalls, chance = 2, 0.7 // of each license: 503, reset, cut body, HTML, 429
 	api.OnCall(licenseapitest.Storm(7, badCalls, chance))
-	r := start(t, "local", "--json", "--secrets", file(t, "s.json", testSecrets), "--license-api", address, "--calls-per-second", "100000", "--lanes", "50")
+	r := start(t, "local", "--json", "--secrets", file(t, "s.json", testSecrets), "--license-api", address, "--calls-per-second", "100000", "--calls-in-flight", "50")
 
 	status, answer := r.post(t, "/2015-03-31/functions/webhook/invocations", `{"source":"ops","requests":[`+strings.Join(rows, ",")+`]}`)
 	if status != http.StatusOK || !strings.Contains(answer, `"accepted":1000`) {
@@ -117,7 +117,7 @@ func TestAKeyThatChangesUnderLoadFailsNoRequest(t *testing.T) {
 	}
 	api, address := fakeAPI(t, state)
 	secrets := file(t, "s.json", testSecrets)
-	r := start(t, "local", "--json", "--secrets", secrets, "--license-api", address, "--calls-per-second", "2000", "--lanes", "10")
+	r := start(t, "local", "--json", "--secrets", secrets, "--license-api", address, "--calls-per-second", "2000", "--calls-in-flight", "10")
 	r.post(t, "/2015-03-31/functions/webhook/invocations", `{"source":"ops","requests":[`+strings.Join(rows[:n/2], ",")+`]}`)
 	r.stdout.await(t, "first outcomes", func(text string) bool { return len(lines(t, text)) > n/8 })
 	if err := os.WriteFile(secrets, []byte(strings.Replace(testSecrets, "shared-canary", "rotated-canary", 1)), 0o600); err != nil {
@@ -156,7 +156,7 @@ func TestLocalRefusesWhatItCannotDo(t *testing.T) {
 	}{
 		"unknown flag":            {[]string{"local", "--speed", "9"}, exitUsage, "unknown flag: --speed"},
 		"an argument":             {[]string{"local", "now"}, exitUsage, "licensectl: hint: see licensectl local --help"},
-		"no lanes":                {[]string{"local", "--lanes", "0"}, exitUsage, "--lanes 0 is out of range"},
+		"no call in flight":       {[]string{"local", "--calls-in-flight", "0"}, exitUsage, "--calls-in-flight 0 is out of range"},
 		"no calls":                {[]string{"local", "--calls-per-second", "0"}, exitUsage, "--calls-per-second 0 is out of range"},
 		"unknown fault":           {[]string{"local", "--fail", "rain"}, exitUsage, "hint: known are 503"},
 		"once with a real API":    {[]string{"local", "--once", "--license-api", "https://example.com/api/v4"}, exitUsage, "--once ends after the samples"},

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"license-deactivator/internal/local"
+	"license-deactivator/internal/lambdaemu"
 	"license-deactivator/pkg/licenseapi"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 	"license-deactivator/pkg/signing"
@@ -50,7 +50,7 @@ func TestSendPrintsAnEventForSAM(t *testing.T) {
 	if code != exitDone {
 		t.Fatalf("exit code %d, %s", code, stderr)
 	}
-	var event local.HTTPEvent
+	var event lambdaemu.HTTPEvent
 	if err := json.Unmarshal([]byte(stdout), &event); err != nil {
 		t.Fatal(err)
 	}

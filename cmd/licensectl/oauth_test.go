@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"license-deactivator/internal/local"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
@@ -12,7 +13,7 @@ import (
 // whatever the file says.
 func TestLocalWithAnOAuthClient(t *testing.T) {
 	t.Parallel()
-	secrets := fixedSecrets(builtInSources(t))
+	secrets := local.FixedSecrets(builtInSources(t))
 	secrets.LicenseAPI = json.RawMessage(`{"client_id":"auth_company_1","client_secret":"client-canary","token_url":"https://127.0.0.1:1/token"}`)
 	content, err := json.Marshal(secrets)
 	if err != nil {

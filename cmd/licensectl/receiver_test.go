@@ -18,6 +18,8 @@ import (
 	"license-deactivator/events"
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/local"
+	"license-deactivator/internal/sample"
+	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
@@ -28,16 +30,16 @@ type receiver struct {
 	api    *licenseapitest.Server
 	source *webhook.Source
 	secret string
-	sample local.Sample // one that deactivates; of Recurly, which cannot, one that is unmappable
-	signed []string     // the headers that signing sets, or none: then the token is in the address
-	told   int          // outcomes that must have been told by now
+	sample sample.Sample // one that deactivates; of Recurly, which cannot, one that is unmappable
+	signed []string      // the headers that signing sets, or none: then the token is in the address
+	told   int           // outcomes that must have been told by now
 }
 
 const receiverSecretPrefix = "canary-"
 
-func newReceiver(t *testing.T, sources *webhook.Sources, samples []local.Sample, name string) *receiver {
+func newReceiver(t *testing.T, sources *webhook.Sources, samples []sample.Sample, name string) *receiver {
 	t.Helper()
-	var mine []local.Sample
+	var mine []sample.Sample
 	for _, s := range samples {
 		if s.Source == name {
 			mine = append(mine, s)
@@ -45,14 +47,17 @@ func newReceiver(t *testing.T, sources *webhook.Sources, samples []local.Sample,
 	}
 	r := &receiver{secret: receiverSecret(name)}
 	r.source, _ = sources.Get(name)
-	r.sample = mine[slices.IndexFunc(mine, func(s local.Sample) bool {
+	r.sample = mine[slices.IndexFunc(mine, func(s sample.Sample) bool {
 		if name == "recurly" {
 			return s.Answer == deactivation.Unmappable
 		}
 		return len(s.Requests) == 1 && s.Requests[0].Outcome == deactivation.Deactivated
 	})]
-	var address string
-	r.api, address = fakeAPI(t, licenseapitest.State{APIKeys: map[string]string{"key": "canary-shared"}, Licenses: licensesOf(mine)})
+	var err error
+	if r.api, err = local.NewFakeAPI(secrets.License{APIKey: "key", SharedKey: "canary-shared"}, mine); err != nil {
+		t.Fatal(err)
+	}
+	address := startAPI(t, r.api)
 	stored := map[string]any{
 		"license_api": map[string]string{"api_key": "key", "shared_key": "canary-shared"},
 		"webhooks":    map[string]any{name: []string{receiverSecret(name), receiverSecret(name + "-old")}, other(name): receiverSecret(other(name))},
@@ -136,7 +141,7 @@ func (r *receiver) settled(t *testing.T, more int) int {
 func TestTheReceiverOfEverySource(t *testing.T) {
 	t.Parallel()
 	sources := builtInSources(t)
-	samples, err := local.Samples(events.FS())
+	samples, err := sample.ReadAll(events.FS())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,8 +162,8 @@ func TestTheReceiverOfEverySource(t *testing.T) {
 	}
 }
 
-func holdsKey(text string, sample local.Sample) bool {
-	return slices.ContainsFunc(sample.Requests, func(q local.SampleRequest) bool {
+func holdsKey(text string, s sample.Sample) bool {
+	return slices.ContainsFunc(s.Requests, func(q sample.Request) bool {
 		return (q.LicenseKey != "" && strings.Contains(text, q.LicenseKey)) || strings.Contains(text, q.HardwareID)
 	})
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"license-deactivator/internal/lambdaemu"
 	"license-deactivator/internal/local"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/webhook"
@@ -136,7 +136,7 @@ func noSource(sources *webhook.Sources, name string) error {
 
 // signingSecret is the first secret of a source: of the file, or the fixed one.
 func signingSecret(sources *webhook.Sources, file, source string) (string, error) {
-	stored := fixedSecrets(sources)
+	stored := local.FixedSecrets(sources)
 	if file != "" {
 		var err error
 		if stored, err = local.ReadSecrets(file); err != nil {
@@ -166,7 +166,7 @@ func printEvent(stdout io.Writer, req *http.Request) error {
 	enc := json.NewEncoder(stdout)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(local.Event(req, body)); err != nil {
+	if err := enc.Encode(lambdaemu.NewHTTPEvent(req, body)); err != nil {
 		return failed(err, "")
 	}
 	return nil
@@ -187,7 +187,7 @@ func post(ctx context.Context, stdout io.Writer, req *http.Request) error {
 	}
 	fmt.Fprintf(stdout, "%s\n%s\n", resp.Status, strings.TrimSpace(string(body)))
 	if resp.StatusCode >= http.StatusMultipleChoices {
-		return failed(errors.New("the delivery was not taken"), hintFor(resp.StatusCode))
+		return failed(fmt.Errorf("delivery rejected: HTTP %d", resp.StatusCode), hintFor(resp.StatusCode))
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"license-deactivator/internal/local"
+	"license-deactivator/internal/sample"
 )
 
 func newSources(f *files) *cobra.Command {
@@ -36,7 +36,7 @@ func newSourcesList(f *files) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			samples, err := local.Samples(f.events())
+			samples, err := sample.ReadAll(f.events())
 			if err != nil {
 				return failed(err, "mend the samples beside the senders' files")
 			}

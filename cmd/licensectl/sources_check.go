@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"license-deactivator/internal/local"
+	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/webhook"
 )
@@ -87,7 +87,7 @@ func (c *check) run(secretsFile string) error {
 	case err != nil:
 		return failed(err, "DIR is a folder of senders' files, one .yaml for each")
 	}
-	samples, err := local.Samples(c.files.events())
+	samples, err := sample.ReadAll(c.files.events())
 	if err != nil {
 		for line := range strings.Lines(err.Error()) {
 			c.fault("events", "%s", strings.TrimPrefix(strings.TrimSpace(line), "samples: "))
@@ -97,7 +97,7 @@ func (c *check) run(secretsFile string) error {
 	rules, off := 0, 0
 	for _, name := range sources.Names() {
 		source, _ := sources.Get(name)
-		theirs := slices.DeleteFunc(slices.Clone(samples), func(s local.Sample) bool { return s.Source != name })
+		theirs := slices.DeleteFunc(slices.Clone(samples), func(s sample.Sample) bool { return s.Source != name })
 		c.source(source, theirs)
 		for _, r := range source.Rules() {
 			if rules++; !r.Enabled {
@@ -134,7 +134,7 @@ func (c *check) result(of string) error {
 }
 
 // source tries a sender's samples by its file.
-func (c *check) source(source *webhook.Source, samples []local.Sample) {
+func (c *check) source(source *webhook.Source, samples []sample.Sample) {
 	reached := map[string]bool{}
 	for _, sample := range samples {
 		e := source.Explain(delivery(sample.Body, sample.Headers), time.Now(), nil)
@@ -155,7 +155,7 @@ func (c *check) source(source *webhook.Source, samples []local.Sample) {
 }
 
 // sample holds what a sample becomes against what its own file says.
-func (c *check) sample(source *webhook.Source, sample local.Sample, e webhook.Explanation) {
+func (c *check) sample(source *webhook.Source, sample sample.Sample, e webhook.Explanation) {
 	of := "events/" + sample.Name() + ".yaml"
 	if e.Refused != "" {
 		c.fault(of, "it is refused: %s", e.Refused)

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"license-deactivator/events"
-	"license-deactivator/internal/local"
+	"license-deactivator/internal/sample"
 	"license-deactivator/internal/webhook"
 	"license-deactivator/sources"
 )
@@ -49,26 +49,26 @@ func (f *files) events() fs.FS {
 
 // sample reads a file from the disk, or the sample of that name: "events/stripe/full-refund.json" and
 // "stripe/full-refund" are the same one.
-func (f *files) sample(name string) (local.Sample, error) {
+func (f *files) sample(name string) (sample.Sample, error) {
 	if _, err := os.Stat(name); err != nil {
 		of := strings.TrimPrefix(path.Clean(filepath.ToSlash(name)), "events/")
 		if fs.ValidPath(of) {
-			if sample, err := local.ReadSample(f.events(), of); err == nil {
+			if sample, err := sample.Read(f.events(), of); err == nil {
 				return sample, nil
 			}
 		}
 	}
 	absolute, err := filepath.Abs(name)
 	if err != nil {
-		return local.Sample{}, err
+		return sample.Sample{}, err
 	}
 	folder := filepath.Dir(absolute)
-	return local.ReadSample(os.DirFS(filepath.Dir(folder)), path.Join(filepath.Base(folder), filepath.Base(absolute)))
+	return sample.Read(os.DirFS(filepath.Dir(folder)), path.Join(filepath.Base(folder), filepath.Base(absolute)))
 }
 
 // sampleNames are the names of all samples that begin as typed, for completion.
 func (f *files) sampleNames(typed string) []string {
-	samples, err := local.Samples(f.events())
+	samples, err := sample.ReadAll(f.events())
 	if err != nil {
 		return nil
 	}
@@ -83,7 +83,7 @@ func (f *files) sampleNames(typed string) []string {
 
 // cases are the names of a sender's samples.
 func (f *files) cases(source string) []string {
-	samples, err := local.Samples(f.events())
+	samples, err := sample.ReadAll(f.events())
 	if err != nil {
 		return nil
 	}

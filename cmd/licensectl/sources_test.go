@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"license-deactivator/internal/local"
+	"license-deactivator/internal/lambdaemu"
 )
 
 func TestSourcesListNamesEverySender(t *testing.T) {
@@ -187,7 +187,7 @@ func TestASenderOfOnesOwn(t *testing.T) {
 
 func TestSendTakesASampleByItsName(t *testing.T) {
 	t.Parallel()
-	event := func(args ...string) (event local.HTTPEvent) {
+	event := func(args ...string) (event lambdaemu.HTTPEvent) {
 		code, stdout, stderr := command(t, append([]string{"send", "--print-event"}, args...)...)
 		if code != exitDone {
 			t.Fatalf("exit code %d, %s", code, stderr)

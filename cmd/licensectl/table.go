@@ -6,16 +6,16 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"license-deactivator/internal/local"
+	"license-deactivator/internal/sample"
 )
 
-// printResults prints a line for each sample and returns how many did not end as their files say.
-func printResults(w io.Writer, results []local.Result) (wrong int) {
+// printResults prints a line for each sample and returns how many did not match their expected result.
+func printResults(w io.Writer, results []sample.Result) (wrong int) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\tSAMPLE\tANSWER\tRULE\tOUTCOME\tWHY")
 	for _, r := range results {
 		mark := "ok"
-		if len(r.Faults) > 0 {
+		if len(r.Mismatches) > 0 {
 			mark = "WRONG"
 			wrong++
 		}
@@ -23,16 +23,16 @@ func printResults(w io.Writer, results []local.Result) (wrong int) {
 	}
 	_ = table.Flush()
 	for _, r := range results {
-		for _, fault := range r.Faults {
-			fmt.Fprintf(w, "WRONG  %s: %s\n", r.Sample.Name(), fault)
+		for _, mismatch := range r.Mismatches {
+			fmt.Fprintf(w, "WRONG  %s: %s\n", r.Sample.Name(), mismatch)
 		}
 	}
-	fmt.Fprintf(w, "\n%d samples, %d ended as their files say, %d did not.\n", len(results), len(results)-wrong, wrong)
+	fmt.Fprintf(w, "\n%d samples, %d matched their expected result, %d did not.\n", len(results), len(results)-wrong, wrong)
 	return wrong
 }
 
 // outcomes lists the outcomes of a sample's messages, each once with its number: "2 deactivated".
-func outcomes(r local.Result) string {
+func outcomes(r sample.Result) string {
 	var order []string
 	count := map[string]int{}
 	for _, m := range r.Outcomes {
@@ -56,7 +56,7 @@ func outcomes(r local.Result) string {
 }
 
 // why says what an operator would want to know next.
-func why(r local.Result) string {
+func why(r sample.Result) string {
 	if len(r.Outcomes) == 0 {
 		switch {
 		case r.Answer == "unmappable":

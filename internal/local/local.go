@@ -1,17 +1,19 @@
-// Package local is the whole system in one process, without AWS: the front door over net/http, SQS's rules in memory,
-// Lambda's event source mapping, and the very handlers that run in Lambda. The License API that it calls is an
-// address. `licensectl local` stands on it.
+// Package local is the whole system in one process, without AWS: the handlers that run in Lambda, behind the emulated
+// API Gateway and event source mapping of lambdaemu, over a queue in memory. The License API is an address: the fake
+// that NewFakeAPI makes, or a real one. `licensectl local` is this package.
 //
-// It differs from production in its clock alone: the first retry waits a second and not thirty, and so does every
-// later one in proportion, so that a person can watch.
+// It differs from production in its clock alone: the first retry waits one second instead of thirty, and every later
+// one is shorter in proportion, so that a person can watch.
 package local
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"time"
 
+	"license-deactivator/internal/lambdaemu"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/telemetry"
@@ -20,27 +22,29 @@ import (
 	"license-deactivator/pkg/licenseapi"
 )
 
-// Back-off: production's thirty seconds and fifteen minutes, thirty times faster.
+// Back-off: production's 30 seconds and 15 minutes, thirty times faster.
 const (
-	firstRetry = time.Second
-	lastRetry  = 30 * time.Second
+	defaultFirstRetry = time.Second
+	lastRetryFactor   = 30 // the longest retry, as a multiple of the first
 )
 
-// batchPerLane is how many messages a batch holds for each lane, so that a slow call holds up its own lane alone.
-const batchPerLane = 4
+// batchPerCall is how many messages a batch holds for each call in flight. A slow call then delays only the messages
+// behind it, not the batch.
+const batchPerCall = 4
 
-// Config says what a Stack is made of. All fields but TokenURL, OnOutcome and OnDelivery are required.
+// Config is what a Stack is made of. A field is required unless its comment says otherwise.
 type Config struct {
 	Sources        *webhook.Sources
-	LicenseSecret  secrets.Reader // the two secrets, in the forms that Secrets Manager holds
-	WebhookSecrets secrets.Reader
-	LicenseAPI     string // address of the License API, with /api/v4
-	TokenURL       string // where an OAuth client gets its tokens, whatever its secret says; "": as the secret says
+	LicenseSecret  secrets.Reader // in the form that Secrets Manager holds
+	WebhookSecrets secrets.Reader // likewise
+	LicenseAPI     string         // address of the License API, with /api/v4
+	TokenURL       string         // where an OAuth client gets its tokens, overriding its secret; "": the secret decides
 	CallsPerSecond float64
-	Lanes          int
-	Recorder       *telemetry.Recorder
-	OnOutcome      func(telemetry.Message)  // a message was worked once
-	OnDelivery     func(telemetry.Delivery) // an event was answered
+	CallsInFlight  int                      // calls at the same time
+	FirstRetry     time.Duration            // back-off after the first failed attempt; 0: one second
+	Recorder       *telemetry.Recorder      // log lines and metrics
+	OnOutcome      func(telemetry.Message)  // optional; called after each receive of a message
+	OnDelivery     func(telemetry.Delivery) // optional; called after each event
 }
 
 // Stack is the system: an http.Handler for the senders, and Run for the worker. Make it with New.
@@ -48,17 +52,17 @@ type Stack struct {
 	Queue       *queue.Memory
 	DeadLetters *queue.Memory
 
-	door   frontDoor
-	source eventSource
+	gateway lambdaemu.APIGateway
+	source  lambdaemu.EventSource
 }
 
-// New wires the rooms as the two mains do.
+// New wires the handlers as the two mains do.
 func New(c Config) (*Stack, error) {
-	s := &Stack{DeadLetters: queue.NewMemory(queue.MemoryConfig{Visibility: visibilityTimeout})}
+	s := &Stack{DeadLetters: queue.NewMemory(queue.MemoryConfig{Visibility: lambdaemu.VisibilityTimeout})}
 	s.Queue = queue.NewMemory(queue.MemoryConfig{
-		Visibility: visibilityTimeout, MaxReceiveCount: maxReceiveCount, DeadLetter: s.DeadLetters,
+		Visibility: lambdaemu.VisibilityTimeout, MaxReceiveCount: lambdaemu.MaxReceiveCount, DeadLetter: s.DeadLetters,
 	})
-	front, err := webhook.New(webhook.Config{
+	receiver, err := webhook.New(webhook.Config{
 		Sources: c.Sources, Secrets: secrets.NewCache(c.WebhookSecrets, secrets.ParseWebhooks),
 		Queue: s.Queue, DeadLetters: s.DeadLetters, Recorder: c.Recorder, OnDelivery: c.OnDelivery,
 		PublicURL: "http://",
@@ -66,28 +70,30 @@ func New(c Config) (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("local: %w", err)
 	}
-	api, err := licenseapi.New(licenseapi.Config{BaseURL: c.LicenseAPI, CallsInFlight: c.Lanes})
+	api, err := licenseapi.New(licenseapi.Config{BaseURL: c.LicenseAPI, CallsInFlight: c.CallsInFlight})
 	if err != nil {
 		return nil, fmt.Errorf("local: %w", err)
 	}
-	back, err := worker.New(worker.Config{
+	first := cmp.Or(c.FirstRetry, defaultFirstRetry)
+	sender, err := worker.New(worker.Config{
 		API: api, Secrets: secrets.NewCache(c.LicenseSecret, c.parseLicense),
 		Queue: s.Queue, DeadLetters: s.DeadLetters, Recorder: c.Recorder, OnOutcome: c.OnOutcome,
-		CallsInFlight: c.Lanes, CallsPerSecond: c.CallsPerSecond,
-		Backoff: worker.Backoff{First: firstRetry, Cap: lastRetry},
+		CallsInFlight: c.CallsInFlight, CallsPerSecond: c.CallsPerSecond,
+		Backoff: worker.Backoff{First: first, Cap: lastRetryFactor * first},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("local: %w", err)
 	}
-	s.door = frontDoor{front}
-	s.source = eventSource{
-		queue: s.Queue, handle: back.Handle, batchSize: batchPerLane * c.Lanes, concurrency: 1,
-		onFault: func(err error) { c.Recorder.Logger().Error("event source mapping", "error", err.Error()) },
+	s.gateway = lambdaemu.APIGateway{Function: receiver.Invoke, MaxBodyBytes: webhook.MaxBodyBytes + 1}
+	s.source = lambdaemu.EventSource{
+		Queue: s.Queue, Function: sender.Handle, BatchSize: batchPerCall * c.CallsInFlight, Concurrency: 1,
+		OnError: func(err error) { c.Recorder.Logger().Error("event source mapping", "error", err.Error()) },
 	}
 	return s, nil
 }
 
-// parseLicense reads the License API's secret. A client secret must not go to the vendor when the API is a fake.
+// parseLicense reads the License API's secret. With TokenURL set, an OAuth client's secret is sent there and nowhere
+// else: with the fake API it must not reach the vendor.
 func (c Config) parseLicense(text string) (secrets.License, error) {
 	l, err := secrets.ParseLicense(text)
 	if err == nil && c.TokenURL != "" {
@@ -96,8 +102,8 @@ func (c Config) parseLicense(text string) (secrets.License, error) {
 	return l, err
 }
 
-// ServeHTTP takes deliveries at /webhooks/{source} and direct invocations at Lambda's own address.
-func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.door.ServeHTTP(w, r) }
+// ServeHTTP serves deliveries at /webhooks/{source} and direct invocations at Lambda's own path.
+func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gateway.ServeHTTP(w, r) }
 
-// Run works the queue until ctx ends, and finishes the batch that is under way.
-func (s *Stack) Run(ctx context.Context) { s.source.run(ctx) }
+// Run works the queue until ctx ends, and finishes the batch under way.
+func (s *Stack) Run(ctx context.Context) { s.source.Run(ctx) }

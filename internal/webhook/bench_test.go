@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"license-deactivator/events"
-	"license-deactivator/internal/local"
+	"license-deactivator/internal/sample"
 )
 
 // BenchmarkDelivery measures what one delivery of each source costs, from the Lambda event to the answer, beside its
@@ -74,9 +74,9 @@ func median(of []time.Duration) time.Duration {
 
 // typicalSample is the first sample of the source that becomes a request, or for a source that has none the first
 // that is unmappable.
-func typicalSample(tb testing.TB, source string) local.Sample {
+func typicalSample(tb testing.TB, source string) sample.Sample {
 	tb.Helper()
-	samples, err := local.Samples(events.FS())
+	samples, err := sample.ReadAll(events.FS())
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -90,12 +90,12 @@ func typicalSample(tb testing.TB, source string) local.Sample {
 		}
 	}
 	tb.Fatalf("no sample of %s", source)
-	return local.Sample{}
+	return sample.Sample{}
 }
 
 // floorOf returns the least that a delivery of the sample's source can cost: decode the event, hash what is signed
 // (compare the secret where nothing is), decode the body.
-func floorOf(tb testing.TB, s local.Sample) func(testing.TB, []byte) {
+func floorOf(tb testing.TB, s sample.Sample) func(testing.TB, []byte) {
 	tb.Helper()
 	hashed := s.Source != "chargebee" && s.Source != "salesforce" && s.Source != "salesforce-flow"
 	key := []byte(sampleSecret(s.Source))

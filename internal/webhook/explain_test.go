@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"license-deactivator/events"
-	"license-deactivator/internal/local"
+	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/signing"
@@ -22,7 +22,7 @@ import (
 func TestExplainSaysWhatMapSays(t *testing.T) {
 	t.Parallel()
 	sources := load(t, "")
-	samples, err := local.Samples(events.FS())
+	samples, err := sample.ReadAll(events.FS())
 	if err != nil {
 		t.Fatal(err)
 	}

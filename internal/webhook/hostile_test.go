@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"license-deactivator/internal/local"
+	"license-deactivator/internal/sample"
 	"license-deactivator/internal/webhook"
 )
 
@@ -20,8 +20,8 @@ const maxDeliveryBytes = 192 << 20
 
 // hostile are bodies of the largest size that is taken, in the shapes that cost the most that we could think of. Their
 // sender has our secret: it is a broken shop, or somebody who was paid to look for this.
-func hostile() map[string]local.Sample {
-	json := func(source, head, item, tail string) local.Sample { return fill(source, head, item, ",", tail) }
+func hostile() map[string]sample.Sample {
+	json := func(source, head, item, tail string) sample.Sample { return fill(source, head, item, ",", tail) }
 	order := `{"id":1,"financial_status":"refunded","note_attributes":[{"name":"license_key","value":"K0"},{"name":"hardware_id","value":"h0"}],`
 	partly := strings.Replace(order, "refunded", "partially_refunded", 1)
 	times := func(n int, item string) string {
@@ -38,7 +38,7 @@ func hostile() map[string]local.Sample {
 	kept := strings.Replace(refunded, `"current_quantity":0`, `"current_quantity":1`, 1)
 	some, others := strings.Join(numbered("", 40), ","), strings.Join(numbered("x", 40), ",")
 	list := strings.Repeat("#,", 10_000)
-	return map[string]local.Sample{
+	return map[string]sample.Sample{
 		"lines × refunds of one id":       json("shopify", partly+`"line_items":[`+thousand(line)+`],"refunds":[{"refund_line_items":[`, `{"line_item_id":1,"quantity":1}`, `]}]}`),
 		"lines × refunds of their own":    json("shopify", partly+`"line_items":[`+thousand(strings.Replace(line, `"id":1`, `"id":#`, 1))+`],"refunds":[{"refund_line_items":[`, `{"line_item_id":#,"quantity":1}`, `]}]}`),
 		"refunds of one line":             json("shopify", partly+`"line_items":[`+line+`],"refunds":[{"refund_line_items":[`, `{"line_item_id":1,"quantity":1}`, `]}]}`),
@@ -91,7 +91,7 @@ func counted(text string) string {
 }
 
 // fill repeats item, with its number for #, between head and tail up to the largest body that is taken.
-func fill(source, head, item, separator, tail string) local.Sample {
+func fill(source, head, item, separator, tail string) sample.Sample {
 	var body strings.Builder
 	body.WriteString(head)
 	for n := 0; ; n++ {
@@ -105,7 +105,7 @@ func fill(source, head, item, separator, tail string) local.Sample {
 		body.WriteString(next)
 	}
 	body.WriteString(tail)
-	return local.Sample{Source: source, Body: []byte(body.String()), Headers: map[string]string{"webhook-id": "msg_1", "Content-Type": "application/json"}}
+	return sample.Sample{Source: source, Body: []byte(body.String()), Headers: map[string]string{"webhook-id": "msg_1", "Content-Type": "application/json"}}
 }
 
 // TestABodyOfAnyShapeCostsBoundedMemory posts each hostile body and counts what it allocates. How long each takes is

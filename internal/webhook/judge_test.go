@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"license-deactivator/internal/deactivation"
-	"license-deactivator/internal/local"
+	"license-deactivator/internal/lambdaemu"
 	"license-deactivator/internal/queue"
+	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/telemetry"
 	"license-deactivator/internal/webhook"
@@ -129,7 +130,7 @@ func sampleSecret(source string) string {
 }
 
 // sampleEvent is the Lambda event that API Gateway makes of a sample, signed at the tests' time.
-func sampleEvent(tb testing.TB, s local.Sample) []byte {
+func sampleEvent(tb testing.TB, s sample.Sample) []byte {
 	tb.Helper()
 	source, ok := load(tb, "").Get(s.Source)
 	if !ok {
@@ -139,7 +140,7 @@ func sampleEvent(tb testing.TB, s local.Sample) []byte {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	payload, err := json.Marshal(local.Event(req, s.Body))
+	payload, err := json.Marshal(lambdaemu.NewHTTPEvent(req, s.Body))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 
 	"license-deactivator/events"
 	"license-deactivator/internal/deactivation"
-	"license-deactivator/internal/local"
+	"license-deactivator/internal/sample"
 )
 
 //nolint:gochecknoglobals // flags of the test, read-only after they were parsed
@@ -89,7 +89,7 @@ func TestThePolicyIsWhatTheOracleSays(t *testing.T) {
 // says.
 func TestTheOracleKnowsTheSamples(t *testing.T) {
 	t.Parallel()
-	samples, err := local.Samples(events.FS())
+	samples, err := sample.ReadAll(events.FS())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,16 +13,16 @@ import (
 	"license-deactivator/internal/secrets"
 )
 
-// Secrets is the file of --secrets: the two secrets that Secrets Manager holds in production, side by side.
+// Secrets is the content of a --secrets file: the two secrets that Secrets Manager holds in production.
 type Secrets struct {
 	LicenseAPI json.RawMessage `json:"license_api"`
 	Webhooks   json.RawMessage `json:"webhooks"`
 }
 
-// maxSecretsBytes is Secrets Manager's own limit for one secret, twice.
+// maxSecretsBytes is twice Secrets Manager's limit for one secret.
 const maxSecretsBytes = 2 * 64 << 10
 
-// ReadSecrets reads a file of --secrets. No error quotes what is in it.
+// ReadSecrets reads a --secrets file. No error quotes its content.
 func ReadSecrets(path string) (Secrets, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -44,20 +44,20 @@ func ReadSecrets(path string) (Secrets, error) {
 }
 
 func (s Secrets) check(path string) error {
-	var faults []error
+	var errs []error
 	for _, part := range []struct {
 		name string
 		raw  json.RawMessage
 	}{{"license_api", s.LicenseAPI}, {"webhooks", s.Webhooks}} {
 		if len(part.raw) == 0 {
-			faults = append(faults, fmt.Errorf("secrets: %s has no %q", path, part.name))
+			errs = append(errs, fmt.Errorf("secrets: %s has no %q", path, part.name))
 		}
 	}
-	return errors.Join(faults...)
+	return errors.Join(errs...)
 }
 
-// Readers returns the two secrets as the handlers read them. With a path they come from the file, read anew each time,
-// so that a rotated key is found; without one they are s itself.
+// Readers returns the two secrets as readers for the handlers. With a path each read opens the file again, so that a
+// rotated key is found; with "" they return s.
 func (s Secrets) Readers(path string) (licenseAPI, webhooks secrets.Reader) {
 	part := func(pick func(Secrets) json.RawMessage) secrets.Reader {
 		return secretReader(func() (json.RawMessage, error) {
@@ -73,10 +73,10 @@ func (s Secrets) Readers(path string) (licenseAPI, webhooks secrets.Reader) {
 
 type secretReader func() (json.RawMessage, error)
 
-// versionLength is how much of a hash tells one content of the file from the next.
+// versionLength is the part of the hash that distinguishes one content of the file from another.
 const versionLength = 12
 
-// Read implements secrets.Reader. The version is a hash of the content, as a file has none of its own.
+// Read implements secrets.Reader. The version is a hash of the content: a file has no version.
 func (r secretReader) Read(context.Context) (secrets.Value, error) {
 	raw, err := r()
 	if err != nil {

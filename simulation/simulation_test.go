@@ -1,4 +1,4 @@
-package local
+package simulation
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"license-deactivator/internal/lambdaemu"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/telemetry"
@@ -64,7 +65,7 @@ func TestSimulation(t *testing.T) {
 				for _, v := range w.violations {
 					t.Error(v)
 				}
-				t.Errorf("seed %d fails; alone: go test ./internal/local -run '^TestSimulation$' -v -sim.messages=%d -sim.seed=%d",
+				t.Errorf("seed %d fails; alone: go test ./simulation -run '^TestSimulation$' -v -sim.messages=%d -sim.seed=%d",
 					seed, *simMessages, seed)
 			})
 		})
@@ -91,9 +92,9 @@ func newWorld(t *testing.T, p plan, files *webhook.Sources) *world {
 	t.Helper()
 	w := &world{plan: p, begin: time.Now(), files: files}
 	w.ledger.at = w.now
-	w.letters = queue.NewMemory(queue.MemoryConfig{Visibility: visibilityTimeout})
+	w.letters = queue.NewMemory(queue.MemoryConfig{Visibility: lambdaemu.VisibilityTimeout})
 	w.jobs = queue.NewMemory(queue.MemoryConfig{
-		Visibility: visibilityTimeout, MaxReceiveCount: maxReceiveCount, DeadLetter: w.letters,
+		Visibility: lambdaemu.VisibilityTimeout, MaxReceiveCount: lambdaemu.MaxReceiveCount, DeadLetter: w.letters,
 	})
 	w.vault = &vault{w: w, keys: []string{firstKey}, at: firstKey}
 
@@ -156,11 +157,11 @@ func (w *world) run(ctx context.Context) {
 	for n := range w.plan.stack.Instances {
 		all.Go(func() {
 			w.until(time.Duration(n) * pollersApart)
-			mapping := eventSource{
-				queue: &faultyMapping{w: w}, handle: w.fleet.invoke, batchSize: w.plan.batchSize, concurrency: 1,
-				onFault: w.batchFailed,
+			mapping := lambdaemu.EventSource{
+				Queue: &faultyMapping{w: w}, Function: w.fleet.invoke, BatchSize: w.plan.batchSize, Concurrency: 1,
+				OnError: w.batchFailed,
 			}
-			mapping.run(ctx)
+			mapping.Run(ctx)
 		})
 	}
 	all.Go(w.rotateKeys)

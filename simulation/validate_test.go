@@ -1,4 +1,4 @@
-package local
+package simulation
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/lambdaemu"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/telemetry"
 )
@@ -238,4 +239,4 @@ func (w *world) judgeLicenses() []map[string]bool {
 	return active
 }
 
-var _ sourceQueue = (*queue.Memory)(nil)
+var _ lambdaemu.Queue = (*queue.Memory)(nil)

@@ -1,4 +1,4 @@
-package local_test
+package sample_test
 
 import (
 	"slices"
@@ -9,7 +9,7 @@ import (
 
 	"license-deactivator/events"
 	"license-deactivator/internal/deactivation"
-	"license-deactivator/internal/local"
+	"license-deactivator/internal/sample"
 	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/signing"
 	"license-deactivator/sources"
@@ -26,13 +26,13 @@ func sampleSecret(source string) string {
 	return "secret-of-" + source
 }
 
-func load(t *testing.T) (*webhook.Sources, []local.Sample) {
+func load(t *testing.T) (*webhook.Sources, []sample.Sample) {
 	t.Helper()
 	loaded, err := webhook.LoadSources(sources.FS())
 	if err != nil {
 		t.Fatal(err)
 	}
-	samples, err := local.Samples(events.FS())
+	samples, err := sample.ReadAll(events.FS())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,22 +45,22 @@ func TestEverySampleBecomesWhatItsFileSays(t *testing.T) {
 	t.Parallel()
 	loaded, samples := load(t)
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	for _, sample := range samples {
-		t.Run(sample.Name(), func(t *testing.T) {
+	for _, s := range samples {
+		t.Run(s.Name(), func(t *testing.T) {
 			t.Parallel()
-			source, ok := loaded.Get(sample.Source)
+			source, ok := loaded.Get(s.Source)
 			if !ok {
-				t.Fatalf("there is no sources/%s.yaml", sample.Source)
+				t.Fatalf("there is no sources/%s.yaml", s.Source)
 			}
-			req, err := sample.Signed(source, "https://hooks.example.com", sampleSecret(sample.Source), now)
+			req, err := s.Signed(source, "https://hooks.example.com", sampleSecret(s.Source), now)
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := signing.Delivery{Method: req.Method, URL: req.URL.String(), Header: map[string]string{}, Body: sample.Body}
+			d := signing.Delivery{Method: req.Method, URL: req.URL.String(), Header: map[string]string{}, Body: s.Body}
 			for name := range req.Header {
 				d.Header[strings.ToLower(name)] = req.Header.Get(name)
 			}
-			verified, err := source.Verify(d, now, []string{sampleSecret(sample.Source)})
+			verified, err := source.Verify(d, now, []string{sampleSecret(s.Source)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,12 +68,12 @@ func TestEverySampleBecomesWhatItsFileSays(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			compare(t, sample, mappings)
+			compare(t, s, mappings)
 		})
 	}
 }
 
-func compare(t *testing.T, sample local.Sample, mappings []webhook.Mapping) {
+func compare(t *testing.T, s sample.Sample, mappings []webhook.Mapping) {
 	t.Helper()
 	var requests []deactivation.Request
 	var missing, problems []string
@@ -85,22 +85,22 @@ func compare(t *testing.T, sample local.Sample, mappings []webhook.Mapping) {
 		}
 	}
 	first := mappings[0]
-	if i := slices.IndexFunc(mappings, func(m webhook.Mapping) bool { return m.Answer == sample.Answer }); i >= 0 {
+	if i := slices.IndexFunc(mappings, func(m webhook.Mapping) bool { return m.Answer == s.Answer }); i >= 0 {
 		first = mappings[i]
 	}
-	if first.Answer != sample.Answer || first.Rule != sample.Rule {
-		t.Errorf("%s by the rule %q (%v %v), and its file says %s by %q", first.Answer, first.Rule, missing, problems, sample.Answer, sample.Rule)
+	if first.Answer != s.Answer || first.Rule != s.Rule {
+		t.Errorf("%s by the rule %q (%v %v), and its file says %s by %q", first.Answer, first.Rule, missing, problems, s.Answer, s.Rule)
 	}
-	if !slices.Equal(slices.Sorted(slices.Values(missing)), slices.Sorted(slices.Values(sample.Missing))) {
-		t.Errorf("missing %v, and its file says %v", missing, sample.Missing)
+	if !slices.Equal(slices.Sorted(slices.Values(missing)), slices.Sorted(slices.Values(s.Missing))) {
+		t.Errorf("missing %v, and its file says %v", missing, s.Missing)
 	}
-	if (len(problems) > 0) != (sample.Problem != "") {
-		t.Errorf("problems %v, and its file says %q", problems, sample.Problem)
+	if (len(problems) > 0) != (s.Problem != "") {
+		t.Errorf("problems %v, and its file says %q", problems, s.Problem)
 	}
-	if len(requests) != len(sample.Requests) {
-		t.Fatalf("%d requests, and its file says %d", len(requests), len(sample.Requests))
+	if len(requests) != len(s.Requests) {
+		t.Fatalf("%d requests, and its file says %d", len(requests), len(s.Requests))
 	}
-	for i, want := range sample.Requests {
+	for i, want := range s.Requests {
 		got := requests[i]
 		if got.ID != want.ID || got.Cause != want.Cause || got.Product != want.Product || got.LicenseKey != want.LicenseKey ||
 			got.Username != want.Username || got.LicenseID.String() != want.LicenseID || got.BundleCode != want.BundleCode || got.HardwareID != want.HardwareID {
@@ -151,7 +151,7 @@ func TestSamplesThatAreIncompleteAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := local.Samples(c.files); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := sample.ReadAll(c.files); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want …%s…", err, c.want)
 			}
 		})

@@ -1,4 +1,4 @@
-package local
+package lambdaemu
 
 import (
 	"context"
@@ -14,65 +14,60 @@ import (
 	"license-deactivator/internal/queue"
 )
 
-// Settings of the event source mapping, as in template.yaml.
+// Limits of SQS's ReceiveMessage.
 const (
-	workerTimeout     = 60 * time.Second
-	visibilityTimeout = 370 * time.Second // six times the worker's, and the batching window
-	maxReceiveCount   = 300
-	receiveAtOnce     = 10 // SQS hands out ten messages at most
-	receiveWait       = 20 * time.Second
+	maxReceived = 10 // messages of one call
+	receiveWait = 20 * time.Second
 )
 
-// queueARN is what a record says it came from.
+// queueARN is the event source in each record.
 const queueARN = "arn:aws:sqs:us-east-1:000000000000:local-jobs"
 
-// A batchHandler is the worker.
-type batchHandler func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
-
-// sourceQueue is the mapping's part of a queue; *queue.Memory is one.
-type sourceQueue interface {
+// A Queue is what the event source mapping needs of a queue; *queue.Memory is one.
+type Queue interface {
 	Receive(ctx context.Context, max int, wait, visibility time.Duration) ([]queue.Received, error)
 	Delete(ctx context.Context, receipts []string) []queue.Failure
 }
 
-// eventSource is Lambda's event source mapping over a queue: it receives batches, invokes the worker and deletes what
-// the worker has not listed. It is as strict as Lambda: an answer that it cannot make sense of fails the whole batch.
-type eventSource struct {
-	queue       sourceQueue
-	handle      batchHandler
-	batchSize   int
-	concurrency int
-	onFault     func(error) // a batch that failed as a whole
+// EventSource is Lambda's event source mapping for a queue: it receives batches, invokes the function and deletes the
+// messages that the function does not report as failed. It is as strict as Lambda: an answer that it cannot read fails
+// the whole batch. All fields are required.
+type EventSource struct {
+	Queue       Queue
+	Function    BatchHandler
+	BatchSize   int
+	Concurrency int         // pollers, each with one invocation at a time
+	OnError     func(error) // called when a receive or a delete fails, or a batch as a whole
 }
 
-// run works until ctx ends; invocations that are under way are finished.
-func (s eventSource) run(ctx context.Context) {
+// Run polls until ctx ends. Invocations under way are finished first.
+func (s EventSource) Run(ctx context.Context) {
 	var pollers sync.WaitGroup
-	for range s.concurrency {
+	for range s.Concurrency {
 		pollers.Go(func() {
 			for ctx.Err() == nil {
-				s.batch(ctx)
+				s.poll(ctx)
 			}
 		})
 	}
 	pollers.Wait()
 }
 
-// batch receives one batch and has it worked.
-func (s eventSource) batch(ctx context.Context) {
+// poll receives one batch and invokes the function with it.
+func (s EventSource) poll(ctx context.Context) {
 	received, err := s.receive(ctx)
 	if err != nil && ctx.Err() == nil {
-		s.onFault(err)
+		s.OnError(err)
 	}
 	if len(received) == 0 {
 		return
 	}
-	invocation, cancel := context.WithTimeout(context.WithoutCancel(ctx), workerTimeout)
+	invocation, cancel := context.WithTimeout(context.WithoutCancel(ctx), WorkerTimeout)
 	defer cancel()
 	failed, err := s.invoke(invocation, received)
 	if err != nil {
-		s.onFault(err)
-		return // nothing is deleted: the messages come back when their visibility ends
+		s.OnError(err)
+		return // nothing is deleted: the messages become visible again after their visibility time-out
 	}
 	var done []string
 	for _, m := range received {
@@ -80,17 +75,17 @@ func (s eventSource) batch(ctx context.Context) {
 			done = append(done, m.Receipt)
 		}
 	}
-	for _, f := range s.queue.Delete(invocation, done) {
-		s.onFault(f.Err)
+	for _, f := range s.Queue.Delete(invocation, done) {
+		s.OnError(f.Err)
 	}
 }
 
-// receive waits for a first message and takes what else is there, up to a batch.
-func (s eventSource) receive(ctx context.Context) ([]queue.Received, error) {
-	batch, err := s.queue.Receive(ctx, min(receiveAtOnce, s.batchSize), receiveWait, visibilityTimeout)
-	for err == nil && len(batch) > 0 && len(batch) < s.batchSize {
+// receive waits for a first message, then fills the batch with what else is visible.
+func (s EventSource) receive(ctx context.Context) ([]queue.Received, error) {
+	batch, err := s.Queue.Receive(ctx, min(maxReceived, s.BatchSize), receiveWait, VisibilityTimeout)
+	for err == nil && len(batch) > 0 && len(batch) < s.BatchSize {
 		var more []queue.Received
-		more, err = s.queue.Receive(ctx, min(receiveAtOnce, s.batchSize-len(batch)), 0, visibilityTimeout)
+		more, err = s.Queue.Receive(ctx, min(maxReceived, s.BatchSize-len(batch)), 0, VisibilityTimeout)
 		if len(more) == 0 {
 			break
 		}
@@ -99,8 +94,9 @@ func (s eventSource) receive(ctx context.Context) ([]queue.Received, error) {
 	return batch, err
 }
 
-// invoke calls the worker and returns the ids that it listed. The answer goes through JSON as it does in Lambda.
-func (s eventSource) invoke(ctx context.Context, batch []queue.Received) (map[string]bool, error) {
+// invoke calls the function and returns the ids that it reports as failed. The answer passes through JSON, as in
+// Lambda.
+func (s EventSource) invoke(ctx context.Context, batch []queue.Received) (map[string]bool, error) {
 	event := events.SQSEvent{}
 	for _, m := range batch {
 		event.Records = append(event.Records, sqsRecord(m))
@@ -116,7 +112,7 @@ func (s eventSource) invoke(ctx context.Context, batch []queue.Received) (map[st
 				results <- result{err: errors.New("the worker crashed")}
 			}
 		}()
-		answer, err := s.handle(ctx, event)
+		answer, err := s.Function(ctx, event)
 		results <- result{answer, err}
 	}()
 	select {
@@ -130,14 +126,14 @@ func (s eventSource) invoke(ctx context.Context, batch []queue.Received) (map[st
 		if err != nil {
 			return nil, err
 		}
-		return ParseBatchResponse(raw, batch)
+		return parseBatchResponse(raw, batch)
 	}
 }
 
-// ParseBatchResponse reads a partial batch response as Lambda does: the listed ids come back, all others are deleted.
-// An error means that the whole batch has failed and nothing is deleted.
+// parseBatchResponse reads a partial batch response as Lambda does and returns the listed ids; all other messages are
+// to be deleted. An error means that the whole batch failed and nothing is deleted.
 // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
-func ParseBatchResponse(raw []byte, batch []queue.Received) (map[string]bool, error) {
+func parseBatchResponse(raw []byte, batch []queue.Received) (map[string]bool, error) {
 	var answer map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &answer); err != nil {
 		return nil, errors.New("the answer is not JSON")
@@ -168,7 +164,7 @@ func ParseBatchResponse(raw []byte, batch []queue.Received) (map[string]bool, er
 	return failed, nil
 }
 
-// sqsRecord is a message as Lambda hands it to the worker.
+// sqsRecord returns a message as Lambda passes it to the function.
 func sqsRecord(m queue.Received) events.SQSMessage {
 	attributes := map[string]events.SQSMessageAttribute{}
 	for name, text := range m.Attributes {

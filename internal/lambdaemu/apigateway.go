@@ -1,4 +1,4 @@
-package local
+package lambdaemu
 
 import (
 	"context"
@@ -12,34 +12,34 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"license-deactivator/internal/webhook"
 )
 
-// maxInvocationBytes is Lambda's limit for the payload of a direct invocation: 6 MB.
+// maxInvocationBytes is Lambda's limit for the payload of a synchronous invocation: 6 MB.
 const maxInvocationBytes = 6 << 20
 
-// webhookTimeout is the webhook function's Timeout in template.yaml.
-const webhookTimeout = 10 * time.Second
-
-// invocationPath is where Lambda's API takes a direct invocation, so that `aws lambda invoke --endpoint-url` works.
+// invocationPath is the path of Lambda's Invoke API, so that `aws lambda invoke --endpoint-url` works.
 const invocationPath = "/2015-03-31/functions/webhook/invocations"
 
-// webhooksPath is where the senders' addresses begin; what follows is the route's parameter {source}.
+// webhooksPath is the path before the route's parameter {source}.
 const webhooksPath = "/webhooks/"
 
-// frontDoor stands where the HTTP API stands: it makes an event (payload format 2.0) of each request and writes the
-// function's answer. A request never reaches the function in another shape than it would in AWS.
-type frontDoor struct{ handler *webhook.Handler }
+// APIGateway is the HTTP API: it converts each request to an event (payload format 2.0), invokes the function and
+// writes its answer. It also serves Lambda's Invoke endpoint. The function gets the same events as in AWS.
+type APIGateway struct {
+	Function Function
 
-// ServeHTTP implements http.Handler. There is no ServeMux, since that answers an unclean path with a redirect, which
-// the HTTP API does not.
-func (f frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// MaxBodyBytes is how much is read of a request's body; the rest is dropped. Set it above the limit of the function,
+	// which then sees that the body is too large. 0 reads nothing.
+	MaxBodyBytes int64
+}
+
+// ServeHTTP implements http.Handler. It uses no ServeMux, which redirects an unclean path; the HTTP API does not.
+func (g APIGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.EscapedPath(); {
 	case strings.HasPrefix(path, webhooksPath):
-		f.deliver(w, r)
+		g.deliver(w, r)
 	case path == invocationPath && r.Method == http.MethodPost:
-		f.invoke(w, r)
+		g.invoke(w, r)
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusNotFound)
@@ -47,44 +47,43 @@ func (f frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f frontDoor) deliver(w http.ResponseWriter, r *http.Request) {
-	// One byte more than the function takes is enough for it to see that the body is too large.
-	body, err := io.ReadAll(io.LimitReader(r.Body, webhook.MaxBodyBytes+1))
+func (g APIGateway) deliver(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, g.MaxBodyBytes))
 	if err != nil {
 		http.Error(w, "the body did not arrive", http.StatusBadRequest)
 		return
 	}
-	payload, err := json.Marshal(Event(r, body))
+	payload, err := json.Marshal(NewHTTPEvent(r, body))
 	if err != nil {
 		http.Error(w, "the request is no event", http.StatusBadRequest)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), webhookTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), WebhookTimeout)
 	defer cancel()
-	out, err := f.handler.Invoke(ctx, payload)
+	out, err := g.Function(ctx, payload)
 	var answer struct {
 		StatusCode int               `json:"statusCode"`
 		Headers    map[string]string `json:"headers"`
 		Body       string            `json:"body"`
 	}
 	if err != nil || json.Unmarshal(out, &answer) != nil {
-		http.Error(w, `{"message":"Internal Server Error"}`, http.StatusInternalServerError) // as the HTTP API says it
+		http.Error(w, `{"message":"Internal Server Error"}`, http.StatusInternalServerError) // the HTTP API's own text
 		return
 	}
 	for name, text := range answer.Headers {
 		w.Header().Set(name, text)
 	}
 	w.WriteHeader(answer.StatusCode)
-	_, _ = io.WriteString(w, answer.Body) // a sender that has gone away hears nothing
+	_, _ = io.WriteString(w, answer.Body) // a sender that has disconnected gets no answer
 }
 
-// invoke answers as Lambda's own Invoke does: 200 with the function's answer, or with the error and a header; 202 to an
-// Event, and 204 to a DryRun, which runs nothing.
+// invoke answers as Lambda's Invoke API does: 200 with the function's answer, or with its error and a header; 202 for
+// the invocation type Event; 204 for DryRun, which runs nothing.
 //
-// It asks for no signature, as in AWS the caller's role is what allows it. So a page in a browser on this machine must
-// not reach it: one that comes from another origin, or by a name that was made to point here, is refused.
-func (f frontDoor) invoke(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Origin") != "" || fromElsewhere(r) {
+// It checks no signature: in AWS the caller's role is the permission. A page in a browser on this machine must
+// therefore not reach it: a request from another origin, or by a name that was rebound to loopback, is refused.
+func (g APIGateway) invoke(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Origin") != "" || isRebound(r) {
 		http.Error(w, `{"message":"only a program on this machine may invoke the function"}`, http.StatusForbidden)
 		return
 	}
@@ -104,10 +103,10 @@ func (f frontDoor) invoke(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"Type":"User","message":"the payload is larger than 6 MB"}`)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), webhookTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), WebhookTimeout)
 	defer cancel()
-	out, err := f.handler.Invoke(ctx, payload)
-	if kind == "Event" { // its answer is for nobody
+	out, err := g.Function(ctx, payload)
+	if kind == "Event" { // an asynchronous invocation returns no answer
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}
@@ -120,9 +119,9 @@ func (f frontDoor) invoke(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// fromElsewhere says whether a request reached the loopback interface under a name that is not this machine's, as a
-// browser's does after its name server has rebound a name of a page to 127.0.0.1.
-func fromElsewhere(r *http.Request) bool {
+// isRebound reports whether a request reached the loopback interface under a name that is not this machine's. A
+// browser's request does after DNS rebinding: the page's own name then resolves to 127.0.0.1.
+func isRebound(r *http.Request) bool {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	if !ok || !local.IP.IsLoopback() {
 		return false
@@ -149,7 +148,7 @@ type HTTPEvent struct {
 	IsBase64Encoded bool              `json:"isBase64Encoded"`
 }
 
-// RequestContext is the part of an HTTPEvent that says how the request came.
+// RequestContext is the part of an HTTPEvent about the request itself.
 type RequestContext struct {
 	DomainName string      `json:"domainName"`
 	HTTP       HTTPContext `json:"http"`
@@ -168,9 +167,9 @@ type HTTPContext struct {
 	UserAgent string `json:"userAgent"`
 }
 
-// Event makes the event that the HTTP API would make of a request: names of headers in lower case, repeated headers
-// joined by commas, and the body in Base64 unless its type is a text that API Gateway knows.
-func Event(r *http.Request, body []byte) HTTPEvent {
+// NewHTTPEvent returns the event that the HTTP API makes of a request: header names in lower case, repeated headers
+// joined by commas, and the body in Base64 unless API Gateway knows its content type as text.
+func NewHTTPEvent(r *http.Request, body []byte) HTTPEvent {
 	headers := make(map[string]string, len(r.Header)+1)
 	for name, texts := range r.Header {
 		headers[strings.ToLower(name)] = strings.Join(texts, ",")

@@ -1,4 +1,4 @@
-package local_test
+package webhook_test
 
 import (
 	"bytes"
@@ -13,9 +13,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"license-deactivator/events"
 	"license-deactivator/internal/deactivation"
-	"license-deactivator/internal/local"
+	"license-deactivator/internal/lambdaemu"
 	"license-deactivator/internal/queue"
+	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/telemetry"
 	"license-deactivator/internal/webhook"
@@ -47,6 +49,15 @@ func (h held) Get(context.Context) (secrets.Held[secrets.Webhooks], error) {
 
 func (h held) Refresh(ctx context.Context, _ string) (secrets.Held[secrets.Webhooks], error) {
 	return h.Get(ctx)
+}
+
+func allSamples(t *testing.T) []sample.Sample {
+	t.Helper()
+	samples, err := sample.ReadAll(events.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return samples
 }
 
 func sampleSecrets(t *testing.T, loaded *webhook.Sources) held {
@@ -105,11 +116,11 @@ func answerTable() []row {
 // TestAnswersInEachSendersDialect walks the table of answers for every source.
 func TestAnswersInEachSendersDialect(t *testing.T) {
 	t.Parallel()
-	loaded, samples := load(t)
+	loaded, samples := load(t, ""), allSamples(t)
 	patient := []string{"woocommerce", "lemonsqueezy", "salesforce-flow"} // they never, or hardly, come again
 	for _, name := range loaded.Names() {
 		for _, c := range answerTable() {
-			i := slices.IndexFunc(samples, func(s local.Sample) bool { return s.Source == name && s.Answer == c.answer })
+			i := slices.IndexFunc(samples, func(s sample.Sample) bool { return s.Source == name && s.Answer == c.answer })
 			if i < 0 {
 				continue // recurly never accepts, salesforce never ignores: TestEverySourceHasSamples holds this list
 			}
@@ -121,7 +132,7 @@ func TestAnswersInEachSendersDialect(t *testing.T) {
 	}
 }
 
-func answerOf(t *testing.T, loaded *webhook.Sources, sample local.Sample, c row, patient bool) {
+func answerOf(t *testing.T, loaded *webhook.Sources, s sample.Sample, c row, patient bool) {
 	jobs, letters := &stubborn{down: c.down}, &stubborn{down: c.noDLQ}
 	handler, err := webhook.New(webhook.Config{
 		Sources: loaded, Secrets: sampleSecrets(t, loaded), Queue: jobs, DeadLetters: letters,
@@ -132,18 +143,18 @@ func answerOf(t *testing.T, loaded *webhook.Sources, sample local.Sample, c row,
 	}
 	secret := c.secret
 	if secret == "" {
-		secret = sampleSecret(sample.Source)
+		secret = sampleSecret(s.Source)
 	}
-	source, _ := loaded.Get(sample.Source)
-	req, err := sample.Signed(source, "https://hooks.example.com", secret, time.Now())
+	source, _ := loaded.Get(s.Source)
+	req, err := s.Signed(source, "https://hooks.example.com", secret, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	body := bytes.Clone(sample.Body)
+	body := bytes.Clone(s.Body)
 	if c.change != nil {
 		req, body = c.change(req, body)
 	}
-	payload, err := json.Marshal(local.Event(req, body))
+	payload, err := json.Marshal(lambdaemu.NewHTTPEvent(req, body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,14 +174,14 @@ func answerOf(t *testing.T, loaded *webhook.Sources, sample local.Sample, c row,
 	want := c.status
 	if patient && c.patient != 0 {
 		want = c.patient
-		if len(letters.taken) != len(sample.Requests) {
-			t.Errorf("%d dead letters for %d requests that the queue did not take", len(letters.taken), len(sample.Requests))
+		if len(letters.taken) != len(s.Requests) {
+			t.Errorf("%d dead letters for %d requests that the queue did not take", len(letters.taken), len(s.Requests))
 		}
 	}
 	if got.StatusCode != want {
 		t.Errorf("answer %d %s, want %d", got.StatusCode, got.Body, want)
 	}
-	if sample.Source == "salesforce" && (want == 200 || want == 503) {
+	if s.Source == "salesforce" && (want == 200 || want == 503) {
 		if ack := "<Ack>" + map[int]string{200: "true", 503: "false"}[want] + "</Ack>"; !strings.Contains(got.Body, ack) {
 			t.Errorf("answer %s, want %s", got.Body, ack)
 		}
@@ -178,8 +189,8 @@ func answerOf(t *testing.T, loaded *webhook.Sources, sample local.Sample, c row,
 	if want >= 400 && len(jobs.taken)+len(letters.taken) > 0 {
 		t.Error("a delivery that is not taken is in a queue")
 	}
-	if want == 200 && !c.down && len(jobs.taken) != len(sample.Requests) {
-		t.Errorf("%d messages for %d requests", len(jobs.taken), len(sample.Requests))
+	if want == 200 && !c.down && len(jobs.taken) != len(s.Requests) {
+		t.Errorf("%d messages for %d requests", len(jobs.taken), len(s.Requests))
 	}
 	if ctx.Err() != nil {
 		t.Error("the answer came after the function's time-out")
@@ -190,9 +201,9 @@ func answerOf(t *testing.T, loaded *webhook.Sources, sample local.Sample, c row,
 // could take for success.
 func TestAnAckNeverClaimsWhatIsLost(t *testing.T) {
 	t.Parallel()
-	loaded, samples := load(t)
+	loaded, samples := load(t, ""), allSamples(t)
 	for _, name := range loaded.Names() {
-		i := slices.IndexFunc(samples, func(s local.Sample) bool { return s.Source == name && s.Answer == deactivation.Accepted })
+		i := slices.IndexFunc(samples, func(s sample.Sample) bool { return s.Source == name && s.Answer == deactivation.Accepted })
 		if i < 0 {
 			continue
 		}
@@ -210,7 +221,7 @@ func TestAnAckNeverClaimsWhatIsLost(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			payload, err := json.Marshal(local.Event(req, samples[i].Body))
+			payload, err := json.Marshal(lambdaemu.NewHTTPEvent(req, samples[i].Body))
 			if err != nil {
 				t.Fatal(err)
 			}

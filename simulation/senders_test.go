@@ -1,4 +1,4 @@
-package local
+package simulation
 
 import (
 	"context"
@@ -10,11 +10,15 @@ import (
 	"sync"
 	"time"
 
+	"license-deactivator/internal/lambdaemu"
 	"license-deactivator/internal/queue"
+	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
 )
 
 const (
+	receivedAtOnce = 10 // messages of one ReceiveMessage
+
 	opsSource   = "ops"
 	publicURL   = "https://hooks.example.com"
 	senderKey   = "simulated-sender-key"
@@ -59,7 +63,7 @@ func stray(n int) string {
 // function runs the webhook function. false means that its caller hears nothing, since it was too late or was killed
 // with its answer.
 func (w *world) function(payload []byte) ([]byte, bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), webhookTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), lambdaemu.WebhookTimeout)
 	defer cancel()
 	out, err := w.front.Invoke(ctx, payload)
 	if err != nil {
@@ -171,17 +175,17 @@ func (w *world) post(d *delivery) {
 // signed makes the HTTP event of a delivery.
 func (w *world) signed(d *delivery) []byte {
 	source, _ := w.files.Get(d.source)
-	sample := Sample{Source: d.source, Body: []byte(w.event(d)), Headers: map[string]string{"Content-Type": "application/json"}}
+	s := sample.Sample{Source: d.source, Body: []byte(w.event(d)), Headers: map[string]string{"Content-Type": "application/json"}}
 	key := senderKey
 	if d.kind == "forged" {
 		key = "another-key"
 	}
-	req, err := sample.Signed(source, publicURL, key, time.Now())
+	req, err := s.Signed(source, publicURL, key, time.Now())
 	if err != nil {
 		w.violate("sign: %v", err)
 		return nil
 	}
-	payload, err := json.Marshal(Event(req, sample.Body))
+	payload, err := json.Marshal(lambdaemu.NewHTTPEvent(req, s.Body))
 	if err != nil {
 		w.violate("%v", err)
 	}
@@ -281,7 +285,7 @@ func (w *world) redrive() {
 func (w *world) takeLetters() []queue.Received {
 	var all []queue.Received
 	for {
-		received, err := w.letters.Receive(context.Background(), receiveAtOnce, 0, 0)
+		received, err := w.letters.Receive(context.Background(), receivedAtOnce, 0, 0)
 		if err != nil || len(received) == 0 {
 			return all
 		}

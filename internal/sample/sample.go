@@ -1,4 +1,10 @@
-package local
+// Package sample reads the samples of events/, signs them as their senders do, sends them to a running system and
+// compares what came of each with what its file expects.
+//
+// A sample is two files of events/<source>/: <case>.json (or .xml) is a delivery's body byte for byte, <case>.yaml its
+// headers and the expected result. The samples are the tests of the senders' files, the deliveries of `licensectl local`
+// and `licensectl send`, and documentation.
+package sample
 
 import (
 	"bytes"
@@ -15,29 +21,28 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"license-deactivator/internal/deactivation"
-	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/signing"
 )
 
-// Sample is a delivery as a sender posts it, with what must come of it: two files of events/<source>/.
+// Sample is a delivery as its sender posts it, with the expected result.
 type Sample struct {
 	Source string `yaml:"-"`
 	Case   string `yaml:"-"` // the files' name without its ending
 	Body   []byte `yaml:"-"` // byte for byte
 
 	About   string            `yaml:"about"`   // what happened at the store, for a person
-	Headers map[string]string `yaml:"headers"` // without the signature, which is made when it is sent
-	// Query is what the address ends in, for senders that take no header.
+	Headers map[string]string `yaml:"headers"` // without the signature, which Signed adds
+	// Query is appended to the address, for senders that cannot set headers.
 	Query    string              `yaml:"query"`
 	Answer   deactivation.Answer `yaml:"answer"`
 	Rule     string              `yaml:"rule"`
-	Requests []SampleRequest     `yaml:"requests"`
+	Requests []Request           `yaml:"requests"`
 	Missing  []string            `yaml:"missing"`
 	Problem  string              `yaml:"problem"`
 }
 
-// SampleRequest is a request that a sample makes, and what the License API answers to it.
-type SampleRequest struct {
+// Request is an expected request of a sample, with its expected outcome and the License API's error code.
+type Request struct {
 	ID         string               `yaml:"id"`
 	Cause      string               `yaml:"cause"`
 	Product    string               `yaml:"product"`
@@ -50,57 +55,57 @@ type SampleRequest struct {
 	Code       string               `yaml:"code"`
 }
 
-// Name is how a person names the sample: "stripe/refunded-in-full".
+// Name is the sample's name for people: "stripe/full-refund".
 func (s Sample) Name() string { return s.Source + "/" + s.Case }
 
-// Samples reads every sample below fsys, in alphabetical order. A body without its description, a description without
-// its body, an unknown key and an empty folder are errors, each with its file.
-func Samples(fsys fs.FS) ([]Sample, error) {
+// ReadAll reads every sample below fsys, in alphabetical order. A body without a description, a description without a
+// body, an unknown key and an empty folder are errors; each names its file.
+func ReadAll(fsys fs.FS) ([]Sample, error) {
 	folders, err := fs.ReadDir(fsys, ".")
 	if err != nil {
 		return nil, fmt.Errorf("samples: %w", err)
 	}
 	var samples []Sample
-	var faults []error
+	var errs []error
 	for _, folder := range folders {
 		if !folder.IsDir() {
 			continue
 		}
-		of, err := samplesOf(fsys, folder.Name())
+		of, err := readFolder(fsys, folder.Name())
 		samples = append(samples, of...)
-		faults = append(faults, err)
+		errs = append(errs, err)
 	}
-	return samples, errors.Join(faults...)
+	return samples, errors.Join(errs...)
 }
 
-func samplesOf(fsys fs.FS, source string) ([]Sample, error) {
+func readFolder(fsys fs.FS, source string) ([]Sample, error) {
 	files, err := fs.ReadDir(fsys, source)
 	if err != nil {
 		return nil, fmt.Errorf("samples: %w", err)
 	}
 	var samples []Sample
-	var faults []error
+	var errs []error
 	described := map[string]bool{}
 	for _, file := range files {
 		if name, ok := strings.CutSuffix(file.Name(), ".yaml"); ok {
 			described[name] = true
-			sample, err := readSample(fsys, source, name)
-			faults = append(faults, err)
+			sample, err := readCase(fsys, source, name)
+			errs = append(errs, err)
 			samples = append(samples, sample)
 		}
 	}
 	for _, file := range files {
 		if name := strings.TrimSuffix(file.Name(), path.Ext(file.Name())); !described[name] {
-			faults = append(faults, fmt.Errorf("samples: %s/%s has no %s.yaml beside it that says what must come of it", source, file.Name(), name))
+			errs = append(errs, fmt.Errorf("samples: %s/%s has no %s.yaml beside it with the expected result", source, file.Name(), name))
 		}
 	}
 	if len(samples) == 0 {
-		faults = append(faults, fmt.Errorf("samples: the folder %s is empty", source))
+		errs = append(errs, fmt.Errorf("samples: the folder %s is empty", source))
 	}
-	return samples, errors.Join(faults...)
+	return samples, errors.Join(errs...)
 }
 
-func readSample(fsys fs.FS, source, name string) (Sample, error) {
+func readCase(fsys fs.FS, source, name string) (Sample, error) {
 	sample := Sample{Source: source, Case: name}
 	file := path.Join(source, name)
 	description, err := fs.ReadFile(fsys, file+".yaml")
@@ -137,9 +142,17 @@ func (s Sample) check(file string) error {
 	return nil
 }
 
-// Signed makes the HTTP request that the sender would post to an address such as http://127.0.0.1:8080: to
+// A Signer signs a delivery as its sender does, with one of the sender's secrets; a source's file is one.
+type Signer interface {
+	Sign(d *signing.Delivery, now time.Time, secret string) error
+}
+
+// webhooksPath is the path of every sender's address, before the source's name.
+const webhooksPath = "/webhooks/"
+
+// Signed returns the HTTP request that the sender would post to an address such as http://127.0.0.1:8080: to
 // /webhooks/<source> below it, with the sender's headers, signed with the secret at the given time.
-func (s Sample) Signed(source *webhook.Source, address, secret string, now time.Time) (*http.Request, error) {
+func (s Sample) Signed(source Signer, address, secret string, now time.Time) (*http.Request, error) {
 	target := strings.TrimSuffix(address, "/") + webhooksPath + s.Source
 	if s.Query != "" {
 		target += "?" + s.Query
@@ -164,14 +177,14 @@ func (s Sample) Signed(source *webhook.Source, address, secret string, now time.
 	return req, nil
 }
 
-// ReadSample reads one sample by the path of its body, "stripe/full-refund.json", or only the body where nothing is
-// said beside it of headers and outcome.
-func ReadSample(fsys fs.FS, file string) (Sample, error) {
+// Read reads one sample by the path of its body, "stripe/full-refund.json", or by its name, "stripe/full-refund". A body
+// without a description beside it is a Sample with nothing but its source, case and body.
+func Read(fsys fs.FS, file string) (Sample, error) {
 	source, base := path.Split(path.Clean(file))
 	source = strings.TrimSuffix(source, "/")
 	name := strings.TrimSuffix(base, path.Ext(base))
 	if _, err := fs.Stat(fsys, path.Join(source, name+".yaml")); err == nil {
-		return readSample(fsys, source, name)
+		return readCase(fsys, source, name)
 	}
 	body, err := fs.ReadFile(fsys, file)
 	if err != nil {

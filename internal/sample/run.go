@@ -1,0 +1,193 @@
+package sample
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/telemetry"
+)
+
+// Run sends samples to a running system as their senders would, waits for the outcomes and compares. The system must
+// call its OnOutcome and OnDelivery methods. Make one with NewRun and use it once.
+type Run struct {
+	lossy      bool
+	mu         sync.Mutex
+	deliveries map[string][]telemetry.Delivery // by source
+	outcomes   map[string]telemetry.Message    // by request id: the last one
+	changed    chan struct{}
+}
+
+// NewRun returns a Run that has sent nothing. lossy says that the License API loses answers: a device that is to be
+// deactivated may then be reported as already inactive, because an earlier attempt deactivated it and its answer was
+// lost.
+func NewRun(lossy bool) *Run {
+	return &Run{
+		lossy:      lossy,
+		deliveries: map[string][]telemetry.Delivery{}, outcomes: map[string]telemetry.Message{}, changed: make(chan struct{}),
+	}
+}
+
+// OnOutcome records the outcome of one receive of a message.
+func (r *Run) OnOutcome(m telemetry.Message) {
+	r.record(func() { r.outcomes[m.ID] = m })
+}
+
+// OnDelivery records the answer to an event.
+func (r *Run) OnDelivery(d telemetry.Delivery) {
+	r.record(func() { r.deliveries[d.Source] = append(r.deliveries[d.Source], d) })
+}
+
+func (r *Run) record(change func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change()
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// A Target is the system that samples are sent to.
+type Target struct {
+	Address string                             // such as http://127.0.0.1:8080
+	Signer  func(source string) (Signer, bool) // false: the system does not know the source
+	Secret  func(source string) string         // "": the system has no secret for the source
+}
+
+// Result is what came of one sample.
+type Result struct {
+	Sample   Sample
+	Answer   deactivation.Answer
+	Status   int    // HTTP status of the answer
+	Rule     string // that decided
+	Why      string // of an answer that is not accepted
+	Outcomes []telemetry.Message
+
+	// Mismatches lists where the result differs from what the sample's file expects; none means that the sample passed.
+	Mismatches []string
+}
+
+// Send sends the samples one after another, then waits until every request has its final outcome or ctx is done. A
+// sample whose source has no file or no secret is not sent; its Result says so as a mismatch.
+func (r *Run) Send(ctx context.Context, to Target, samples []Sample) []Result {
+	results := make([]Result, len(samples))
+	for i, sample := range samples {
+		results[i] = r.send(ctx, to, sample)
+	}
+	for i := range results {
+		r.await(ctx, &results[i])
+		results[i].compare(r.lossy)
+	}
+	return results
+}
+
+// maxAnswerBytes bounds what is read of an answer; ours have a few hundred bytes.
+const maxAnswerBytes = 64 << 10
+
+func (r *Run) send(ctx context.Context, to Target, sample Sample) Result {
+	result := Result{Sample: sample}
+	signer, ok := to.Signer(sample.Source)
+	secret := to.Secret(sample.Source)
+	if !ok || secret == "" {
+		result.mismatch("its source has no file or no secret here")
+		return result
+	}
+	req, err := sample.Signed(signer, to.Address, secret, time.Now())
+	if err != nil {
+		result.mismatch("%v", err)
+		return result
+	}
+	r.mu.Lock()
+	before := len(r.deliveries[sample.Source])
+	r.mu.Unlock()
+	resp, err := http.DefaultClient.Do(req.WithContext(ctx))
+	if err != nil {
+		result.mismatch("it could not be sent: %v", err)
+		return result
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswerBytes))
+	_ = resp.Body.Close()
+	result.Status = resp.StatusCode
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, d := range r.deliveries[sample.Source][before:] {
+		result.add(d)
+	}
+	return result
+}
+
+func (r *Result) mismatch(format string, args ...any) {
+	r.Mismatches = append(r.Mismatches, fmt.Sprintf(format, args...))
+}
+
+// add merges the log line of one event into the result. Of a delivery with several events the accepted one is shown.
+func (r *Result) add(d telemetry.Delivery) {
+	why := d.Problem
+	if len(d.Missing) > 0 {
+		why = strings.TrimSuffix("missing "+strings.Join(d.Missing, ", ")+"; "+why, "; ")
+	}
+	if r.Answer == "" || d.Answer == deactivation.Accepted {
+		r.Answer, r.Rule, r.Why = d.Answer, d.Rule, why
+	}
+	for _, id := range d.Requests {
+		r.Outcomes = append(r.Outcomes, telemetry.Message{ID: id})
+	}
+}
+
+// await waits until every request of the result has a final outcome: any but deferred.
+func (r *Run) await(ctx context.Context, result *Result) {
+	for {
+		r.mu.Lock()
+		waiting, changed := false, r.changed
+		for i, m := range result.Outcomes {
+			if last, ok := r.outcomes[m.ID]; ok {
+				result.Outcomes[i] = last
+			}
+			waiting = waiting || result.Outcomes[i].Outcome == "" || result.Outcomes[i].Outcome == deactivation.Deferred
+		}
+		r.mu.Unlock()
+		if !waiting {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// compare fills in the mismatches between the result and what the sample's file expects. A sample that was not sent
+// has its mismatch already.
+func (r *Result) compare(lossy bool) {
+	if len(r.Mismatches) > 0 {
+		return
+	}
+	expect := func(what string, got, want any) {
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			r.mismatch("%s is %v, expected %v", what, got, want)
+		}
+	}
+	want := r.Sample
+	expect("the answer", r.Answer, want.Answer)
+	expect("the rule", r.Rule, want.Rule)
+	expect("the number of requests", len(r.Outcomes), len(want.Requests))
+	for _, request := range want.Requests {
+		i := slices.IndexFunc(r.Outcomes, func(m telemetry.Message) bool { return m.ID == request.ID })
+		switch {
+		case i < 0:
+			r.mismatch("there is no request %s", request.ID)
+		case r.Outcomes[i].Outcome == "":
+			r.mismatch("%s is still in the queue", request.ID)
+		case lossy && r.Outcomes[i].Outcome == deactivation.AlreadyInactive && request.Outcome == deactivation.Deactivated:
+		default:
+			expect("the outcome of "+request.ID, r.Outcomes[i].Outcome, request.Outcome)
+		}
+	}
+}
