@@ -204,7 +204,7 @@ func newFleet(b *testing.B, d drill, address string, dead *atomic.Int64) instanc
 	handler, err := worker.New(worker.Config{
 		API: api, Secrets: secrets.NewCache(fleetSecret{}, secrets.ParseLicense), Queue: yes{}, DeadLetters: counted{dead},
 		Recorder: telemetry.New(io.Discard, slog.LevelInfo, "bench"), CallsInFlight: d.inFlight,
-		CallsPerSecond: d.stack.Share(), Limits: d.stack.Limits(),
+		CallsPerSecond: d.stack.PerInstance(), Limits: d.stack.Limits(),
 		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
 	})
 	if err != nil {

@@ -68,7 +68,7 @@ func (f *fleet) start(number int) (*environment, error) {
 		Queue:       envQueue{env, &faultyDefer{w}},
 		DeadLetters: envLetters{env, &faultySender{w: w, about: "dead letter", to: w.letters}},
 		Recorder:    silent(), OnOutcome: env.told,
-		CallsInFlight: w.plan.lanes, CallsPerSecond: w.plan.stack.Share(), Limits: w.plan.stack.Limits(),
+		CallsInFlight: w.plan.lanes, CallsPerSecond: w.plan.stack.PerInstance(), Limits: w.plan.stack.Limits(),
 		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
 	})
 	w.count(&w.coldStarts)

@@ -19,7 +19,7 @@ const outcomesFile = "../../docs/outcomes.md"
 
 const outcomesHead = `# Outcomes: what became of a message, and what to do
 
-Made from the tables in the code (` + "`pkg/licenseapi/codes.go`, `internal/worker/outcome.go`" + `); a test holds this page to them.
+Made from the tables in the code (` + "`pkg/licenseapi/codes.go`, `internal/worker/treatment.go`" + `); a test holds this page to them.
 
 Find the message's ` + "`code`" + ` (in the dead letter's attributes, or in the log line) below. Answers are judged in this order: status
 429, 408 and 5xx by the status alone; then a known code; then 401 and 403; then any other 4xx.
@@ -61,7 +61,7 @@ func outcomesPage() string {
 	var page strings.Builder
 	page.WriteString(outcomesHead)
 	for kind := licenseapi.KindDeactivated; kind <= licenseapi.KindProductNotAllowed; kind++ {
-		v := worker.VerdictOf(kind)
+		v := worker.TreatmentOf(kind)
 		fmt.Fprintf(&page, "## %s\n\n**%s**, %s.\n", kind, v.Outcome, v.Happens)
 		if v.Fault != "" {
 			fmt.Fprintf(&page, "\nConfiguration fault: %s.\n", v.Fault)
@@ -103,7 +103,7 @@ func TestTheOutcomesPageIsMadeFromTheTables(t *testing.T) {
 func TestEveryOutcomeSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	for kind := licenseapi.KindDeactivated; kind <= licenseapi.KindProductNotAllowed; kind++ {
-		v := worker.VerdictOf(kind)
+		v := worker.TreatmentOf(kind)
 		if v.Outcome == "" || v.Happens == "" || (v.Outcome != deactivation.Deactivated && v.Todo == "" && v.Fault == "") {
 			t.Errorf("%s: %+v", kind, v)
 		}

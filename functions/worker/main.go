@@ -36,7 +36,7 @@ func main() {
 	handler, err := worker.New(worker.Config{
 		API: api, Secrets: held, Queue: jobs, Recorder: recorder,
 		DeadLetters:   queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.DeadLetterQueueURL),
-		CallsInFlight: cfg.CallsInFlight, CallsPerSecond: stack.Share(), Limits: stack.Limits(),
+		CallsInFlight: cfg.CallsInFlight, CallsPerSecond: stack.PerInstance(), Limits: stack.Limits(),
 		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
 	})
 	if err != nil {

@@ -6,19 +6,27 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
 const (
-	// lifetime is how long a value is used before it is read again. A new version is taken up within it, at twelve
-	// reads an hour for each environment.
+	// lifetime is how long a value is used before it is read again. A new version comes into use within it, at the cost of
+	// twelve reads an hour for each environment.
 	lifetime = 5 * time.Minute
 
 	// forcedPause is the shortest time between a read and a forced one, and between a failed read and the next
 	// while there is an old value: a wrong key fails every message of a batch, and each of them asks.
 	forcedPause = 30 * time.Second
 
-	// readLimit ends a read that nobody's context ends, because those who wait for it have different ones.
+	// readLimit is the time-out of a read. No caller's context ends it, because its callers have different ones.
 	readLimit = 5 * time.Second
+)
+
+// Keys of Cache.reads.
+const (
+	currentRead  = "current"
+	previousRead = "previous"
 )
 
 // Held is a parsed secret and the version that it was read with.
@@ -26,18 +34,18 @@ type Held[T any] struct {
 	Value   T
 	Version string
 
-	// Previous says that this is not the current version but the one before it, since the other side refused the
-	// current one: NewCacheWithPrevious.
+	// Previous reports that this is not the current version but the one before it, since the other side refused the
+	// current one (NewCacheWithPrevious).
 	Previous bool
 
-	// Stale says why the value may be an old one: the latest read failed, or could not be parsed. It is nil when
+	// RefreshErr is why the value may be an old one: the latest read failed, or could not be parsed. It is nil when
 	// the value is what was read last. A new value that cannot be parsed shows nowhere else, so report it.
-	Stale error
+	RefreshErr error
 }
 
-// Cache keeps a parsed secret for five minutes. Whoever asks at the same time waits for one read; the end of one
-// caller's context does not end it for the others. When a read fails, the old value is used on. The zero Cache is
-// of no use: NewCache makes one. It is safe for concurrent use.
+// Cache keeps a parsed secret for five minutes. Concurrent callers share one read; the end of one caller's context does
+// not end it for the others. When a read fails, the old value stays in use. The zero Cache cannot be used: NewCache makes
+// one. It is safe for concurrent use.
 type Cache[T any] struct {
 	reader Reader
 	parse  func(text string) (T, error)
@@ -46,17 +54,13 @@ type Cache[T any] struct {
 	held    Held[T]
 	has     bool
 	expires time.Time
-	reread  time.Time // when the value was last read again, or that was tried; the first read does not count
-	flight  *flight[T]
+	reread  time.Time // of the last read or failed read; the first read does not count
+
+	// reads are the reads in flight. DoChan is called with mu held, which makes "the value is too old" and "join the read
+	// in flight" one step: no caller starts a second read after the first has ended.
+	reads singleflight.Group
 
 	previous *previous[T] // nil: the current version alone is used
-}
-
-// flight is a read that is under way; held and err are set when done is closed.
-type flight[T any] struct {
-	done chan struct{}
-	held Held[T]
-	err  error
 }
 
 // NewCache makes a cache that has read nothing. parse must not keep the text in its error.
@@ -64,8 +68,8 @@ func NewCache[T any](r Reader, parse func(text string) (T, error)) *Cache[T] {
 	return &Cache[T]{reader: r, parse: parse}
 }
 
-// Get returns the held value, or reads it when there is none or it is older than five minutes. It fails only when
-// there is no value at all: the read failed, it cannot be parsed, or ctx ended before.
+// Get returns the held value. It reads the value when there is none or it is older than five minutes. It fails only when
+// there is no value at all: the read failed, the value cannot be parsed, or ctx ended before.
 func (c *Cache[T]) Get(ctx context.Context) (Held[T], error) {
 	c.mu.Lock()
 	if c.usesPrevious() || c.has && time.Now().Before(c.expires) {
@@ -75,24 +79,23 @@ func (c *Cache[T]) Get(ctx context.Context) (Held[T], error) {
 	return c.readAndUnlock(ctx)
 }
 
-// Refresh is for a caller to whom the other side said that the version it used is wrong. When the held one is
-// already another, that is returned without a read. Otherwise the secret is read again, at most every 30 seconds;
-// within them the held value is returned as it is, so a caller that gets back the version it used waits and tries
-// later. When there is no other current version, one of NewCacheWithPrevious offers the one before it. It fails when
-// Get would.
+// Refresh is for a caller whose version used was refused by the other side. If the held version is already another one,
+// it is returned without a read. Otherwise the secret is read again, at most every 30 seconds; within them the held value
+// is returned as it is. A caller that gets back the version it used waits and tries later. If there is no other current
+// version, a cache of NewCacheWithPrevious falls back to the one before it. Refresh fails when Get would.
 func (c *Cache[T]) Refresh(ctx context.Context, used string) (Held[T], error) {
 	c.mu.Lock()
-	c.refuse(used)
+	c.markRejected(used)
 	held := c.inUse()
 	if c.has && (held.Version != used || time.Since(c.reread) < forcedPause) {
 		c.mu.Unlock()
-		return c.orPrevious(ctx, held, used), nil
+		return c.fallback(ctx, held, used), nil
 	}
 	held, err := c.readAndUnlock(ctx)
 	if err != nil {
 		return held, err
 	}
-	return c.orPrevious(ctx, held, used), nil
+	return c.fallback(ctx, held, used), nil
 }
 
 // Format implements fmt.Formatter for every verb: a cache inside something that is printed shows no secret.
@@ -101,38 +104,28 @@ func (c *Cache[T]) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[secret cache]")
 // LogValue implements slog.LogValuer.
 func (c *Cache[T]) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
 
-// readAndUnlock waits for the read that is under way, or begins one. c.mu is held when it is called.
+// readAndUnlock joins the read in flight, or starts one, and unlocks c.mu, which is held when it is called.
 func (c *Cache[T]) readAndUnlock(ctx context.Context) (Held[T], error) {
-	current := c.flight
-	if current == nil {
-		current = &flight[T]{done: make(chan struct{})}
-		c.flight = current
-		go c.read(context.WithoutCancel(ctx), current)
-	}
+	read := c.reads.DoChan(currentRead, func() (any, error) { return c.read(context.WithoutCancel(ctx)) })
 	held, has := c.held, c.has
 	c.mu.Unlock()
 
 	select {
-	case <-current.done:
-		return current.held, current.err
+	case done := <-read:
+		held, _ := done.Val.(Held[T])
+		return held, done.Err
 	case <-ctx.Done():
 		if has {
-			held.Stale = fmt.Errorf("secrets: read again: %w", ctx.Err())
+			held.RefreshErr = fmt.Errorf("secrets: read again: %w", ctx.Err())
 			return held, nil
 		}
 		return Held[T]{}, fmt.Errorf("secrets: read: %w", ctx.Err())
 	}
 }
 
-// read reads and parses once, and lands the flight.
-func (c *Cache[T]) read(ctx context.Context, f *flight[T]) {
-	ctx, cancel := context.WithTimeout(ctx, readLimit)
-	defer cancel()
-	value, err := c.reader.Read(ctx)
-	var parsed T
-	if err == nil {
-		parsed, err = c.parse(value.Text)
-	}
+// read reads and parses the current version once, and keeps it.
+func (c *Cache[T]) read(ctx context.Context) (Held[T], error) {
+	parsed, version, err := readVersion(ctx, c.reader, c.parse)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -142,12 +135,22 @@ func (c *Cache[T]) read(ctx context.Context, f *flight[T]) {
 	}
 	switch {
 	case err == nil:
-		c.held, c.has, c.expires = Held[T]{Value: parsed, Version: value.Version}, true, now.Add(lifetime)
+		c.held, c.has, c.expires = Held[T]{Value: parsed, Version: version}, true, now.Add(lifetime)
 	case c.has:
-		c.held.Stale, c.expires = err, now.Add(forcedPause)
+		c.held.RefreshErr, c.expires = err, now.Add(forcedPause)
 		err = nil
 	}
-	f.held, f.err = c.held, err
-	c.flight = nil
-	close(f.done)
+	return c.held, err
+}
+
+// readVersion reads and parses one version, in readLimit at most.
+func readVersion[T any](ctx context.Context, r Reader, parse func(text string) (T, error)) (parsed T, version string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	defer cancel()
+	value, err := r.Read(ctx)
+	if err != nil {
+		return parsed, value.Version, err
+	}
+	parsed, err = parse(value.Text)
+	return parsed, value.Version, err
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// vault is a Reader that holds one value and counts its reads.
-type vault struct {
+// store is a Reader that holds one value and counts its reads.
+type store struct {
 	mu      sync.Mutex
 	text    string
 	version int
@@ -20,7 +20,7 @@ type vault struct {
 	reads   int
 }
 
-func (v *vault) Read(ctx context.Context) (Value, error) {
+func (v *store) Read(ctx context.Context) (Value, error) {
 	v.mu.Lock()
 	v.reads++
 	value, err, takes := Value{v.text, fmt.Sprint(v.version)}, v.err, v.takes
@@ -36,21 +36,21 @@ func (v *vault) Read(ctx context.Context) (Value, error) {
 	return value, err
 }
 
-func (v *vault) readCount() int {
+func (v *store) readCount() int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.reads
 }
 
 // put stores a new version.
-func (v *vault) put(text string) {
+func (v *store) put(text string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.text = text
 	v.version++
 }
 
-func (v *vault) fail(err error) {
+func (v *store) fail(err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.err = err
@@ -66,23 +66,23 @@ func parse(text string) (string, error) {
 	return "parsed " + text, nil
 }
 
-// bench is a cache over a vault with the version 1 of "a".
-type bench struct {
+// harness is a cache over a store that holds version 1 of "a".
+type harness struct {
 	*testing.T
-	*vault
+	*store
 	cache *Cache[string]
 }
 
-func bubble(t *testing.T, run func(b *bench)) {
+func bubble(t *testing.T, run func(b *harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		v := &vault{}
+		v := &store{}
 		v.put("a")
-		run(&bench{t, v, NewCache(v, parse)})
+		run(&harness{t, v, NewCache(v, parse)})
 	})
 }
 
-func (b *bench) want(what string, value, version string, reads int) func(Held[string], error) {
+func (b *harness) want(what string, value, version string, reads int) func(Held[string], error) {
 	b.Helper()
 	return func(got Held[string], err error) {
 		b.Helper()
@@ -100,7 +100,7 @@ func (b *bench) want(what string, value, version string, reads int) func(Held[st
 
 func TestGetReadsOnceWithinTheLifetime(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(b *bench) {
+	bubble(t, func(b *harness) {
 		b.want("first", "parsed a", "1", 1)(b.cache.Get(b.Context()))
 		b.put("b")
 		time.Sleep(lifetime - time.Nanosecond)
@@ -112,7 +112,7 @@ func TestGetReadsOnceWithinTheLifetime(t *testing.T) {
 
 func TestGetReadsOnceForAllWhoAsk(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(b *bench) {
+	bubble(t, func(b *harness) {
 		b.takes = time.Second
 		var group sync.WaitGroup
 		for range 50 {
@@ -124,7 +124,7 @@ func TestGetReadsOnceForAllWhoAsk(t *testing.T) {
 
 func TestGetFailsWithoutAValueAndReadsAgain(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(b *bench) {
+	bubble(t, func(b *harness) {
 		b.fail(errDown)
 		for n := 1; n <= 2; n++ {
 			if _, err := b.cache.Get(b.Context()); !errors.Is(err, errDown) {
@@ -138,20 +138,20 @@ func TestGetFailsWithoutAValueAndReadsAgain(t *testing.T) {
 
 func TestGetGoesOnWithTheOldValueWhenAReadFails(t *testing.T) {
 	t.Parallel()
-	for name, broken := range map[string]func(*bench){
-		"out of reach": func(b *bench) { b.fail(errDown) },
-		"unreadable":   func(b *bench) { b.put("bad") },
+	for name, broken := range map[string]func(*harness){
+		"out of reach": func(b *harness) { b.fail(errDown) },
+		"unreadable":   func(b *harness) { b.put("bad") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, func(b *bench) {
+			bubble(t, func(b *harness) {
 				b.want("first", "parsed a", "1", 1)(b.cache.Get(b.Context()))
 				broken(b)
 				time.Sleep(lifetime)
 				held, err := b.cache.Get(b.Context())
 				b.want("the failed read", "parsed a", "1", 2)(held, err)
-				if !errors.Is(held.Stale, errDown) && !errors.Is(held.Stale, errUnreadable) {
-					b.Errorf("stale is %v, want why", held.Stale)
+				if !errors.Is(held.RefreshErr, errDown) && !errors.Is(held.RefreshErr, errUnreadable) {
+					b.Errorf("refresh error is %v, want why", held.RefreshErr)
 				}
 
 				// An outage is not asked about with every message.
@@ -162,8 +162,8 @@ func TestGetGoesOnWithTheOldValueWhenAReadFails(t *testing.T) {
 				time.Sleep(time.Nanosecond)
 				held, err = b.cache.Get(b.Context())
 				b.want("after it", "parsed b", fmt.Sprint(b.version), 3)(held, err)
-				if held.Stale != nil {
-					b.Errorf("stale is %v, want nil: the value was just read", held.Stale)
+				if held.RefreshErr != nil {
+					b.Errorf("refresh error is %v, want nil: the value was just read", held.RefreshErr)
 				}
 			})
 		})
@@ -172,7 +172,7 @@ func TestGetGoesOnWithTheOldValueWhenAReadFails(t *testing.T) {
 
 func TestTheEndOfOneContextIsNotThatOfTheRead(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(b *bench) {
+	bubble(t, func(b *harness) {
 		b.takes = 2 * time.Second
 		ctx, cancel := context.WithTimeout(b.Context(), time.Second)
 		defer cancel()
@@ -190,7 +190,7 @@ func TestTheEndOfOneContextIsNotThatOfTheRead(t *testing.T) {
 
 func TestTheEndOfAContextGivesTheOldValueWhenThereIsOne(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(b *bench) {
+	bubble(t, func(b *harness) {
 		b.want("first", "parsed a", "1", 1)(b.cache.Get(b.Context()))
 		b.put("b")
 		b.takes = 2 * time.Second
@@ -199,8 +199,8 @@ func TestTheEndOfAContextGivesTheOldValueWhenThereIsOne(t *testing.T) {
 		defer cancel()
 		held, err := b.cache.Get(ctx)
 		b.want("who has one second", "parsed a", "1", 2)(held, err)
-		if !errors.Is(held.Stale, context.DeadlineExceeded) {
-			b.Errorf("stale is %v, want context.DeadlineExceeded", held.Stale)
+		if !errors.Is(held.RefreshErr, context.DeadlineExceeded) {
+			b.Errorf("refresh error is %v, want context.DeadlineExceeded", held.RefreshErr)
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -210,7 +210,7 @@ func TestTheEndOfAContextGivesTheOldValueWhenThereIsOne(t *testing.T) {
 
 func TestAReadThatHangsIsEnded(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(b *bench) {
+	bubble(t, func(b *harness) {
 		b.takes = time.Hour
 		began := time.Now()
 		if _, err := b.cache.Get(b.Context()); !errors.Is(err, context.DeadlineExceeded) {
@@ -224,7 +224,7 @@ func TestAReadThatHangsIsEnded(t *testing.T) {
 
 func TestRefreshReadsAtOnceAndThenEveryHalfMinute(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(b *bench) {
+	bubble(t, func(b *harness) {
 		b.want("first", "parsed a", "1", 1)(b.cache.Get(b.Context()))
 		time.Sleep(time.Second)
 		b.want("unchanged", "parsed a", "1", 2)(b.cache.Refresh(b.Context(), "1"))
@@ -238,7 +238,7 @@ func TestRefreshReadsAtOnceAndThenEveryHalfMinute(t *testing.T) {
 
 func TestRefreshDoesNotReadWhenTheHeldVersionIsAlreadyAnother(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(b *bench) {
+	bubble(t, func(b *harness) {
 		b.want("first", "parsed a", "1", 1)(b.cache.Get(b.Context()))
 		b.put("b")
 		b.want("the first of a batch", "parsed b", "2", 2)(b.cache.Refresh(b.Context(), "1"))
@@ -249,7 +249,7 @@ func TestRefreshDoesNotReadWhenTheHeldVersionIsAlreadyAnother(t *testing.T) {
 
 func TestRefreshReadsOnceForAWholeBatch(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(b *bench) {
+	bubble(t, func(b *harness) {
 		b.want("first", "parsed a", "1", 1)(b.cache.Get(b.Context()))
 		b.put("b")
 		b.takes = time.Second
@@ -266,7 +266,7 @@ func TestRefreshReadsOnceForAWholeBatch(t *testing.T) {
 
 func TestRefreshWithinThePauseOfARead(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(b *bench) {
+	bubble(t, func(b *harness) {
 		b.want("first", "parsed a", "1", 1)(b.cache.Get(b.Context()))
 		time.Sleep(lifetime)
 		b.want("at the end of the lifetime", "parsed a", "1", 2)(b.cache.Get(b.Context()))
@@ -276,13 +276,13 @@ func TestRefreshWithinThePauseOfARead(t *testing.T) {
 
 func TestRefreshGoesOnWithTheOldValueAndPausesWhenTheReadFails(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(b *bench) {
+	bubble(t, func(b *harness) {
 		b.want("first", "parsed a", "1", 1)(b.cache.Get(b.Context()))
 		b.fail(errDown)
 		held, err := b.cache.Refresh(b.Context(), "1")
 		b.want("the failed read", "parsed a", "1", 2)(held, err)
-		if !errors.Is(held.Stale, errDown) {
-			b.Errorf("stale is %v, want %v", held.Stale, errDown)
+		if !errors.Is(held.RefreshErr, errDown) {
+			b.Errorf("refresh error is %v, want %v", held.RefreshErr, errDown)
 		}
 		b.want("within the pause", "parsed a", "1", 2)(b.cache.Refresh(b.Context(), "1"))
 	})
@@ -290,7 +290,7 @@ func TestRefreshGoesOnWithTheOldValueAndPausesWhenTheReadFails(t *testing.T) {
 
 func TestRefreshWithoutAValueReads(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(b *bench) {
+	bubble(t, func(b *harness) {
 		b.want("first", "parsed a", "1", 1)(b.cache.Refresh(b.Context(), ""))
 	})
 }

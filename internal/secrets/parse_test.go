@@ -175,7 +175,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &vault{text: `{"api_key":"` + canary + `","shared_key":"` + canary + `"}`}
+	v := &store{text: `{"api_key":"` + canary + `","shared_key":"` + canary + `"}`}
 	cache := NewCache(v, ParseLicense)
 	held, err := cache.Get(t.Context())
 	if err != nil {

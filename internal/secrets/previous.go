@@ -5,34 +5,35 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
-// previousUse is how long the version before the current one is used on the other side's word, before the current
-// one is tried again: one refused call each five minutes while a rotation waits for the other side to follow.
+// previousUse is how long the version before the current one is used after the other side refused the current one, before
+// the current one is tried again: one refused call each five minutes while a rotation waits for the other side to follow.
 const previousUse = 5 * time.Minute
 
-// previous is the version before the current one. While a rotation is under way the store has the new version, and
-// the other side may still want this one. c.mu guards it.
+// previous is the version before the current one. During a rotation the store has the new version, and the other side may
+// still want this one. Cache.mu guards it.
 type previous[T any] struct {
 	reader Reader
 	held   Held[T] // what was read last
 	err    error   // why there is none: ErrEmpty where the store has none
 	read   time.Time
-	flight chan struct{} // closed when the read that is under way has landed; nil: there is none
 
-	until   time.Time            // Get returns held until then
-	refused map[string]time.Time // versions that the other side refused, and when; those of the last forcedPause
+	inUseUntil time.Time            // Get returns held before that time
+	rejected   map[string]time.Time // versions that the other side refused, and when; those of the last forcedPause
 }
 
-// NewCacheWithPrevious is NewCache for credentials that the other side checks, while both sides change them one after
-// the other: when the other side refuses the current version (Refresh), the one before it is offered, read at most
-// every 30 seconds. Get then returns that one for five minutes, or until it is refused too.
+// NewCacheWithPrevious is NewCache for credentials that the other side checks and that both sides change one after the
+// other. When the other side refuses the current version (Refresh), the cache falls back to the version before it, read at
+// most every 30 seconds. Get then returns that version for five minutes, or until it is refused too.
 //
-// It is for credentials that we show, never for those that we check: a version that was replaced because it leaked
-// would be believed again.
+// It is for credentials that we present, never for those that we check: a version that was replaced because it leaked
+// would be accepted again.
 func NewCacheWithPrevious[T any](current, before Reader, parse func(text string) (T, error)) *Cache[T] {
 	c := NewCache(current, parse)
-	c.previous = &previous[T]{reader: before, refused: make(map[string]time.Time)}
+	c.previous = &previous[T]{reader: before, rejected: make(map[string]time.Time)}
 	return c
 }
 
@@ -44,80 +45,73 @@ func (c *Cache[T]) inUse() Held[T] {
 	return c.held
 }
 
-// usesPrevious says whether the version before the current one is in use. c.mu is held.
+// usesPrevious reports whether the version before the current one is in use. c.mu is held.
 func (c *Cache[T]) usesPrevious() bool {
-	return c.previous != nil && time.Now().Before(c.previous.until)
+	return c.previous != nil && time.Now().Before(c.previous.inUseUntil)
 }
 
-// refuse notes that the other side refused a version, and ends the use of the previous one if it is that. c.mu is held.
-func (c *Cache[T]) refuse(version string) {
+// markRejected notes that the other side refused a version, and ends the use of the previous one if it is that. c.mu is
+// held.
+func (c *Cache[T]) markRejected(version string) {
 	p := c.previous
 	if p == nil {
 		return
 	}
-	for old, at := range p.refused {
+	for old, at := range p.rejected {
 		if time.Since(at) >= forcedPause {
-			delete(p.refused, old)
+			delete(p.rejected, old)
 		}
 	}
-	p.refused[version] = time.Now()
+	p.rejected[version] = time.Now()
 	if p.held.Version == version {
-		p.until = time.Time{}
+		p.inUseUntil = time.Time{}
 	}
 }
 
-// orPrevious returns held if it is another version than the one that was refused, else the version before it if
-// there is one that was not refused just now. When that cannot be found out, held says why.
-func (c *Cache[T]) orPrevious(ctx context.Context, held Held[T], refused string) Held[T] {
-	if held.Version != refused || c.previous == nil {
+// fallback returns held if it is another version than the rejected one, else the version before it if there is one that
+// was not rejected within forcedPause. If that cannot be found out, held.RefreshErr says why.
+func (c *Cache[T]) fallback(ctx context.Context, held Held[T], rejected string) Held[T] {
+	if held.Version != rejected || c.previous == nil {
 		return held
 	}
 	c.mu.Lock()
-	if c.previous.flight == nil && time.Since(c.previous.read) >= forcedPause {
-		c.previous.flight = make(chan struct{})
-		go c.readPrevious(context.WithoutCancel(ctx), c.previous.flight)
+	var read <-chan singleflight.Result             // nil: read within forcedPause
+	if time.Since(c.previous.read) >= forcedPause { // true as long as a read is in flight
+		read = c.reads.DoChan(previousRead, func() (any, error) { c.readPrevious(context.WithoutCancel(ctx)); return nil, nil })
 	}
-	flight := c.previous.flight
 	c.mu.Unlock()
-	if flight != nil {
+	if read != nil {
 		select {
-		case <-flight:
+		case <-read:
 		case <-ctx.Done():
-			held.Stale = fmt.Errorf("secrets: read the previous version: %w", ctx.Err())
+			held.RefreshErr = fmt.Errorf("secrets: read the previous version: %w", ctx.Err())
 			return held
 		}
 	}
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := c.inUse(); now.Version != refused {
-		return now // somebody else was here first
+	if now := c.inUse(); now.Version != rejected {
+		return now // another caller has changed it
 	}
 	p := c.previous
-	_, alsoRefused := p.refused[p.held.Version]
+	_, alsoRejected := p.rejected[p.held.Version]
 	switch {
 	case p.err != nil && !errors.Is(p.err, ErrEmpty):
-		held.Stale = errors.Join(held.Stale, fmt.Errorf("secrets: the previous version: %w", p.err))
-	case p.err == nil && !alsoRefused:
-		p.until = time.Now().Add(previousUse)
+		held.RefreshErr = errors.Join(held.RefreshErr, fmt.Errorf("secrets: the previous version: %w", p.err))
+	case p.err == nil && !alsoRejected:
+		p.inUseUntil = time.Now().Add(previousUse)
 		return p.held
 	}
 	return held
 }
 
-// readPrevious reads and parses the previous version once, and lands the flight.
-func (c *Cache[T]) readPrevious(ctx context.Context, flight chan struct{}) {
-	ctx, cancel := context.WithTimeout(ctx, readLimit)
-	defer cancel()
-	value, err := c.previous.reader.Read(ctx)
-	var parsed T
-	if err == nil {
-		parsed, err = c.parse(value.Text)
-	}
+// readPrevious reads and parses the previous version once, and keeps it or the error.
+func (c *Cache[T]) readPrevious(ctx context.Context) {
+	parsed, version, err := readVersion(ctx, c.previous.reader, c.parse)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.previous
-	p.held, p.err, p.read, p.flight = Held[T]{Value: parsed, Version: value.Version, Previous: true}, err, time.Now(), nil
-	close(flight)
+	p.held, p.err, p.read = Held[T]{Value: parsed, Version: version, Previous: true}, err, time.Now()
 }

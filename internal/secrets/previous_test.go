@@ -12,18 +12,18 @@ import (
 
 // rotation is a cache over a store with two stages. The store holds the versions 1 of "a" (before) and 2 of "b".
 type rotation struct {
-	*bench
-	before *vault
+	*harness
+	before *store
 }
 
 func rotating(t *testing.T, run func(r *rotation)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		current, before := &vault{}, &vault{}
+		current, before := &store{}, &store{}
 		current.put("a")
 		before.put("a")
 		current.put("b")
-		run(&rotation{&bench{t, current, NewCacheWithPrevious(current, before, parse)}, before})
+		run(&rotation{&harness{t, current, NewCacheWithPrevious(current, before, parse)}, before})
 	})
 }
 
@@ -32,10 +32,10 @@ func (r *rotation) put(text string) {
 	r.before.mu.Lock()
 	r.before.text, r.before.version, r.before.err = r.text, r.version, nil
 	r.before.mu.Unlock()
-	r.vault.put(text)
+	r.store.put(text)
 }
 
-// wants is bench.want with the reads of the version before the current one, and whether it is that.
+// wants is harness.want with the reads of the version before the current one, and whether it is that.
 func (r *rotation) wants(what, value, version string, previous bool, reads, readsBefore int) func(Held[string], error) {
 	r.Helper()
 	check := r.want(what, value, version, reads)
@@ -99,9 +99,9 @@ func TestAVersionThatWasRefusedAsTheCurrentOneIsNotOfferedAsTheOneBefore(t *test
 func TestThereMayBeNoVersionBefore(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		err   error
-		text  string
-		stale error
+		err        error
+		text       string
+		refreshErr error
 	}{
 		"none":         {ErrEmpty, "a", nil},
 		"out of reach": {errDown, "a", errDown},
@@ -114,13 +114,13 @@ func TestThereMayBeNoVersionBefore(t *testing.T) {
 				r.wants("first", "parsed b", "2", false, 1, 0)(r.cache.Get(r.Context()))
 				held, err := r.cache.Refresh(r.Context(), "2")
 				r.wants("refused", "parsed b", "2", false, 2, 1)(held, err)
-				if !errors.Is(held.Stale, c.stale) || c.stale == nil && held.Stale != nil {
-					r.Errorf("stale is %v, want %v", held.Stale, c.stale)
+				if !errors.Is(held.RefreshErr, c.refreshErr) || c.refreshErr == nil && held.RefreshErr != nil {
+					r.Errorf("refresh error is %v, want %v", held.RefreshErr, c.refreshErr)
 				}
 				time.Sleep(forcedPause - time.Nanosecond)
 				r.wants("within the pause", "parsed b", "2", false, 2, 1)(r.cache.Refresh(r.Context(), "2"))
-				if held, _ := r.cache.Get(r.Context()); held.Stale != nil {
-					r.Errorf("stale is %v for a current version that was read", held.Stale)
+				if held, _ := r.cache.Get(r.Context()); held.RefreshErr != nil {
+					r.Errorf("refresh error is %v for a current version that was read", held.RefreshErr)
 				}
 			})
 		})
@@ -152,8 +152,8 @@ func TestTheEndOfAContextIsNotThatOfTheReadOfTheVersionBefore(t *testing.T) {
 		defer cancel()
 		held, err := r.cache.Refresh(ctx, "2")
 		r.wants("who has one second", "parsed b", "2", false, 2, 1)(held, err)
-		if !errors.Is(held.Stale, context.DeadlineExceeded) {
-			r.Errorf("stale is %v, want context.DeadlineExceeded", held.Stale)
+		if !errors.Is(held.RefreshErr, context.DeadlineExceeded) {
+			r.Errorf("refresh error is %v, want context.DeadlineExceeded", held.RefreshErr)
 		}
 		r.wants("who has time", "parsed a", "1", true, 2, 1)(r.cache.Refresh(r.Context(), "2"))
 	})
@@ -161,7 +161,7 @@ func TestTheEndOfAContextIsNotThatOfTheReadOfTheVersionBefore(t *testing.T) {
 
 func TestASecretThatWeCheckIsNeverAnOldOne(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(b *bench) {
+	bubble(t, func(b *harness) {
 		b.want("first", "parsed a", "1", 1)(b.cache.Get(b.Context()))
 		b.put("b")
 		held, err := b.cache.Refresh(b.Context(), "1")
@@ -174,8 +174,8 @@ func TestASecretThatWeCheckIsNeverAnOldOne(t *testing.T) {
 
 func TestNothingPrintsTheVersionBefore(t *testing.T) {
 	t.Parallel()
-	before := &vault{text: canary}
-	cache := NewCacheWithPrevious(&vault{text: "x", version: 1}, before, func(text string) (string, error) { return text, nil })
+	before := &store{text: canary}
+	cache := NewCacheWithPrevious(&store{text: "x", version: 1}, before, func(text string) (string, error) { return text, nil })
 	if _, err := cache.Get(t.Context()); err != nil {
 		t.Fatal(err)
 	}

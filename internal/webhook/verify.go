@@ -49,8 +49,8 @@ func (h *Handler) verify(ctx context.Context, source *Source, d signing.Delivery
 		h.Recorder.Fault(ctx, "webhook secrets", err)
 		return nil, unavailable()
 	}
-	if held.Stale != nil { // a broken new secret shows nowhere else, as long as the old one serves
-		h.Recorder.Fault(ctx, "the webhook secrets cannot be read again; the old ones are used on", held.Stale)
+	if held.RefreshErr != nil { // a broken new secret shows nowhere else, as long as the old one serves
+		h.Recorder.Fault(ctx, "the webhook secrets cannot be read again; the old ones are used on", held.RefreshErr)
 	}
 	verified, err := source.verifyWith(held.Value, d, h.Now())
 	if errors.Is(err, signing.ErrMismatch) || errors.Is(err, errUnknown) || errors.Is(err, errSecret) {

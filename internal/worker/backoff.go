@@ -9,28 +9,28 @@ import (
 )
 
 const (
-	// capJitter is the part of the Cap by which waits at the Cap differ. It is small because those waits carry
-	// the message through an outage: see the table at Backoff.
+	// capJitter is the fraction of the Cap by which waits at the Cap differ. It is small because those waits make up
+	// the time for which a message outlasts an outage: see the table at Backoff.
 	capJitter = 0.02
 
 	// rateLimitFirsts is the least wait after a 429 without Retry-After, in Firsts: a minute with the production
 	// First of 30 s, since the License API counts in a rolling window of 60 s.
 	rateLimitFirsts = 2
 
-	// obeyedReceives is how many receives a Retry-After alone decides. After that, where the table at Backoff
-	// reaches the Cap, a message waits its backoff at least: 300 receives a minute apart are used up in five hours.
+	// obeyedReceives is up to which receive a Retry-After alone decides. After that, where the table at Backoff
+	// reaches the Cap, a message waits its back-off at least: 300 receives a minute apart are used up in five hours.
 	obeyedReceives = 5
 )
 
-// Backoff is how long a kept message stays away: First after the first receive, twice as long after each further
+// Backoff is how long a deferred message waits: First after the first receive, twice as long after each further
 // one, at most Cap. Production has 30 s and 15 min:
 //
 //	after receive  1      2      3       4       5       6 … 300
 //	wait (s)   15–30  30–60  60–120  120–240  240–480  882–900
 //
-// The jitter over the upper half spreads messages that failed together; at the Cap it is 2 %. So the waits between
-// 300 receives, the queue's maxReceiveCount, last 259,773 s at least: three days without the License API lose no
-// message. TestBackoffOutlastsThreeDays holds this sum.
+// The jitter over the upper half spreads messages that failed together; at the Cap it is 2 %. The waits between
+// 300 receives, the queue's maxReceiveCount, sum up to 259,773 s at least: three days without the License API lose no
+// message. TestBackoffOutlastsThreeDays checks this sum.
 type Backoff struct{ First, Cap time.Duration }
 
 // Wait is the wait after the given receive (1 is the first; less counts as 1), with jitter from 0 (the shortest)
@@ -63,13 +63,13 @@ func (b Backoff) RateLimited(receives int, retryAfter time.Duration, jitter floa
 // wait is Wait with a random jitter.
 func (b Backoff) wait(receives int) time.Duration { return b.Wait(receives, random()) }
 
-// after is the wait after an answer that defers.
+// after is the wait after an answer that defers the message.
 func (b Backoff) after(err error, receives int) time.Duration {
-	answered, ok := errors.AsType[*licenseapi.Error](err)
+	refused, ok := errors.AsType[*licenseapi.Error](err)
 	if !ok || licenseapi.KindOf(err) != licenseapi.KindRateLimited {
 		return b.wait(receives)
 	}
-	return b.RateLimited(receives, answered.RetryAfter, random())
+	return b.RateLimited(receives, refused.RetryAfter, random())
 }
 
 // random is a jitter.

@@ -72,7 +72,7 @@ func TestBackoffOutlastsThreeDays(t *testing.T) {
 	}
 }
 
-func TestRateLimitedWaitsAsTold(t *testing.T) {
+func TestRateLimitedWaitsForRetryAfter(t *testing.T) {
 	t.Parallel()
 	local := worker.Backoff{First: time.Second, Cap: 30 * time.Second}
 	for _, test := range []struct {
@@ -83,15 +83,15 @@ func TestRateLimitedWaitsAsTold(t *testing.T) {
 		jitter     float64
 		want       time.Duration
 	}{
-		{"as told", production(), 1, 7 * time.Second, 0.5, 7 * time.Second},
-		{"told more than the cap", production(), 1, time.Hour, 0.5, 15 * time.Minute},
-		{"still as told", production(), 5, 7 * time.Second, 0, 7 * time.Second},
-		{"told too little too often", production(), 6, 7 * time.Second, 0, 882 * time.Second},
-		{"told more than the backoff", production(), 6, 890 * time.Second, 0, 890 * time.Second},
-		{"not told: a minute at least", production(), 1, 0, 0, time.Minute},
-		{"not told, full jitter", production(), 1, 0, 1, 90 * time.Second},
-		{"not told, the backoff is longer", production(), 5, 0, 0, 240 * time.Second},
-		{"not told, at the cap", production(), 9, 0, 1, 15 * time.Minute},
+		{"Retry-After", production(), 1, 7 * time.Second, 0.5, 7 * time.Second},
+		{"more than the cap", production(), 1, time.Hour, 0.5, 15 * time.Minute},
+		{"still Retry-After", production(), 5, 7 * time.Second, 0, 7 * time.Second},
+		{"too short too often", production(), 6, 7 * time.Second, 0, 882 * time.Second},
+		{"more than the back-off", production(), 6, 890 * time.Second, 0, 890 * time.Second},
+		{"none: a minute at least", production(), 1, 0, 0, time.Minute},
+		{"none, full jitter", production(), 1, 0, 1, 90 * time.Second},
+		{"none, the back-off is longer", production(), 5, 0, 0, 240 * time.Second},
+		{"none, at the cap", production(), 9, 0, 1, 15 * time.Minute},
 		{"licensectl local", local, 1, 0, 0, 2 * time.Second},
 		{"the cap holds", worker.Backoff{First: time.Minute, Cap: time.Minute}, 1, 0, 1, time.Minute},
 	} {

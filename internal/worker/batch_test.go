@@ -39,7 +39,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestCallsInFlightRunAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	api := newGate()
-	r := newRig(t, api, func(cfg *worker.Config) { cfg.CallsInFlight = 3 })
+	r := newHarness(t, api, func(cfg *worker.Config) { cfg.CallsInFlight = 3 })
 	event := r.batch(requests(6)...)
 	go func() {
 		// It hangs here, until the test's time-out, when fewer than three calls run at once.
@@ -54,7 +54,7 @@ func TestCallsInFlightRunAtTheSameTime(t *testing.T) {
 		close(api.open)
 	}()
 	r.handle(t.Context(), event)
-	if got := count(r.told()); got[deactivation.Deactivated] != 6 {
+	if got := count(r.logged()); got[deactivation.Deactivated] != 6 {
 		t.Errorf("outcomes %v", got)
 	}
 }
@@ -66,13 +66,13 @@ func TestDuplicatesOfOneMessageDoNoHarm(t *testing.T) {
 	api.OnCall(func(licenseapitest.Call) licenseapitest.Fault {
 		return licenseapitest.Fault{Delay: 20 * time.Millisecond}
 	})
-	r := newRig(t, api)
+	r := newHarness(t, api)
 	event := r.batch(slices.Concat(requests(5), requests(5), requests(5))...)
 	event.Records = append(event.Records, event.Records[:5]...) // SQS hands the same one out twice
 	r.handle(t.Context(), event)
 
 	want := map[deactivation.Outcome]int{deactivation.Deactivated: 5, deactivation.AlreadyInactive: 15}
-	if diff := cmp.Diff(want, count(r.told())); diff != "" {
+	if diff := cmp.Diff(want, count(r.logged())); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
 	if most := api.Counts().AtOnce; most != 1 {
@@ -90,7 +90,7 @@ func TestPanicIsOneMessagesAlone(t *testing.T) {
 	} {
 		t.Run("receive "+receives, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, &answering{status: 200}, func(cfg *worker.Config) {
+			r := newHarness(t, &answering{status: 200}, func(cfg *worker.Config) {
 				cfg.CallsInFlight, cfg.Secrets = 1, &panicking{Secrets: cfg.Secrets, at: 2}
 			})
 			event := r.batch(requests(3)...)
@@ -99,7 +99,7 @@ func TestPanicIsOneMessagesAlone(t *testing.T) {
 			}
 			r.handle(t.Context(), event)
 
-			got := count(r.told())
+			got := count(r.logged())
 			if got[deactivation.Deactivated] != 2 || got[want] != 1 {
 				t.Errorf("outcomes %v, want two deactivated and one %s", got, want)
 			}
@@ -131,7 +131,7 @@ func (p *panicking) Get(ctx context.Context) (secrets.Held[secrets.License], err
 func TestCancelledInvocationKeepsWhatWasNotDone(t *testing.T) {
 	t.Parallel()
 	api := newGate()
-	r := newRig(t, api, func(cfg *worker.Config) { cfg.CallsInFlight = 2 })
+	r := newHarness(t, api, func(cfg *worker.Config) { cfg.CallsInFlight = 2 })
 	event := r.batch(append(requests(6), "invalid")...)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
@@ -141,12 +141,12 @@ func TestCancelledInvocationKeepsWhatWasNotDone(t *testing.T) {
 	}()
 	r.handle(ctx, event)
 
-	got := count(r.told())
+	got := count(r.logged())
 	if got[deactivation.Deferred] != 6 || got[deactivation.Rejected] != 1 || r.source.Len() != 6 || r.dead.Len() != 1 {
 		t.Errorf("outcomes %v, %d in the queue, %d dead letters", got, r.source.Len(), r.dead.Len())
 	}
 	handedBack := 0
-	for _, m := range r.told() {
+	for _, m := range r.logged() {
 		if m.RetryIn == 0 && m.Outcome == deactivation.Deferred {
 			handedBack++
 		}
@@ -158,12 +158,12 @@ func TestCancelledInvocationKeepsWhatWasNotDone(t *testing.T) {
 
 func TestCallUnderWayEndsWithTheDeadlineRule(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, newGate()) // never opened
+	r := newHarness(t, newGate()) // never opened
 	event := r.batch(requests(2)...)
 	ctx, cancel := context.WithTimeout(t.Context(), 4200*time.Millisecond) // the call ends after 1.2 s
 	defer cancel()
 	r.handle(ctx, event)
-	for _, m := range r.told() {
+	for _, m := range r.logged() {
 		if m.Outcome != deactivation.Deferred || m.Code != "timeout" || m.RetryIn < 15*time.Second {
 			t.Errorf("%s (%s), comes back in %v; want deferred (timeout) with backoff", m.Outcome, m.Code, m.RetryIn)
 		}
@@ -174,7 +174,7 @@ func TestPastTheDeadlineNothingIsBegun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		clock := &clocked{start: time.Now()}
-		r := newRigAt(t, "http://127.0.0.1", func(cfg *worker.Config) { cfg.Secrets = clock })
+		r := newHarnessAt(t, "http://127.0.0.1", func(cfg *worker.Config) { cfg.Secrets = clock })
 		event := r.batch(append(requests(3), "invalid")...)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -208,7 +208,7 @@ func TestPaceBeginsEmptyAndKeepsItsShare(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		clock := &clocked{start: time.Now()}
-		r := newRigAt(t, "http://127.0.0.1", func(cfg *worker.Config) { cfg.Secrets, cfg.CallsPerSecond = clock, 2 })
+		r := newHarnessAt(t, "http://127.0.0.1", func(cfg *worker.Config) { cfg.Secrets, cfg.CallsPerSecond = clock, 2 })
 		r.work(requests(3)...)
 		time.Sleep(10 * time.Second) // idle time saves up one call, not a burst
 		r.work(requests(2)...)
@@ -227,7 +227,7 @@ func TestNoCallBeginsInTheLastFourSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		clock := &clocked{start: time.Now()}
-		r := newRigAt(t, "http://127.0.0.1", func(cfg *worker.Config) { cfg.Secrets, cfg.CallsPerSecond = clock, 1 })
+		r := newHarnessAt(t, "http://127.0.0.1", func(cfg *worker.Config) { cfg.Secrets, cfg.CallsPerSecond = clock, 1 })
 		event := r.batch(append(requests(100), "invalid")...)
 		ctx, cancel := context.WithTimeout(t.Context(), 60500*time.Millisecond)
 		defer cancel()
@@ -237,7 +237,7 @@ func TestNoCallBeginsInTheLastFourSeconds(t *testing.T) {
 			t.Errorf("%d turns, the last after %v; want 56 in 60.5 s − 3 s − 1 s", n, clock.at[n-1])
 		}
 		handedBack := 0
-		for _, m := range r.told() {
+		for _, m := range r.logged() {
 			if m.Outcome == deactivation.Deferred && m.RetryIn == 0 {
 				handedBack++
 			}

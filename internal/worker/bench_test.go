@@ -18,7 +18,7 @@ import (
 	"license-deactivator/pkg/licenseapi"
 )
 
-// BenchmarkBatchOfTen works one batch: what it costs beside the network. "settled" has nothing to call, since no
+// BenchmarkBatchOfTen works one batch: what it costs beside the network. "decided" has nothing to call, since no
 // message is ours: each goes to the dead-letter queue. "called" calls an API on loopback that says yes, and whose
 // part is in the numbers.
 func BenchmarkBatchOfTen(b *testing.B) {
@@ -31,7 +31,7 @@ func BenchmarkBatchOfTen(b *testing.B) {
 		name string
 		body func(n int) string
 	}{
-		{"settled", func(n int) string { return fmt.Sprintf(`{"v":1,"id":"other.%d","action":"another"}`, n) }},
+		{"decided", func(n int) string { return fmt.Sprintf(`{"v":1,"id":"other.%d","action":"another"}`, n) }},
 		{"called", func(n int) string { return wire(request(n)) }},
 	} {
 		b.Run(bench.name, func(b *testing.B) {

@@ -28,7 +28,7 @@ func TestTheActionOfAMessageDecidesWhichCallIsMade(t *testing.T) {
 		}
 		return n
 	}
-	r := newRig(t, api)
+	r := newHarness(t, api)
 
 	r.work(wire(request(1)))
 	if diff := cmp.Diff([]int{1, 2}, devices()); diff != "" {
@@ -36,13 +36,13 @@ func TestTheActionOfAMessageDecidesWhichCallIsMade(t *testing.T) {
 	}
 	bundle := request(1)
 	bundle.Action, bundle.Product = deactivation.ActionDeactivateBundle, "BU"
-	told := r.work(wire(bundle))
+	logged := r.work(wire(bundle))
 	if diff := cmp.Diff([]int{1, 1}, devices()); diff != "" {
 		t.Errorf("after deactivate_bundle, devices (-want +got):\n%s", diff)
 	}
 	bundle.Action = "deactivate_everything"
-	told = append(told, r.work(wire(bundle))...)
-	if told[0].Outcome != deactivation.Deactivated || told[1].Outcome != deactivation.Rejected || told[1].Reason != deactivation.ReasonInvalid {
-		t.Errorf("outcomes %s and %s (%s), want deactivated, and rejected as invalid", told[0].Outcome, told[1].Outcome, told[1].Reason)
+	logged = append(logged, r.work(wire(bundle))...)
+	if logged[0].Outcome != deactivation.Deactivated || logged[1].Outcome != deactivation.Rejected || logged[1].Reason != deactivation.ReasonInvalid {
+		t.Errorf("outcomes %s and %s (%s), want deactivated, and rejected as invalid", logged[0].Outcome, logged[1].Outcome, logged[1].Reason)
 	}
 }

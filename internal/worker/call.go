@@ -6,107 +6,124 @@ import (
 	"time"
 
 	"license-deactivator/internal/deactivation"
-	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/throttle"
 	"license-deactivator/pkg/licenseapi"
 )
 
-// The deadline rule. A worker that Lambda stops in the middle of a call gets its whole batch again, the finished
-// messages included; so calls end early enough to settle what they decided. One call takes five seconds at most,
-// to which the client sees.
-const (
-	callReserve = 3 * time.Second // calls end this long before the deadline: two seconds are left to settle in
-	idleReserve = time.Second     // from here to the deadline nothing is begun: the answer goes back
-	leastCall   = time.Second     // less than this is no call: it would likely be cut off, its outcome unknown
-)
-
-// answer is what one call heard.
-type answer struct {
-	err     error // nil for status 200
-	kind    licenseapi.Kind
-	latency time.Duration
-	version string // of the secret that signed the call
-	stale   error  // why the secret may be an old one: it could not be read or parsed again; nil where it could
-	skipped error  // why there was no call
+// response is what one call returned.
+type response struct {
+	err        error // nil for status 200
+	kind       licenseapi.Kind
+	latency    time.Duration
+	version    string // of the secret that signed the call
+	refreshErr error  // why the secret may be an old one: it could not be read or parsed again; nil where it could
 }
 
-// call asks the License API to deactivate m's license, and again where another signature may mend the answer. The last
-// answer decides.
+// call asks the License API to deactivate m's license, and again where a fresh signature could change the answer. The
+// last response decides.
 func (b *batch) call(m *message) result {
 	var signed signatures
 	for {
-		a, started := b.attempt(m)
-		if !started {
-			return b.notStarted(m, a.skipped)
+		resp, err := b.attempt(m)
+		if err != nil {
+			return b.notCalled(m, err)
 		}
-		if !b.mayMend(&a, &signed) {
-			return b.resultOf(m, a)
+		if !b.shouldResign(&resp, &signed) {
+			return b.resultOf(m, resp)
 		}
 	}
 }
 
-// attempt waits for a turn, then signs with the secret and the date of this very moment and calls. started is
-// false when no turn came in time, when the API is spared, or when the configuration is at fault.
-func (b *batch) attempt(m *message) (a answer, started bool) {
-	if err := b.h.breaker.open(); err != nil { // nobody waits for a turn that is not used
-		return answer{skipped: err}, false
+// errStopped says that no further call may start: too close to the deadline, or after a configuration fault.
+var errStopped = errors.New("worker: no further call")
+
+// attempt waits for the limiter, then signs with the secret and the date of this moment and calls. An error means that
+// there was no call: throttle.ErrOpen, the limiter's error, or errStopped.
+func (b *batch) attempt(m *message) (response, error) {
+	if err := b.h.breaker.Allow(); err != nil { // before the limiter: a wait that is not used would cost the rate a call
+		return response{}, err
 	}
-	turn, err := b.h.pace.turn(b.mayCall)
+	started, err := b.h.limiter.Wait(b.mayCall)
 	if err != nil {
-		return answer{skipped: err}, false
+		return response{}, err
 	}
 	held, err := b.h.cfg.Secrets.Get(b.mayCall)
 	if b.mayCall.Err() != nil {
-		return answer{}, false
+		return response{}, errStopped
 	}
 	if err != nil {
-		b.note(fault{what: secretUnreadable, evidence: err, stops: true})
-		return answer{}, false
+		b.setFault(fault{what: secretUnreadable, evidence: err, stops: true})
+		return response{}, errStopped
 	}
-	if held.Stale != nil {
-		b.warnStale.Do(func() {
-			b.h.cfg.Recorder.Logger().WarnContext(b.calls, "the License API's secret cannot be read again, the old value is used on",
-				"secret_version", held.Version, "error", deactivation.CleanText(held.Stale.Error()))
+	if held.RefreshErr != nil {
+		b.warnRefresh.Do(func() {
+			b.h.cfg.Recorder.Logger().WarnContext(b.calls, "secret refresh failed; using the cached value",
+				"secret_version", held.Version, "error", deactivation.CleanText(held.RefreshErr.Error()))
 		})
 	}
 	client, err := b.h.clientFor(held)
 	if err != nil {
-		b.note(fault{what: secretUnusable, evidence: err, stops: true})
-		return answer{}, false
+		b.setFault(fault{what: secretUnusable, evidence: err, stops: true})
+		return response{}, errStopped
 	}
 
 	begin := time.Now()
-	err = b.h.breaker.call(b.calls, func(ctx context.Context) error { return send(ctx, client, m.request) })
-	if errors.Is(err, errSpared) {
-		return answer{skipped: err}, false
+	err = b.h.breaker.Call(b.calls, func(ctx context.Context) error { return send(ctx, client, m.request) })
+	if errors.Is(err, throttle.ErrOpen) {
+		return response{}, err
 	}
-	a = answer{err: err, kind: licenseapi.KindOf(err), latency: time.Since(begin), version: held.Version}
-	if a.kind == licenseapi.KindRateLimited {
-		b.slowDown(turn, err)
+	resp := response{err: err, kind: licenseapi.KindOf(err), latency: time.Since(begin), version: held.Version}
+	if resp.kind == licenseapi.KindRateLimited {
+		b.slowDown(started, err)
 	}
-	return a, true
+	return resp, nil
 }
 
-// send makes the call that the request asks for.
+// send makes the call that the request's action names.
 func send(ctx context.Context, client *licenseapi.Client, r deactivation.Request) error {
-	ctx = licenseapi.WithRequestID(ctx, r.ID) // so that both logs can be laid side by side
+	ctx = licenseapi.WithRequestID(ctx, r.ID) // so that both logs can be compared
 	if r.Action == deactivation.ActionDeactivateBundle {
 		return client.DeactivateBundle(ctx, licenseapi.Deactivation(r.License))
 	}
 	return client.Deactivate(ctx, licenseapi.Deactivation(r.License))
 }
 
-// clientFor returns the client that signs with that secret. One is kept, for the latest version: its signer
-// caches the header of a second, or its token, and its transport is the API's, whatever the version.
-func (h *Handler) clientFor(held secrets.Held[secrets.License]) (*licenseapi.Client, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.client != nil && h.version == held.Version {
-		return h.client, nil
+// slowDown reports a 429 to the limiter, for the call that started at that time.
+func (b *batch) slowDown(started time.Time, err error) {
+	refused, ok := errors.AsType[*licenseapi.Error](err)
+	if !ok {
+		return
 	}
-	client, err := h.clientOf(held)
-	if err != nil {
-		return nil, err
+	if pause := b.h.limiter.On429(started, refused.RetryAfter, licenseapi.CodeOf(err)); pause > 0 {
+		b.h.cfg.Recorder.Logger().WarnContext(b.calls, "rate limited, the pace is lowered",
+			"pause_ms", pause.Milliseconds(), "calls_per_second", b.h.limiter.Rate())
 	}
-	h.version, h.client = held.Version, client
-	return client, nil
+}
+
+// notCalled decides a message without a call. Skipped by the open breaker or by a long pause: normal back-off, else it
+// would burn its receives within minutes. Left over for lack of time: returned at once, for another invocation.
+func (b *batch) notCalled(m *message, why error) result {
+	b.mu.Lock()
+	f := b.fault
+	b.mu.Unlock()
+	backoff := b.h.cfg.Backoff
+	if f != nil && f.stops {
+		return result{
+			outcome: deactivation.Deferred, retryIn: backoff.Cap, code: f.code,
+			detail: deactivation.CleanText("not called, the configuration is at fault: " + f.what),
+		}
+	}
+	if paused, ok := errors.AsType[*throttle.PausedError](why); ok {
+		return result{
+			outcome: deactivation.Deferred, retryIn: backoff.RateLimited(m.receives, paused.Left, random()), code: deactivation.CleanText(paused.Code),
+			detail: "not called, the License API asked for a pause that is longer than this invocation",
+		}
+	}
+	if errors.Is(why, throttle.ErrOpen) {
+		return result{
+			outcome: deactivation.Deferred, retryIn: backoff.wait(m.receives), code: deactivation.CleanText(b.h.breaker.LastCode()),
+			detail: "not called, the License API did not answer the calls before",
+		}
+	}
+	return result{outcome: deactivation.Deferred, detail: "no time left for one more call"}
 }

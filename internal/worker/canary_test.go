@@ -12,7 +12,7 @@ import (
 	"license-deactivator/internal/worker"
 )
 
-// canaries are requests full of secrets, one for each identity: every value that must not be told begins with
+// canaries are requests full of secrets, one for each identity: every value that must not be logged begins with
 // "canary", and only the last four characters of a license key may be.
 func canaries() []deactivation.Request {
 	common := deactivation.License{Product: "XY", HardwareID: "canary-hardware-0001", Hostname: "canary-hostname", IP: "canary-ip"}
@@ -48,7 +48,7 @@ func echoing(status int, code string) http.Handler {
 	})
 }
 
-func TestNothingSecretIsTold(t *testing.T) {
+func TestNothingSecretIsLogged(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
@@ -83,7 +83,7 @@ func TestNothingSecretIsTold(t *testing.T) {
 			if test.change != nil {
 				change = test.change
 			}
-			r := newRig(t, test.api, change)
+			r := newHarness(t, test.api, change)
 			for _, refuse := range []bool{false, true} {
 				r.source.refuse, r.dead.refuse = refuse, func(int) bool { return refuse }
 				for _, request := range canaries() {
@@ -98,8 +98,8 @@ func TestNothingSecretIsTold(t *testing.T) {
 				}
 			}
 			check("log and metrics", string(r.log.Bytes()))
-			for _, m := range r.told() {
-				check("told", fmt.Sprintf("%+v", m))
+			for _, m := range r.logged() {
+				check("logged", fmt.Sprintf("%+v", m))
 			}
 			letters := r.letters()
 			for _, letter := range letters {
@@ -107,8 +107,8 @@ func TestNothingSecretIsTold(t *testing.T) {
 					check("attribute "+name, value)
 				}
 			}
-			if len(letters) == 0 || len(r.told()) != 24 {
-				t.Errorf("%d dead letters and %d outcomes: the test did not go through everything", len(letters), len(r.told()))
+			if len(letters) == 0 || len(r.logged()) != 24 {
+				t.Errorf("%d dead letters and %d outcomes: the test did not go through everything", len(letters), len(r.logged()))
 			}
 		})
 	}

@@ -26,9 +26,9 @@ func oauthText(clientSecret, tokenURL string) string {
 	return fmt.Sprintf(`{"client_id":%q,"client_secret":%q,"token_url":%q}`, testClientID, clientSecret, tokenURL)
 }
 
-// newOAuthRig makes a rig whose secret holds an OAuth client, and the fake API with the licenses of request(1) to
+// newOAuthHarness makes a harness whose secret holds an OAuth client, and the fake API with the licenses of request(1) to
 // request(n), which knows no API key.
-func newOAuthRig(t *testing.T, n int) (*rig, *licenseapitest.Server, string) {
+func newOAuthHarness(t *testing.T, n int) (*harness, *licenseapitest.Server, string) {
 	t.Helper()
 	state := fakeAPI(t, n).State()
 	state.APIKeys, state.Clients = nil, map[string]string{testClientID: testClientSecret}
@@ -39,13 +39,13 @@ func newOAuthRig(t *testing.T, n int) (*rig, *licenseapitest.Server, string) {
 	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)
 	tokenURL := licenseapitest.TokenURL(server.URL)
-	r := newRigAt(t, server.URL+licenseapitest.Base)
+	r := newHarnessAt(t, server.URL+licenseapitest.Base)
 	r.secret.text = oauthText(testClientSecret, tokenURL)
 	return r, api, tokenURL
 }
 
 // saysNothingSecret looks for canaries in all that the worker wrote.
-func (r *rig) saysNothingSecret() {
+func (r *harness) saysNothingSecret() {
 	r.t.Helper()
 	if log := string(r.log.Bytes()); strings.Contains(log, "canary-client") || strings.Contains(log, "Bearer") || strings.Contains(log, "canary-shared") {
 		r.t.Error("a credential is in the log")
@@ -54,10 +54,10 @@ func (r *rig) saysNothingSecret() {
 
 func TestASecretWithAnOAuthClientSignsWithTokens(t *testing.T) {
 	t.Parallel()
-	r, api, _ := newOAuthRig(t, 50)
+	r, api, _ := newOAuthHarness(t, 50)
 	r.work(requests(20)...)
 	r.work(requests(50)[20:]...)
-	if got := count(r.told()); got[deactivation.Deactivated] != 50 || active(api) > 0 {
+	if got := count(r.logged()); got[deactivation.Deactivated] != 50 || active(api) > 0 {
 		t.Errorf("outcomes %v, %d devices active; want 50 deactivated", got, active(api))
 	}
 	if got := api.Counts(); got.Tokens != 1 || r.faults() > 0 {
@@ -82,12 +82,12 @@ func TestATokenThatTheAPIRefusesIsReplacedOnce(t *testing.T) {
 	} {
 		t.Run(test.fault, func(t *testing.T) {
 			t.Parallel()
-			r, api, _ := newOAuthRig(t, 20)
+			r, api, _ := newOAuthHarness(t, 20)
 			if err := api.Fail(test.fault); err != nil {
 				t.Fatal(err)
 			}
-			told := r.work(requests(20)...)
-			if diff := cmp.Diff(test.want, count(told)); diff != "" {
+			logged := r.work(requests(20)...)
+			if diff := cmp.Diff(test.want, count(logged)); diff != "" {
 				t.Errorf("outcomes (-want +got):\n%s", diff)
 			}
 			if r.faults() != test.faults || r.dead.Len() > 0 || r.secret.readCount() != 1 {
@@ -103,28 +103,28 @@ func TestATokenThatTheAPIRefusesIsReplacedOnce(t *testing.T) {
 
 func TestAClientWhoseSecretWasRotatedIsReadAgain(t *testing.T) {
 	t.Parallel()
-	r, api, tokenURL := newOAuthRig(t, 40)
+	r, api, tokenURL := newOAuthHarness(t, 40)
 	api.RotateClient(testClientID, "canary-client-rotated")
-	told := r.work(requests(20)...)
-	if got := count(told); got[deactivation.Deferred] != 20 || r.faults() != 1 || told[0].Code != "unauthorized_client" || r.dead.Len() > 0 {
+	logged := r.work(requests(20)...)
+	if got := count(logged); got[deactivation.Deferred] != 20 || r.faults() != 1 || logged[0].Code != "unauthorized_client" || r.dead.Len() > 0 {
 		t.Errorf("outcomes %v, %d faults, %d dead letters; want 20 kept and one fault", got, r.faults(), r.dead.Len())
 	}
-	for _, m := range told {
+	for _, m := range logged {
 		if m.RetryIn != 15*time.Minute {
 			t.Errorf("%s comes back in %v, want 15 min", m.ID, m.RetryIn)
 		}
 	}
 
 	// A new environment holds the old version when the store gets the new one.
-	fresh, freshAPI, freshURL := newOAuthRig(t, 40)
+	fresh, freshAPI, freshURL := newOAuthHarness(t, 40)
 	fresh.work(requests(1)...)
 	freshAPI.RotateClient(testClientID, "canary-client-rotated")
 	fresh.secret.rotate(oauthText("canary-client-rotated", freshURL))
 	if err := freshAPI.Fail("token-expired"); err != nil { // or the old token would be good for some minutes yet
 		t.Fatal(err)
 	}
-	told = fresh.work(requests(40)[1:]...)
-	if got := count(told); got[deactivation.Deactivated] != 39 || fresh.faults() > 0 || fresh.secret.readCount() != 2 {
+	logged = fresh.work(requests(40)[1:]...)
+	if got := count(logged); got[deactivation.Deactivated] != 39 || fresh.faults() > 0 || fresh.secret.readCount() != 2 {
 		t.Errorf("outcomes %v, %d faults, %d reads; want 39 deactivated after one more read", got, fresh.faults(), fresh.secret.readCount())
 	}
 	if tokenURL == freshURL {
@@ -157,7 +157,7 @@ func TestWhatTheTokenEndpointSaysIsNeverAMessagesFault(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r, api, _ := newOAuthRig(t, 1)
+			r, api, _ := newOAuthHarness(t, 1)
 			endpoint := httptest.NewServer(&answering{status: test.status, body: test.body})
 			t.Cleanup(endpoint.Close)
 			r.secret.text = oauthText(testClientSecret, endpoint.URL)
@@ -182,7 +182,7 @@ func TestAnOAuthClientThatCannotBeUsedIsAFaultOfTheBatch(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r, api, _ := newOAuthRig(t, 5)
+			r, api, _ := newOAuthHarness(t, 5)
 			r.secret.text = text
 			if got := count(r.work(requests(5)...)); got[deactivation.Deferred] != 5 || r.faults() != 1 || r.dead.Len() > 0 || api.Counts().Calls > 0 {
 				t.Errorf("outcomes %v, %d faults, %d dead letters, %d calls; want 5 kept and one fault", got, r.faults(), r.dead.Len(), api.Counts().Calls)
@@ -193,7 +193,7 @@ func TestAnOAuthClientThatCannotBeUsedIsAFaultOfTheBatch(t *testing.T) {
 }
 
 // rotated is a worker whose store holds v2 of the secret and v1 before it, and an API that knows the key of v1.
-func rotated(t *testing.T, change ...func(current, before *secret)) (*rig, *locked) {
+func rotated(t *testing.T, change ...func(current, before *secret)) (*harness, *locked) {
 	t.Helper()
 	api := &locked{sharedKey: testSharedKey}
 	current := &secret{text: secretText("canary-shared-new"), version: "v2"}
@@ -201,7 +201,7 @@ func rotated(t *testing.T, change ...func(current, before *secret)) (*rig, *lock
 	for _, c := range change {
 		c(current, before)
 	}
-	r := newRig(t, api, func(cfg *worker.Config) {
+	r := newHarness(t, api, func(cfg *worker.Config) {
 		cfg.Secrets = secrets.NewCacheWithPrevious(current, before, secrets.ParseLicense)
 	})
 	r.secret = current
@@ -211,11 +211,11 @@ func rotated(t *testing.T, change ...func(current, before *secret)) (*rig, *lock
 func TestARotationThatBeginsInTheStoreLosesNoTime(t *testing.T) {
 	t.Parallel()
 	r, api := rotated(t)
-	told := append(r.work(requests(50)...), r.work(requests(100)[50:]...)...)
-	if got := count(told); got[deactivation.Deactivated] != 100 || r.faults() > 0 {
+	logged := append(r.work(requests(50)...), r.work(requests(100)[50:]...)...)
+	if got := count(logged); got[deactivation.Deactivated] != 100 || r.faults() > 0 {
 		t.Errorf("before the API knows the new key: outcomes %v, %d faults; want 100 deactivated", got, r.faults())
 	}
-	for _, m := range told {
+	for _, m := range logged {
 		if m.KeyVersion != "v1" {
 			t.Errorf("%s was signed with %q at last", m.ID, m.KeyVersion)
 		}
@@ -225,8 +225,8 @@ func TestARotationThatBeginsInTheStoreLosesNoTime(t *testing.T) {
 	}
 
 	api.rotate("canary-shared-new")
-	told = r.work(requests(50)...)
-	if got := count(told); got[deactivation.Deactivated] != 50 || r.faults() > 0 || told[49].KeyVersion != "v2" {
+	logged = r.work(requests(50)...)
+	if got := count(logged); got[deactivation.Deactivated] != 50 || r.faults() > 0 || logged[49].KeyVersion != "v2" {
 		t.Errorf("afterwards: outcomes %v, %d faults; want 50 deactivated with v2", got, r.faults())
 	}
 	log := string(r.log.Bytes())
@@ -244,7 +244,7 @@ func TestEachVersionOfTheSecretIsTriedOnce(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		change  func(current, before *secret)
-		stored  func(r *rig) // after the first version was read
+		stored  func(r *harness) // after the first version was read
 		refuse  func(int) *answering
 		outcome deactivation.Outcome
 		calls   int
@@ -255,9 +255,9 @@ func TestEachVersionOfTheSecretIsTriedOnce(t *testing.T) {
 		{"there is none before", func(_, before *secret) { before.err = secrets.ErrEmpty }, nil, nil, deactivation.Deferred, 1, 1},
 		{"the one before cannot be used", func(_, before *secret) { before.text = `{"api_key":" "}` }, nil, nil, deactivation.Deferred, 1, 1},
 		{"a newer one, then the one before", func(_, before *secret) { before.version = "v3" }, // two more were stored meanwhile
-			func(r *rig) { r.secret.text, r.secret.version = secretText("canary-shared-newest"), "v4" }, nil, deactivation.Deactivated, 3, 0},
+			func(r *harness) { r.secret.text, r.secret.version = secretText("canary-shared-newest"), "v4" }, nil, deactivation.Deactivated, 3, 0},
 		{"all three are refused", func(_, before *secret) { before.version = "v3" },
-			func(r *rig) { r.secret.text, r.secret.version = secretText("canary-shared-newest"), "v4" }, always, deactivation.Deferred, 3, 1},
+			func(r *harness) { r.secret.text, r.secret.version = secretText("canary-shared-newest"), "v4" }, always, deactivation.Deferred, 3, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -299,7 +299,7 @@ func (s *restless) Refresh(ctx context.Context, _ string) (secrets.Held[secrets.
 func TestAMessageIsCalledForThreeTimesAtMost(t *testing.T) {
 	t.Parallel()
 	api := failure(400, "signature_mismatch")
-	r := newRig(t, api, func(cfg *worker.Config) { cfg.Secrets = &restless{} })
+	r := newHarness(t, api, func(cfg *worker.Config) { cfg.Secrets = &restless{} })
 	if got := r.work(requests(1)...)[0]; got.Outcome != deactivation.Deferred || api.calls != 3 || r.faults() != 1 {
 		t.Errorf("%s after %d calls, %d faults; want deferred after 3, one fault", got.Outcome, api.calls, r.faults())
 	}
@@ -326,14 +326,14 @@ func TestAVendorMovesFromKeysToOAuth(t *testing.T) {
 	t.Cleanup(server.Close)
 	current := &secret{text: oauthText(testClientSecret, licenseapitest.TokenURL(server.URL)), version: "v2"}
 	before := &secret{text: secretText(testSharedKey), version: "v1"}
-	r := newRigAt(t, server.URL+licenseapitest.Base, func(cfg *worker.Config) {
+	r := newHarnessAt(t, server.URL+licenseapitest.Base, func(cfg *worker.Config) {
 		cfg.Secrets = secrets.NewCacheWithPrevious(current, before, secrets.ParseLicense)
 	})
 	r.work(requests(10)...)
 	api.RotateClient(testClientID, testClientSecret)
 	api.Rotate(testAPIKey, "")
 	r.work(requests(20)[10:]...)
-	if got := count(r.told()); got[deactivation.Deactivated] != 20 || r.faults() > 0 || api.Counts().Tokens != 1 {
+	if got := count(r.logged()); got[deactivation.Deactivated] != 20 || r.faults() > 0 || api.Counts().Tokens != 1 {
 		t.Errorf("outcomes %v, %d faults, %d tokens; want 20 deactivated", got, r.faults(), api.Counts().Tokens)
 	}
 	r.saysNothingSecret()

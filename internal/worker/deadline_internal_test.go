@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestDeadlineRuleLeavesTimeToSettle(t *testing.T) {
+func TestDeadlineRuleLeavesTimeToFinalize(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		deadline := time.Now().Add(time.Minute)

@@ -10,22 +10,22 @@ import (
 	"license-deactivator/internal/deactivation"
 )
 
-// message is one record on its way through an invocation.
+// message is one record in an invocation.
 type message struct {
 	record   events.SQSMessage
 	receives int // this one included
 	request  deactivation.Request
 	source   string // the request's or the unmappable event's
 	result   result
-	settled  bool // result was decided without a call
-	told     bool // its line is written
+	decided  bool // result was decided without a call
+	logged   bool // its line is written
 }
 
-// result is what became of a message in this receive.
+// result is the outcome of a message in this receive.
 type result struct {
 	outcome deactivation.Outcome
 	reason  deactivation.Reason // of a rejected message
-	class   string              // of the API's answer; "" where nothing was called
+	class   string              // of the API's answer; "" without a call
 	code    string
 	detail  string
 	latency time.Duration
@@ -41,24 +41,24 @@ func (m *message) id() string {
 	return m.request.ID
 }
 
-// parse decides about everything that is no request that can be sent; the rest is left to be called, and kept as
-// long as nothing is known of it.
+// parse decides every message that holds no request that can be sent. The others are left for a call; until then their
+// outcome is deferred.
 func parse(record events.SQSMessage) *message {
 	m := &message{record: record, receives: receivesOf(record), result: result{outcome: deactivation.Deferred}}
 	request, event, err := deactivation.Parse(record.Body)
 	m.request, m.source = request, request.Source
 	switch {
 	case err != nil:
-		m.settled = true
+		m.decided = true
 		m.result = result{outcome: deactivation.Rejected, reason: deactivation.ReasonInvalid, detail: deactivation.CleanText(err.Error())}
 	case event != nil:
-		m.settled = true
+		m.decided = true
 		m.source = event.Source
 		m.result = result{outcome: deactivation.Rejected, reason: deactivation.ReasonUnmappable, detail: deactivation.CleanText(
 			"an event that is not mapped yet; missing: " + strings.Join(event.Missing, ", "))}
 	default:
 		if err := request.CheckSendable(); err != nil {
-			m.settled = true
+			m.decided = true
 			m.result = result{
 				outcome: deactivation.Rejected, reason: deactivation.ReasonRejected, code: codeMissingHardwareID, detail: deactivation.CleanText(err.Error()),
 			}
@@ -70,7 +70,7 @@ func parse(record events.SQSMessage) *message {
 // codeMissingHardwareID is the License API's own code for a request without a device.
 const codeMissingHardwareID = "missing_hardware_id"
 
-// receivesOf is how often SQS has handed the record out, 1 where it does not say.
+// receivesOf is the record's receive count, 1 where SQS does not give one.
 func receivesOf(record events.SQSMessage) int {
 	n, err := strconv.Atoi(record.Attributes["ApproximateReceiveCount"])
 	if err != nil || n < 1 {

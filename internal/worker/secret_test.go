@@ -51,14 +51,14 @@ func (l *locked) rotate(sharedKey string) {
 func TestSecretThatIsRotatedUnderLoadCostsOneRead(t *testing.T) {
 	t.Parallel()
 	api := &locked{sharedKey: testSharedKey}
-	r := newRig(t, api)
+	r := newHarness(t, api)
 	r.work(requests(50)...)
 
 	api.rotate("canary-new-key")
 	r.secret.rotate(secretText("canary-new-key"))
-	told := r.work(requests(100)...)
+	logged := r.work(requests(100)...)
 
-	if diff := cmp.Diff(map[deactivation.Outcome]int{deactivation.Deactivated: 100}, count(told)); diff != "" {
+	if diff := cmp.Diff(map[deactivation.Outcome]int{deactivation.Deactivated: 100}, count(logged)); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
 	if reads := r.secret.readCount(); reads != 2 {
@@ -67,7 +67,7 @@ func TestSecretThatIsRotatedUnderLoadCostsOneRead(t *testing.T) {
 	if r.faults() > 0 || r.dead.Len() > 0 {
 		t.Errorf("%d configuration faults, %d dead letters", r.faults(), r.dead.Len())
 	}
-	for _, m := range told {
+	for _, m := range logged {
 		if m.KeyVersion != "v2" {
 			t.Errorf("%s was signed with %q at last", m.ID, m.KeyVersion)
 		}
@@ -112,7 +112,7 @@ func TestSecondAnswerDecides(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			api := &locked{sharedKey: testSharedKey}
-			r := newRig(t, api)
+			r := newHarness(t, api)
 			r.work(wire(request(1))) // holds v1
 			api.calls, api.refuse = 0, test.refuse
 			if test.other {
@@ -127,25 +127,25 @@ func TestSecondAnswerDecides(t *testing.T) {
 	}
 }
 
-func TestFaultSparesTheRestOfTheBatch(t *testing.T) {
+func TestConfigurationFaultStopsTheBatch(t *testing.T) {
 	t.Parallel()
 	for _, code := range []string{"invalid_api_key", "read_only_api_key", "not_found"} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
 			api := failure(400, code)
-			r := newRig(t, api)
-			told := r.work(append(requests(50), "invalid")...)
+			r := newHarness(t, api)
+			logged := r.work(append(requests(50), "invalid")...)
 
 			if api.calls > 10 {
 				t.Errorf("%d calls with 10 in flight: the batch went on", api.calls)
 			}
-			for _, m := range told {
+			for _, m := range logged {
 				if m.ID != "" && m.Outcome == deactivation.Deferred && (m.RetryIn != 15*time.Minute || m.Code != code) {
 					t.Errorf("%s comes back in %v with code %q, want 15 min and %s", m.ID, m.RetryIn, m.Code, code)
 				}
 			}
 			want := map[deactivation.Outcome]int{deactivation.Deferred: 50, deactivation.Rejected: 1}
-			if diff := cmp.Diff(want, count(told)); diff != "" {
+			if diff := cmp.Diff(want, count(logged)); diff != "" {
 				t.Errorf("outcomes (-want +got):\n%s", diff)
 			}
 			if r.faults() != 1 || strings.Count(string(r.log.Bytes()), `"level":"ERROR"`) != 1 {
@@ -160,14 +160,14 @@ func TestFaultSparesTheRestOfTheBatch(t *testing.T) {
 
 func TestProductThatTheKeyMayNotTouchIsOneMessagesFault(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	r := newHarness(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if n := licenseOf(req); n == licenseKey(1) || n == licenseKey(2) {
 			failure(400, "api_key_product_not_allowed").ServeHTTP(w, req)
 		}
 	}))
-	told := r.work(requests(50)...)
+	logged := r.work(requests(50)...)
 	want := map[deactivation.Outcome]int{deactivation.Deactivated: 48, deactivation.Deferred: 2}
-	if diff := cmp.Diff(want, count(told)); diff != "" {
+	if diff := cmp.Diff(want, count(logged)); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
 	if r.faults() != 1 {
@@ -190,58 +190,58 @@ func (s stuck) Refresh(ctx context.Context, _ string) (secrets.Held[secrets.Lice
 func TestNoTimeToReadTheSecretAgainIsNoFault(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	r := newRig(t, failure(401, "signature_mismatch"), func(cfg *worker.Config) {
+	r := newHarness(t, failure(401, "signature_mismatch"), func(cfg *worker.Config) {
 		cfg.CallsInFlight, cfg.Secrets = 1, stuck{cfg.Secrets, cancel}
 	})
 	r.handle(ctx, r.batch(requests(3)...))
-	for _, m := range r.told() {
+	for _, m := range r.logged() {
 		if m.Outcome != deactivation.Deferred || m.RetryIn != 0 {
 			t.Errorf("%s, comes back in %v; want handed back at once", m.Outcome, m.RetryIn)
 		}
 	}
 	if r.faults() != 0 {
-		t.Error("it was told as a configuration fault")
+		t.Error("it was logged as a configuration fault")
 	}
 }
 
-func TestSecretThatWasSpoiledAfterwardsIsToldWithTheFault(t *testing.T) {
+func TestSecretThatWasSpoiledAfterwardsIsNamedWithTheFault(t *testing.T) {
 	t.Parallel()
 	api := &locked{sharedKey: testSharedKey}
-	r := newRig(t, api)
+	r := newHarness(t, api)
 	r.work(wire(request(1)))
 	api.rotate("canary-new-key")
 	r.secret.rotate(`{"api_key":"canary"}`)
 	r.work(wire(request(2)))
 	if log := string(r.log.Bytes()); r.faults() != 1 || !strings.Contains(log, "signature_mismatch") || !strings.Contains(log, "shared_key is missing") {
-		t.Errorf("%d faults; want one that tells of the answer and of the secret", r.faults())
+		t.Errorf("%d faults; want one that names the answer and the secret", r.faults())
 	}
 
 	// The store is still spoiled when the API takes the old key again: said once in a batch, and no fault of its messages.
 	api.rotate(testSharedKey)
-	told := r.work(requests(5)[2:]...)
-	if n := strings.Count(string(r.log.Bytes()), "the old value is used on"); count(told)[deactivation.Deactivated] != 3 || n != 1 {
-		t.Errorf("outcomes %v, told %d times of the spoiled secret; want 3 deactivated, told once", count(told), n)
+	logged := r.work(requests(5)[2:]...)
+	if n := strings.Count(string(r.log.Bytes()), "using the cached value"); count(logged)[deactivation.Deactivated] != 3 || n != 1 {
+		t.Errorf("outcomes %v, %d warnings of the spoiled secret; want 3 deactivated and one warning", count(logged), n)
 	}
 }
 
-func TestFaultOfEveryMessageIsToldBeforeThatOfOne(t *testing.T) {
+func TestFaultOfEveryMessageWinsOverThatOfOne(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	r := newHarness(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if licenseOf(req) == licenseKey(1) {
 			failure(400, "api_key_product_not_allowed").ServeHTTP(w, req)
 			return
 		}
 		failure(400, "read_only_api_key").ServeHTTP(w, req)
 	}), func(cfg *worker.Config) { cfg.CallsInFlight = 1 })
-	told := r.work(requests(5)...)
-	for _, m := range told {
+	logged := r.work(requests(5)...)
+	for _, m := range logged {
 		if m.RetryIn != 15*time.Minute {
 			t.Errorf("%s comes back in %v, want 15 min", m.ID, m.RetryIn)
 		}
 	}
 	log := string(r.log.Bytes())
 	if r.faults() != 1 || !strings.Contains(log, `"error":"licenseapi: deactivate_license: 400 read_only_api_key`) {
-		t.Errorf("%d faults; want one that tells of read_only_api_key", r.faults())
+		t.Errorf("%d faults; want one that names read_only_api_key", r.faults())
 	}
 }
 
@@ -260,14 +260,14 @@ func TestSecretThatIsNoSecretIsAFaultOfTheBatch(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			api := &answering{status: 200}
-			r := newRig(t, api)
+			r := newHarness(t, api)
 			r.secret.text, r.secret.err = test.text, test.err
-			told := r.work(requests(20)...)
+			logged := r.work(requests(20)...)
 
 			if api.calls > 0 || r.dead.Len() > 0 || r.source.Len() != 20 {
 				t.Errorf("%d calls, %d dead letters, %d kept; want 0, 0, 20", api.calls, r.dead.Len(), r.source.Len())
 			}
-			for _, m := range told {
+			for _, m := range logged {
 				if m.Outcome != deactivation.Deferred || m.RetryIn != 15*time.Minute {
 					t.Errorf("%s, comes back in %v; want deferred for 15 min", m.Outcome, m.RetryIn)
 				}

@@ -1,21 +1,22 @@
 // Package worker takes one SQS batch at a time: it parses each message, calls the License API once per license
-// and device, and deletes, defers or dead-letters the message by what it heard.
+// and device, and deletes, defers or dead-letters the message according to the response.
 //
-//	parse ─► group by license ─► pace (pace.go) ─► sign, call ─► outcome (outcome.go) ─► settle (settle.go)
+//	parse ─► group by license ─► limiter ─► sign, call ─► treatment (treatment.go) ─► finalize (finalize.go)
 //
-// What it promises: a message leaves the queue only when its license is inactive, or when the dead-letter queue
-// has taken it with a reason. Everything else stays, for a growing time (backoff.go). A message may be worked
-// twice, which does no harm: the second call finds the device inactive. A fault of the deployment (a wrong key, a
-// wrong address) is never taken for a message's fault: the batch is kept whole and one alarm speaks.
+// It guarantees: a message leaves the queue only when its license is inactive, or when the dead-letter queue has taken
+// it with a reason. Every other message stays, for a growing time (backoff.go). A message may be processed twice, which
+// does no harm: the second call finds the device inactive. A fault of the deployment (a wrong key, a wrong address) is
+// never treated as the message's fault: no message of the batch is deleted, and ConfigurationFaults is emitted once.
 //
-// Begin with New and give Handle to lambda.Start; the event source mapping must have
-// FunctionResponseTypes [ReportBatchItemFailures], or kept messages are deleted.
+// Start with New and give Handle to lambda.Start. The event source mapping must have
+// FunctionResponseTypes [ReportBatchItemFailures], or retained messages are deleted.
 package worker
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"sync"
 	"time"
@@ -25,12 +26,30 @@ import (
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/telemetry"
+	"license-deactivator/internal/throttle"
 	"license-deactivator/pkg/licenseapi"
 )
 
-// maxVisibility is the longest that SQS hides a message:
+// maxVisibility is the longest visibility timeout of SQS:
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
 const maxVisibility = 12 * time.Hour
+
+// Times of the limiter and the breaker, as parts of Backoff.First.
+const (
+	// pausesPerFirst makes the pause after a 429 without Retry-After: a second with production's First of 30 s. That is
+	// the shortest of the API's windows, in which all calls have one Authorization value; if another window was full, the
+	// lower rate empties it.
+	pausesPerFirst = 30
+
+	// recoveryFirsts is how long half of the rate takes to come back, linearly: a minute with production's First, the
+	// company's window, after which no call that caused the 429 counts any more.
+	recoveryFirsts = 2
+
+	// probesPerFirst is how many probes the breaker may send while the first deferred message waits: one a second with
+	// production's First of 30 s. That is little beside the rate, and soon enough for a store's refund; an API that hangs
+	// has one call of ours at any time.
+	probesPerFirst = 30
+)
 
 // Secrets is where the License API's credentials come from; *secrets.Cache is one.
 type Secrets interface {
@@ -41,7 +60,7 @@ type Secrets interface {
 	Refresh(ctx context.Context, used string) (secrets.Held[secrets.License], error)
 }
 
-// Queue is the queue that the batches come from. Its part here is the time until a kept message comes back.
+// Queue is the queue that the batches come from. The worker changes the visibility of retained messages.
 type Queue interface {
 	// Defer returns what failed, by index; such a message comes back after the queue's own visibility timeout.
 	Defer(ctx context.Context, deferrals []queue.Deferral) []queue.Failure
@@ -49,7 +68,7 @@ type Queue interface {
 
 // DeadLetters is the dead-letter queue.
 type DeadLetters interface {
-	// Send returns what was not taken, by index; such a message must be kept.
+	// Send returns what was not taken, by index; such a message must be retained.
 	Send(ctx context.Context, entries []queue.Entry) []queue.Failure
 }
 
@@ -61,29 +80,30 @@ type Config struct {
 	DeadLetters DeadLetters
 	Recorder    *telemetry.Recorder
 
-	// CallsInFlight is how many calls may be under way at the same time, at least 1.
+	// CallsInFlight is how many calls may run at the same time, at least 1.
 	CallsInFlight int
-	// CallsPerSecond is this instance's share of the stack's rate, above 0. Repeats count too. Over half a second an
-	// instance may make up for time in which it could not call, one call after another (pace.go).
+	// CallsPerSecond is this instance's part of the stack's rate, above 0 (Stack.PerInstance). Repeated calls count too.
+	// After a gap in which no call could start, an instance makes up for half a second, one call after another
+	// (throttle.Limiter).
 	CallsPerSecond float64
 	// Limits are this instance's parts of the API's limits (Stack.Limits). None: CallsPerSecond alone is kept.
-	Limits []Limit
-	// Backoff is how long a kept message stays away; production has 30 s and 15 min. The times of the
-	// breaker and of the pause after a 429 are parts of it.
+	Limits []throttle.Limit
+	// Backoff is how long a deferred message waits; production has 30 s and 15 min. The times of the breaker and of the
+	// pause after a 429 are parts of it.
 	Backoff Backoff
-	// Now stamps dead letters; nil means time.Now. Deadlines and latencies always go by the real clock.
+	// Now stamps dead letters; nil means time.Now. Deadlines and latencies always use the real clock.
 	Now func() time.Time
-	// OnOutcome hears of every message what its log line says, as it happens: of a rejected one when the dead-letter
-	// queue has taken it. nil for nobody. It must be safe for concurrent use.
+	// OnOutcome gets what the log line of a message says, at the same time: for a rejected message after the dead-letter
+	// queue has taken it. nil means nobody. It must be safe for concurrent use.
 	OnOutcome func(telemetry.Message)
 }
 
-// Handler works batches. It is safe for concurrent use; concurrent invocations share the pace. Pace and breaker go on
-// from one invocation to the next.
+// Handler processes batches. It is safe for concurrent use; concurrent invocations share the limiter. Limiter and breaker
+// keep their state from one invocation to the next.
 type Handler struct {
 	cfg     Config
-	pace    *pace
-	breaker *breaker
+	limiter *throttle.Limiter
+	breaker *throttle.Breaker
 
 	mu      sync.Mutex // guards version and client
 	version string
@@ -99,10 +119,22 @@ func New(cfg Config) (*Handler, error) {
 		return nil, err
 	}
 	return &Handler{
-		cfg:     cfg,
-		pace:    newPace(cfg.CallsPerSecond, cfg.Limits, cfg.Backoff),
+		cfg: cfg,
+		limiter: throttle.NewLimiter(throttle.LimiterConfig{
+			CallsPerSecond: cfg.CallsPerSecond, Limits: cfg.Limits, Pause: cfg.Backoff.First / pausesPerFirst,
+			LongestPause: cfg.Backoff.Cap, Recovery: recoveryFirsts * cfg.Backoff.First,
+		}),
 		breaker: newBreaker(cfg.CallsInFlight, cfg.Backoff, cfg.Recorder.Logger()),
 	}, nil
+}
+
+// newBreaker returns the circuit breaker of the License API. A refusal is an answer, and so is a 429: the API is up.
+func newBreaker(callsInFlight int, b Backoff, logger *slog.Logger) *throttle.Breaker {
+	return throttle.NewBreaker(throttle.BreakerConfig{
+		CallsInFlight: callsInFlight, ProbeEvery: b.First / probesPerFirst, Logger: logger,
+		Unavailable: func(err error) bool { return licenseapi.KindOf(err) == licenseapi.KindUnavailable },
+		Code:        licenseapi.CodeOf,
+	})
 }
 
 func (c Config) validate() error {
@@ -136,16 +168,16 @@ func (c Config) validate() error {
 	return errors.Join(problems...)
 }
 
-// Handle works one batch and lists the messages that stay in the queue. A batch that could not be worked at all
-// is listed whole; the one error is a record without a message id that would have to stay: it cannot be listed,
-// and leaving it out would delete it.
+// Handle processes one batch and lists the messages that stay in the queue. A batch that could not be processed at all
+// is listed whole. It fails for one reason alone: a record without a message id that would have to stay. Such a record
+// cannot be listed, and leaving it out would delete it.
 func (h *Handler) Handle(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
 	defer h.cfg.Recorder.Flush()
 
 	b := newBatch(ctx, h, e.Records)
 	defer b.endCalls() // and with it mayCall
-	b.work(ctx)
-	kept := b.settle(ctx)
-	b.tell(ctx)
-	return kept.response()
+	b.process(ctx)
+	retained := b.finalize(ctx)
+	b.logRest(ctx)
+	return batchItemFailures(retained)
 }

@@ -39,7 +39,7 @@ func rows() []row {
 		{"webhook: zip for arm64", "BenchmarkSize/webhook", "zip-MB", []string{"bootstrap-MB"}, "≤ 3.5 MB", most(3.5)},
 		{"worker: zip for arm64", "BenchmarkSize/worker", "zip-MB", []string{"bootstrap-MB"}, "≤ 3.5 MB", most(3.5)},
 		{"signer, within one second", "BenchmarkAuthorizeSameDate", "allocs/op", []string{"ns/op"}, "0", most(0)},
-		{"batch of 10: parsed and settled", "BenchmarkBatchOfTen/settled", "ns/op", []string{"allocs/op"}, "", nil},
+		{"batch of 10: parsed and finalized", "BenchmarkBatchOfTen/decided", "ns/op", []string{"allocs/op"}, "", nil},
 		{"batch of 10: called too, API on loopback", "BenchmarkBatchOfTen/called", "ns/op", []string{"allocs/op"}, "", nil},
 		{"3 instances, 1 address: of 20/s", one, "%budget", seen, "≥ 98 %", least(98)},
 		{"3 instances, 1 address: answered 429", one, "%429", []string{"dead"}, "< 0.1 %", below(0.1)},

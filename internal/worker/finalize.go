@@ -11,22 +11,19 @@ import (
 	"license-deactivator/internal/queue"
 )
 
-// maxGroup is the longest message group id that SQS takes:
+// maxGroup is the longest message group id of SQS:
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 const maxGroup = 128
 
-// errNoMessageID makes Lambda keep the whole batch: a record without an id cannot be listed as failed, an empty id
-// fails the batch as well but as a malformed answer, and a record that is not listed is deleted.
+// errNoMessageID makes Lambda retain the whole batch: a record without an id cannot be listed as failed, an empty id
+// fails the batch as well but as a malformed response, and a record that is not listed is deleted.
 var errNoMessageID = errors.New("worker: a record without a message id has to stay in the queue")
 
-// kept are the messages that stay in the queue.
-type kept []*message
-
-// response lists them, each id once: SQS may put one message into a batch twice.
-func (k kept) response() (events.SQSEventResponse, error) {
+// batchItemFailures lists the retained messages, each id once: SQS may put one message into a batch twice.
+func batchItemFailures(retained []*message) (events.SQSEventResponse, error) {
 	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
 	listed := make(map[string]bool)
-	for _, m := range k {
+	for _, m := range retained {
 		id := m.record.MessageId
 		if id == "" {
 			return events.SQSEventResponse{}, errNoMessageID
@@ -39,31 +36,31 @@ func (k kept) response() (events.SQSEventResponse, error) {
 	return response, nil
 }
 
-// settle moves the rejected messages to the dead-letter queue, then gives every kept one its time to come back,
-// and returns the kept ones. In this order, always: what the dead-letter queue has not taken is kept.
+// finalize moves the rejected messages to the dead-letter queue, then changes the visibility of every retained one, and
+// returns the retained ones. Always in this order: a message that the dead-letter queue has not taken is retained.
 //
-// It goes on when ctx is cancelled, since what was decided is lost otherwise; it ends with the deadline rule.
-func (b *batch) settle(ctx context.Context) kept {
-	deadline, limited := ctx.Deadline()
+// It continues when ctx is cancelled, since what was decided is lost otherwise; it ends by the deadline rule.
+func (b *batch) finalize(ctx context.Context) []*message {
+	end, limited := ctx.Deadline()
 	ctx = context.WithoutCancel(ctx)
 	if limited {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-idleReserve))
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-idleReserve))
 		defer cancel()
 	}
 	b.sendDeadLetters(ctx)
 
-	var stay kept
+	var retained []*message
 	for _, m := range b.messages {
 		if m.result.outcome == deactivation.Deferred {
-			stay = append(stay, m)
+			retained = append(retained, m)
 		}
 	}
-	b.hide(ctx, stay)
-	return stay
+	b.changeVisibility(ctx, retained)
+	return retained
 }
 
-// sendDeadLetters sends the rejected messages. One that is not taken becomes a deferred one.
+// sendDeadLetters sends the rejected messages to the dead-letter queue. A message that it does not take is deferred.
 func (b *batch) sendDeadLetters(ctx context.Context) {
 	var rejected []*message
 	var entries []queue.Entry
@@ -77,7 +74,7 @@ func (b *batch) sendDeadLetters(ctx context.Context) {
 		return
 	}
 	var failures []queue.Failure
-	if err := ctx.Err(); err != nil { // nothing is begun any more
+	if err := ctx.Err(); err != nil { // nothing is started any more
 		for i := range entries {
 			failures = append(failures, queue.Failure{Index: i, Err: err})
 		}
@@ -92,7 +89,7 @@ func (b *batch) sendDeadLetters(ctx context.Context) {
 	}
 }
 
-// deadLetter is the message as it came, with what became of it as attributes.
+// deadLetter is the message as received, with its outcome as attributes.
 func (b *batch) deadLetter(m *message) queue.Entry {
 	letter := deactivation.DeadLetter{
 		Reason: m.result.reason, Code: m.result.code, Detail: m.result.detail, Attempts: m.receives,
@@ -101,8 +98,8 @@ func (b *batch) deadLetter(m *message) queue.Entry {
 	return queue.Entry{Body: m.record.Body, Group: groupOf(m.source), Attributes: letter.Attributes()}
 }
 
-// groupOf is the source as a message group id; "" where SQS would not take it, which only a message that is not
-// ours can bring about. A message without a group is a tenant of its own.
+// groupOf is the source as a message group id; "" where SQS would refuse it, which happens only to a message that is not
+// ours. To a fair queue a message without a group is a tenant of its own.
 func groupOf(source string) string {
 	if len(source) > maxGroup {
 		return ""
@@ -115,11 +112,11 @@ func groupOf(source string) string {
 	return source
 }
 
-// hide asks the queue to hand each kept message out again after its time. Where that fails the message comes back
-// after the queue's own visibility timeout, so it is enough to say so.
-func (b *batch) hide(ctx context.Context, stay kept) {
+// changeVisibility sets the time after which each retained message comes back. Where that fails the message comes back
+// after the queue's own visibility timeout, so a warning is enough.
+func (b *batch) changeVisibility(ctx context.Context, retained []*message) {
 	var deferrals []queue.Deferral
-	for _, m := range stay {
+	for _, m := range retained {
 		if m.record.ReceiptHandle != "" {
 			deferrals = append(deferrals, queue.Deferral{Receipt: m.record.ReceiptHandle, After: m.result.retryIn})
 		}
@@ -127,7 +124,7 @@ func (b *batch) hide(ctx context.Context, stay kept) {
 	if len(deferrals) == 0 {
 		return
 	}
-	err, count := ctx.Err(), len(deferrals) // nothing is begun any more when ctx has ended
+	err, count := ctx.Err(), len(deferrals) // nothing is started any more when ctx has ended
 	if err == nil {
 		failures := b.h.cfg.Queue.Defer(ctx, deferrals)
 		if len(failures) == 0 {

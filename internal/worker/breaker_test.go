@@ -10,17 +10,18 @@ import (
 	"time"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/throttle"
 	"license-deactivator/internal/worker"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-func TestOutageSparesTheRestAsIfTried(t *testing.T) {
+func TestOpenBreakerDefersTheRestAsIfTried(t *testing.T) {
 	t.Parallel()
 	api := &answering{status: 503}
-	r := newRig(t, api, func(cfg *worker.Config) { cfg.CallsInFlight = 4 })
-	told := r.work(requests(40)...)
-	spared := 0
-	for _, m := range told {
+	r := newHarness(t, api, func(cfg *worker.Config) { cfg.CallsInFlight = 4 })
+	logged := r.work(requests(40)...)
+	skipped := 0
+	for _, m := range logged {
 		if m.Outcome != deactivation.Deferred || m.Code != "http_503" {
 			t.Errorf("%s is %s (%s), want deferred (http_503)", m.ID, m.Outcome, m.Code)
 		}
@@ -28,12 +29,12 @@ func TestOutageSparesTheRestAsIfTried(t *testing.T) {
 			t.Errorf("%s comes back in %v, want its backoff", m.ID, m.RetryIn)
 		}
 		if strings.HasPrefix(m.Detail, "not called") {
-			spared++
+			skipped++
 		}
 	}
 	// Five open it; what the other three had under way then is called too.
-	if api.calls < 5 || api.calls > 8 || spared != 40-api.calls {
-		t.Errorf("%d calls, %d spared; want 5 to 8, and the others spared", api.calls, spared)
+	if api.calls < 5 || api.calls > 8 || skipped != 40-api.calls {
+		t.Errorf("%d calls, %d skipped; want 5 to 8, and the others skipped", api.calls, skipped)
 	}
 
 	before := api.calls
@@ -54,7 +55,7 @@ func TestOutageThatEndsIsFoundByOneCall(t *testing.T) {
 		}
 		return licenseapitest.Fault{}
 	})
-	r := newRig(t, api, func(cfg *worker.Config) {
+	r := newHarness(t, api, func(cfg *worker.Config) {
 		cfg.CallsInFlight, cfg.Backoff.First = 1, 30*time.Nanosecond // the probe comes at the next call
 	})
 	r.work(requests(20)...)
@@ -70,11 +71,11 @@ func TestOutageThatEndsIsFoundByOneCall(t *testing.T) {
 func TestPauseBeyondTheInvocationDefersAsIfTried(t *testing.T) {
 	t.Parallel()
 	api := &answering{status: 429, header: map[string]string{"Retry-After": "300"}}
-	r := newRig(t, api, func(cfg *worker.Config) { cfg.CallsInFlight = 1 })
+	r := newHarness(t, api, func(cfg *worker.Config) { cfg.CallsInFlight = 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r.handle(ctx, r.batch(requests(20)...))
-	for _, m := range r.told() {
+	for _, m := range r.logged() {
 		if m.Outcome != deactivation.Deferred || m.Code != "http_429" || m.RetryIn < 290*time.Second || m.RetryIn > 300*time.Second {
 			t.Errorf("%s is %s (%s) and comes back in %v, want deferred (http_429) for what is left of 300 s", m.ID, m.Outcome, m.Code, m.RetryIn)
 		}
@@ -114,7 +115,7 @@ func TestPauseOfEveryFormHoldsTheInstance(t *testing.T) {
 				}
 				return licenseapitest.Fault{Status: 429, Header: h}
 			})
-			r := newRig(t, api, func(cfg *worker.Config) { cfg.CallsInFlight = 1 })
+			r := newHarness(t, api, func(cfg *worker.Config) { cfg.CallsInFlight = 1 })
 			if got := count(r.work(requests(5)...)); got[deactivation.Deactivated] != 4 || got[deactivation.Deferred] != 1 {
 				t.Errorf("outcomes %v, want 4 deactivated after the pause", got)
 			}
@@ -128,8 +129,8 @@ func TestPauseOfEveryFormHoldsTheInstance(t *testing.T) {
 
 func TestBadLimitIsNamed(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []worker.Limit{{Calls: 0, In: time.Second}, {Calls: 1}} {
-		_, err := worker.New(worker.Config{Limits: []worker.Limit{{Calls: 1, In: time.Second}, bad}})
+	for _, bad := range []throttle.Limit{{Calls: 0, In: time.Second}, {Calls: 1}} {
+		_, err := worker.New(worker.Config{Limits: []throttle.Limit{{Calls: 1, In: time.Second}, bad}})
 		if err == nil || !strings.Contains(err.Error(), "worker: Limits[1] ") || strings.Contains(err.Error(), "Limits[0]") {
 			t.Errorf("%+v: %v", bad, err)
 		}

@@ -15,14 +15,14 @@ import (
 func TestBatchAgainstTheFakeAPI(t *testing.T) {
 	t.Parallel()
 	api := fakeAPI(t, 20)
-	r := newRig(t, api)
+	r := newHarness(t, api)
 	unknown := request(21)
 	inactive := request(1)
 	inactive.HardwareID = "another"
-	told := r.work(append(requests(20), wire(unknown), wire(inactive), "invalid")...)
+	logged := r.work(append(requests(20), wire(unknown), wire(inactive), "invalid")...)
 
 	want := map[deactivation.Outcome]int{deactivation.Deactivated: 20, deactivation.AlreadyInactive: 1, deactivation.Rejected: 2}
-	if diff := cmp.Diff(want, count(told)); diff != "" {
+	if diff := cmp.Diff(want, count(logged)); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
 	if n := active(api); n > 0 || r.source.Len() > 0 || r.dead.Len() != 2 {
@@ -30,7 +30,7 @@ func TestBatchAgainstTheFakeAPI(t *testing.T) {
 	}
 }
 
-func TestAPIThatGoesAwayLosesNothing(t *testing.T) {
+func TestAPIThatStopsLosesNothing(t *testing.T) {
 	t.Parallel()
 	api := fakeAPI(t, 40)
 	address, stop, err := api.Start()
@@ -47,17 +47,17 @@ func TestAPIThatGoesAwayLosesNothing(t *testing.T) {
 		}
 		return licenseapitest.Fault{}
 	})
-	r := newRigAt(t, address, func(cfg *worker.Config) { cfg.CallsInFlight = 4 })
-	told := r.work(requests(40)...)
+	r := newHarnessAt(t, address, func(cfg *worker.Config) { cfg.CallsInFlight = 4 })
+	logged := r.work(requests(40)...)
 	<-stopped
 
-	got := count(told)
+	got := count(logged)
 	if got[deactivation.Deactivated]+got[deactivation.Deferred] != 40 || r.source.Len() != got[deactivation.Deferred] {
 		t.Errorf("outcomes %v, %d in the queue", got, r.source.Len())
 	}
-	// A device that the API freed without being able to say so is not told as deactivated; the other way round never.
+	// A device that the API freed without being able to say so is not logged as deactivated; the reverse never happens.
 	if freed := 40 - active(api); freed < got[deactivation.Deactivated] {
-		t.Errorf("%d told as deactivated, %d are", got[deactivation.Deactivated], freed)
+		t.Errorf("%d logged as deactivated, %d are", got[deactivation.Deactivated], freed)
 	}
 	if got[deactivation.Deferred] == 0 || got[deactivation.Deactivated] == 0 {
 		t.Errorf("outcomes %v: the API did not go away in the middle", got)
@@ -75,7 +75,7 @@ func TestStormEndsWithEveryDeviceDeactivated(t *testing.T) {
 				t.Fatal(err)
 			}
 			// A breaker and pauses that are over when the next batch comes.
-			r := newRig(t, api, func(cfg *worker.Config) { cfg.Backoff.First = time.Microsecond })
+			r := newHarness(t, api, func(cfg *worker.Config) { cfg.Backoff.First = time.Microsecond })
 			r.source.hurry = true
 			r.work(requests(n)...)
 			for rounds := 0; r.source.Len() > 0; rounds++ {
@@ -84,7 +84,7 @@ func TestStormEndsWithEveryDeviceDeactivated(t *testing.T) {
 				}
 				r.work()
 			}
-			ended := count(r.told())
+			ended := count(r.logged())
 			if active(api) > 0 || r.dead.Len() > 0 || r.faults() > 0 {
 				t.Errorf("%d devices active, %d dead letters, %d faults", active(api), r.dead.Len(), r.faults())
 			}
@@ -98,12 +98,12 @@ func TestStormEndsWithEveryDeviceDeactivated(t *testing.T) {
 func TestEveryCallIsSignedWithTheSecretThatTheStoreHolds(t *testing.T) {
 	t.Parallel()
 	api := fakeAPI(t, 60)
-	r := newRig(t, http.Handler(api))
+	r := newHarness(t, http.Handler(api))
 	r.work(requests(20)...)
 	r.secret.rotate(secretText("canary-rotated"))
 	api.Rotate(testAPIKey, "canary-rotated")
 	r.work(requests(60)[20:]...)
-	got := count(r.told())
+	got := count(r.logged())
 	if got[deactivation.Deactivated] != 60 || r.secret.readCount() != 2 || r.faults() != 0 {
 		t.Errorf("outcomes %v, %d reads, %d faults; want 60 deactivated with 2 reads", got, r.secret.readCount(), r.faults())
 	}

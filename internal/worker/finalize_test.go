@@ -25,9 +25,9 @@ func TestWhatTheDeadLetterQueueRefusesIsKept(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, failure(400, "license_not_found"))
+			r := newHarness(t, failure(400, "license_not_found"))
 			r.dead.refuse = test.refuse
-			told := r.work(append(requests(10), strings.Split(strings.Repeat("invalid ", 10), " ")[:10]...)...)
+			logged := r.work(append(requests(10), strings.Split(strings.Repeat("invalid ", 10), " ")[:10]...)...)
 
 			if r.dead.Len() != test.taken || r.source.Len() != 20-test.taken {
 				t.Errorf("%d dead letters and %d kept, want %d and %d", r.dead.Len(), r.source.Len(), test.taken, 20-test.taken)
@@ -36,10 +36,10 @@ func TestWhatTheDeadLetterQueueRefusesIsKept(t *testing.T) {
 			if test.taken > 0 {
 				want[deactivation.Rejected] = test.taken
 			}
-			if diff := cmp.Diff(want, count(told)); diff != "" {
+			if diff := cmp.Diff(want, count(logged)); diff != "" {
 				t.Errorf("outcomes (-want +got):\n%s", diff)
 			}
-			for _, m := range told {
+			for _, m := range logged {
 				if m.Outcome == deactivation.Deferred && (m.Reason != "" || m.RetryIn < 15*time.Second) {
 					t.Errorf("kept with reason %q and for %v", m.Reason, m.RetryIn)
 				}
@@ -51,22 +51,22 @@ func TestWhatTheDeadLetterQueueRefusesIsKept(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeHiddenIsListedAllTheSame(t *testing.T) {
+func TestMessageWhoseVisibilityCannotBeChangedIsListed(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, failure(503, "internal_error"))
+	r := newHarness(t, failure(503, "internal_error"))
 	r.source.refuse = true
 	r.work(requests(3)...)
 	if r.source.Len() != 3 {
 		t.Errorf("%d messages left, want 3", r.source.Len())
 	}
 	if !strings.Contains(string(r.log.Bytes()), `"level":"WARN","message":"messages come back after`) {
-		t.Error("nobody is told")
+		t.Error("no warning")
 	}
 }
 
 func TestAnEmptyBatchIsDone(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, failure(503, "internal_error"))
+	r := newHarness(t, failure(503, "internal_error"))
 	response, err := r.handler.Handle(t.Context(), events.SQSEvent{})
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestRecordsWithoutWhatLambdaAlwaysSends(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, test.api)
+			r := newHarness(t, test.api)
 			response, err := r.handler.Handle(t.Context(), events.SQSEvent{Records: test.records})
 			if (err != nil) != test.fails {
 				t.Fatalf("error %v, want one: %v", err, test.fails)
@@ -114,11 +114,11 @@ func TestRecordsWithoutWhatLambdaAlwaysSends(t *testing.T) {
 func TestReceiveCountThatCannotBeReadIsOne(t *testing.T) {
 	t.Parallel()
 	for _, count := range []string{"", "many", "-3", "0", "99999999999999999999"} {
-		r := newRig(t, failure(503, "internal_error"))
+		r := newHarness(t, failure(503, "internal_error"))
 		event := r.batch(wire(request(1)))
 		event.Records[0].Attributes["ApproximateReceiveCount"] = count
 		r.handle(t.Context(), event)
-		if got := r.told()[0]; got.Attempts != 1 || got.RetryIn > 30*time.Second {
+		if got := r.logged()[0]; got.Attempts != 1 || got.RetryIn > 30*time.Second {
 			t.Errorf("%q: attempt %d, comes back in %v", count, got.Attempts, got.RetryIn)
 		}
 	}

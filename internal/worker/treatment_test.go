@@ -65,7 +65,7 @@ func TestAnswerDecidesTheOutcome(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, test.api)
+			r := newHarness(t, test.api)
 			got := r.work(wire(request(1)))[0]
 
 			if got.Outcome != test.outcome || got.Code != test.code {
@@ -85,8 +85,8 @@ func TestAnswerDecidesTheOutcome(t *testing.T) {
 	}
 }
 
-// checkPlace checks that the rig's one message is where its outcome says.
-func (r *rig) checkPlace(outcome deactivation.Outcome, retryIn time.Duration) {
+// checkPlace checks that the harness's one message is where its outcome says.
+func (r *harness) checkPlace(outcome deactivation.Outcome, retryIn time.Duration) {
 	r.t.Helper()
 	kept, dead := 0, 0
 	switch outcome {
@@ -100,7 +100,7 @@ func (r *rig) checkPlace(outcome deactivation.Outcome, retryIn time.Duration) {
 	}
 	for _, after := range r.source.deferred {
 		if after != retryIn {
-			r.t.Errorf("hidden for %v, told %v", after, retryIn)
+			r.t.Errorf("hidden for %v, logged %v", after, retryIn)
 		}
 	}
 	if len(r.source.deferred) != kept {
@@ -110,7 +110,7 @@ func (r *rig) checkPlace(outcome deactivation.Outcome, retryIn time.Duration) {
 
 func TestLineSaysEverythingOfAMessage(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, failure(400, "license_not_active"))
+	r := newHarness(t, failure(400, "license_not_active"))
 	got := r.work(wire(request(1)))[0]
 	if got.Latency <= 0 {
 		t.Error("no latency")
@@ -122,13 +122,13 @@ func TestLineSaysEverythingOfAMessage(t *testing.T) {
 		KeyVersion: "v1",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+		t.Errorf("logged (-want +got):\n%s", diff)
 	}
 }
 
 func TestRejectedMessageIsDeadLetteredWithItsReason(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, failure(400, "license_not_found"), func(cfg *worker.Config) {
+	r := newHarness(t, failure(400, "license_not_found"), func(cfg *worker.Config) {
 		cfg.Now = func() time.Time { return time.Date(2026, 11, 22, 19, 0, 0, 0, time.FixedZone("CET", 3600)) }
 	})
 	body := wire(request(1))
@@ -177,7 +177,7 @@ func TestWhatIsNoRequestIsDeadLetteredAsItCame(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			api := &answering{status: 200}
-			r := newRig(t, api)
+			r := newHarness(t, api)
 			r.work(test.body)
 			if api.calls > 0 {
 				t.Error("the API was called")
@@ -205,7 +205,7 @@ func TestNetworkTroubleDefers(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close() // nobody listens there any more
-	r := newRigAt(t, server.URL)
+	r := newHarnessAt(t, server.URL)
 	got := r.work(wire(request(1)))[0]
 	if got.Outcome != deactivation.Deferred || got.Code != "connection" {
 		t.Errorf("got %s (%s), want deferred (connection)", got.Outcome, got.Code)

@@ -32,8 +32,8 @@ const (
 	testSharedKey = "canary-shared-key"
 )
 
-// rig is a worker between real queues in memory, a secret that a test can change and an API on loopback.
-type rig struct {
+// harness is a worker between real queues in memory, a secret that a test can change and an API on loopback.
+type harness struct {
 	t       *testing.T
 	handler *worker.Handler
 	source  *recordingQueue
@@ -45,22 +45,22 @@ type rig struct {
 	outcomes []telemetry.Message
 }
 
-// newRig makes one that calls api. change may alter the configuration.
-func newRig(t *testing.T, api http.Handler, change ...func(*worker.Config)) *rig {
+// newHarness makes one that calls api. change may alter the configuration.
+func newHarness(t *testing.T, api http.Handler, change ...func(*worker.Config)) *harness {
 	t.Helper()
 	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)
-	return newRigAt(t, server.URL+licenseapitest.Base, change...)
+	return newHarnessAt(t, server.URL+licenseapitest.Base, change...)
 }
 
-func newRigAt(t *testing.T, address string, change ...func(*worker.Config)) *rig {
+func newHarnessAt(t *testing.T, address string, change ...func(*worker.Config)) *harness {
 	t.Helper()
 	client, err := licenseapi.New(licenseapi.Config{BaseURL: address, Authorizer: unsigned{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	dead := queue.NewMemory(queue.MemoryConfig{})
-	r := &rig{
+	r := &harness{
 		t:      t,
 		dead:   &deadLetters{Memory: dead},
 		source: &recordingQueue{Memory: queue.NewMemory(queue.MemoryConfig{Visibility: time.Hour, MaxReceiveCount: 300, DeadLetter: dead})},
@@ -123,7 +123,7 @@ func wire(r deactivation.Request) string {
 
 // batch puts the bodies into the queue and takes everything that is visible out of it, as Lambda's event source
 // mapping would hand it over.
-func (r *rig) batch(bodies ...string) events.SQSEvent {
+func (r *harness) batch(bodies ...string) events.SQSEvent {
 	r.t.Helper()
 	var entries []queue.Entry
 	for _, body := range bodies {
@@ -152,7 +152,7 @@ func (r *rig) batch(bodies ...string) events.SQSEvent {
 
 // handle works a batch and then deletes what was not listed, as strictly as Lambda: an unknown, empty or repeated
 // id is a fault.
-func (r *rig) handle(ctx context.Context, event events.SQSEvent) {
+func (r *harness) handle(ctx context.Context, event events.SQSEvent) {
 	r.t.Helper()
 	response, err := r.handler.Handle(ctx, event)
 	if err != nil {
@@ -178,22 +178,22 @@ func (r *rig) handle(ctx context.Context, event events.SQSEvent) {
 	}
 }
 
-// work puts the bodies into the queue and works them as one batch. It returns what the worker told of each.
-func (r *rig) work(bodies ...string) []telemetry.Message {
+// work puts the bodies into the queue and processes them as one batch. It returns what the worker logged of each.
+func (r *harness) work(bodies ...string) []telemetry.Message {
 	r.t.Helper()
-	before := len(r.told())
+	before := len(r.logged())
 	r.handle(r.t.Context(), r.batch(bodies...))
-	return r.told()[before:]
+	return r.logged()[before:]
 }
 
-func (r *rig) told() []telemetry.Message {
+func (r *harness) logged() []telemetry.Message {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.outcomes)
 }
 
 // letters takes everything out of the dead-letter queue.
-func (r *rig) letters() []queue.Received {
+func (r *harness) letters() []queue.Received {
 	r.t.Helper()
 	var all []queue.Received
 	for {
@@ -209,16 +209,16 @@ func (r *rig) letters() []queue.Received {
 }
 
 // count says how many messages had each outcome.
-func count(told []telemetry.Message) map[deactivation.Outcome]int {
+func count(logged []telemetry.Message) map[deactivation.Outcome]int {
 	n := make(map[deactivation.Outcome]int)
-	for _, m := range told {
+	for _, m := range logged {
 		n[m.Outcome]++
 	}
 	return n
 }
 
 // faults is how many configuration faults the metric counted.
-func (r *rig) faults() int {
+func (r *harness) faults() int {
 	return bytes.Count(r.log.Bytes(), []byte(`"ConfigurationFaults":1`))
 }
 

@@ -1,0 +1,174 @@
+package throttle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"license-deactivator/internal/deadline"
+)
+
+const (
+	// catchUp is how much time without a call an instance may make up for: the gap between two batches in which no call
+	// can start, which is the last call of a batch, its finalization and the next invocation. Without it, a gap of 100 ms
+	// costs a batch of two seconds 5 %.
+	catchUp = 500 * time.Millisecond
+
+	// catchUpFactor is how much faster than its rate an instance calls while it catches up: it makes up for catchUp in
+	// two seconds, which is a batch, and two calls never follow each other without an interval.
+	catchUpFactor = 1.25
+
+	// timerGrain is how much later than requested a timer may fire. A call may start so much earlier instead and is
+	// counted at its scheduled time; otherwise at most one call could start in each timerGrain.
+	timerGrain = time.Millisecond
+)
+
+// ErrExceedsDeadline says that the next call could only start after the context's deadline.
+var ErrExceedsDeadline = errors.New("throttle: the next call would start after the deadline")
+
+// PausedError says that a pause after a 429 lasts longer than the context.
+type PausedError struct {
+	Left time.Duration // until the pause ends
+	Code string        // of the answer that caused it
+}
+
+// Error implements error.
+func (e *PausedError) Error() string {
+	return fmt.Sprintf("throttle: the API answered %s; no call for %v", e.Code, e.Left)
+}
+
+// LimiterConfig is what a Limiter is made of. Every field but Limits is required and above 0.
+type LimiterConfig struct {
+	// CallsPerSecond is this instance's rate.
+	CallsPerSecond float64
+	// Limits are this instance's parts of the API's limits (PerInstance). None: the rate alone is kept.
+	Limits []Limit
+
+	// Pause is the pause after a 429 without Retry-After.
+	Pause time.Duration
+	// LongestPause bounds a pause, whatever Retry-After says.
+	LongestPause time.Duration
+	// Recovery is how long half of the rate takes to come back after a pause, linearly.
+	Recovery time.Duration
+}
+
+// Limiter paces calls: one after another, never two at the same time, in the order in which Wait is called. It is safe
+// for concurrent use.
+//
+// The rate is a token bucket (x/time/rate), empty at the start. The bucket alone does not suffice: it allows its content
+// on top of its rate, so each Limit is kept by a window that remembers its calls; and it has no pause, which slowdown adds.
+//
+// The time of a call is the time at which Wait let it start. The caller sends it at once; what the network adds to one
+// call and not to another is within the margin of PerInstance.
+type Limiter struct {
+	head     chan struct{} // held by the caller that waits for the next start; guards all fields but slowdown
+	slowdown *slowdown
+
+	perSecond rate.Limit // without a slow-down
+	bucket    *rate.Limiter
+	last      time.Time // start of the last call
+	windows   []*window
+}
+
+// NewLimiter returns the limiter of one instance. Its rate is CallsPerSecond, or what the limits allow if that is less.
+func NewLimiter(cfg LimiterConfig) *Limiter {
+	perSecond := cfg.CallsPerSecond
+	for _, l := range cfg.Limits {
+		perSecond = min(perSecond, l.PerSecond())
+	}
+	l := &Limiter{
+		head: make(chan struct{}, 1), perSecond: rate.Limit(perSecond),
+		slowdown: &slowdown{pause: cfg.Pause, longest: cfg.LongestPause, recovery: cfg.Recovery},
+		bucket:   rate.NewLimiter(rate.Limit(perSecond), max(1, int(math.Ceil(perSecond*catchUp.Seconds())))),
+	}
+	l.bucket.AllowN(time.Now(), l.bucket.Burst()) // empty, or each cold start would call on top of what other instances call
+	for _, limit := range cfg.Limits {
+		if float64(limit.Calls) < perSecond*catchUpFactor*limit.In.Seconds()+1 { // otherwise the rate alone keeps it
+			l.windows = append(l.windows, newWindow(limit))
+		}
+	}
+	return l
+}
+
+// Wait blocks until the next call may start and returns its start time. It fails at once when the call could only start
+// after ctx's deadline: with ErrExceedsDeadline, or with a *PausedError when a 429 is the reason. When ctx ends while it
+// waits it returns ctx's error. A failed Wait uses nothing up.
+func (l *Limiter) Wait(ctx context.Context) (time.Time, error) {
+	select {
+	case l.head <- struct{}{}:
+		defer func() { <-l.head }()
+	case <-ctx.Done():
+		return time.Time{}, ctx.Err()
+	}
+	if err := ctx.Err(); err != nil {
+		return time.Time{}, err
+	}
+
+	now := time.Now()
+	perSecond := l.slowdown.rate(l.perSecond, now)
+	l.bucket.SetLimitAt(now, perSecond)
+	if now.Sub(l.last) > catchUp { // idle time is not made up for: a burst of 1, as at the start
+		if spare := int(l.bucket.TokensAt(now)) - 1; spare > 0 {
+			l.bucket.AllowN(now, spare)
+		}
+	}
+	reserved := l.bucket.ReserveN(now, 1)
+	at := now.Add(reserved.DelayFrom(now))
+	if next := l.last.Add(interval(perSecond * catchUpFactor)); next.After(at) {
+		at = next
+	}
+	for _, w := range l.windows {
+		if free := w.free(); free.After(at) {
+			at = free
+		}
+	}
+	for { // a 429 to another call may begin a pause meanwhile
+		paused := l.slowdown.pausedUntil()
+		if paused.After(at) {
+			at = paused
+		}
+		if end, ok := ctx.Deadline(); ok && at.After(end) {
+			reserved.Cancel()
+			if paused.After(end) {
+				return time.Time{}, &PausedError{Left: time.Until(paused), Code: l.slowdown.lastCode()}
+			}
+			return time.Time{}, ErrExceedsDeadline
+		}
+		wait := time.Until(at)
+		if wait <= timerGrain {
+			break
+		}
+		if err := deadline.Sleep(ctx, wait); err != nil {
+			reserved.Cancel()
+			return time.Time{}, err
+		}
+	}
+
+	l.last = time.Now()
+	if at.After(l.last) {
+		l.last = at
+	}
+	for _, w := range l.windows {
+		w.record(l.last)
+	}
+	return l.last, nil
+}
+
+// On429 takes a 429 to the call that started at that time, with its Retry-After (0: none) and its code. All calls pause,
+// then the rate is halved and recovers. It returns the pause when it halves the rate, else 0: calls that were in flight at
+// an earlier 429 carry the same news and may only lengthen the pause.
+func (l *Limiter) On429(started time.Time, retryAfter time.Duration, code string) (pause time.Duration) {
+	return l.slowdown.on429(started, retryAfter, code)
+}
+
+// Rate is the rate at present, in calls per second.
+func (l *Limiter) Rate() float64 { return float64(l.slowdown.rate(l.perSecond, time.Now())) }
+
+// interval is the time between two calls.
+func interval(perSecond rate.Limit) time.Duration {
+	return time.Duration(float64(time.Second) / float64(perSecond))
+}

@@ -1,0 +1,69 @@
+package worker
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"license-deactivator/internal/throttle"
+)
+
+func TestLimitsAreOneInstancesParts(t *testing.T) {
+	t.Parallel()
+	const (
+		plan = 3600
+		// The API's spans and the margin.
+		minute, address, second = 60300 * time.Millisecond, 10050 * time.Millisecond, 1005 * time.Millisecond
+	)
+	for _, test := range []struct {
+		name        string
+		stack       Stack
+		want        []throttle.Limit
+		perInstance float64
+	}{
+		{"default, plan not known", Stack{CallsPerSecond: 10, Instances: 2},
+			[]throttle.Limit{{Calls: 100, In: address}, {Calls: 25, In: second}}, 5},
+		{"three instances from one address", Stack{CallsPerSecond: 20, Instances: 3, PlanCallsPerMinute: plan, LiveShare: 0.5},
+			[]throttle.Limit{{Calls: 600, In: minute}, {Calls: 66, In: address}, {Calls: 16, In: second}}, 20.0 / 3},
+		{"three instances from three", Stack{CallsPerSecond: 30, Instances: 3, PlanCallsPerMinute: plan, LiveShare: 0.5},
+			[]throttle.Limit{{Calls: 600, In: minute}, {Calls: 100, In: address}, {Calls: 16, In: second}}, 10},
+		{"one instance has one address", Stack{CallsPerSecond: 50, Instances: 1},
+			[]throttle.Limit{{Calls: 200, In: address}, {Calls: 50, In: second}}, 50},
+		{"less than a call in the span", Stack{CallsPerSecond: 40, Instances: 100, PlanCallsPerMinute: 60, LiveShare: 0.5},
+			[]throttle.Limit{{Calls: 1, In: 201 * time.Second}, {Calls: 4, In: address}, {Calls: 1, In: 2 * second}}, 0.4},
+		{"a vendor with other limits", Stack{CallsPerSecond: 300, Instances: 2}, nil, 150},
+		{"and a plan", Stack{CallsPerSecond: 300, Instances: 2, PlanCallsPerMinute: 18000, LiveShare: 0},
+			[]throttle.Limit{{Calls: 9000, In: minute}}, 150},
+	} {
+		if diff := cmp.Diff(test.want, test.stack.Limits()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
+		if got := test.stack.PerInstance(); got != test.perInstance {
+			t.Errorf("%s: per instance %v, want %v", test.name, got, test.perInstance)
+		}
+	}
+}
+
+// TestAllInstancesTogetherKeepTheLimits has every stack whose ceiling is within what the API allows.
+func TestAllInstancesTogetherKeepTheLimits(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		stack := Stack{
+			CallsPerSecond:     rapid.Float64Range(0.02, 20).Draw(t, "calls"),
+			Instances:          rapid.IntRange(1, 1000).Draw(t, "instances"),
+			PlanCallsPerMinute: rapid.IntRange(1, 18_000).Draw(t, "plan"),
+			LiveShare:          rapid.Float64Range(0, 0.99).Draw(t, "live"),
+		}
+		allowed := []throttle.Limit{
+			{Calls: int(float64(stack.PlanCallsPerMinute) * (1 - stack.LiveShare)), In: planSpan}, {Calls: perAddress, In: addressSpan}, {Calls: perAuthorization, In: authorizationSpan},
+		}
+		for i, l := range stack.Limits() {
+			together := float64(l.Calls*stack.Instances) / l.In.Seconds()
+			if most := (float64(allowed[i].Calls) + 1) / allowed[i].In.Seconds(); together > most || l.Calls < 1 {
+				t.Errorf("%+v: all call %v a second for limit %+v of %+v", stack, together, l, allowed[i])
+			}
+		}
+	})
+}

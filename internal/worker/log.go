@@ -1,0 +1,47 @@
+package worker
+
+import (
+	"context"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/telemetry"
+)
+
+// logRest logs the invocation's configuration fault, and the messages that are not logged yet.
+func (b *batch) logRest(ctx context.Context) {
+	if b.fault != nil {
+		b.h.cfg.Recorder.Fault(ctx, b.fault.what, b.fault.evidence)
+	}
+	for _, m := range b.messages {
+		b.log(ctx, m)
+	}
+}
+
+// log writes a message's line, once. Each outcome is logged at once: lines buffered until the batch ends are lost if
+// Lambda kills the invocation.
+func (b *batch) log(ctx context.Context, m *message) {
+	if m.logged {
+		return
+	}
+	m.logged = true
+	line := telemetry.Message{
+		ID: deactivation.CleanText(m.id()), Source: deactivation.CleanText(m.source), Cause: deactivation.CleanText(m.request.Cause), Rule: deactivation.CleanText(m.request.Rule),
+		Order: cleanAll(m.request.Order), Outcome: m.result.outcome, Reason: m.result.reason,
+		Class: m.result.class, Code: m.result.code, Detail: m.result.detail,
+		Attempts: m.receives, Latency: m.result.latency, RetryIn: m.result.retryIn,
+		License: deactivation.Shorten(m.request.LicenseKey), Product: deactivation.CleanText(m.request.Product), KeyVersion: m.result.version,
+	}
+	b.h.cfg.Recorder.Message(ctx, line)
+	if b.h.cfg.OnOutcome != nil {
+		b.h.cfg.OnOutcome(line)
+	}
+}
+
+// cleanAll cleans each text.
+func cleanAll(texts []string) []string {
+	var cleaned []string
+	for _, text := range texts {
+		cleaned = append(cleaned, deactivation.CleanText(text))
+	}
+	return cleaned
+}

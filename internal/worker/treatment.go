@@ -1,0 +1,122 @@
+package worker
+
+import (
+	"errors"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/pkg/licenseapi"
+)
+
+// What each configuration fault is and what to do about it, for the operator on call.
+const (
+	secretUnreadable = "the License API's secret cannot be read: give the secret behind LICENSE_API_SECRET_ARN a value " +
+		`{"api_key":"…","shared_key":"…"} (for OAuth client_id and client_secret), and the worker's role the right to read it`
+	secretUnusable = "the License API's secret cannot be used: put api_key and shared_key (for OAuth client_id and " +
+		"client_secret) as LicenseSpring shows them into the secret behind LICENSE_API_SECRET_ARN, without white space at the ends"
+	credentialsRefused = "the License API refuses the API key, its signature, or the OAuth client: put the company's current " +
+		"api_key and shared_key (or client_id and client_secret) into the secret behind LICENSE_API_SECRET_ARN"
+	dateRefused = "the License API refuses the date of a fresh signature: its clock and ours differ by more than 15 minutes; " +
+		"nothing to set here, ask LicenseSpring"
+	accessRefused = "the License API refuses access without saying why: check LICENSE_API_URL, and that no proxy stands before it"
+	callRefused   = "the License API, or the token endpoint of OAuth, refuses every call: check LICENSE_API_URL (and token_url in the " +
+		"secret, if it is there), and that the key or client may change licenses"
+	productLocked = "the API key may not touch this message's product: allow the product for the key, or use another key"
+)
+
+// Treatment is one row of the outcome table: what happens to a message after an answer of one kind.
+type Treatment struct {
+	Outcome deactivation.Outcome
+	Happens string // to the message, for a person who reads a dead letter or a log
+	Todo    string // for the operator; "" for nothing
+	Fault   string // the configuration fault, for the operator; "" where the deployment is not at fault
+	Stops   bool   // the fault affects every message: no further call in this batch
+}
+
+const (
+	happensDeleted    = "deleted"
+	happensDeadLetter = "to the dead-letter queue at once, reason `rejected`"
+	happensLater      = "kept; tried again after 30 s, then ever later, at most every 15 minutes, for three days"
+	happensAtCap      = "kept; tried again in 15 minutes, like the rest of its batch, until the fault is mended"
+)
+
+// TreatmentOf is the one table from the kind of an answer to the treatment of the message. The answer is the last one:
+// where a fresh signature could change it, the call was repeated before (batch.shouldResign). A fault of ours is never a
+// rejection, or one wrong secret would empty the queue into the dead-letter queue.
+func TreatmentOf(kind licenseapi.Kind) Treatment {
+	switch kind {
+	case licenseapi.KindDeactivated:
+		return Treatment{Outcome: deactivation.Deactivated, Happens: happensDeleted}
+	case licenseapi.KindAlreadyInactive:
+		return Treatment{Outcome: deactivation.AlreadyInactive, Happens: happensDeleted,
+			Todo: "nothing, if the code is expected; many of them from one source mean that its hardware ids are wrong"}
+	case licenseapi.KindRejected:
+		return Treatment{Outcome: deactivation.Rejected, Happens: happensDeadLetter,
+			Todo: "compare license key, product and device with LicenseSpring; mend them where the store got them from, then send the request again"}
+	case licenseapi.KindUnavailable:
+		return Treatment{Outcome: deactivation.Deferred, Happens: happensLater,
+			Todo: "nothing; if it lasts, look at LicenseSpring's status and at LICENSE_API_URL"}
+	case licenseapi.KindRateLimited:
+		return Treatment{Outcome: deactivation.Deferred, Happens: "kept; tried again when the API says, or after a minute, and the worker slows down",
+			Todo: "nothing; if it lasts, lower CallsPerSecond: live license checks share the limit"}
+	case licenseapi.KindBadCredentials:
+		return Treatment{Outcome: deactivation.Deferred, Happens: happensAtCap, Fault: credentialsRefused, Stops: true}
+	case licenseapi.KindStaleDate:
+		return Treatment{Outcome: deactivation.Deferred, Happens: happensAtCap, Fault: dateRefused, Stops: true}
+	case licenseapi.KindUnauthorized:
+		return Treatment{Outcome: deactivation.Deferred, Happens: happensAtCap, Fault: accessRefused, Stops: true}
+	case licenseapi.KindMisconfigured:
+		return Treatment{Outcome: deactivation.Deferred, Happens: happensAtCap, Fault: callRefused, Stops: true}
+	case licenseapi.KindProductNotAllowed:
+		return Treatment{Outcome: deactivation.Deferred, Happens: "kept; tried again in 15 minutes; the rest of its batch goes on", Fault: productLocked}
+	}
+	return Treatment{Outcome: deactivation.Deferred, Happens: happensLater} // a kind that this table does not have yet: retain the message
+}
+
+// fault is a configuration fault. It holds no secrets.
+type fault struct {
+	what     string
+	evidence error
+	code     string
+	stops    bool
+}
+
+// setFault keeps one fault for the invocation: the first, but one that stops the batch wins over one that does not. After
+// one that stops it no further call starts.
+func (b *batch) setFault(f fault) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.fault == nil || f.stops && !b.fault.stops {
+		b.fault = &f
+	}
+	if f.stops {
+		b.stopCalls()
+	}
+}
+
+// resultOf decides a message by a response. The client's errors hold nothing secret.
+func (b *batch) resultOf(m *message, resp response) result {
+	t := TreatmentOf(resp.kind)
+	r := result{outcome: t.Outcome, class: resp.kind.String(), latency: resp.latency, version: resp.version, code: deactivation.CleanText(licenseapi.CodeOf(resp.err))}
+	if resp.err != nil {
+		r.detail = deactivation.CleanText(messageOf(resp.err))
+	}
+
+	switch {
+	case t.Outcome == deactivation.Rejected:
+		r.reason = deactivation.ReasonRejected
+	case t.Fault != "":
+		r.retryIn = b.h.cfg.Backoff.Cap
+		b.setFault(fault{what: t.Fault, evidence: errors.Join(resp.err, resp.refreshErr), code: r.code, stops: t.Stops})
+	case t.Outcome == deactivation.Deferred:
+		r.retryIn = b.h.cfg.Backoff.after(resp.err, m.receives)
+	}
+	return r
+}
+
+// messageOf is the API's own message if it sent one, else the error's text.
+func messageOf(err error) string {
+	if refused, ok := errors.AsType[*licenseapi.Error](err); ok && refused.Message != "" {
+		return refused.Message
+	}
+	return err.Error()
+}
