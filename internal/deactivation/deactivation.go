@@ -82,13 +82,17 @@ type Request struct {
 	Order      []string
 	OccurredAt time.Time // zero where the sender does not say
 	ReceivedAt time.Time
+	Lookup     Lookup    // what the licenses can be found by where no device is named
+	Scope      string    // one of Scopes; "" means ScopeOrder
+	Products   []Product // of ScopeItems: what was refunded
+	Disable    bool      // whether the licenses are disabled too, once their devices are free
 	License
 }
 
 // License names the license and the device in the License API's own words. It has the fields of
 // licenseapi.Deactivation in the same order, so that one converts to the other; a difference does not compile.
 type License struct {
-	Product             string          `json:"product"`
+	Product             string          `json:"product,omitempty"`
 	LicenseKey          string          `json:"license_key,omitempty"`
 	Username            string          `json:"username,omitempty"`
 	Password            string          `json:"password,omitempty"`

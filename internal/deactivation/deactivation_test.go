@@ -191,7 +191,7 @@ func TestShorten(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, name := range []string{"request.json", "bundle.json", "event.json"} {
+	for _, name := range []string{"request.json", "bundle.json", "event.json", "lookup.json"} {
 		content, err := os.ReadFile("testdata/" + name)
 		if err != nil {
 			f.Fatal(err)

@@ -38,7 +38,8 @@ func (e *FieldError) Error() string { return e.Field + ": " + e.Why }
 // Validate returns a *FieldError for the first thing that makes the request no message of wire form v1: an action that
 // is none, a bundle_code beside the action deactivate_bundle (it would widen what is deactivated), no id, source,
 // product or identity; two identities; characters that SQS or the License API cannot take. A valid request may name no
-// device: CheckSendable says whether it can be sent.
+// device, and then no product or identity either if its license can be looked up (by a license key or Lookup):
+// CheckSendable says whether it can be sent.
 func (r Request) Validate() error {
 	if r.Action != "" && !slices.Contains(Actions(), r.Action) {
 		return &FieldError{CodeInvalidField, "action", "must be one of " + strings.Join(Actions(), ", ")}
@@ -64,18 +65,24 @@ func (r Request) Validate() error {
 			return err
 		}
 	}
-	return r.License.Validate()
+	if err := r.validateLookup(); err != nil {
+		return err
+	}
+	return r.validate(r.canBeLookedUp())
 }
 
 // Validate is Request.Validate for the license fields alone. The identities are asked for first, then the product:
 // the order in which a person would fill them in.
-func (l License) Validate() error {
+func (l License) Validate() error { return l.validate(false) }
+
+// validate is Validate. lookedUp says that the license is looked up, so that identity and product may be absent.
+func (l License) validate(lookedUp bool) error {
 	l = l.withoutBlanks()
-	if err := l.validateIdentity(); err != nil {
+	if err := l.validateIdentity(lookedUp); err != nil {
 		return err
 	}
-	if l.Product == "" {
-		return &FieldError{CodeMissingField, "product", "is missing (the product's short code)"}
+	if l.Product == "" && !lookedUp {
+		return errMissingProduct()
 	}
 	for _, f := range l.texts() {
 		if err := CheckText(f.name, f.value); err != nil {
@@ -99,9 +106,21 @@ func (l License) Validate() error {
 	return nil
 }
 
-// CheckSendable returns a *FieldError when a valid license cannot be sent to the License API: it names no device.
+func errMissingProduct() error {
+	return &FieldError{CodeMissingField, "product", "is missing (the product's short code)"}
+}
+
+// CheckSendable returns a *FieldError when a valid license cannot be sent to the License API: it names no device, or is
+// one that would have to be looked up first.
 func (l License) CheckSendable() error {
-	if l.withoutBlanks().HardwareID == "" {
+	l = l.withoutBlanks()
+	if err := l.validateIdentity(false); err != nil {
+		return err
+	}
+	if l.Product == "" {
+		return errMissingProduct()
+	}
+	if l.HardwareID == "" {
 		return &FieldError{CodeMissingField, "hardware_id", "is missing; devices cannot be looked up yet"}
 	}
 	return nil
@@ -134,7 +153,8 @@ func (l License) withoutBlanks() License {
 	return l
 }
 
-func (l License) validateIdentity() error {
+// validateIdentity refuses two identities, what goes with another one, and, unless it is optional, none.
+func (l License) validateIdentity(optional bool) error {
 	var set []string
 	for _, f := range []struct{ name, value string }{
 		{"license_key", l.LicenseKey}, {"username", l.Username}, {"id_token", l.IDToken}, {"code", l.Code},
@@ -144,6 +164,8 @@ func (l License) validateIdentity() error {
 		}
 	}
 	switch {
+	case len(set) == 0 && optional && l.CustomerAccountCode == "" && l.Password == "":
+		return nil
 	case len(set) == 0:
 		return &FieldError{CodeMissingField, "license_key", "is missing (or username, or id_token or code with customer_account_code)"}
 	case len(set) > 1:

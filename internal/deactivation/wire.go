@@ -39,11 +39,21 @@ type wireRequest struct {
 	Order      []string   `json:"order,omitempty"`
 	OccurredAt *time.Time `json:"occurred_at,omitempty"`
 	ReceivedAt *time.Time `json:"received_at,omitempty"`
+	Lookup     wireLookup `json:"lookup,omitzero"`
+	Scope      string     `json:"scope,omitempty"`
+	Products   []Product  `json:"products,omitempty"`
+	Disable    bool       `json:"disable,omitempty"`
 	wireLicense
 }
 
 // wireLicense is License without its methods, which print it shortened.
 type wireLicense License
+
+// wireLookup is Lookup without its methods, which print it without the e-mail address.
+type wireLookup Lookup
+
+// IsZero lets encoding/json leave an empty one out.
+func (l wireLookup) IsZero() bool { return Lookup(l).IsZero() }
 
 type wireEvent struct {
 	V          int               `json:"v"`
@@ -65,6 +75,7 @@ func (r Request) Wire() (string, error) {
 	return marshal(wireRequest{
 		V: wireVersion, ID: r.ID, Action: action, Source: r.Source, Cause: r.Cause, Rule: r.Rule, Event: r.Event,
 		Order: r.Order, OccurredAt: wireTime(r.OccurredAt), ReceivedAt: wireTime(r.ReceivedAt),
+		Lookup: wireLookup(r.Lookup), Scope: r.Scope, Products: r.Products, Disable: r.Disable,
 		wireLicense: wireLicense(r.License),
 	})
 }
@@ -96,7 +107,8 @@ func Parse(body string) (req Request, event *Event, err error) {
 	}
 	req = Request{
 		ID: w.ID, Action: w.Action, Source: w.Source, Cause: w.Cause, Rule: w.Rule, Event: w.Event, Order: w.Order,
-		OccurredAt: timeOf(w.OccurredAt), ReceivedAt: timeOf(w.ReceivedAt), License: License(w.wireLicense),
+		OccurredAt: timeOf(w.OccurredAt), ReceivedAt: timeOf(w.ReceivedAt),
+		Lookup: Lookup(w.Lookup), Scope: w.Scope, Products: w.Products, Disable: w.Disable, License: License(w.wireLicense),
 	}
 	if err := req.Validate(); err != nil {
 		return req, nil, fmt.Errorf("%w: %w", ErrInvalid, err)

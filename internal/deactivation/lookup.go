@@ -1,0 +1,138 @@
+package deactivation
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+)
+
+// Scopes: what of the order a request is about.
+const (
+	ScopeOrder = "order" // the whole order
+	ScopeItems = "items" // the items that Request.Products counts, and no others
+)
+
+// Scopes lists every scope that a request may have.
+func Scopes() []string { return []string{ScopeOrder, ScopeItems} }
+
+// NoneIgnore is Lookup.None of a request for which "no license found" is an ordinary end: the shop sells other things too.
+const NoneIgnore = "ignore"
+
+// maxCandidates bounds the ids of one look-up. No sender's file has more than six; each can cost a call of the
+// Management API.
+const maxCandidates = 20
+
+// Lookup holds what the licenses of a request can be found by in LicenseSpring, where the request names no device or
+// says that the license is disabled too. The request's own license key is tried first.
+//
+// It prints itself without the e-mail address in every way that fmt, log/slog and encoding/json know: only
+// Request.Wire shows it.
+type Lookup struct {
+	Order        []Candidate `json:"order,omitempty"` // in the order in which they are tried
+	Subscription Candidate   `json:"subscription,omitzero"`
+	Email        string      `json:"email,omitempty"` // the customer's, as the sender knows it. It confirms a license and never finds one
+	None         string      `json:"none,omitempty"`  // NoneIgnore, or "": a letter for a person when no license is found
+}
+
+// Candidate is one id that LicenseSpring may know the order or subscription by.
+type Candidate struct {
+	ID    string `json:"id"`
+	Weak  bool   `json:"weak,omitempty"`  // a short number that other shops use too: counts only with a matching e-mail
+	Buyer bool   `json:"buyer,omitempty"` // the buyer can write it: counts only when it is confirmed
+}
+
+// Product counts what was refunded of one product.
+type Product struct {
+	Product string `json:"product"` // short code
+	Count   int    `json:"count"`   // at least 1
+}
+
+// IsZero reports whether nothing is set.
+func (l Lookup) IsZero() bool {
+	return len(l.Order) == 0 && l.Subscription == Candidate{} && l.Email == "" && l.None == ""
+}
+
+// HasCandidates reports whether there is an id to find a license by.
+func (l Lookup) HasCandidates() bool { return len(l.Order) > 0 || l.Subscription.ID != "" }
+
+func (l Lookup) validate() error {
+	if len(l.Order) > maxCandidates {
+		return &FieldError{CodeInvalidField, "lookup.order", fmt.Sprintf("has more than %d ids", maxCandidates)}
+	}
+	for _, c := range l.Order {
+		if strings.TrimSpace(c.ID) == "" {
+			return &FieldError{CodeMissingField, "lookup.order", "has an id that is empty"}
+		}
+		if err := CheckText("lookup.order", c.ID); err != nil {
+			return err
+		}
+	}
+	if l.None != "" && l.None != NoneIgnore {
+		return &FieldError{CodeInvalidField, "lookup.none", "must be " + NoneIgnore}
+	}
+	if err := CheckText("lookup.subscription", l.Subscription.ID); err != nil {
+		return err
+	}
+	return CheckText("lookup.email", l.Email)
+}
+
+// validateLookup checks what of the request is for the look-up alone.
+func (r Request) validateLookup() error {
+	if r.Disable && r.Action == ActionDeactivateBundle {
+		return &FieldError{CodeInvalidField, "disable", "goes with " + ActionDeactivateLicense + " alone"}
+	}
+	if r.Scope != "" && !slices.Contains(Scopes(), r.Scope) {
+		return &FieldError{CodeInvalidField, "scope", "must be one of " + strings.Join(Scopes(), ", ")}
+	}
+	if len(r.Products) > maxCandidates {
+		return &FieldError{CodeInvalidField, "products", fmt.Sprintf("has more than %d products", maxCandidates)}
+	}
+	for _, p := range r.Products {
+		if p.Product == "" || p.Count < 1 {
+			return &FieldError{CodeInvalidField, "products", "needs a product and a count of at least 1 in each"}
+		}
+		if err := CheckText("products", p.Product); err != nil {
+			return err
+		}
+	}
+	return r.Lookup.validate()
+}
+
+// canBeLookedUp reports whether the request names no device and holds what a license can be found by, so that identity
+// and product may be absent.
+func (r Request) canBeLookedUp() bool {
+	license := r.withoutBlanks()
+	return license.HardwareID == "" && r.Action != ActionDeactivateBundle &&
+		(r.Lookup.HasCandidates() || license.LicenseKey != "")
+}
+
+// shownLookup is what is shown of a Lookup.
+type shownLookup struct {
+	Order        []string `json:"order,omitempty"`
+	Subscription string   `json:"subscription,omitempty"`
+}
+
+func (l Lookup) shown() shownLookup {
+	s := shownLookup{Subscription: l.Subscription.ID}
+	for _, c := range l.Order {
+		s.Order = append(s.Order, c.ID)
+	}
+	return s
+}
+
+// LogValue implements slog.LogValuer: the ids, without the e-mail address.
+func (l Lookup) LogValue() slog.Value {
+	s := l.shown()
+	return slog.GroupValue(slog.Any("order", s.Order), slog.String("subscription", s.Subscription))
+}
+
+// Format implements fmt.Formatter for every verb, so that neither %v nor %#v shows the e-mail address.
+func (l Lookup) Format(f fmt.State, _ rune) {
+	s := l.shown()
+	fmt.Fprintf(f, "look-up by order %q, subscription %q", s.Order, s.Subscription)
+}
+
+// MarshalJSON implements json.Marshaler with what LogValue shows.
+func (l Lookup) MarshalJSON() ([]byte, error) { return json.Marshal(l.shown()) }
