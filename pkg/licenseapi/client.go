@@ -35,11 +35,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
-	"license-deactivator/pkg/signing"
+	"license-deactivator/pkg/internal/apihttp"
 )
 
 const (
@@ -48,33 +47,10 @@ const (
 	defaultCallsInFlight = 10
 
 	defaultUserAgent = "license-deactivator"
+
+	// warmTimeout bounds Warm, which runs before a function's first poll and must not hold it up.
+	warmTimeout = 2 * time.Second
 )
-
-// An Authorizer makes the Authorization header of one request. date is the text of its Date header, which the
-// License API wants with every kind of authorization. It is asked before every attempt and by many goroutines at
-// once, so it should keep what it can. Its error must hold no secret: it is returned wrapped, as a
-// [KindUnavailable], unless it is or wraps an *[Error], which then decides.
-type Authorizer interface {
-	Authorize(ctx context.Context, date string) (authorization string, err error)
-}
-
-// HMAC is the authorization by API key and shared key. The signer must not be nil.
-//
-// Source: https://docs.licensespring.com/license-api/license-api-authorization/api-key-authorization
-func HMAC(signer *signing.Signer) Authorizer { return hmacAuthorizer{signer} }
-
-type hmacAuthorizer struct{ signer *signing.Signer }
-
-func (a hmacAuthorizer) Authorize(_ context.Context, date string) (string, error) {
-	return a.signer.Authorize(date), nil
-}
-
-// noAuthorizer stands in a client that was made without one.
-type noAuthorizer struct{}
-
-func (noAuthorizer) Authorize(context.Context, string) (string, error) {
-	return "", errors.New("licenseapi: no Authorizer; give one to New or With")
-}
 
 // Config is what a Client is made of.
 type Config struct {
@@ -139,7 +115,7 @@ func New(cfg Config) (*Client, error) {
 	if inFlight == 0 {
 		inFlight = defaultCallsInFlight
 	}
-	c.transport = newTransport(inFlight, cfg.DialContext)
+	c.transport = apihttp.NewTransport(inFlight, cfg.DialContext)
 	if c.authorizer == nil {
 		c.authorizer = noAuthorizer{}
 	}
@@ -175,37 +151,19 @@ func (c *Client) Warm(ctx context.Context) error {
 	req.Header.Set("User-Agent", c.userAgent)
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return newNetworkError("warm", err, nil)
+		return apihttp.NewNetworkError("licenseapi: warm", err, nil)
 	}
 	if err := resp.Body.Close(); err != nil {
-		return newNetworkError("warm", err, nil)
+		return apihttp.NewNetworkError("licenseapi: warm", err, nil)
 	}
 	return nil
 }
 
-// checkAddress returns the address without a slash at its end. Its errors do not repeat the address: it may hold a
-// password.
+// checkAddress is apihttp.CheckAddress with the name of the field in its error.
 func checkAddress(name, text, example string) (string, error) {
-	bad := func(why string) (string, error) { return "", fmt.Errorf("licenseapi: %s: %s", name, why) }
-	if text == "" {
-		return bad("is missing")
+	address, err := apihttp.CheckAddress(text, example)
+	if err != nil {
+		return "", fmt.Errorf("licenseapi: %s: %w", name, err)
 	}
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Opaque != "" || u.Hostname() == "":
-		return bad("is no address such as " + example)
-	case u.Scheme != "https" && u.Scheme != "http":
-		return bad("must begin with https://")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return bad("must be https; http is allowed for this machine alone")
-	case u.User != nil:
-		return bad("must not hold a user or password")
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return bad("must end with its path: no query, no fragment")
-	}
-	return strings.TrimRight(u.String(), "/"), nil
-}
-
-func isLoopback(host string) bool {
-	return host == "localhost" || net.ParseIP(host).IsLoopback()
+	return address, nil
 }

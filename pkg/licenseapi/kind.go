@@ -1,11 +1,11 @@
 package licenseapi
 
 import (
-	"context"
 	"errors"
-	"net"
 	"net/http"
 	"strconv"
+
+	"license-deactivator/pkg/internal/apihttp"
 )
 
 // Kind says what the caller has to do about the result of a call. The zero Kind is none of them.
@@ -105,13 +105,6 @@ func (e *Error) kind() Kind {
 	return KindRejected
 }
 
-// The words of CodeOf where there is no answer.
-const (
-	codeTimeout    = "timeout"
-	codeConnection = "connection"
-	codeCanceled   = "canceled"
-)
-
 // CodeOf returns what to report for an error: the API's code, or http_<status> where it gave none; "timeout",
 // "canceled" or "connection" when there was no answer; "conflicting_identity", "missing_field" or "invalid_field"
 // when nothing was sent; "" for nil.
@@ -128,13 +121,7 @@ func CodeOf(err error) string {
 	if code := refusedCode(err); code != "" {
 		return code
 	}
-	switch {
-	case isTimeout(err):
-		return codeTimeout
-	case errors.Is(err, context.Canceled):
-		return codeCanceled
-	}
-	return codeConnection
+	return apihttp.NetworkCode(err)
 }
 
 func statusCode(status int) string { return "http_" + strconv.Itoa(status) }
@@ -149,12 +136,4 @@ func refusedCode(err error) string {
 		return "invalid_field"
 	}
 	return ""
-}
-
-func isTimeout(err error) bool {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return true
-	}
-	network, ok := errors.AsType[net.Error](err)
-	return ok && network.Timeout()
 }

@@ -14,6 +14,8 @@ import (
 	"unicode"
 
 	"golang.org/x/sync/singleflight"
+
+	"license-deactivator/pkg/internal/apihttp"
 )
 
 // DefaultTokenURL is the vendor's token endpoint.
@@ -86,7 +88,7 @@ func (c *Client) OAuth(clientID, clientSecret, tokenURL string) (*OAuth, error) 
 	return &OAuth{
 		client:    func() (id, secret string) { return clientID, clientSecret },
 		url:       tokenURL,
-		transport: newTransport(1, c.dial), // one request at a time, some minutes apart
+		transport: apihttp.NewTransport(1, c.dial), // one request at a time, some minutes apart
 		now:       c.now,
 		userAgent: c.userAgent,
 		flights:   new(singleflight.Group),
@@ -109,7 +111,7 @@ func (o *OAuth) Authorize(ctx context.Context, _ string) (string, error) {
 		authorization, _ := landed.Val.(string)
 		return authorization, landed.Err
 	case <-ctx.Done():
-		return "", newNetworkError(opToken, ctx.Err(), nil)
+		return "", apihttp.NewNetworkError("licenseapi: "+opToken, ctx.Err(), nil)
 	}
 }
 
@@ -143,15 +145,15 @@ func (o *OAuth) fetch(ctx context.Context) (authorization string, err error) {
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", o.userAgent)
 	req.Header["X-Idempotency-Key"] = []string{} // as in post: a second token does no harm
-	s := &scrubber{values: []string{id, secret}}
+	s := &apihttp.Scrubber{Values: []string{id, secret}}
 
 	asked := o.wall()                       // the token may be as old as the question
 	resp, err := o.transport.RoundTrip(req) // follows no redirect, which would carry the secret elsewhere
 	if err != nil {
-		return "", newNetworkError(opToken, err, s)
+		return "", apihttp.NewNetworkError("licenseapi: "+opToken, err, s)
 	}
 	defer resp.Body.Close()
-	reply, whole := readReply(resp)
+	reply, whole := apihttp.ReadReply(resp)
 	if resp.StatusCode != http.StatusOK {
 		return "", newError(opToken, resp, reply, whole, s, o.now())
 	}
