@@ -8,9 +8,9 @@ import (
 )
 
 // An Authorizer makes the Authorization header of one request. date is the text of its Date header, which the
-// License API wants with every kind of authorization. It is asked before every attempt and by many goroutines at
-// once, so it should keep what it can. Its error must hold no secret: it is returned wrapped, as a
-// [KindUnavailable], unless it is or wraps an *[Error], which then decides.
+// License API requires with every kind of authorization. It is called before every attempt and by many goroutines at
+// the same time, so it should cache. Its error must hold no secret: it is returned wrapped, as [KindUnavailable], unless
+// it is or wraps an *[Error], which then decides the kind.
 type Authorizer interface {
 	Authorize(ctx context.Context, date string) (authorization string, err error)
 }
@@ -26,7 +26,7 @@ func (a hmacAuthorizer) Authorize(_ context.Context, date string) (string, error
 	return a.signer.Authorize(date), nil
 }
 
-// noAuthorizer stands in a client that was made without one.
+// noAuthorizer is the Authorizer of a client that was made without one.
 type noAuthorizer struct{}
 
 func (noAuthorizer) Authorize(context.Context, string) (string, error) {

@@ -26,7 +26,7 @@ func (c *Client) post(ctx context.Context, op, wanted string, body []byte, secre
 	if err != nil {
 		return fmt.Errorf("licenseapi: %s: the base address makes no request", op)
 	}
-	req.Header.Set("Date", date) // the very text that is signed
+	req.Header.Set("Date", date) // the text that is signed
 	req.Header.Set("Authorization", authorization)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
@@ -34,14 +34,14 @@ func (c *Client) post(ctx context.Context, op, wanted string, body []byte, secre
 	if id := requestIDOf(ctx); id != "" {
 		req.Header.Set(headerRequestID, id)
 	}
-	// A connection that died while the function was frozen is found out by the first call on it. An empty
-	// X-Idempotency-Key is not sent, and lets net/http repeat the request on a new connection; a deactivation may be
+	// A connection may have died while the function was frozen, and the first call on it fails. An empty
+	// X-Idempotency-Key is not sent, and makes net/http repeat the request on a new connection; a deactivation may be
 	// repeated.
 	req.Header["X-Idempotency-Key"] = []string{}
 	s := &apihttp.Scrubber{Values: secrets, Authorization: authorization}
 
-	// RoundTrip, not an http.Client: no redirect is ever followed, and a redirect to an unreadable address is still
-	// an answer with its status. We send no cookies and bound the time ourselves.
+	// RoundTrip, not an http.Client: no redirect is followed, and a redirect to an unreadable address is still an answer
+	// with its status. Cookies are not needed, and the time is bounded here.
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return apihttp.NewNetworkError("licenseapi: "+op, err, s)

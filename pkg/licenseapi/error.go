@@ -32,11 +32,11 @@ type Error struct {
 	// "[removed]" in place of values of the request; "" if there is none. Never branch on it.
 	Message string
 
-	// RequestID is the server's name for the call, for the vendor's support; "" if it gave none.
+	// RequestID is the server's id of the call, for the vendor's support; "" if it gave none.
 	RequestID string
 
-	// RetryAfter is how long the server asks us to wait, at most a day. Zero means that it does not say, or names a
-	// time that is over: wait as one would without it. It is never negative.
+	// RetryAfter is the wait that the server asks for, at most a day. Zero means that the header is absent, or names a
+	// time in the past: wait as without it. It is never negative.
 	RetryAfter time.Duration
 }
 
@@ -56,8 +56,8 @@ func (e *Error) Error() string {
 	return text.String()
 }
 
-// newError reads an answer leniently: other fields are ignored, a missing message and a code of the wrong type are
-// no fault, and the Content-Type does not matter.
+// newError reads an answer leniently: unknown fields, a missing message and a code of the wrong type are ignored, and the
+// Content-Type does not matter.
 func newError(op string, resp *http.Response, reply []byte, whole bool, s *apihttp.Scrubber, now time.Time) *Error {
 	e := &Error{
 		Op: op, Status: resp.StatusCode,
@@ -92,7 +92,8 @@ func errorBody(op string, reply []byte) (code, message string) {
 	return code, message
 }
 
-// keepCode keeps a known code first: a device called "device" must not hide device_not_found.
+// keepCode returns the code to keep. A known code is kept before the scrubber is asked: a device called "device" must not
+// hide device_not_found.
 func keepCode(code string, status int, s *apihttp.Scrubber) string {
 	if code == "" {
 		return ""

@@ -8,26 +8,26 @@ import (
 	"license-deactivator/pkg/internal/apihttp"
 )
 
-// Kind says what the caller has to do about the result of a call. The zero Kind is none of them.
+// Kind is what the caller has to do after a call. The zero Kind is none of them.
 type Kind int
 
 // The kinds of result.
 const (
 	// KindDeactivated: the slot is free (nil error).
 	KindDeactivated Kind = iota + 1
-	// KindAlreadyInactive: nothing was left to do. A wrong device id looks the same, so count it apart.
+	// KindAlreadyInactive: nothing was left to do. A wrong device id looks the same, so count it separately.
 	KindAlreadyInactive
 	// KindRejected: this request can never succeed.
 	KindRejected
-	// KindUnavailable: trouble that passes, or that we cannot tell from it: 5xx, 408, the network, an answer that cannot
-	// be read. Try again later.
+	// KindUnavailable: a failure that passes, or that cannot be told from one: 5xx, 408, the network, an answer that cannot
+	// be read. Retry later.
 	KindUnavailable
-	// KindRateLimited: 429. Try again after Error.RetryAfter, at least a minute when there is none, and slow down.
+	// KindRateLimited: 429. Retry after Error.RetryAfter, or at least a minute if there is none, and slow down.
 	KindRateLimited
 	// KindStaleDate: the API's clock and ours disagree. Sign again once, then look at the clock; never add an offset.
 	KindStaleDate
-	// KindBadCredentials: key, client or token are not (or no longer) good. Read them anew (a token that was refused has
-	// been dropped: see TokenRefused), sign again once, then it is a configuration fault.
+	// KindBadCredentials: key, client or token are not (or no longer) valid. Read them again (a refused token has been
+	// dropped: see TokenRefused), sign again once, then it is a configuration fault.
 	KindBadCredentials
 	// KindUnauthorized: 401 or 403 without a reason that we know. Sign again once, then it is a configuration fault.
 	KindUnauthorized
@@ -64,7 +64,7 @@ func (k Kind) String() string {
 	return "kind(" + strconv.Itoa(int(k)) + ")"
 }
 
-// KindOf says what the result of a call asks for: KindDeactivated for nil, the table's for an *Error, KindRejected
+// KindOf returns the kind of a call's result: KindDeactivated for nil, the table's for an *Error, KindRejected
 // for a Deactivation that was not sent, and KindUnavailable for everything else.
 func KindOf(err error) Kind {
 	if err == nil {
@@ -79,7 +79,7 @@ func KindOf(err error) Kind {
 	return KindUnavailable
 }
 
-// kind lets 429, 408 and 5xx decide by the status alone, then a known code, then the status. Only an answer of 400
+// kind decides by the status alone for 429, 408 and 5xx, then by a known code, then by the status. Only an answer of 400
 // and above has an error body.
 func (e *Error) kind() Kind {
 	switch {

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// serveCall counts the call, lets the fault have its way before or after the work, and answers.
+// serveCall counts the call, injects its fault before or after the work, and answers.
 func (s *Server) serveCall(w http.ResponseWriter, r *http.Request) {
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	if err != nil {
@@ -38,7 +38,7 @@ func (s *Server) serveCall(w http.ResponseWriter, r *http.Request) {
 	s.misbehave(w, r, fault, s.work(r, req, problem))
 }
 
-// enter counts a call in and finds its fault.
+// enter counts a call and returns its fault.
 func (s *Server) enter(r *http.Request, req request) (Call, Fault, *reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +94,7 @@ func (s *Server) work(r *http.Request, req request, problem string) reply {
 	return reply{status: http.StatusOK, name: success, body: success, kind: plainText}
 }
 
-// write sends an answer whole and counts it.
+// write sends a complete answer and counts it.
 func (s *Server) write(w http.ResponseWriter, a reply) {
 	w.Header().Set("X-Request-Id", "fake-"+strconv.Itoa(s.count(a.name)))
 	if a.kind != "" {
@@ -104,5 +104,5 @@ func (s *Server) write(w http.ResponseWriter, a reply) {
 		w.Header().Set("Retry-After", a.retryAfter)
 	}
 	w.WriteHeader(a.status)
-	_, _ = io.WriteString(w, a.body) // a client that has left is none of our troubles
+	_, _ = io.WriteString(w, a.body) // a client may have left
 }

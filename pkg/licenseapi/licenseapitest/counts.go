@@ -2,7 +2,7 @@ package licenseapitest
 
 import "maps"
 
-// Counts is what happened so far.
+// Counts is what has happened so far.
 type Counts struct {
 	Calls       int            // of deactivate_license and deactivate_bundle
 	Warm        int            // GET and HEAD of the base address
