@@ -11,9 +11,18 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// post makes one attempt: dated, signed, sent, read. wanted is the word that the documentation promises as the body
-// of a 200. secrets are the values of the request that must not come back in an error.
-func (c *Client) post(ctx context.Context, op, wanted string, body []byte, secrets []string) error {
+// A content is what a call posts.
+type content struct {
+	kind    string // Content-Type
+	body    []byte
+	secrets []string // the values in body that must not come back in an error
+}
+
+const jsonType = "application/json"
+
+// post makes one attempt: dated, signed, sent, read. expected reports whether the trimmed body of a 200 is one that the
+// documentation promises.
+func (c *Client) post(ctx context.Context, op string, expected func(text string) bool, content content) error {
 	ctx, cancel := context.WithTimeout(ctx, apihttp.CallTimeout)
 	defer cancel()
 
@@ -22,14 +31,14 @@ func (c *Client) post(ctx context.Context, op, wanted string, body []byte, secre
 	if err != nil {
 		return fmt.Errorf("licenseapi: %s: authorize: %w", op, err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/"+op, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/"+op, bytes.NewReader(content.body))
 	if err != nil {
 		return fmt.Errorf("licenseapi: %s: the base address makes no request", op)
 	}
 	req.Header.Set("Date", date) // the text that is signed
 	req.Header.Set("Authorization", authorization)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Content-Type", content.kind)
+	req.Header.Set("Accept", jsonType)
 	req.Header.Set("User-Agent", c.userAgent)
 	if id := requestIDOf(ctx); id != "" {
 		req.Header.Set(headerRequestID, id)
@@ -38,7 +47,7 @@ func (c *Client) post(ctx context.Context, op, wanted string, body []byte, secre
 	// X-Idempotency-Key is not sent, and makes net/http repeat the request on a new connection; a deactivation may be
 	// repeated.
 	req.Header["X-Idempotency-Key"] = []string{}
-	s := &apihttp.Scrubber{Values: secrets, Authorization: authorization}
+	s := &apihttp.Scrubber{Values: content.secrets, Authorization: authorization}
 
 	// RoundTrip, not an http.Client: no redirect is followed, and a redirect to an unreadable address is still an answer
 	// with its status. Cookies are not needed, and the time is bounded here.
@@ -57,7 +66,7 @@ func (c *Client) post(ctx context.Context, op, wanted string, body []byte, secre
 	}
 
 	// The status alone decides: the body's form is not documented clearly, and what was done is done.
-	if text := strings.TrimSpace(string(reply)); !whole || (text != wanted && text != `"`+wanted+`"`) {
+	if !whole || !expected(strings.TrimSpace(string(reply))) {
 		c.logger.WarnContext(ctx, "license api: 200 with an unexpected body", "op", op,
 			"length", len(reply), "whole", whole, "content_type", s.Keep(apihttp.MediaType(resp), maxCodeRunes))
 	}

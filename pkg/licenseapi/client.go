@@ -13,7 +13,8 @@
 //	err = client.Deactivate(ctx, licenseapi.Deactivation{Product: "XY", LicenseKey: key, HardwareID: device})
 //	switch licenseapi.KindOf(err) { ... }
 //
-// [Client.DeactivateBundle] does the same for every license of a bundle. [Client.OAuth] authorizes by an OAuth client
+// [Client.DeactivateBundle] does the same for every license of a bundle, [Client.DeactivateOffline] and
+// [Client.DeactivateBundleOffline] for the license that a request file names. [Client.OAuth] authorizes by an OAuth client
 // in place of [HMAC].
 //
 // Each call is one attempt of at most five seconds with a date and a signature of its own. The package does not retry

@@ -17,8 +17,12 @@ const (
 	opDeactivateBundle  = "deactivate_bundle"
 )
 
-// licenseDeactivated is the documented body of a 200 of both, with or without quotation marks.
+// licenseDeactivated is the documented body of a 200, with or without quotation marks.
 const licenseDeactivated = "license_deactivated"
+
+func saysDeactivated(text string) bool {
+	return text == licenseDeactivated || text == `"`+licenseDeactivated+`"`
+}
 
 // Errors of a Deactivation that is refused before it is sent. Each is wrapped with the name of the field and never
 // with its value; KindOf says KindRejected.
@@ -93,7 +97,7 @@ func (c *Client) deactivate(ctx context.Context, op string, d Deactivation) erro
 	if err != nil {
 		return fmt.Errorf("%w: not JSON", ErrInvalidField) // never err itself: encoding/json quotes values
 	}
-	return c.post(ctx, op, licenseDeactivated, body, d.secrets())
+	return c.post(ctx, op, saysDeactivated, content{jsonType, body, d.secrets()})
 }
 
 // check refuses what the API would refuse, and what could deactivate the wrong license.

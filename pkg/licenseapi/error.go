@@ -16,8 +16,8 @@ const maxCodeRunes = 64
 
 // Error is an answer of the API other than 200. It holds no value of the request.
 type Error struct {
-	// Op is the operation: "deactivate_license", "deactivate_bundle", or "token" for OAuth's token endpoint, whose
-	// "error" and "error_description" are Code and Message.
+	// Op is the operation: "deactivate_license", "deactivate_bundle", "deactivate_offline", "deactivate_bundle_offline", or
+	// "token" for OAuth's token endpoint, whose "error" and "error_description" are Code and Message.
 	Op string
 
 	// Status is the HTTP status.

@@ -35,6 +35,10 @@ const (
 	KindMisconfigured
 	// KindProductNotAllowed: the API key may not act on this product: a configuration fault of this message alone.
 	KindProductNotAllowed
+	// KindFileRefused: the API refuses a signature, a key or a date, and the call carried two of each: the header's and the
+	// request file's. A file that was made with another or an older key stays refused; a header is not, once the secret is
+	// right. Try again later, and give the file up when other calls have succeeded meanwhile.
+	KindFileRefused
 )
 
 // String returns the kind in snake case, or "kind(0)" for none.
@@ -60,12 +64,14 @@ func (k Kind) String() string {
 		return "misconfigured"
 	case KindProductNotAllowed:
 		return "product_not_allowed"
+	case KindFileRefused:
+		return "file_refused"
 	}
 	return "kind(" + strconv.Itoa(int(k)) + ")"
 }
 
 // KindOf returns the kind of a call's result: KindDeactivated for nil, the table's for an *Error, KindRejected
-// for a Deactivation that was not sent, and KindUnavailable for everything else.
+// for a Deactivation or a RequestFile that was not sent, and KindUnavailable for everything else.
 func KindOf(err error) Kind {
 	if err == nil {
 		return KindDeactivated
@@ -92,6 +98,9 @@ func (e *Error) kind() Kind {
 	}
 	if e.Op == opToken {
 		return e.tokenKind()
+	}
+	if kind, other := OfflineKind(e.Code); other && isOffline(e.Op) {
+		return kind
 	}
 	if kind, known := kindOfCode(e.Code); known {
 		return kind

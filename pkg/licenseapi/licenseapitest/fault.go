@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Call is one call of deactivate_license or deactivate_bundle before anything is checked. Number and Times start at 1.
+// Call is one call (not of the token endpoint) before anything is checked. Number and Times start at 1.
 type Call struct {
 	Number int // among all calls
 	Times  int // among the calls for this license (product and identity)

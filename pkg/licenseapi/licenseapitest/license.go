@@ -147,25 +147,27 @@ func (rs rows) deactivate(req request) (code string) {
 	return cmp.Or(code, "license_not_found")
 }
 
-// deactivateBundle frees the device on every row of the bundle that the identity has, and returns "" when one had it.
-func (rs rows) deactivateBundle(req request) (code string) {
+// deactivateBundle frees the device on every row of the bundle that the identity has, and returns the products of the
+// rows that had it, or the code of what is wrong where none had.
+func (rs rows) deactivateBundle(req request) (freed []string, code string) {
 	if !rs.bundles[text(req.Product)] {
-		return "unknown_product"
+		return nil, "unknown_product"
 	}
 	code = rs.unknownAccount(req)
-	freed := false
 	for _, r := range rs.byBundle[req.license()] {
 		if !r.meant(req) {
 			continue
 		}
 		why := r.deactivate(text(req.HardwareID))
-		freed = freed || why == ""
+		if why == "" {
+			freed = append(freed, r.Product)
+		}
 		code = cmp.Or(code, why)
 	}
-	if freed {
-		return ""
+	if len(freed) > 0 {
+		return freed, ""
 	}
-	return cmp.Or(code, "license_not_found")
+	return nil, cmp.Or(code, "license_not_found")
 }
 
 // unknownAccount returns the code for a customer account that no row has, or "". No row fits such a request.

@@ -18,7 +18,10 @@
 // done its work when one row had the device; otherwise the first row's code is the answer. A bundle is no product for
 // deactivate_license, nor a product a bundle for deactivate_bundle: unknown_product.
 //
-// The token endpoint of OAuth (TokenPath) gives tokens to the clients of the state, good for 480 s or as TokenLife says.
+// deactivate_offline and deactivate_bundle_offline take a request file, as text or as the part "file" of a form, check its
+// signatures and do the same. floating/release frees a device as deactivate_license does, and answers with an empty body.
+//
+// The token endpoint of OAuth (TokenPath), whose address GET oauth_url?login_type=client_credentials tells, gives tokens to the clients of the state, good for 480 s or as TokenLife says.
 //
 // Sources: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-online-method
 // and https://docs.licensespring.com/license-api/error-responses
@@ -39,9 +42,6 @@ import (
 const Base = "/api/v4"
 
 const (
-	deactivatePath = Base + "/deactivate_license"
-	bundlePath     = Base + "/deactivate_bundle"
-
 	// maxBodyBytes bounds a request's body, in bytes: four times what a queued message may hold.
 	maxBodyBytes = 4 << 20
 
@@ -51,9 +51,10 @@ const (
 
 // Server is the fake API. It is an http.Handler and safe for concurrent use.
 type Server struct {
-	now       func() time.Time
-	quoted    bool
-	tokenLife time.Duration
+	now        func() time.Time
+	quoted     bool
+	bundleList bool
+	tokenLife  time.Duration
 
 	mu      sync.Mutex
 	keys    map[string]string    // API key to shared key
@@ -141,7 +142,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveBase(w, r)
 	case r.URL.Path == TokenPath && r.Method == http.MethodPost:
 		s.serveToken(w, r)
-	case r.URL.Path != deactivatePath && r.URL.Path != bundlePath && r.URL.Path != TokenPath:
+	case r.URL.Path == oauthURLPath:
+		s.serveOAuthURL(w, r)
+	case !isCall(r.URL.Path) && r.URL.Path != TokenPath:
 		s.write(w, refuse("not_found"))
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)

@@ -17,6 +17,10 @@ const TokenPath = "/realms/user-portal/protocol/openid-connect/token" //nolint:g
 // tokenLife is how long a token is valid, unless TokenLife changes it: that of the documentation's sample.
 const tokenLife = 480 * time.Second
 
+// oauthURLPath is where clients ask for the token endpoint's address, without authorization, as the vendor's Python SDK
+// does.
+const oauthURLPath = Base + "/oauth_url"
+
 const grantClientCredentials = "client_credentials"
 
 // TokenURL returns the address of the token endpoint that goes with the API's, which is Start's or ends with Base.
@@ -38,6 +42,33 @@ func (s *Server) RotateClient(id, secret string) {
 		s.clients = map[string]string{}
 	}
 	s.clients[id] = secret
+}
+
+// serveOAuthURL tells the address of the token endpoint on this server.
+func (s *Server) serveOAuthURL(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		s.write(w, refuse("method_not_allowed"))
+		return
+	}
+	switch r.URL.Query().Get("login_type") {
+	case grantClientCredentials:
+	case "":
+		s.write(w, refuse("missing_parameters"))
+		return
+	default:
+		s.write(w, refuse("validation_error"))
+		return
+	}
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
+	body, err := json.Marshal(map[string]string{"url": scheme + r.Host + TokenPath})
+	if err != nil {
+		body = nil // a text is always JSON
+	}
+	s.write(w, reply{status: http.StatusOK, name: "oauth_url", body: string(body), kind: jsonText})
 }
 
 // serveToken issues a token to a known client. It reads only the fields of the form, as the documentation sends
