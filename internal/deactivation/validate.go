@@ -203,6 +203,11 @@ func (l License) longTexts() []namedText {
 	}
 }
 
+var sourceName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+
+// IsSourceName reports whether a text can name a source: small letters, digits and hyphens, at most 32.
+func IsSourceName(name string) bool { return sourceName.MatchString(name) }
+
 var integer = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
 
 // CheckText returns a *FieldError when a key, id or name is longer than MaxFieldRunes or holds what no key holds:

@@ -1,0 +1,146 @@
+package deactivation
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Row is one request as a person or a script writes it, in a direct invocation or in a file: the License API's fields,
+// and what is known about the reason. Read it with ReadRow.
+type Row struct {
+	ID         string    `json:"id"`     // "": made from the content
+	Action     string    `json:"action"` // "": ActionDeactivateLicense
+	Cause      string    `json:"cause"`  // "": CauseManual
+	Event      string    `json:"event"`
+	Order      OrderIDs  `json:"order"`
+	OccurredAt time.Time `json:"occurred_at"`
+	License
+}
+
+// ReadRow reads a row from a JSON object. Every error is a *FieldError that holds no value. A field that a row does not
+// have is an error, also when it differs from one in capitals alone: a mistyped license_id must not widen what is
+// deactivated.
+func ReadRow(raw []byte) (Row, error) {
+	if err := checkRowFields(raw); err != nil {
+		return Row{}, err
+	}
+	var r Row
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return Row{}, rowError(err)
+	}
+	return r, nil
+}
+
+// Request makes the row the request of a source, received at the given time. It fills in the cause and the id, and
+// checks nothing: see Request.Validate.
+func (r Row) Request(source string, receivedAt time.Time) Request {
+	request := Request{
+		ID: r.ID, Action: r.Action, Source: source, Cause: r.Cause, Event: r.Event, Order: r.Order,
+		OccurredAt: r.OccurredAt, ReceivedAt: receivedAt, License: r.License,
+	}
+	if request.Cause == "" {
+		request.Cause = CauseManual
+	}
+	if request.ID == "" {
+		request.ID = contentID(request)
+	}
+	return request
+}
+
+// contentIDLength is how much of the SHA-256 an id made from the content keeps: 128 bits, in hexadecimal digits.
+const contentIDLength = 32
+
+// contentID is the id of a row that has none: the same for the same content, whenever it is sent.
+func contentID(r Request) string {
+	r.ID, r.ReceivedAt = "", time.Time{}
+	r.Password, r.IDToken, r.Code = "", "", "" // an id is logged, and a hash of a password could be guessed
+	content, _ := r.Wire()                     // what cannot be written is refused later, whatever its id
+	sum := sha256.Sum256([]byte(content))
+	return r.Source + "." + hex.EncodeToString(sum[:])[:contentIDLength]
+}
+
+// rowError says what is wrong with a row that cannot be read. The texts of encoding/json quote values, so only the
+// field's name is taken from them.
+func rowError(err error) *FieldError {
+	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && kind.Field != "" {
+		field := kind.Field[strings.LastIndex(kind.Field, ".")+1:]
+		return &FieldError{CodeInvalidField, field, "has the wrong type; keys and ids are texts"}
+	}
+	return &FieldError{CodeInvalidField, "request", "is not an object of the License API's fields"}
+}
+
+// isRowField reports whether a row has the field. encoding/json alone would accept "LICENSE_KEY" for license_key.
+func isRowField(name string) bool {
+	switch name {
+	case "id", "action", "cause", "event", "order", "occurred_at",
+		"product", "license_key", "username", "password", "id_token", "code", "customer_account_code", "license_id",
+		"bundle_code", "hardware_id", "sdk_ver", "consumptions", "variables", "is_vm", "vm_info", "os_ver", "hostname",
+		"os_hostname", "ip", "ip_local", "app_ver", "mac_address":
+		return true
+	}
+	return false
+}
+
+// plainName is a field's name that may be repeated in an error.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
+
+func checkRowFields(raw []byte) error {
+	var fields map[string]json.RawMessage
+	_ = json.Unmarshal(raw, &fields) // a row that is no object has no fields; reading it into a Row reports that
+	for name := range fields {
+		if isRowField(name) {
+			continue
+		}
+		if !plainName.MatchString(name) {
+			name = "request"
+		}
+		return &FieldError{CodeInvalidField, name, "is not a field that a request has"}
+	}
+	return nil
+}
+
+// OrderIDs are the ids of an order. In JSON they are a text, a whole number, or a list of both; null and empty texts
+// are left out.
+type OrderIDs []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *OrderIDs) UnmarshalJSON(raw []byte) error {
+	dec := json.NewDecoder(strings.NewReader(string(raw)))
+	dec.UseNumber()
+	var value any
+	if err := dec.Decode(&value); err != nil {
+		return err
+	}
+	items, isList := value.([]any)
+	if !isList {
+		items = []any{value}
+	}
+	*o = nil
+	for _, item := range items {
+		id, ok := orderID(item)
+		if !ok {
+			return &json.UnmarshalTypeError{Field: "order"}
+		}
+		if id != "" {
+			*o = append(*o, id)
+		}
+	}
+	return nil
+}
+
+func orderID(value any) (id string, ok bool) {
+	switch v := value.(type) {
+	case nil:
+		return "", true
+	case string:
+		return v, true
+	case json.Number:
+		return v.String(), !strings.ContainsAny(v.String(), ".eE")
+	}
+	return "", false
+}
