@@ -58,8 +58,9 @@ func TestTheWireFormIsTheGoldenFile(t *testing.T) {
 		t.Error(diff)
 	}
 	event := deactivation.Event{
-		Source: "stripe", ID: "evt_3Nx", ReceivedAt: refund().ReceivedAt, Headers: map[string]string{"content-type": "application/json"},
-		Body: []byte(`{"id":"evt_3Nx"}`), Missing: []string{"hardware_id"},
+		Source: "stripe", ID: "evt_3Nx", ReceivedAt: refund().ReceivedAt, Scheme: "stripe-signature",
+		Headers: map[string]string{"content-type": "application/json"}, Body: []byte(`{"id":"evt_3Nx"}`),
+		Order: []string{"pi_3Nx", "ch_3Nx"}, Missing: []string{"hardware_id"},
 	}
 	if got, err = event.Wire(); err != nil {
 		t.Fatal(err)

@@ -16,15 +16,19 @@ const kindEvent = "event"
 // ErrInvalid is wrapped by every error of Parse: the text is not a message of ours.
 var ErrInvalid = errors.New("deactivation: not a message of wire form v1")
 
-// Event is an event that matters but could not be mapped, kept whole in the dead-letter queue until a person has
-// mended the mapping or the order.
+// Event is an event that matters but could not be mapped. The dead-letter queue keeps it whole until a person has
+// corrected the source's file or the order; then it can be mapped again (source.Source.Restore).
 type Event struct {
 	Source     string
 	ID         string // the sender's event id
 	ReceivedAt time.Time
-	Headers    map[string]string // those that the source's file reads, without credentials
-	Body       []byte            // as it was verified, never cut
-	Missing    []string          // fields that no license was complete without
+	// Scheme names the scheme of the source's file that verified the event: the header that carries its signature, in
+	// lower case, or "?" and the query parameter. "" in an event of an older version.
+	Scheme  string
+	Headers map[string]string // those that the source's file reads, without credentials
+	Body    []byte            // as it was verified, never cut
+	Order   []string          // the ids that its order can be found by; empty in an event of an older version
+	Missing []string          // fields that no license was complete without
 }
 
 type wireRequest struct {
@@ -61,8 +65,10 @@ type wireEvent struct {
 	Source     string            `json:"source"`
 	ID         string            `json:"event,omitempty"`
 	ReceivedAt *time.Time        `json:"received_at,omitempty"`
+	Scheme     string            `json:"scheme,omitempty"`
 	Headers    map[string]string `json:"headers"`
 	Body       []byte            `json:"body"`
+	Order      []string          `json:"order,omitempty"`
 	Missing    []string          `json:"missing,omitempty"`
 }
 
@@ -84,7 +90,7 @@ func (r Request) Wire() (string, error) {
 func (e Event) Wire() (string, error) {
 	return marshal(wireEvent{
 		V: wireVersion, Kind: kindEvent, Source: e.Source, ID: e.ID, ReceivedAt: wireTime(e.ReceivedAt),
-		Headers: e.Headers, Body: e.Body, Missing: e.Missing,
+		Scheme: e.Scheme, Headers: e.Headers, Body: e.Body, Order: e.Order, Missing: e.Missing,
 	})
 }
 
@@ -122,7 +128,8 @@ func parseEvent(body string) (Request, *Event, error) {
 		return Request{}, nil, fmt.Errorf("%w: %s", ErrInvalid, jsonProblem(err))
 	}
 	return Request{}, &Event{
-		Source: w.Source, ID: w.ID, ReceivedAt: timeOf(w.ReceivedAt), Headers: w.Headers, Body: w.Body, Missing: w.Missing,
+		Source: w.Source, ID: w.ID, ReceivedAt: timeOf(w.ReceivedAt), Scheme: w.Scheme, Headers: w.Headers, Body: w.Body,
+		Order: w.Order, Missing: w.Missing,
 	}, nil
 }
 

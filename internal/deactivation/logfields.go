@@ -1,0 +1,47 @@
+package deactivation
+
+// Names of the fields of the log lines. internal/telemetry writes them, and whoever queries the log uses the same
+// constants. A field that a line does not have is left out.
+const (
+	// Both lines.
+
+	LogSource = "source"
+	LogRule   = "rule"
+	// LogOrder holds the order's ids as one text, separated by one blank each: CloudWatch Logs Insights flattens a list
+	// into order.0, order.1, …, which no query and no index can name.
+	LogOrder = "order"
+
+	// The line of a message in one receive: LogMessage is its text.
+
+	LogMessage       = "message"
+	LogID            = "id"
+	LogCause         = "cause"
+	LogOutcome       = "outcome"
+	LogReason        = "reason"
+	LogClass         = "class"
+	LogCode          = "code"
+	LogDetail        = "detail"
+	LogAttempts      = "attempts"
+	LogLatency       = "latency_ms"
+	LogRetryIn       = "retry_in_s"
+	LogLicense       = "license"
+	LogProduct       = "product"
+	LogSecretVersion = "secret_version"
+
+	// The line of an event of a delivery, or of a direct invocation: LogDelivery is its text.
+
+	LogDelivery     = "delivery"
+	LogEvent        = "event"
+	LogAnswer       = "answer"
+	LogStatus       = "status"
+	LogRequestCount = "request_count"
+	LogRequests     = "requests"
+	LogMissing      = "missing"
+	LogProblem      = "problem"
+
+	// The line of a configuration fault: LogFault is its text.
+
+	LogFault = "configuration fault"
+	LogWhat  = "what"
+	LogError = "error"
+)
