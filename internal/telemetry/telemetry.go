@@ -17,6 +17,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -42,7 +43,7 @@ type Message struct {
 	Rule    string
 	Outcome deactivation.Outcome
 	Reason  deactivation.Reason // of the dead letter; "" where there is none
-	Order   []string            // what the order can be found by
+	Order   []string            // the ids that the order can be found by
 	Class   string              // of the API's answer: licenseapi.Kind as a text; "" where nothing was called
 	Code    string              // the API's code, http_<status> or a word for network trouble; "" where nothing was called
 	Detail  string              // why, for a person; scrubbed by the caller
@@ -61,6 +62,7 @@ type Delivery struct {
 	Event    string // the sender's event id
 	Rule     string // name of the rule that decided
 	Answer   deactivation.Answer
+	Order    []string // the ids that the order can be found by, whatever the answer
 	Status   int      // HTTP status; 0 for a direct invocation
 	Requests []string // ids of the requests that were enqueued
 	Missing  []string // of an unmappable event: the fields that no license was complete without
@@ -108,21 +110,20 @@ func (r *Recorder) Message(ctx context.Context, m Message) {
 		level = slog.LevelWarn
 	}
 	attrs := texts(
-		"id", m.ID, "source", m.Source, "cause", m.Cause, "rule", m.Rule, "outcome", string(m.Outcome),
-		"reason", string(m.Reason), "class", m.Class, "code", m.Code, "detail", m.Detail,
+		deactivation.LogID, m.ID, deactivation.LogSource, m.Source, deactivation.LogCause, m.Cause,
+		deactivation.LogRule, m.Rule, deactivation.LogOutcome, string(m.Outcome), deactivation.LogReason, string(m.Reason),
+		deactivation.LogClass, m.Class, deactivation.LogCode, m.Code, deactivation.LogDetail, m.Detail,
 	)
-	if len(m.Order) > 0 {
-		attrs = append(attrs, list("order", m.Order))
-	}
-	attrs = append(attrs, slog.Int("attempts", m.Attempts))
+	attrs = append(attrs, order(m.Order)...)
+	attrs = append(attrs, slog.Int(deactivation.LogAttempts, m.Attempts))
 	if m.Latency > 0 {
-		attrs = append(attrs, slog.Float64("latency_ms", milliseconds(m.Latency)))
+		attrs = append(attrs, slog.Float64(deactivation.LogLatency, milliseconds(m.Latency)))
 	}
 	if m.Outcome == deactivation.Deferred {
-		attrs = append(attrs, slog.Float64("retry_in_s", m.RetryIn.Seconds()))
+		attrs = append(attrs, slog.Float64(deactivation.LogRetryIn, m.RetryIn.Seconds()))
 	}
-	attrs = append(attrs, texts("license", m.License, "product", m.Product, "secret_version", m.KeyVersion)...)
-	r.logger.LogAttrs(ctx, level, "message", attrs...)
+	attrs = append(attrs, texts(deactivation.LogLicense, m.License, deactivation.LogProduct, m.Product, deactivation.LogSecretVersion, m.KeyVersion)...)
+	r.logger.LogAttrs(ctx, level, deactivation.LogMessage, attrs...)
 }
 
 // Delivery writes the line of a delivery and counts it under its answer: ERROR when it was our fault (5xx), WARN
@@ -140,18 +141,22 @@ func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
 	case d.Answer == deactivation.Refused, d.Answer == deactivation.Unmappable:
 		level = slog.LevelWarn
 	}
-	attrs := texts("source", d.Source, "event", d.Event, "rule", d.Rule, "answer", string(d.Answer))
+	attrs := texts(
+		deactivation.LogSource, d.Source, deactivation.LogEvent, d.Event, deactivation.LogRule, d.Rule,
+		deactivation.LogAnswer, string(d.Answer),
+	)
+	attrs = append(attrs, order(d.Order)...)
 	if d.Status != 0 {
-		attrs = append(attrs, slog.Int("status", d.Status))
+		attrs = append(attrs, slog.Int(deactivation.LogStatus, d.Status))
 	}
 	if len(d.Requests) > 0 {
-		attrs = append(attrs, slog.Int("request_count", len(d.Requests)), list("requests", d.Requests))
+		attrs = append(attrs, slog.Int(deactivation.LogRequestCount, len(d.Requests)), list(deactivation.LogRequests, d.Requests))
 	}
 	if len(d.Missing) > 0 {
-		attrs = append(attrs, list("missing", d.Missing))
+		attrs = append(attrs, list(deactivation.LogMissing, d.Missing))
 	}
-	attrs = append(attrs, texts("problem", d.Problem)...)
-	r.logger.LogAttrs(ctx, level, "delivery", attrs...)
+	attrs = append(attrs, texts(deactivation.LogProblem, d.Problem)...)
+	r.logger.LogAttrs(ctx, level, deactivation.LogDelivery, attrs...)
 }
 
 // Fault writes an ERROR line for a configuration fault and counts it in the metric that the alarm watches. what
@@ -159,11 +164,11 @@ func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
 func (r *Recorder) Fault(ctx context.Context, what string, err error) {
 	r.add(series{metric: MetricConfigurationFaults}, 1, 0)
 
-	attrs := []slog.Attr{slog.String("what", what)}
+	attrs := []slog.Attr{slog.String(deactivation.LogWhat, what)}
 	if err != nil {
-		attrs = append(attrs, texts("error", err.Error())...)
+		attrs = append(attrs, texts(deactivation.LogError, err.Error())...)
 	}
-	r.logger.LogAttrs(ctx, slog.LevelError, "configuration fault", attrs...)
+	r.logger.LogAttrs(ctx, slog.LevelError, deactivation.LogFault, attrs...)
 }
 
 // requestIDHandler adds Lambda's request id, under the key that Lambda's own lines use.
@@ -208,12 +213,23 @@ func texts(pairs ...string) []slog.Attr {
 	return attrs
 }
 
-func list(name string, values []string) slog.Attr {
-	listed := make([]string, 0, min(len(values), maxListed))
-	for _, v := range values[:cap(listed)] {
-		listed = append(listed, bounded(v))
+func list(name string, values []string) slog.Attr { return slog.Any(name, listed(values)) }
+
+// order is the ids of an order as one text (deactivation.LogOrder); no attribute where there are none.
+func order(ids []string) []slog.Attr {
+	if len(ids) == 0 {
+		return nil
 	}
-	return slog.Any(name, listed)
+	return []slog.Attr{slog.String(deactivation.LogOrder, strings.Join(listed(ids), " "))}
+}
+
+// listed bounds how many texts are written, and each of them.
+func listed(values []string) []string {
+	out := make([]string, 0, min(len(values), maxListed))
+	for _, v := range values[:cap(out)] {
+		out = append(out, bounded(v))
+	}
+	return out
 }
 
 // bounded cuts a text to maxTextRunes characters; the last one then is "…".

@@ -62,7 +62,7 @@ func TestMessageIsOneLineWithTheWholeOutcome(t *testing.T) {
 	}{
 		{"every field", full, map[string]any{
 			"level": "INFO", "message": "message", "id": "stripe.evt_1.0", "source": "stripe", "cause": "refund",
-			"rule": "refunded in full", "outcome": "deferred", "class": "unavailable", "code": "http_503", "order": []any{"pi_1", "1001"}, "detail": "the License API is not well",
+			"rule": "refunded in full", "outcome": "deferred", "class": "unavailable", "code": "http_503", "order": "pi_1 1001", "detail": "the License API is not well",
 			"attempts": 3.0, "latency_ms": 1.5, "retry_in_s": 90.0, "license": "…DDDD", "product": "XY", "secret_version": "v-1",
 		}},
 		{"rejected warns and has a reason", rejected, map[string]any{
