@@ -18,6 +18,7 @@ import (
 	"license-deactivator/internal/lambdaemu"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/source"
 	"license-deactivator/internal/telemetry"
 	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
@@ -40,7 +41,7 @@ var (
 // interleave is not, so a failing seed is to be run a few times.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	files, err := webhook.LoadSources(sources.FS())
+	files, err := source.Load(sources.FS())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,13 +83,13 @@ type world struct {
 	jobs, letters *queue.Memory
 	vault         *vault
 	fleet         *fleet
-	files         *webhook.Sources
+	files         *source.Sources
 	front         *webhook.Handler
 
 	ledger
 }
 
-func newWorld(t *testing.T, p plan, files *webhook.Sources) *world {
+func newWorld(t *testing.T, p plan, files *source.Sources) *world {
 	t.Helper()
 	w := &world{plan: p, begin: time.Now(), files: files}
 	w.ledger.at = w.now

@@ -18,7 +18,7 @@ import (
 	jmespath "github.com/jmespath/go-jmespath"
 
 	"license-deactivator/internal/sample"
-	"license-deactivator/internal/webhook"
+	"license-deactivator/internal/source"
 )
 
 // docs/sources.md and docs/senders/your-own.md say what they ran. Here it is run again.
@@ -29,7 +29,7 @@ func TestFilesOfThePagesLoad(t *testing.T) {
 	for _, p := range senderPages(t) {
 		for _, text := range p.fenced("yaml source") {
 			found++
-			if _, err := webhook.LoadSources(fstest.MapFS{"acme.yaml": {Data: []byte(text)}}); err != nil {
+			if _, err := source.Load(fstest.MapFS{"acme.yaml": {Data: []byte(text)}}); err != nil {
 				t.Errorf("%s: %v", p.file, err)
 			}
 		}
@@ -49,7 +49,7 @@ func TestWhatThePageCallsRefusedIsRefused(t *testing.T) {
 	}
 	for _, row := range tables[0].rows {
 		rules, want := code(row[0])[0], row[1]
-		_, err := webhook.LoadSources(fstest.MapFS{"acme.yaml": {Data: []byte(whole + "rules: " + rules + "\n")}})
+		_, err := source.Load(fstest.MapFS{"acme.yaml": {Data: []byte(whole + "rules: " + rules + "\n")}})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "acme.yaml:") {
 			t.Errorf("%s: got %v, want %q", rules, err, want)
 		}

@@ -18,7 +18,7 @@ import (
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
-	"license-deactivator/internal/webhook"
+	"license-deactivator/internal/source"
 	"license-deactivator/pkg/signing"
 	"license-deactivator/sources"
 )
@@ -217,7 +217,7 @@ func TestBodiesOfThePagesAreAccepted(t *testing.T) {
 		if own := p.fenced("yaml source"); name == "your-own" {
 			var err error
 			name = "kestrel"
-			if loaded, err = webhook.LoadSources(fstest.MapFS{name + ".yaml": {Data: []byte(own[0])}}); err != nil {
+			if loaded, err = source.Load(fstest.MapFS{name + ".yaml": {Data: []byte(own[0])}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -344,16 +344,16 @@ func sourceNames(t *testing.T) []string {
 	return builtIn(t).Names()
 }
 
-func builtIn(t *testing.T) *webhook.Sources {
+func builtIn(t *testing.T) *source.Sources {
 	t.Helper()
-	loaded, err := webhook.LoadSources(sources.FS())
+	loaded, err := source.Load(sources.FS())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return loaded
 }
 
-func sourceOf(t *testing.T, loaded *webhook.Sources, name string) *webhook.Source {
+func sourceOf(t *testing.T, loaded *source.Sources, name string) *source.Source {
 	t.Helper()
 	s, ok := loaded.Get(name)
 	if !ok {

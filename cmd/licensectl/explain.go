@@ -77,7 +77,7 @@ func (o explainOptions) run(cmd *cobra.Command, f *files, args []string) error {
 	var faults []error
 	var hint string
 	for i, arg := range args {
-		s, err := reader.read(arg)
+		s, explanation, err := reader.explain(arg)
 		if err != nil {
 			faults = append(faults, err)
 			var failed *failure
@@ -89,7 +89,7 @@ func (o explainOptions) run(cmd *cobra.Command, f *files, args []string) error {
 		if i > 0 {
 			fmt.Fprintln(cmd.OutOrStdout(), "\n"+strings.Repeat("─", ruleWidth)+"\n")
 		}
-		printExplanation(cmd.OutOrStdout(), s, s.explain())
+		printExplanation(cmd.OutOrStdout(), s, explanation)
 	}
 	if len(faults) > 0 {
 		return failed(errors.Join(faults...), hint)

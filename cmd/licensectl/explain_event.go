@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 
 	"license-deactivator/internal/deactivation"
-	"license-deactivator/internal/webhook"
+	"license-deactivator/internal/source"
 )
 
 // Bounds of what is printed of one event; no real one comes near.
@@ -15,7 +15,7 @@ const (
 	shownTests    = 30 // of one rule: a line of the order each
 )
 
-func (p *page) event(e webhook.ExplainedEvent) {
+func (p *page) event(e source.ExplainedEvent) {
 	p.section("EVENT")
 	p.table(factRows(e.About))
 	if len(e.Tests) > 0 {
@@ -51,7 +51,7 @@ func (p *page) event(e webhook.ExplainedEvent) {
 	}
 }
 
-func factRows(facts []webhook.Fact) []row {
+func factRows(facts []source.Fact) []row {
 	rows := make([]row, len(facts))
 	for i, f := range facts {
 		rows[i] = row{f.Name, f.Text, "from " + f.From}
@@ -59,26 +59,26 @@ func factRows(facts []webhook.Fact) []row {
 	return rows
 }
 
-func (p *page) rules(e webhook.ExplainedEvent) {
+func (p *page) rules(e source.ExplainedEvent) {
 	p.section("RULES")
-	if len(e.Rules) > 0 && e.Rules[0].Verdict == "" {
+	if len(e.Rules) > 0 && e.Rules[0].Result == "" {
 		p.line("not looked at")
 		return
 	}
 	width := 0
 	for _, r := range e.Rules {
-		if n := utf8.RuneCountInString(r.Name); r.Verdict != "" && n <= columnWidth {
+		if n := utf8.RuneCountInString(r.Name); r.Result != "" && n <= columnWidth {
 			width = max(width, n)
 		}
 	}
 	rest := 0
 	for i, r := range e.Rules {
-		if r.Verdict == "" {
+		if r.Result == "" {
 			rest++
 			continue
 		}
 		p.line("%d. %-*s  %s", i+1, width, r.Name, verdict(r))
-		if r.Verdict == webhook.Decides && len(r.Types) > 0 {
+		if r.Result == source.Matched && len(r.Types) > 0 {
 			p.line("   type is %s   holds", strings.Join(r.Types, " or "))
 		}
 		p.tests(r.Tests, "   ")
@@ -88,17 +88,17 @@ func (p *page) rules(e webhook.ExplainedEvent) {
 	}
 }
 
-func verdict(r webhook.ExplainedRule) string {
-	switch r.Verdict {
-	case webhook.Off:
+func verdict(r source.ExplainedRule) string {
+	switch r.Result {
+	case source.Disabled:
 		return "off: it is switched off in the sender's file"
-	case webhook.OtherType:
+	case source.TypeMismatch:
 		return "no: it is for " + strings.Join(r.Types, " or ")
-	case webhook.DoesNot:
+	case source.ConditionFalse:
 		return "no: its condition does not hold"
-	case webhook.Fails:
+	case source.ConditionError:
 		return "FAILS: its condition is neither true nor false"
-	case webhook.NoSuchLine:
+	case source.NoRefundedLine:
 		return "no: no line with a license of its own was refunded in full"
 	}
 	if r.Ignore {
@@ -108,7 +108,7 @@ func verdict(r webhook.ExplainedRule) string {
 }
 
 // tests prints conditions with the values that decided them.
-func (p *page) tests(tests []webhook.Test, indent string) {
+func (p *page) tests(tests []source.Test, indent string) {
 	for i, t := range tests {
 		if i == shownTests {
 			p.line("%s… and %d more", indent, len(tests)-shownTests)
@@ -134,7 +134,7 @@ func (p *page) tests(tests []webhook.Test, indent string) {
 	}
 }
 
-func (p *page) licenses(e webhook.ExplainedEvent) {
+func (p *page) licenses(e source.ExplainedEvent) {
 	for i, l := range e.Licenses {
 		p.section("LICENSE")
 		if i == shownLicenses {
@@ -164,10 +164,10 @@ func (p *page) licenses(e webhook.ExplainedEvent) {
 }
 
 // lookedFor lists where the missing fields were looked for.
-func lookedFor(e webhook.ExplainedEvent) []row {
+func lookedFor(e source.ExplainedEvent) []row {
 	var rows []row
 	for _, field := range e.Missing {
-		for i, place := range e.Places[field] {
+		for i, place := range e.Searched[field] {
 			if i == 0 {
 				rows = append(rows, row{field, "as " + place})
 			} else {
@@ -178,19 +178,19 @@ func lookedFor(e webhook.ExplainedEvent) []row {
 	return rows
 }
 
-func origin(from []webhook.Origin) string {
+func origin(from []source.Origin) string {
 	var words []string
 	for _, o := range from {
-		word := o.Place
+		word := o.Where
 		if o.Line > 0 {
-			word = fmt.Sprintf("line %d: %s", o.Line, o.Place)
+			word = fmt.Sprintf("line %d: %s", o.Line, o.Where)
 		}
 		words = append(words, word)
 	}
 	return strings.Join(words, "; ")
 }
 
-func (p *page) requests(e webhook.ExplainedEvent) {
+func (p *page) requests(e source.ExplainedEvent) {
 	p.section("REQUESTS")
 	for _, r := range e.Requests {
 		name := r.LicenseKey

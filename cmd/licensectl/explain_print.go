@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/source"
 	"license-deactivator/internal/webhook"
 )
 
@@ -65,7 +66,7 @@ func result(e webhook.Explanation) string {
 	return fmt.Sprintf("%s in one delivery: %s.", count(len(e.Events), "event"), strings.Join(parts, ", "))
 }
 
-func becomes(e webhook.ExplainedEvent) string {
+func becomes(e source.ExplainedEvent) string {
 	by := fmt.Sprintf("the rule \"%s\"", e.Rule)
 	switch {
 	case e.Answer == deactivation.Accepted:

@@ -14,6 +14,7 @@ import (
 	"license-deactivator/internal/local"
 	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/source"
 	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/signing"
 )
@@ -28,20 +29,26 @@ const exampleAddress = "https://hooks.example.com"
 type subject struct {
 	name     string // of the file
 	about    string // what happened at the store, for a sample
-	source   *webhook.Source
+	source   *source.Source
 	delivery signing.Delivery
 	at       time.Time
-	secrets  *secrets.Webhooks // nil: the signature is not checked
+	secrets  *secrets.Webhooks   // nil: the signature is not checked
+	parked   *deactivation.Event // a dead-lettered event, instead of delivery, at and secrets
 	// signature says how it stands with the signature when it passed, or was not checked.
 	signature string
 }
 
-func (s subject) explain() webhook.Explanation { return s.source.Explain(s.delivery, s.at, s.secrets) }
+func (s subject) explain() (webhook.Explanation, error) {
+	if s.parked != nil {
+		return webhook.ExplainParked(s.source, *s.parked)
+	}
+	return webhook.Explain(s.source, s.delivery, s.at, s.secrets), nil
+}
 
 // subjectReader reads what is to be explained, with what the flags say of it.
 type subjectReader struct {
 	files   *files
-	sources *webhook.Sources
+	sources *source.Sources
 	stdin   io.Reader
 	source  string
 	headers map[string]string // lower case
@@ -51,6 +58,16 @@ type subjectReader struct {
 }
 
 const subjectHint = "FILE is a sample such as stripe/full-refund, a sender's body with --source, or a dead-lettered event"
+
+// explain reads and explains a file.
+func (r subjectReader) explain(arg string) (subject, webhook.Explanation, error) {
+	s, err := r.read(arg)
+	if err != nil {
+		return s, webhook.Explanation{}, err
+	}
+	explanation, err := s.explain()
+	return s, explanation, err
+}
 
 // read tells a sample from a dead-lettered event from a sender's body.
 func (r subjectReader) read(arg string) (subject, error) {
@@ -106,7 +123,7 @@ func bounded(from io.Reader, name string) ([]byte, error) {
 }
 
 // sourceOf finds the sender by --source, else by the given name.
-func (r subjectReader) sourceOf(name string) (*webhook.Source, error) {
+func (r subjectReader) sourceOf(name string) (*source.Source, error) {
 	if r.source != "" {
 		name = r.source
 	}
@@ -166,7 +183,10 @@ func (r subjectReader) sample(s subject, sample sample.Sample) (subject, error) 
 // deadLetter takes an event that was verified when it came.
 func (r subjectReader) deadLetter(s subject, event deactivation.Event) (subject, error) {
 	source, err := r.sourceOf(event.Source)
-	s.source, s.delivery, s.secrets = source, delivery(event.Body, event.Headers), nil
+	if source != nil && source.Name != event.Source {
+		event.Scheme = "" // --source names another file, which has schemes of its own
+	}
+	s.source, s.parked = source, &event
 	s.about = "A dead-lettered event"
 	if len(event.Missing) > 0 {
 		s.about += ", kept because it lacked " + strings.Join(event.Missing, ", ")

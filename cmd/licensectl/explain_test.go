@@ -15,6 +15,7 @@ import (
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/local"
 	"license-deactivator/internal/sample"
+	"license-deactivator/internal/source"
 	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/signing"
 	"license-deactivator/sources"
@@ -121,7 +122,7 @@ const (
 // signedHeader is a Stripe-Signature of signedBody.
 func signedHeader(t *testing.T, at time.Time) string {
 	t.Helper()
-	loaded, err := webhook.LoadSources(sources.FS())
+	loaded, err := source.Load(sources.FS())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"license-deactivator/internal/webhook"
+	"license-deactivator/internal/source"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
@@ -170,7 +170,7 @@ func startAPI(t *testing.T, api *licenseapitest.Server) (address string) {
 }
 
 // builtInSources are the senders' files that licensectl is built with.
-func builtInSources(t *testing.T) *webhook.Sources {
+func builtInSources(t *testing.T) *source.Sources {
 	t.Helper()
 	sources, err := (&files{}).load()
 	if err != nil {

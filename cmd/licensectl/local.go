@@ -19,8 +19,8 @@ import (
 	"license-deactivator/internal/local"
 	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/source"
 	"license-deactivator/internal/telemetry"
-	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
@@ -43,7 +43,7 @@ type localOptions struct {
 	faults         []string
 }
 
-func newLocal(load func() (*webhook.Sources, error)) *cobra.Command {
+func newLocal(load func() (*source.Sources, error)) *cobra.Command {
 	var o localOptions
 	cmd := &cobra.Command{
 		Use:   "local",
@@ -106,7 +106,7 @@ func (o localOptions) check() error {
 }
 
 // run is the command: fake, stack, front door, samples, then wait.
-func (o localOptions) run(ctx context.Context, sources *webhook.Sources, stdout, stderr io.Writer) error {
+func (o localOptions) run(ctx context.Context, sources *source.Sources, stdout, stderr io.Writer) error {
 	stored := local.FixedSecrets(sources)
 	if o.secretsFile != "" {
 		var err error
@@ -166,7 +166,7 @@ func (o localOptions) run(ctx context.Context, sources *webhook.Sources, stdout,
 	return nil
 }
 
-func (o localOptions) config(stored local.Secrets, sources *webhook.Sources, api string, tried *sample.Run, out *printer, stderr io.Writer) local.Config {
+func (o localOptions) config(stored local.Secrets, sources *source.Sources, api string, tried *sample.Run, out *printer, stderr io.Writer) local.Config {
 	level := slog.LevelError // tables say the rest
 	if o.asJSON {
 		level = slog.LevelInfo
@@ -214,7 +214,7 @@ func (o localOptions) startAPI(stored local.Secrets, samples []sample.Sample) (a
 }
 
 // checkSecrets refuses secrets that no delivery could be verified with, and warns of those that nothing reads.
-func (o localOptions) checkSecrets(stored local.Secrets, sources *webhook.Sources, stderr io.Writer) (secrets.Webhooks, error) {
+func (o localOptions) checkSecrets(stored local.Secrets, sources *source.Sources, stderr io.Writer) (secrets.Webhooks, error) {
 	if _, err := secrets.ParseLicense(string(stored.LicenseAPI)); err != nil {
 		return secrets.Webhooks{}, failed(err, `"license_api" in the file holds {"api_key":"…","shared_key":"…"} or {"client_id":"…","client_secret":"…"}`)
 	}
@@ -238,7 +238,7 @@ func (o localOptions) checkSecrets(stored local.Secrets, sources *webhook.Source
 }
 
 // withSource leaves out samples of senders that --sources has no file for.
-func withSource(samples []sample.Sample, sources *webhook.Sources) []sample.Sample {
+func withSource(samples []sample.Sample, sources *source.Sources) []sample.Sample {
 	var kept []sample.Sample
 	for _, s := range samples {
 		if _, ok := sources.Get(s.Source); ok {
@@ -249,7 +249,7 @@ func withSource(samples []sample.Sample, sources *webhook.Sources) []sample.Samp
 }
 
 // signers returns the senders' files as what samples are signed by.
-func signers(sources *webhook.Sources) func(string) (sample.Signer, bool) {
+func signers(sources *source.Sources) func(string) (sample.Signer, bool) {
 	return func(name string) (sample.Signer, bool) { return sources.Get(name) }
 }
 

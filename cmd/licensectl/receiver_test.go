@@ -20,7 +20,7 @@ import (
 	"license-deactivator/internal/local"
 	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
-	"license-deactivator/internal/webhook"
+	"license-deactivator/internal/source"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
@@ -28,7 +28,7 @@ import (
 type receiver struct {
 	*running
 	api    *licenseapitest.Server
-	source *webhook.Source
+	source *source.Source
 	secret string
 	sample sample.Sample // one that deactivates; of Recurly, which cannot, one that is unmappable
 	signed []string      // the headers that signing sets, or none: then the token is in the address
@@ -37,7 +37,7 @@ type receiver struct {
 
 const receiverSecretPrefix = "canary-"
 
-func newReceiver(t *testing.T, sources *webhook.Sources, samples []sample.Sample, name string) *receiver {
+func newReceiver(t *testing.T, sources *source.Sources, samples []sample.Sample, name string) *receiver {
 	t.Helper()
 	var mine []sample.Sample
 	for _, s := range samples {

@@ -14,7 +14,7 @@ import (
 	"license-deactivator/internal/lambdaemu"
 	"license-deactivator/internal/local"
 	"license-deactivator/internal/secrets"
-	"license-deactivator/internal/webhook"
+	"license-deactivator/internal/source"
 )
 
 // defaultAddress is where `licensectl local` listens unless it is told otherwise.
@@ -98,7 +98,7 @@ func (o sendOptions) file(args []string) (string, error) {
 }
 
 // request makes the signed request of a sample's file.
-func (o sendOptions) request(sources *webhook.Sources, f *files, file string) (*http.Request, error) {
+func (o sendOptions) request(sources *source.Sources, f *files, file string) (*http.Request, error) {
 	if !strings.HasPrefix(o.to, "http://") && !strings.HasPrefix(o.to, "https://") {
 		return nil, misused("give --to with http:// or https://", "%q is no address", o.to)
 	}
@@ -130,12 +130,12 @@ func (o sendOptions) request(sources *webhook.Sources, f *files, file string) (*
 	return req, nil
 }
 
-func noSource(sources *webhook.Sources, name string) error {
+func noSource(sources *source.Sources, name string) error {
 	return failed(fmt.Errorf("there is no source %q", name), "name one with --source: "+strings.Join(sources.Names(), ", "))
 }
 
 // signingSecret is the first secret of a source: of the file, or the fixed one.
-func signingSecret(sources *webhook.Sources, file, source string) (string, error) {
+func signingSecret(sources *source.Sources, file, source string) (string, error) {
 	stored := local.FixedSecrets(sources)
 	if file != "" {
 		var err error

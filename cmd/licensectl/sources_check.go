@@ -13,6 +13,7 @@ import (
 
 	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/source"
 	"license-deactivator/internal/webhook"
 )
 
@@ -75,7 +76,7 @@ func (c *check) file(name string) string {
 }
 
 func (c *check) run(secretsFile string) error {
-	sources, err := webhook.LoadSources(c.files.sources())
+	sources, err := source.Load(c.files.sources())
 	var many interface{ Unwrap() []error }
 	switch {
 	case errors.As(err, &many):
@@ -134,28 +135,28 @@ func (c *check) result(of string) error {
 }
 
 // source tries a sender's samples by its file.
-func (c *check) source(source *webhook.Source, samples []sample.Sample) {
+func (c *check) source(src *source.Source, samples []sample.Sample) {
 	reached := map[string]bool{}
 	for _, sample := range samples {
-		e := source.Explain(delivery(sample.Body, sample.Headers), time.Now(), nil)
+		e := webhook.Explain(src, delivery(sample.Body, sample.Headers), time.Now(), nil)
 		for _, event := range e.Events {
 			reached[event.Rule] = true
 		}
-		c.sample(source, sample, e)
+		c.sample(src, sample, e)
 	}
-	for _, r := range source.Rules() {
-		where := fmt.Sprintf("%s:%d", c.file(source.Name+".yaml"), r.Line)
+	for _, r := range src.Rules() {
+		where := fmt.Sprintf("%s:%d", c.file(src.Name+".yaml"), r.Line)
 		switch {
 		case !r.Enabled:
 			fmt.Fprintf(c.w, "%s: off: rule %q is switched off\n", where, r.Name)
 		case !reached[r.Name]:
-			c.warn(where, "no sample in events/%s reaches the rule %q", source.Name, r.Name)
+			c.warn(where, "no sample in events/%s reaches the rule %q", src.Name, r.Name)
 		}
 	}
 }
 
 // sample holds what a sample becomes against what its own file says.
-func (c *check) sample(source *webhook.Source, sample sample.Sample, e webhook.Explanation) {
+func (c *check) sample(src *source.Source, sample sample.Sample, e webhook.Explanation) {
 	of := "events/" + sample.Name() + ".yaml"
 	if e.Refused != "" {
 		c.fault(of, "it is refused: %s", e.Refused)
@@ -176,9 +177,9 @@ func (c *check) sample(source *webhook.Source, sample sample.Sample, e webhook.E
 		if event.Problem == "" || sample.Problem != "" {
 			continue
 		}
-		where := c.file(source.Name + ".yaml")
-		if i := slices.IndexFunc(source.Rules(), func(r webhook.Rule) bool { return r.Name == event.Rule }); i >= 0 {
-			where = fmt.Sprintf("%s:%d", where, source.Rules()[i].Line)
+		where := c.file(src.Name + ".yaml")
+		if i := slices.IndexFunc(src.Rules(), func(r source.Rule) bool { return r.Name == event.Rule }); i >= 0 {
+			where = fmt.Sprintf("%s:%d", where, src.Rules()[i].Line)
 		}
 		c.fault(where, "on the sample %s: %s", sample.Name(), event.Problem)
 		return
@@ -196,7 +197,7 @@ func byRule(name string) string {
 }
 
 // secrets finds senders whose deliveries nobody could verify.
-func (c *check) secrets(file string, sources *webhook.Sources) error {
+func (c *check) secrets(file string, sources *source.Sources) error {
 	webhooks, err := webhookSecrets(file)
 	if err != nil {
 		return err
@@ -213,7 +214,7 @@ func (c *check) secrets(file string, sources *webhook.Sources) error {
 	return nil
 }
 
-func (c *check) secret(file string, source *webhook.Source, from *secrets.Webhooks) {
+func (c *check) secret(file string, source *source.Source, from *secrets.Webhooks) {
 	texts, err := from.Keys(source.Name)
 	if err == nil && len(texts) == 0 {
 		c.fault(file, "no secret for %q: its deliveries would be answered with 404", source.Name)

@@ -11,7 +11,7 @@ import (
 
 	"license-deactivator/events"
 	"license-deactivator/internal/sample"
-	"license-deactivator/internal/webhook"
+	"license-deactivator/internal/source"
 	"license-deactivator/sources"
 )
 
@@ -21,8 +21,8 @@ type files struct {
 }
 
 // load reads the senders' files.
-func (f *files) load() (*webhook.Sources, error) {
-	loaded, err := webhook.LoadSources(f.sources())
+func (f *files) load() (*source.Sources, error) {
+	loaded, err := source.Load(f.sources())
 	if err != nil {
 		return nil, failed(err, "mend the file at the line that is named; the schema is in docs/sources.md")
 	}

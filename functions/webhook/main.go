@@ -14,6 +14,7 @@ import (
 	"license-deactivator/internal/config"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/source"
 	"license-deactivator/internal/telemetry"
 	"license-deactivator/internal/webhook"
 	"license-deactivator/sources"
@@ -37,7 +38,7 @@ func main() {
 	warm.Go(func() error { return jobs.Warm(ctx) })
 	warm.Go(func() error { _, err := held.Get(ctx); return err })
 
-	known, err := webhook.LoadSources(sources.FS())
+	known, err := source.Load(sources.FS())
 	if err != nil {
 		log.Fatal(err)
 	}

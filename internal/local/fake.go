@@ -8,7 +8,7 @@ import (
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
-	"license-deactivator/internal/webhook"
+	"license-deactivator/internal/source"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
@@ -20,7 +20,7 @@ const (
 
 // FixedSecrets returns the secrets that are used without a --secrets file, one for every sender's file. Samples are
 // signed with them.
-func FixedSecrets(sources *webhook.Sources) Secrets {
+func FixedSecrets(sources *source.Sources) Secrets {
 	marshal := func(v any) json.RawMessage {
 		raw, _ := json.Marshal(v) //nolint:errchkjson // strings cannot fail
 		return raw
@@ -37,7 +37,7 @@ func FixedSecrets(sources *webhook.Sources) Secrets {
 }
 
 // fixedSecret returns a sender's fixed secret, in the form that its file requires.
-func fixedSecret(source *webhook.Source) string {
+func fixedSecret(source *source.Source) string {
 	switch source.Name {
 	case "stripe":
 		return "whsec_local_stripe"

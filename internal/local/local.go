@@ -16,6 +16,7 @@ import (
 	"license-deactivator/internal/lambdaemu"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/source"
 	"license-deactivator/internal/telemetry"
 	"license-deactivator/internal/webhook"
 	"license-deactivator/internal/worker"
@@ -34,7 +35,7 @@ const batchPerCall = 4
 
 // Config is what a Stack is made of. A field is required unless its comment says otherwise.
 type Config struct {
-	Sources        *webhook.Sources
+	Sources        *source.Sources
 	LicenseSecret  secrets.Reader // in the form that Secrets Manager holds
 	WebhookSecrets secrets.Reader // likewise
 	LicenseAPI     string         // address of the License API, with /api/v4

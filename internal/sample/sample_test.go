@@ -10,7 +10,7 @@ import (
 	"license-deactivator/events"
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/sample"
-	"license-deactivator/internal/webhook"
+	"license-deactivator/internal/source"
 	"license-deactivator/pkg/signing"
 	"license-deactivator/sources"
 )
@@ -26,9 +26,9 @@ func sampleSecret(source string) string {
 	return "secret-of-" + source
 }
 
-func load(t *testing.T) (*webhook.Sources, []sample.Sample) {
+func load(t *testing.T) (*source.Sources, []sample.Sample) {
 	t.Helper()
-	loaded, err := webhook.LoadSources(sources.FS())
+	loaded, err := source.Load(sources.FS())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestEverySampleBecomesWhatItsFileSays(t *testing.T) {
 	}
 }
 
-func compare(t *testing.T, s sample.Sample, mappings []webhook.Mapping) {
+func compare(t *testing.T, s sample.Sample, mappings []source.Mapping) {
 	t.Helper()
 	var requests []deactivation.Request
 	var missing, problems []string
@@ -85,7 +85,7 @@ func compare(t *testing.T, s sample.Sample, mappings []webhook.Mapping) {
 		}
 	}
 	first := mappings[0]
-	if i := slices.IndexFunc(mappings, func(m webhook.Mapping) bool { return m.Answer == s.Answer }); i >= 0 {
+	if i := slices.IndexFunc(mappings, func(m source.Mapping) bool { return m.Answer == s.Answer }); i >= 0 {
 		first = mappings[i]
 	}
 	if first.Answer != s.Answer || first.Rule != s.Rule {

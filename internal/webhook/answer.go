@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/source"
 	"license-deactivator/internal/telemetry"
 )
 
@@ -22,82 +24,91 @@ type responseHeaders struct {
 	Allow       string `json:"allow,omitempty"`
 }
 
-// unavailable is what a sender hears when we, or AWS, are at fault: it shall come again.
-func unavailable() *refusal {
-	return &refusal{http.StatusServiceUnavailable, "not now; please send it again"}
+// log writes what became of an event.
+func (h *Handler) log(ctx context.Context, d telemetry.Delivery) {
+	h.Recorder.Delivery(ctx, d)
+	if h.OnDelivery != nil {
+		h.OnDelivery(d)
+	}
 }
 
-// answer tells the sender what became of its delivery, in its dialect, and logs a line for each event. lost are the
-// places of mappings that no queue has taken.
-func (h *Handler) answer(ctx context.Context, source *Source, mappings []Mapping, lost map[int]bool) response {
-	answer := source.answer(mappings, lost)
-	for i, m := range mappings {
+// answer answers a delivery in the sender's dialect, and logs a line for each event.
+func (h *Handler) answer(ctx context.Context, src *source.Source, outcomes []outcome) response {
+	answer := answerFor(src.Dialect, outcomes)
+	for _, o := range outcomes {
 		line := telemetry.Delivery{
-			Source: source.Name, Event: shortID(m.Event), Rule: m.Rule, Answer: m.Answer, Status: answer.StatusCode,
-			Missing: m.Missing, Problem: m.Problem,
+			Source: src.Name, Event: o.EventID(), Rule: o.Rule, Answer: o.Answer, Order: o.Order, Status: answer.StatusCode,
+			Missing: o.Missing, Problem: o.Problem,
 		}
-		for _, r := range m.Requests {
+		for _, r := range o.Requests {
 			line.Requests = append(line.Requests, r.ID)
 		}
-		if lost[i] {
+		if !o.safe {
 			line.Answer, line.Problem = deactivation.Refused, "no queue took it; the sender was asked to come again"
 		}
-		h.record(ctx, line)
+		h.log(ctx, line)
 	}
 	return answer
 }
 
-func (s *Source) answer(mappings []Mapping, lost map[int]bool) response {
-	if len(lost) > 0 && (s.dialect != dialectFastSpring || len(lost) == len(mappings)) {
-		return s.refusal(unavailable())
+// answerFor is the answer to a delivery with these outcomes. Anything but success makes the sender deliver again.
+func answerFor(dialect source.Dialect, outcomes []outcome) response {
+	safe := 0
+	for _, o := range outcomes {
+		if o.safe {
+			safe++
+		}
 	}
 	switch {
-	case len(lost) > 0: // FastSpring takes a list of the events that are done, and sends the others again
-		var done []string
-		for i, m := range mappings {
-			if !lost[i] {
-				done = append(done, m.Event)
-			}
-		}
-		return response{http.StatusAccepted, header("text/plain; charset=utf-8"), strings.Join(done, "\n") + "\n"}
-	case s.dialect == dialectSalesforce:
+	case safe < len(outcomes) && (dialect != source.FastSpring || safe == 0):
+		return refusalIn(dialect, unavailable())
+	case safe < len(outcomes):
+		return fastSpringPartial(outcomes)
+	case dialect == source.Salesforce:
 		return response{http.StatusOK, header("text/xml; charset=utf-8"), salesforceAck("true")}
 	}
 	var ids, missing []string
 	answer := deactivation.Ignored
-	for _, m := range mappings {
-		for _, r := range m.Requests {
+	for _, o := range outcomes {
+		for _, r := range o.Requests {
 			ids = append(ids, r.ID)
 		}
-		missing = appendNew(missing, m.Missing)
-		if answer == deactivation.Ignored || m.Answer == deactivation.Accepted {
-			answer = m.Answer
+		for _, field := range o.Missing {
+			if !slices.Contains(missing, field) {
+				missing = append(missing, field)
+			}
+		}
+		if answer == deactivation.Ignored || o.Answer == deactivation.Accepted {
+			answer = o.Answer
 		}
 	}
-	return plain(http.StatusOK, answer, ids, missing)
+	return plain(answer, ids, missing)
 }
 
-// refuse answers and logs a delivery that goes no further. source is nil where none is known.
-func (h *Handler) refuse(ctx context.Context, source *Source, r *refusal) response {
+// answerPing answers and logs a sender's ping.
+func (h *Handler) answerPing(ctx context.Context, src *source.Source) response {
+	h.log(ctx, telemetry.Delivery{Source: src.Name, Rule: "ping", Answer: deactivation.Ignored, Status: http.StatusOK})
+	return pingAnswer()
+}
+
+func pingAnswer() response { return plain(deactivation.Ignored, nil, nil) }
+
+// refuse answers and logs a delivery that goes no further. from is nil where the source is not known.
+func (h *Handler) refuse(ctx context.Context, src *source.Source, r *refusal) response {
 	line := telemetry.Delivery{Answer: deactivation.Refused, Status: r.status, Problem: r.why}
-	answer := refused(r)
-	if source != nil {
-		line.Source = source.Name
-		answer = source.refusal(r)
+	dialect := source.Plain
+	if src != nil {
+		line.Source, dialect = src.Name, src.Dialect
 	}
-	h.record(ctx, line)
-	return answer
+	h.log(ctx, line)
+	return refusalIn(dialect, r)
 }
 
-// refusal is the answer to a delivery that is refused. Salesforce reads an Ack in it whatever the status.
-func (s *Source) refusal(r *refusal) response {
-	if s.dialect == dialectSalesforce && r.status == http.StatusServiceUnavailable {
+// refusalIn is the answer to a delivery that is refused. Salesforce reads an Ack in it whatever the status.
+func refusalIn(dialect source.Dialect, r *refusal) response {
+	if dialect == source.Salesforce && r.status == http.StatusServiceUnavailable {
 		return response{r.status, header("text/xml; charset=utf-8"), salesforceAck("false")}
 	}
-	return refused(r)
-}
-
-func refused(r *refusal) response {
 	body, _ := json.Marshal(map[string]string{"answer": string(deactivation.Refused), "error": r.why}) //nolint:errchkjson // two texts
 	answer := response{r.status, header("application/json"), string(body)}
 	if r.status == http.StatusMethodNotAllowed {
@@ -106,14 +117,25 @@ func refused(r *refusal) response {
 	return answer
 }
 
-// plain is the answer that every sender but two reads: the status alone. The body is for people.
-func plain(status int, answer deactivation.Answer, ids, missing []string) response {
+// plain is the success answer of every dialect but two: senders read the status alone. The body is for people.
+func plain(answer deactivation.Answer, ids, missing []string) response {
 	body, _ := json.Marshal(struct { //nolint:errchkjson // texts
 		Answer  deactivation.Answer `json:"answer"`
 		IDs     []string            `json:"ids,omitempty"`
 		Missing []string            `json:"missing,omitempty"`
 	}{answer, ids, missing})
-	return response{status, header("application/json"), string(body)}
+	return response{http.StatusOK, header("application/json"), string(body)}
+}
+
+// fastSpringPartial lists the events that are done; FastSpring delivers the others again.
+func fastSpringPartial(outcomes []outcome) response {
+	var done []string
+	for _, o := range outcomes {
+		if o.safe {
+			done = append(done, o.Event)
+		}
+	}
+	return response{http.StatusAccepted, header("text/plain; charset=utf-8"), strings.Join(done, "\n") + "\n"}
 }
 
 func header(contentType string) responseHeaders { return responseHeaders{ContentType: contentType} }

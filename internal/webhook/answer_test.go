@@ -19,6 +19,7 @@ import (
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/source"
 	"license-deactivator/internal/telemetry"
 	"license-deactivator/internal/webhook"
 )
@@ -60,7 +61,7 @@ func allSamples(t *testing.T) []sample.Sample {
 	return samples
 }
 
-func sampleSecrets(t *testing.T, loaded *webhook.Sources) held {
+func sampleSecrets(t *testing.T, loaded *source.Sources) held {
 	t.Helper()
 	texts := map[string]string{}
 	for _, name := range loaded.Names() {
@@ -132,7 +133,7 @@ func TestAnswersInEachSendersDialect(t *testing.T) {
 	}
 }
 
-func answerOf(t *testing.T, loaded *webhook.Sources, s sample.Sample, c row, patient bool) {
+func answerOf(t *testing.T, loaded *source.Sources, s sample.Sample, c row, patient bool) {
 	jobs, letters := &stubborn{down: c.down}, &stubborn{down: c.noDLQ}
 	handler, err := webhook.New(webhook.Config{
 		Sources: loaded, Secrets: sampleSecrets(t, loaded), Queue: jobs, DeadLetters: letters,

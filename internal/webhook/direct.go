@@ -3,20 +3,14 @@ package webhook
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/deadline"
-	"license-deactivator/internal/queue"
 	"license-deactivator/internal/telemetry"
 )
 
@@ -41,21 +35,10 @@ type rejectedRow struct {
 	Message string `json:"message"`
 }
 
-// row is one request of a direct invocation: the License API's fields, and what is known about why.
-type row struct {
-	ID         string     `json:"id"`
-	Action     string     `json:"action"`
-	Cause      string     `json:"cause"` // "": manual
-	Event      string     `json:"event"`
-	Order      textOrList `json:"order"`
-	OccurredAt time.Time  `json:"occurred_at"`
-	deactivation.License
-}
-
 // invokeDirectly takes requests from people and scripts that may invoke the function. A bad row never stops the
 // others; an error means that nothing was enqueued.
 func (h *Handler) invokeDirectly(ctx context.Context, source string, requests json.RawMessage) ([]byte, error) {
-	if !sourceName.MatchString(source) {
+	if !deactivation.IsSourceName(source) {
 		return nil, errors.New(`webhook: "source" is missing or no name (small letters, digits and hyphens, at most 32); say who asks, "ops" for example`)
 	}
 	var rows []json.RawMessage
@@ -66,33 +49,31 @@ func (h *Handler) invokeDirectly(ctx context.Context, source string, requests js
 		return nil, fmt.Errorf("webhook: %d requests in one invocation; send at most %d, nothing was enqueued", len(rows), maxRows)
 	}
 	answer := directAnswer{IDs: []string{}, Rejected: []rejectedRow{}}
-	var entries []queue.Entry
-	var ids []string
-	var index []int // of each entry: the row's
-	now, known := h.Now(), rowNames()
+	var messages []message
+	now := h.Now()
 	for i, raw := range rows {
-		e, id, err := readRow(raw, source, now, known)
+		m, err := readRow(raw, source, now, i)
 		if err != nil {
 			answer.Rejected = append(answer.Rejected, rejectedRow{i, err.Code, err.Error()})
 			continue
 		}
-		entries, ids, index = append(entries, e), append(ids, id), append(index, i)
+		messages = append(messages, m)
 	}
 	sendCtx, cancel := deadline.Before(ctx, answerReserve)
 	defer cancel()
 	failed := map[int]bool{}
-	for _, f := range h.Queue.Send(sendCtx, entries) {
-		failed[f.Index] = true
-		answer.Rejected = append(answer.Rejected, rejectedRow{index[f.Index], codeNotEnqueued, "the queue did not take it; send it again"})
+	for _, m := range send(sendCtx, h.Queue, messages) {
+		failed[m.of] = true
+		answer.Rejected = append(answer.Rejected, rejectedRow{m.of, codeNotEnqueued, "the queue did not take it; send it again"})
 	}
-	for i, id := range ids {
-		if !failed[i] {
-			answer.IDs = append(answer.IDs, id)
+	for _, m := range messages {
+		if !failed[m.of] {
+			answer.IDs = append(answer.IDs, m.requestID)
 		}
 	}
 	answer.Accepted = len(answer.IDs)
 	slices.SortFunc(answer.Rejected, func(a, b rejectedRow) int { return a.Index - b.Index })
-	h.record(ctx, answer.line(source))
+	h.log(ctx, answer.line(source))
 	return answer.marshal()
 }
 
@@ -120,111 +101,28 @@ func (a directAnswer) marshal() ([]byte, error) {
 	return json.Marshal(a)
 }
 
-// readRow makes a message of a row.
-func readRow(raw json.RawMessage, source string, now time.Time, known map[string]bool) (queue.Entry, string, *deactivation.FieldError) {
-	var r row
-	if problem := checkNames(raw, known); problem != nil {
-		return queue.Entry{}, "", problem
-	}
-	if err := json.Unmarshal(raw, &r); err != nil {
-		return queue.Entry{}, "", rowProblem(err)
-	}
-	request := deactivation.Request{
-		ID: r.ID, Action: r.Action, Source: source, Cause: r.Cause, Event: r.Event, Order: r.Order,
-		OccurredAt: r.OccurredAt, ReceivedAt: now, License: r.License,
-	}
-	if request.Cause == "" {
-		request.Cause = deactivation.CauseManual
-	}
-	if request.ID == "" {
-		request.ID = contentID(request)
-	}
-	var problem *deactivation.FieldError
-	if err := cmp.Or(request.Validate(), request.CheckSendable()); errors.As(err, &problem) {
-		return queue.Entry{}, "", problem
-	}
-	e, err := entry(request)
+// readRow makes a message of the row with the given index.
+func readRow(raw json.RawMessage, source string, now time.Time, index int) (message, *deactivation.FieldError) {
+	row, err := deactivation.ReadRow(raw)
 	if err != nil {
-		return queue.Entry{}, "", &deactivation.FieldError{Code: deactivation.CodeInvalidField, Field: "request", Why: "cannot be written as JSON"}
+		return message{}, fieldError(err)
 	}
-	return e, request.ID, nil
-}
-
-// rowProblem says what is wrong with a row that cannot be read. encoding/json's own words quote values, so only the
-// field's name is taken from them.
-func rowProblem(err error) *deactivation.FieldError {
-	var kind *json.UnmarshalTypeError
-	field, why := "request", "is not an object of the License API's fields"
-	switch {
-	case errors.As(err, &kind) && kind.Field != "":
-		field, why = kind.Field[strings.LastIndex(kind.Field, ".")+1:], "has the wrong type; keys and ids are texts"
+	request := row.Request(source, now)
+	if err := cmp.Or(request.Validate(), request.CheckSendable()); err != nil {
+		return message{}, fieldError(err)
 	}
-	return &deactivation.FieldError{Code: deactivation.CodeInvalidField, Field: field, Why: why}
-}
-
-// rowNames are the fields that a row may have, as they are written: encoding/json would take "LICENSE_KEY" for
-// license_key.
-func rowNames() map[string]bool {
-	names := map[string]bool{}
-	for _, kind := range []reflect.Type{reflect.TypeFor[row](), reflect.TypeFor[deactivation.License]()} {
-		for i := range kind.NumField() {
-			if name, _, _ := strings.Cut(kind.Field(i).Tag.Get("json"), ","); name != "" {
-				names[name] = true
-			}
-		}
-	}
-	return names
-}
-
-// plainName is a field's name that may be repeated in an answer.
-var plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
-
-// checkNames refuses a field that a request does not have: a mistyped license_id must not widen what is deactivated.
-func checkNames(raw json.RawMessage, known map[string]bool) *deactivation.FieldError {
-	var fields map[string]json.RawMessage
-	_ = json.Unmarshal(raw, &fields) // a row that is no object has no fields, and reading it says so
-	for name := range fields {
-		if known[name] {
-			continue
-		}
-		if !plainName.MatchString(name) {
-			name = "request"
-		}
-		return &deactivation.FieldError{Code: deactivation.CodeInvalidField, Field: name, Why: "is not a field that a request has"}
-	}
-	return nil
-}
-
-// contentIDLength is how much of the SHA-256 an id made from the content keeps: 128 bits, in hexadecimal digits.
-const contentIDLength = 32
-
-// contentID is the id of a row that has none: the same for the same content, whenever it is sent.
-func contentID(r deactivation.Request) string {
-	r.ID, r.ReceivedAt = "", time.Time{}
-	r.Password, r.IDToken, r.Code = "", "", "" // an id is logged, and a hash of a password could be guessed
-	content, _ := r.Wire()                     // what cannot be written is refused later, whatever its id
-	sum := sha256.Sum256([]byte(content))
-	return r.Source + "." + hex.EncodeToString(sum[:])[:contentIDLength]
-}
-
-// textOrList reads a text, a whole number, or a list of them.
-type textOrList []string
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (t *textOrList) UnmarshalJSON(raw []byte) error {
-	tree, err := decodeJSON(raw)
+	m, err := newMessage(request, index)
 	if err != nil {
-		return err
+		return message{}, &deactivation.FieldError{Code: deactivation.CodeInvalidField, Field: "request", Why: "cannot be written as JSON"}
 	}
-	*t = nil
-	for _, item := range list(tree.exact) {
-		one, err := scalar(item)
-		if err != nil {
-			return &json.UnmarshalTypeError{Field: "order"}
-		}
-		if one != "" {
-			*t = append(*t, one)
-		}
+	return m, nil
+}
+
+// fieldError is an error of internal/deactivation about a row: always a *FieldError.
+func fieldError(err error) *deactivation.FieldError {
+	problem, ok := errors.AsType[*deactivation.FieldError](err)
+	if !ok {
+		return &deactivation.FieldError{Code: deactivation.CodeInvalidField, Field: "request", Why: err.Error()}
 	}
-	return nil
+	return problem
 }

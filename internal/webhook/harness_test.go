@@ -15,6 +15,7 @@ import (
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/source"
 	"license-deactivator/internal/telemetry"
 	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/signing"
@@ -125,13 +126,13 @@ func newBench(t testing.TB, tiny string, change ...func(*webhook.Config)) *bench
 	return b
 }
 
-func load(t testing.TB, tiny string) *webhook.Sources {
+func load(t testing.TB, tiny string) *source.Sources {
 	t.Helper()
 	fsys := sources.FS()
 	if tiny != "" {
 		fsys = fstest.MapFS{"tiny.yaml": {Data: []byte(tiny)}}
 	}
-	loaded, err := webhook.LoadSources(fsys)
+	loaded, err := source.Load(fsys)
 	if err != nil {
 		t.Fatal(err)
 	}

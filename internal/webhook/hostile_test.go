@@ -144,3 +144,11 @@ func BenchmarkHostile(b *testing.B) {
 		})
 	}
 }
+
+func numbered(prefix string, n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("%s%d", prefix, i)
+	}
+	return out
+}

@@ -19,12 +19,12 @@ import (
 	"license-deactivator/events"
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/sample"
-	"license-deactivator/internal/webhook"
+	"license-deactivator/internal/source"
 	"license-deactivator/pkg/signing"
 )
 
 // property is something that holds for every sample of a source.
-type property func(r *rapid.T, source *webhook.Source, sample sample.Sample)
+type property func(r *rapid.T, source *source.Source, sample sample.Sample)
 
 // forEachSource tries a property, made anew for each source, on that source's real samples.
 func forEachSource(t *testing.T, newProperty func(t *testing.T) property) {
@@ -46,7 +46,7 @@ func forEachSource(t *testing.T, newProperty func(t *testing.T) property) {
 }
 
 // signedSample is a sample as its sender posts it, with another body where one is given.
-func signedSample(t interface{ Fatal(...any) }, source *webhook.Source, s sample.Sample, body []byte) signing.Delivery {
+func signedSample(t interface{ Fatal(...any) }, source *source.Source, s sample.Sample, body []byte) signing.Delivery {
 	if body == nil {
 		body = s.Body
 	}
@@ -68,7 +68,7 @@ func TestNoMutationOfASampleIsVerified(t *testing.T) {
 	forEachSource(t, func(*testing.T) property { return mutationsAreRefused })
 }
 
-func mutationsAreRefused(r *rapid.T, source *webhook.Source, s sample.Sample) {
+func mutationsAreRefused(r *rapid.T, source *source.Source, s sample.Sample) {
 	separators := map[string]string{"stripe": ",", "paddle": ";", "recurly": ",", "standard": " "}
 	unsigned := []string{"chargebee", "salesforce", "salesforce-flow"} // their secret is all there is
 	verdicts := []error{signing.ErrMissing, signing.ErrMalformed, signing.ErrMismatch, signing.ErrStale, signing.ErrFuture}
@@ -159,16 +159,16 @@ func TestTheSpellingOfABodyNeverChangesItsMapping(t *testing.T) {
 	forEachSource(t, func(*testing.T) property { return spellingsAreMappedAlike })
 }
 
-func spellingsAreMappedAlike(r *rapid.T, source *webhook.Source, s sample.Sample) {
+func spellingsAreMappedAlike(r *rapid.T, src *source.Source, s sample.Sample) {
 	if !json.Valid(s.Body) { // SOAP
 		return
 	}
-	mapped := func(body []byte) []webhook.Mapping {
-		verified, err := source.Verify(signedSample(r, source, s, body), clock, []string{sampleSecret(s.Source)})
+	mapped := func(body []byte) []source.Mapping {
+		verified, err := src.Verify(signedSample(r, src, s, body), clock, []string{sampleSecret(s.Source)})
 		if err != nil {
 			r.Fatalf("%s: %v", s.Name(), err)
 		}
-		mappings, err := source.Map(verified, false)
+		mappings, err := src.Map(verified, false)
 		if err != nil {
 			r.Fatalf("%s: %v", s.Name(), err)
 		}
@@ -292,7 +292,7 @@ func TestNoBodyPanics(t *testing.T) {
 		`"` + strings.Repeat("x", 300) + `"`, `[` + strings.Repeat(`{},`, 1200) + `1]`, strings.Repeat("[", 200) + strings.Repeat("]", 200)}
 	forEachSource(t, func(t *testing.T) property {
 		j := newJudge(t)
-		return func(r *rapid.T, source *webhook.Source, s sample.Sample) {
+		return func(r *rapid.T, source *source.Source, s sample.Sample) {
 			body := slices.Clone(s.Body)
 			at := rapid.IntRange(0, len(body)-1).Draw(r, "at")
 			junk := []byte(rapid.OneOf(rapid.SampledFrom(odd), rapid.StringN(0, 20, 40)).Draw(r, "odd"))

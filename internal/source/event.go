@@ -1,0 +1,124 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"license-deactivator/internal/expression"
+)
+
+// maxRecords bounds the events of one delivery. The largest number that a sender documents is 100 (HubSpot, Salesforce).
+const maxRecords = 500
+
+// ErrUnreadable is wrapped by every error of Map and Explain that makes a verified body no event.
+var ErrUnreadable = errors.New("the body cannot be read")
+
+// eventFields is where the events of a body are, and what names each of them.
+type eventFields struct {
+	xml     bool                   // the body's format; false: JSON
+	records *expression.Expression // nil: the body is the one event
+	id      value
+	kind    value // the event's type
+	at      value
+	test    condition // the event is of the sender's test mode
+}
+
+// read decodes a verified body into its events. whole is the body itself.
+func (e eventFields) read(body []byte) (whole expression.Tree, events []expression.Tree, err error) {
+	decode := expression.ReadJSON
+	if e.xml {
+		decode = expression.ReadXML
+	}
+	none := expression.Tree{}
+	whole, err = decode(body)
+	if err != nil {
+		return none, nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	if e.records == nil {
+		if _, ok := whole.Exact.(map[string]any); !ok {
+			return none, nil, fmt.Errorf("%w: it is no object", ErrUnreadable)
+		}
+		return whole, []expression.Tree{whole}, nil
+	}
+	events, err = e.records.Parts(whole)
+	switch {
+	case err != nil:
+		return none, nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	case events == nil:
+		return none, nil, fmt.Errorf("%w: it has no %s", ErrUnreadable, e.records)
+	case len(events) > maxRecords:
+		return none, nil, fmt.Errorf("%w: it holds more than %d events", ErrUnreadable, maxRecords)
+	}
+	for _, event := range events {
+		if _, ok := event.Exact.(map[string]any); !ok {
+			return none, nil, fmt.Errorf("%w: an event in it is no object", ErrUnreadable)
+		}
+	}
+	return whole, events, nil
+}
+
+// idOf returns the sender's own event id; where there is none, the SHA-256 of the body, with the event's index where a
+// body may hold several. An error of the id comes with that, too.
+func (e eventFields) idOf(f facts, index int, bodyHash func() string) (string, error) {
+	id, err := e.id.find(f)
+	if err == nil && id != "" {
+		return id, nil
+	}
+	hashed := bodyHash()
+	if e.records != nil {
+		hashed += "-" + strconv.Itoa(index)
+	}
+	return hashed, err
+}
+
+// occurredAt reads the event's time: seconds, milliseconds or RFC 3339; without a zone it is UTC. The zero time where
+// there is none: the time is for people to read.
+func (e eventFields) occurredAt(f facts) time.Time {
+	at, err := e.at.find(f)
+	if err != nil || at == "" {
+		return time.Time{}
+	}
+	if number, err := strconv.ParseInt(at, 10, 64); err == nil {
+		return unixTime(number)
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05"} {
+		if t, err := time.Parse(layout, at); err == nil && marshalable(t) {
+			return t.UTC()
+		}
+	}
+	return time.Time{}
+}
+
+// millisecondsFrom separates milliseconds from seconds: as seconds it is the year 5138, as milliseconds 1973.
+const millisecondsFrom = 100_000_000_000
+
+func unixTime(number int64) time.Time {
+	t := time.Unix(number, 0)
+	if number >= millisecondsFrom {
+		t = time.UnixMilli(number)
+	}
+	if number < 0 || !marshalable(t) {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// marshalable reports whether encoding/json can write the time: it refuses years beyond 9999.
+func marshalable(t time.Time) bool { return t.UTC().Year() >= 1 && t.UTC().Year() <= 9999 }
+
+// explain lists the event's id, type and time, where it has them.
+func (e eventFields) explain(eventID string, f facts) []Fact {
+	id := e.id.explain("id", f)
+	if len(id) == 0 {
+		id = []Fact{{"id", "", "the body's SHA-256"}}
+	}
+	id[0].Text = eventID
+	about := append(id[:1:1], e.kind.explain("type", f)...)
+	about = append(about, e.at.explain("time", f)...)
+	if at := e.occurredAt(f); !at.IsZero() {
+		about[len(about)-1].Text = at.Format(time.DateTime) + " UTC"
+	}
+	return about
+}

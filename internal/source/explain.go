@@ -1,0 +1,44 @@
+package source
+
+// Explain maps a verified delivery as Map does, without its test events as real ones, and returns each step to the
+// mapping of each event. Its errors are those of Map.
+func (s *Source) Explain(v Verified) ([]ExplainedEvent, error) {
+	var all []facts
+	mappings, err := s.mapEach(v, false, func(f facts) *trace {
+		f.trace = &trace{hidden: s.licenses.named(f)}
+		all = append(all, f)
+		return f.trace
+	})
+	if err != nil {
+		return nil, err
+	}
+	events := make([]ExplainedEvent, len(mappings))
+	for i, m := range mappings {
+		f, t := all[i], all[i].trace
+		f.trace = nil // what follows is no step of the mapping
+		events[i] = s.explainEvent(m, f, t)
+	}
+	return events, nil
+}
+
+func (s *Source) explainEvent(m Mapping, f facts, t *trace) ExplainedEvent {
+	e := ExplainedEvent{
+		Mapping: m, About: s.event.explain(m.EventID(), f), TestMode: t.testMode, Tests: t.ofMode, Rules: t.rules, Licenses: t.licenses,
+	}
+	for i := range s.rules {
+		r := &s.rules[i]
+		switch {
+		case i >= len(e.Rules):
+			e.Rules = append(e.Rules, r.explain(""))
+		case r.name == m.Rule && !r.ignore:
+			e.Lookup = s.lookup.overriddenBy(r.lookup).explain(f)
+		}
+	}
+	for _, field := range m.Missing {
+		if e.Searched == nil {
+			e.Searched = map[string][]string{}
+		}
+		e.Searched[field] = s.licenses.describe(field)
+	}
+	return e
+}

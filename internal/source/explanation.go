@@ -1,0 +1,64 @@
+package source
+
+import "license-deactivator/internal/deactivation"
+
+// ExplainedEvent is one event of a delivery: its mapping, and each step to it. It is for a person to read: values that
+// may name a license are shortened, and texts of the event are bounded and hold no control characters. Only Requests
+// and Licenses hold whole keys; they print themselves shortened.
+type ExplainedEvent struct {
+	Mapping
+	About    []Fact // id, type and time, where the event has them
+	TestMode bool
+	Tests    []Test // of the test mode
+	Rules    []ExplainedRule
+	Licenses []ExplainedLicense  // what the rule that matched found, complete or not
+	Searched map[string][]string // for each field in Missing: where it was searched
+	Lookup   []Fact              // what the order can be found by
+}
+
+// Fact is a value that was read. From is the expression or the header that gave it.
+type Fact struct{ Name, Text, From string }
+
+// Test is one expression of a condition, on an event or on one line of its order.
+type Test struct {
+	Text    string
+	Line    int // of the order, from 1; 0: the event itself
+	Holds   bool
+	Problem string // why it is neither true nor false
+	Reads   []Fact // the values that it was decided on
+}
+
+// MatchResult is what a rule made of an event.
+type MatchResult string
+
+// The results of matching a rule. "" means that the rule was not evaluated, since an earlier one matched.
+const (
+	Disabled       MatchResult = "disabled"         // enabled: false in the sender's file
+	TypeMismatch   MatchResult = "type mismatch"    // the rule is for events of another type
+	ConditionFalse MatchResult = "condition false"  // its condition does not hold
+	ConditionError MatchResult = "condition error"  // its condition is neither true nor false: the event is unmappable
+	NoRefundedLine MatchResult = "no refunded line" // no line with a license of its own was refunded in full
+	Matched        MatchResult = "matched"
+)
+
+// ExplainedRule is one rule, as far as it was evaluated.
+type ExplainedRule struct {
+	Name   string
+	Result MatchResult
+	Types  []string
+	Ignore bool
+	Cause  string
+	Tests  []Test
+}
+
+// ExplainedLicense is a license that an event names, with the origin of each field, by the License API's names.
+type ExplainedLicense struct {
+	deactivation.License
+	From map[string][]Origin
+}
+
+// Origin is where a field was read.
+type Origin struct {
+	Where string // in the words of the sender's file
+	Line  int    // of the order, from 1; 0: the event itself
+}

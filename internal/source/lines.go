@@ -1,0 +1,95 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+
+	"license-deactivator/internal/expression"
+)
+
+// maxLines bounds the lines of an order, and the parts that are joined to them: each line may have to look at all of
+// these. A body of 256 KiB holds no more real ones.
+const maxLines = 1000
+
+// lines are the parts of an order that may carry a license of their own.
+type lines struct {
+	each     *expression.Expression
+	join     *join
+	license  []fieldSource
+	refunded condition // the whole line was refunded
+}
+
+// join adds to each line the parts of the order that point at it, under a name that conditions can use.
+type join struct {
+	name   string
+	parts  *expression.Expression
+	on, is string // the part's key and the line's key that must be equal
+}
+
+// of returns the order's lines with what was joined to them.
+func (l *lines) of(order expression.Tree) ([]expression.Tree, error) {
+	parts, err := l.each.Parts(order)
+	if err != nil {
+		return nil, err
+	}
+	if len(parts) > maxLines {
+		return nil, errors.New("the order has too many lines")
+	}
+	for _, part := range parts {
+		if _, ok := part.Exact.(map[string]any); !ok {
+			return nil, errors.New("a line of the order is no object")
+		}
+	}
+	if l.join == nil || len(parts) == 0 {
+		return parts, nil
+	}
+	return parts, l.join.to(parts, order)
+}
+
+// to adds the matches to each line. Keys are compared as they were written, so that ids of any size are told apart.
+func (j *join) to(lines []expression.Tree, order expression.Tree) error {
+	joined, err := j.parts.Parts(order)
+	if err != nil {
+		return err
+	}
+	if len(joined) > maxLines {
+		return fmt.Errorf("the order has too many %s", j.name)
+	}
+	type matches struct{ exact, normalised []any } // one list for all lines of a key: there may be a thousand of both
+	byKey := map[string]matches{}
+	for _, part := range joined {
+		object, _ := part.Exact.(map[string]any)
+		key, err := expression.Scalar(object[j.on])
+		if err != nil {
+			return err
+		}
+		m := byKey[key]
+		byKey[key] = matches{append(m.exact, part.Exact), append(m.normalised, part.Normalised)}
+	}
+	for i, line := range lines {
+		exact, normalised := line.Exact.(map[string]any), line.Normalised.(map[string]any)
+		key, err := expression.Scalar(exact[j.is])
+		if err != nil {
+			return err
+		}
+		var found matches
+		if key != "" {
+			found = byKey[key]
+		}
+		lines[i] = expression.Tree{Exact: with(exact, j.name, found.exact), Normalised: with(normalised, j.name, found.normalised)}
+	}
+	return nil
+}
+
+// with copies the object, since the order holds the same one, and sets one key.
+func with(object map[string]any, key string, parts []any) map[string]any {
+	out := make(map[string]any, len(object)+1)
+	for k, v := range object {
+		out[k] = v
+	}
+	if parts == nil {
+		parts = []any{}
+	}
+	out[key] = parts
+	return out
+}

@@ -1,0 +1,159 @@
+package source
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/expression"
+)
+
+// ruleTestEvent is the name of the "rule" that ignores an event of the sender's test mode.
+const ruleTestEvent = "test event"
+
+// maxDeliveryRequests bounds what all events of one delivery may ask for together: fifty for each of the hundred events
+// that senders document, and 500 batches, which the queue takes within the time that it is given. Without it a body of
+// short keys asks for 50,000 and becomes half a gigabyte.
+const maxDeliveryRequests = 5000
+
+// ErrNotRequired is an error of Map and Explain: verify.require of the file is not true for this delivery.
+var ErrNotRequired = errors.New("the delivery is not from whom the source's file requires")
+
+// Mapping is what one event of a delivery becomes, and why.
+type Mapping struct {
+	Event    string // the sender's event id, or the body's SHA-256
+	Answer   deactivation.Answer
+	Rule     string                 // that matched; "" where none did
+	Order    []string               // the ids that the order can be found by, whatever the answer
+	Requests []deactivation.Request // none unless accepted
+	Missing  []string               // unmappable: the fields by name
+	Problem  string                 // unmappable for another cause
+}
+
+// EventID is Event as messages and logs carry it: of bounded length and plain characters.
+func (m Mapping) EventID() string { return shortID(m.Event) }
+
+// Map reads a verified delivery and maps each of its events, in their order. acceptTests takes events of the sender's
+// test mode as real ones. The errors wrap ErrUnreadable, or are ErrNotRequired.
+func (s *Source) Map(v Verified, acceptTests bool) ([]Mapping, error) {
+	return s.mapEach(v, acceptTests, func(facts) *trace { return nil })
+}
+
+// mapEach is Map with a trace for each event.
+func (s *Source) mapEach(v Verified, acceptTests bool, newTrace func(facts) *trace) ([]Mapping, error) {
+	whole, events, err := s.event.read(v.Body)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkRequired(v, whole); err != nil {
+		return nil, err
+	}
+	bodyHash := sync.OnceValue(func() string { // one pass over the body for all events that have no id of their own
+		sum := sha256.Sum256(v.Body)
+		return hex.EncodeToString(sum[:])
+	})
+	mappings := make([]Mapping, len(events))
+	requests := 0
+	for i, event := range events {
+		f := facts{Tree: event, headers: v.Header, scheme: v.signing()}
+		f.trace = newTrace(f)
+		m := s.mapEvent(f, i, bodyHash, v.ReceivedAt, acceptTests)
+		if requests += len(m.Requests); requests > maxDeliveryRequests && len(m.Requests) > 0 {
+			m.Answer, m.Requests = deactivation.Unmappable, nil
+			m.Problem = fmt.Sprintf("its delivery asks for more than %d deactivations", maxDeliveryRequests)
+		}
+		mappings[i] = m
+	}
+	return mappings, nil
+}
+
+func (s *Source) checkRequired(v Verified, whole expression.Tree) error {
+	if len(s.verification.require) == 0 {
+		return nil
+	}
+	f := facts{Tree: whole, headers: v.Header, scheme: v.signing()}
+	if holds, err := s.verification.require.holds(f); err != nil || !holds {
+		return ErrNotRequired
+	}
+	return nil
+}
+
+func (s *Source) mapEvent(f facts, index int, bodyHash func() string, receivedAt time.Time, acceptTests bool) Mapping {
+	id, err := s.event.idOf(f, index, bodyHash)
+	m := Mapping{Event: id, Answer: deactivation.Unmappable, Order: s.lookup.orderIDs(f)}
+	if err != nil {
+		m.Problem = "event id: " + err.Error()
+		return m
+	}
+	test, err := s.event.test.holds(f)
+	if err != nil {
+		m.Problem = "test mode: " + err.Error()
+		return m
+	}
+	f.trace.endTestMode(test)
+	if test && !acceptTests {
+		m.Answer, m.Rule = deactivation.Ignored, ruleTestEvent
+		return m
+	}
+	s.applyRules(&m, f, receivedAt)
+	return m
+}
+
+// applyRules applies the first rule that matches. A rule for lines refunded in full matches only where there is such a
+// line with a license of its own.
+func (s *Source) applyRules(m *Mapping, f facts, receivedAt time.Time) {
+	eventType, err := s.event.kind.find(f)
+	if err != nil {
+		m.Problem = "event type: " + err.Error()
+		return
+	}
+	for i := range s.rules {
+		r := &s.rules[i]
+		result, err := r.match(eventType, f)
+		var licenses []deactivation.License
+		var problem *unmappable
+		if result == Matched && !r.ignore {
+			if licenses, problem = s.licenses.find(f, r.refunded); problem == nil && len(licenses) == 0 {
+				result = NoRefundedLine
+			}
+		}
+		f.trace.endRule(r.explain(result))
+		if result != Matched && result != ConditionError {
+			continue
+		}
+		m.Rule = r.name
+		if r.lookup.order != nil {
+			m.Order = r.lookup.orderIDs(f)
+		}
+		switch {
+		case err != nil:
+			m.Problem = err.Error()
+		case r.ignore:
+			m.Answer = deactivation.Ignored
+		case problem != nil:
+			m.Missing, m.Problem = problem.missing, problem.problem
+		default:
+			m.Answer = deactivation.Accepted
+			m.Requests = s.requests(m, r.cause, f, receivedAt, licenses)
+		}
+		return
+	}
+	m.Answer = deactivation.Ignored
+}
+
+// requests makes a request of each license.
+func (s *Source) requests(m *Mapping, cause string, f facts, receivedAt time.Time, licenses []deactivation.License) []deactivation.Request {
+	eventID, occurredAt := m.EventID(), s.event.occurredAt(f)
+	requests := make([]deactivation.Request, len(licenses))
+	for n, license := range licenses {
+		requests[n] = deactivation.Request{
+			ID: requestID(s.Name, m.Event, n), Source: s.Name, Cause: cause, Rule: m.Rule, Event: eventID,
+			Order: m.Order, OccurredAt: occurredAt, ReceivedAt: receivedAt, License: license,
+		}
+	}
+	return requests
+}

@@ -1,0 +1,39 @@
+package source
+
+import "slices"
+
+// rule says which events matter, and why their licenses are to be deactivated.
+type rule struct {
+	name     string
+	enabled  bool
+	types    []string
+	when     condition
+	refunded bool // only lines refunded in full
+	cause    string
+	ignore   bool
+	lookup   lookup // its own parts; the others are the file's
+	line     int    // of the file
+}
+
+// match says whether the rule matches, as far as its own fields say. The error is the condition's.
+func (r *rule) match(eventType string, f facts) (MatchResult, error) {
+	switch {
+	case !r.enabled:
+		return Disabled, nil
+	case len(r.types) > 0 && !slices.Contains(r.types, eventType):
+		return TypeMismatch, nil
+	case len(r.when) == 0:
+		return Matched, nil
+	}
+	switch holds, err := r.when.holds(f); {
+	case err != nil:
+		return ConditionError, err
+	case !holds:
+		return ConditionFalse, nil
+	}
+	return Matched, nil
+}
+
+func (r *rule) explain(result MatchResult) ExplainedRule {
+	return ExplainedRule{Name: r.name, Result: result, Types: r.types, Ignore: r.ignore, Cause: r.cause}
+}

@@ -1,0 +1,361 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/expression"
+	"license-deactivator/pkg/signing"
+)
+
+// This file is the schema of a source's file: every key of it, and what is wrong with a file as a whole. docs/sources.md
+// describes the keys for those who write one.
+
+// readSource reads a file's document, then checks it as a whole.
+func readSource(name string, document *yaml.Node) (*Source, error) {
+	s := &Source{Name: name}
+	var body, dialect string
+	err := keys(document, "a source's file", map[string]reader{
+		"verify":      readVerification(&s.verification),
+		"body":        oneOf(&body, "json", "xml"),
+		"event":       readEvent(&s.event),
+		"license":     readFieldSources(&s.licenses.order),
+		"lines":       readLines(&s.licenses.lines),
+		"lookup":      readLookup(&s.lookup),
+		"rules":       readRules(&s.rules),
+		"answer":      oneOf(&dialect, string(FastSpring), string(Salesforce)),
+		"enqueue_for": duration(&s.EnqueueFor),
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.event.xml, s.Dialect = body == "xml", Dialect(dialect)
+	s.verification.nameSchemes()
+	s.headers = headersReadBy(s)
+	return s, s.check(document.Line)
+}
+
+func readVerification(to *verification) reader {
+	return func(node *yaml.Node) error {
+		return each(node, func(item *yaml.Node) error {
+			var spec signing.Spec
+			var unit string
+			err := keys(item, "verify", map[string]reader{
+				"header": texts(&spec.Header), "query": text(&spec.Query), "form": text(&spec.Form),
+				"separator": text(&spec.Separator), "timestamp": text(&spec.Timestamp), "unit": oneOf(&unit, "s", "ms"),
+				"signed": text(&spec.Signed), "mac": oneOf(&spec.MAC, "hmac-sha256", "none"),
+				"encoding": oneOf(&spec.Encoding, "hex", "base64"), "key": oneOf(&spec.Key, "text", "base64"),
+				"key_prefix": text(&spec.KeyPrefix), "tolerance": duration(&spec.Tolerance),
+				"ping": readPattern(&to.ping), "require": readCondition(&to.require),
+			})
+			if err != nil {
+				return err
+			}
+			spec.Unit = time.Second
+			if unit == "ms" {
+				spec.Unit = time.Millisecond
+			}
+			compiled, err := signing.NewScheme(spec)
+			if err != nil {
+				return errorAt(item, "%s", err)
+			}
+			to.schemes = append(to.schemes, &scheme{Scheme: compiled, spec: spec})
+			return nil
+		})
+	}
+}
+
+func readEvent(to *eventFields) reader {
+	return func(node *yaml.Node) error {
+		return keys(node, "event", map[string]reader{
+			"records": readExpression(&to.records),
+			"id":      readValue(&to.id),
+			"type":    readValue(&to.kind),
+			"time":    readValue(&to.at),
+			"test":    readCondition(&to.test),
+		})
+	}
+}
+
+func readFieldSources(to *[]fieldSource) reader {
+	return func(node *yaml.Node) error {
+		if node.Kind != yaml.SequenceNode {
+			return errorAt(node, "license must be a list of places")
+		}
+		for _, item := range node.Content {
+			s, err := readFieldSource(item)
+			if err != nil {
+				return err
+			}
+			*to = append(*to, s)
+		}
+		return nil
+	}
+}
+
+func readFieldSource(node *yaml.Node) (fieldSource, error) {
+	var s fieldSource
+	if node.Kind != yaml.MappingNode {
+		err := readExpression(&s.objects)(node)
+		return s, err
+	}
+	readers := map[string]reader{
+		"pairs": readExpression(&s.pairs), "name": text(&s.name), "value": text(&s.value),
+	}
+	for _, field := range licenseFieldNames() {
+		readers[field] = func(node *yaml.Node) error {
+			if s.field != "" {
+				return errorAt(node, "one field a place; make %s a place of its own", field)
+			}
+			s.field = field
+			return readExpression(&s.objects)(node)
+		}
+	}
+	if err := keys(node, "a place", readers); err != nil {
+		return fieldSource{}, err
+	}
+	switch {
+	case (s.pairs == nil) == (s.field == ""):
+		return fieldSource{}, errorAt(node, "a place is an expression, pairs with name and value, or one field")
+	case s.pairs != nil && s.value == "":
+		return fieldSource{}, errorAt(node, "value is missing: the key under which a pair holds its value")
+	case s.pairs == nil && s.name+s.value != "":
+		return fieldSource{}, errorAt(node, "name and value go with pairs")
+	}
+	return s, nil
+}
+
+func readLines(to **lines) reader {
+	return func(node *yaml.Node) error {
+		l := &lines{}
+		*to = l
+		err := keys(node, "lines", map[string]reader{
+			"each":     readExpression(&l.each),
+			"join":     readJoin(&l.join),
+			"license":  readFieldSources(&l.license),
+			"refunded": readCondition(&l.refunded),
+		})
+		if err == nil && (l.each == nil || len(l.license) == 0) {
+			return errorAt(node, "each and license are needed in lines")
+		}
+		return err
+	}
+}
+
+func readJoin(to **join) reader {
+	return func(node *yaml.Node) error {
+		j := &join{}
+		readers := map[string]reader{"on": text(&j.on), "is": text(&j.is)}
+		if node.Kind == yaml.MappingNode {
+			for i := 0; i < len(node.Content); i += 2 {
+				if name := node.Content[i].Value; name != "on" && name != "is" && j.name == "" {
+					j.name = name
+					readers[name] = readExpression(&j.parts)
+				}
+			}
+		}
+		if err := keys(node, "join", readers); err != nil {
+			return err
+		}
+		if j.parts == nil || j.on == "" || j.is == "" {
+			return errorAt(node, "join needs a name with an expression, on and is")
+		}
+		*to = j
+		return nil
+	}
+}
+
+func readLookup(to *lookup) reader {
+	return func(node *yaml.Node) error {
+		return keys(node, "lookup", map[string]reader{
+			"order": readValue(&to.order), "subscription": readValue(&to.subscription), "email": readValue(&to.email),
+		})
+	}
+}
+
+func readRules(to *[]rule) reader {
+	return func(node *yaml.Node) error {
+		if node.Kind != yaml.SequenceNode {
+			return errorAt(node, "rules must be a list")
+		}
+		return each(node, func(item *yaml.Node) error {
+			r := rule{enabled: true, line: item.Line}
+			var lines string
+			err := keys(item, "a rule", map[string]reader{
+				"name": text(&r.name), "enabled": boolean(&r.enabled), "type": texts(&r.types),
+				"when": readCondition(&r.when), "lines": oneOf(&lines, "refunded"),
+				"cause": oneOf(&r.cause, deactivation.Causes()...), "ignore": boolean(&r.ignore), "lookup": readLookup(&r.lookup),
+			})
+			r.refunded = lines != ""
+			*to = append(*to, r)
+			return err
+		})
+	}
+}
+
+func readExpression(to **expression.Expression) reader {
+	return func(node *yaml.Node) error {
+		var source string
+		if err := text(&source)(node); err != nil {
+			return err
+		}
+		compiled, err := expression.Compile(source)
+		if err != nil {
+			return errorAt(node, "%s", err)
+		}
+		*to = compiled
+		return nil
+	}
+}
+
+func readValue(to *value) reader {
+	return func(node *yaml.Node) error {
+		return each(node, func(item *yaml.Node) error {
+			r, err := readTextReader(item)
+			if err == nil {
+				*to = append(*to, r)
+			}
+			return err
+		})
+	}
+}
+
+func readTextReader(node *yaml.Node) (textReader, error) {
+	var r textReader
+	if node.Kind != yaml.MappingNode {
+		err := readExpression(&r.path)(node)
+		return r, err
+	}
+	var header, signed string
+	err := keys(node, "a value", map[string]reader{
+		"header": text(&header),
+		"signed": text(&signed),
+		"weak":   readExpression(&r.path),
+	})
+	if err != nil {
+		return textReader{}, err
+	}
+	if len(node.Content) != 2 {
+		return textReader{}, errorAt(node, "one of header, signed and weak is needed here")
+	}
+	r.weak = r.path != nil
+	r.header, r.signed = strings.ToLower(header+signed), signed != ""
+	return r, nil
+}
+
+func readCondition(to *condition) reader {
+	return func(node *yaml.Node) error {
+		return each(node, func(item *yaml.Node) error {
+			var t test
+			var err error
+			if item.Kind == yaml.MappingNode {
+				err = keys(item, "a condition", map[string]reader{"header": text(&t.header), "is": text(&t.is)})
+				if err == nil && (t.header == "" || t.is == "") {
+					err = errorAt(item, "header and is are needed here")
+				}
+				t.header = strings.ToLower(t.header)
+			} else {
+				err = readExpression(&t.path)(item)
+			}
+			*to = append(*to, t)
+			return err
+		})
+	}
+}
+
+// readPattern reads an RE2 pattern that must match the whole text.
+func readPattern(to **regexp.Regexp) reader {
+	return func(node *yaml.Node) error {
+		var source string
+		if err := text(&source)(node); err != nil {
+			return err
+		}
+		pattern, err := regexp.Compile(`\A(?:` + source + `)\z`)
+		if err != nil {
+			return errorAt(node, "not a regular expression (RE2): %s", err)
+		}
+		*to = pattern
+		return nil
+	}
+}
+
+// check returns what is wrong with the file as a whole. A rule without a cause that does not ignore gets the cause
+// manual.
+func (s *Source) check(line int) error {
+	var problems []error
+	add := func(line int, format string, args ...any) {
+		problems = append(problems, &lineError{line, fmt.Sprintf(format, args...)})
+	}
+	if len(s.verification.schemes) == 0 {
+		add(line, "verify is missing: nothing may be believed that is not verified")
+	}
+	if len(s.rules) == 0 {
+		add(line, "rules is missing: no event would ever matter")
+	}
+	if len(s.licenses.order) == 0 && s.licenses.lines == nil {
+		add(line, "license is missing: no event could be mapped")
+	}
+	names := map[string]bool{}
+	for i := range s.rules {
+		r := &s.rules[i]
+		switch {
+		case r.name == "":
+			add(r.line, "the rule has no name")
+		case names[r.name]:
+			add(r.line, "a second rule has the name %q", r.name)
+		}
+		names[r.name] = true
+		if len(r.types) == 0 && len(r.when) == 0 {
+			add(r.line, "rule %q has neither type nor when: it would take every event", r.name)
+		}
+		if r.ignore && r.cause != "" {
+			add(r.line, "rule %q has a cause and ignores the event; only one can be", r.name)
+		}
+		if len(r.types) > 0 && len(s.event.kind) == 0 {
+			add(r.line, "rule %q asks for a type, but event.type is missing", r.name)
+		}
+		if len(r.types) > 0 && s.event.kind.unsigned() {
+			add(r.line, "rule %q asks for a type that comes from an unsigned header, which anybody could change", r.name)
+		}
+		if r.refunded && (s.licenses.lines == nil || len(s.licenses.lines.refunded) == 0) {
+			add(r.line, "rule %q asks for lines refunded in full, but lines.refunded is missing", r.name)
+		}
+		if !r.ignore && r.cause == "" {
+			r.cause = deactivation.CauseManual
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// headersReadBy lists the headers that the file reads beside the signature.
+func headersReadBy(s *Source) []string {
+	var names []string
+	values := []value{s.event.id, s.event.kind, s.event.at, s.lookup.order, s.lookup.subscription, s.lookup.email}
+	conditions := []condition{s.event.test, s.verification.require}
+	for _, r := range s.rules {
+		values = append(values, r.lookup.order, r.lookup.subscription, r.lookup.email)
+		conditions = append(conditions, r.when)
+	}
+	if s.licenses.lines != nil {
+		conditions = append(conditions, s.licenses.lines.refunded)
+	}
+	for _, v := range values {
+		for _, r := range v {
+			names = append(names, r.header)
+		}
+	}
+	for _, c := range conditions {
+		for _, t := range c {
+			names = append(names, t.header)
+		}
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
+}

@@ -1,0 +1,76 @@
+package source_test
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"license-deactivator/internal/source"
+)
+
+// complete is a small file with everything in it that a file needs, so that each fault below is the only one.
+const complete = `verify: {header: X-Sig, form: "{signature}", signed: "{body}", mac: hmac-sha256, encoding: hex}
+event: {id: id, type: type}
+license: [data]
+`
+
+func TestFaultsOfASourcesFileAreNamedByFileAndLine(t *testing.T) {
+	t.Parallel()
+	rules := func(rule string) string { return complete + "rules:\n" + rule }
+	for name, c := range map[string]struct{ file, want string }{
+		"empty":                        {"", "tiny.yaml:1:"},
+		"not YAML":                     {"a: [", "tiny.yaml:1: not YAML: "},
+		"not YAML further down":        {complete + "rules: [\n", "tiny.yaml:4: not YAML: "},
+		"a second document":            {complete + "rules: [{name: r, when: a}]\n---\nrules: [{name: s, when: b}]\n", "tiny.yaml:5: a second YAML document"},
+		"a list":                       {"- a", "tiny.yaml:1: a source's file must be a mapping"},
+		"unknown key":                  {rules("  - {name: r, type: t}\n") + "tolerances: 5m\n", `tiny.yaml:6: unknown key "tolerances"`},
+		"unknown key of a rule":        {rules("  - name: r\n    type: t\n    causes: refund\n"), `tiny.yaml:7: unknown key "causes" in a rule`},
+		"a key twice":                  {rules("  - {name: r, type: t}\n") + "body: json\nbody: json\n", `tiny.yaml:7: key "body" is there twice`},
+		"no verify":                    {"license: [data]\nrules: [{name: r, when: a}]\n", "tiny.yaml:1: verify is missing"},
+		"no rules":                     {complete, "tiny.yaml:1: rules is missing"},
+		"a rule without name":          {rules("  - {type: t}\n"), "tiny.yaml:5: the rule has no name"},
+		"a rule that takes all":        {rules("  - {name: r, cause: refund}\n"), `tiny.yaml:5: rule "r" has neither type nor when`},
+		"an empty when":                {rules("  - name: r\n    when:\n"), "tiny.yaml:6: a text is needed here"},
+		"when: !a is an empty when":    {rules("  - name: r\n    when: !a\n"), "tiny.yaml:6: a text is needed here"},
+		"an empty list":                {rules("  - name: r\n    when: []\n"), "tiny.yaml:6: the list is empty"},
+		"cause and ignore":             {rules("  - {name: r, type: t, cause: refund, ignore: true}\n"), `tiny.yaml:5: rule "r" has a cause and ignores`},
+		"unknown cause":                {rules("  - {name: r, type: t, cause: whim}\n"), `tiny.yaml:5: "whim" is not one of refund`},
+		"the same name twice":          {rules("  - {name: r, type: t}\n  - {name: r, type: u}\n"), `tiny.yaml:6: a second rule has the name "r"`},
+		"lines that are not there":     {rules("  - {name: r, type: t, lines: refunded}\n"), "tiny.yaml:5: rule \"r\" asks for lines refunded"},
+		"expression does not compile":  {rules("  - name: r\n    when: a ==\n"), "tiny.yaml:6: not a JMESPath expression"},
+		"unknown function":             {rules("  - name: r\n    when: foo(a)\n"), "tiny.yaml:6: unknown function"},
+		"panics when evaluated":        {rules("  - name: r\n    when: \"@()\"\n"), "tiny.yaml:6: the expression makes the JMESPath library fail"},
+		"panics when compiled":         {rules("  - name: r\n    when: \"A\u0080\"\n"), "tiny.yaml:"},
+		"a condition with half":        {rules("  - name: r\n    when: {header: X-A}\n"), "tiny.yaml:6: header and is are needed"},
+		"scheme without tolerance":     {strings.Replace(rules("  - {name: r, type: t}\n"), `form: "{signature}"`, `form: "{signature}", timestamp: X-Time`, 1), "tiny.yaml:1:"},
+		"type from an unsigned header": {"verify: {header: X-Sig, form: \"{signature}\", signed: \"{body}\", mac: hmac-sha256, encoding: hex}\nevent: {type: {header: X-Topic}}\nlicense: [data]\nrules:\n  - {name: r, type: t}\n", `tiny.yaml:5: rule "r" asks for a type that comes from an unsigned header`},
+		"a place of two fields":        {strings.Replace(rules("  - {name: r, type: t}\n"), "[data]", "[{product: a, license_key: b}]", 1), "tiny.yaml:3: one field a place"},
+		"pairs without value":          {strings.Replace(rules("  - {name: r, type: t}\n"), "[data]", "[{pairs: a, name: b}]", 1), "tiny.yaml:3: value is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := source.Load(fstest.MapFS{"tiny.yaml": {Data: []byte(c.file)}})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got  %v\nwant %s…", err, c.want)
+			}
+		})
+	}
+}
+
+func TestAllFaultsOfAllFilesAreReportedAtOnce(t *testing.T) {
+	t.Parallel()
+	broken := complete + "rules:\n  - {name: r}\n  - {name: s, type: t, cause: whim}\n"
+	_, err := source.Load(fstest.MapFS{"one.yaml": {Data: []byte(broken)}, "two.yaml": {Data: []byte(complete)}, "Bad Name.yaml": {Data: []byte(complete)}})
+	for _, want := range []string{`one.yaml:6: "whim"`, "two.yaml:1: rules is missing", "Bad Name.yaml:1: the file's name"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in\n%v", want, err)
+		}
+	}
+}
+
+func TestAFolderWithoutFilesIsRefused(t *testing.T) {
+	t.Parallel()
+	if _, err := source.Load(fstest.MapFS{}); err == nil {
+		t.Error("no error")
+	}
+}

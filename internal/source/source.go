@@ -1,0 +1,125 @@
+// Package source reads the files of the senders (sources/*.yaml) and applies them: it verifies a delivery as the
+// sender's file says, and maps each event of it to deactivation requests. Bytes go in, a mapping comes out. Nothing here
+// knows a queue, an HTTP answer or a log.
+//
+//	sources, err := source.Load(files)            // every fault, by file and line
+//	stripe, known := sources.Get("stripe")
+//	verified, err := stripe.Verify(delivery, now, secrets)
+//	verified.ReceivedAt = now
+//	mappings, err := stripe.Map(verified, false)  // one for each event of the delivery
+//
+// Nothing is parsed before it is verified. Map has no state and no clock: the same delivery always gives the same
+// requests with the same ids. An event that matters and cannot be mapped is parked (Park), and can be mapped again once
+// the file or the order is corrected (Restore). Explain evaluates what Map evaluates and returns each step.
+//
+// The keys of a file are described in docs/sources.md.
+package source
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"license-deactivator/pkg/signing"
+)
+
+// Dialect is the form in which a sender wants its answer.
+type Dialect string
+
+// The dialects of answer.
+const (
+	Plain      Dialect = ""           // the status alone counts
+	FastSpring Dialect = "fastspring" // 202 with the ids of the events that are done
+	Salesforce Dialect = "salesforce" // a SOAP acknowledgement
+)
+
+// Source is a sender's file, compiled. It is read-only and safe for concurrent use.
+type Source struct {
+	Name    string  // the last part of the address that the sender calls
+	Dialect Dialect // of the answer
+	// EnqueueFor is how long the queue is tried for a sender that never delivers again. 0: the sender delivers again.
+	EnqueueFor time.Duration
+
+	verification verification
+	event        eventFields
+	licenses     licenseSources
+	lookup       lookup
+	rules        []rule
+	headers      []string // lower case: those that values and conditions read
+}
+
+// Verify tries the file's schemes in order with every secret; the first that verifies counts. The errors are ErrPing,
+// ErrSecret, and those of pkg/signing: of the scheme that came furthest. The names of d's headers are in lower case.
+func (s *Source) Verify(d signing.Delivery, now time.Time, secrets []string) (Verified, error) {
+	scheme, err := s.verification.verify(s.Name, d, now, secrets)
+	if err != nil {
+		return Verified{}, err
+	}
+	return Verified{Delivery: d, scheme: scheme}, nil
+}
+
+// Assume takes a delivery for verified without a look at its signature, by the scheme that it seems to be signed by. It
+// is for explaining deliveries, never for acting on them. The error is ErrPing or nil.
+func (s *Source) Assume(d signing.Delivery) (Verified, error) {
+	if s.verification.isPing(d.Body) {
+		return Verified{}, ErrPing
+	}
+	return Verified{Delivery: d, scheme: s.verification.guess(d.Header)}, nil
+}
+
+// GuessScheme describes the scheme that a delivery seems to be signed by.
+func (s *Source) GuessScheme(d signing.Delivery) string {
+	return s.verification.guess(d.Header).describe()
+}
+
+// Sign signs a delivery as the sender would, by the first of the file's schemes for which the delivery has every header
+// that is signed.
+func (s *Source) Sign(d *signing.Delivery, now time.Time, secret string) error {
+	var problems []error
+	for _, scheme := range s.verification.schemes {
+		key, err := scheme.NewKey(secret)
+		if err == nil {
+			err = scheme.Sign(d, now, key)
+		}
+		if err == nil {
+			return nil
+		}
+		problems = append(problems, err)
+	}
+	return fmt.Errorf("source: the delivery cannot be signed as %s does: %w", s.Name, errors.Join(problems...))
+}
+
+// CheckKeys returns an error that wraps ErrSecret where a secret can be no key of one of the file's schemes.
+func (s *Source) CheckKeys(secrets []string) error {
+	for _, scheme := range s.verification.schemes {
+		if _, err := scheme.keys(s.Name, secrets); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Schemes describes how the sender signs, a text for each of its schemes.
+func (s *Source) Schemes() []string {
+	all := make([]string, len(s.verification.schemes))
+	for i, scheme := range s.verification.schemes {
+		all[i] = scheme.describe()
+	}
+	return all
+}
+
+// Rule is a rule of a source's file, for a list of them.
+type Rule struct {
+	Name    string
+	Line    int // of the file
+	Enabled bool
+}
+
+// Rules lists the rules in their order.
+func (s *Source) Rules() []Rule {
+	rules := make([]Rule, len(s.rules))
+	for i, r := range s.rules {
+		rules[i] = Rule{r.name, r.line, r.enabled}
+	}
+	return rules
+}

@@ -1,0 +1,70 @@
+package source
+
+import "license-deactivator/internal/expression"
+
+// value is a VALUE of the file: a list of readers of one text, of which the first that finds one counts.
+type value []textReader
+
+// textReader reads a text from an expression or from a header.
+type textReader struct {
+	path   *expression.Expression // nil: a header
+	header string                 // lower case
+	signed bool                   // the header counts only if the scheme that verified the delivery signs it
+	weak   bool                   // a short number that other shops have too
+}
+
+// find returns the first text that is present, "" where none is. A value that can be no key or id is an error.
+func (v value) find(f facts) (string, error) {
+	_, found, err := v.first(f)
+	return found, err
+}
+
+// first is find, with the index of the reader that found the text.
+func (v value) first(f facts) (index int, text string, err error) {
+	for i, r := range v {
+		text, err := r.read(f)
+		if err != nil || text != "" {
+			return i, text, err
+		}
+	}
+	return 0, "", nil
+}
+
+func (r textReader) read(f facts) (string, error) {
+	switch {
+	case r.path != nil:
+		return r.path.Text(f.Tree)
+	case r.signed && (f.scheme == nil || !f.scheme.Signs(r.header)):
+		return "", nil
+	}
+	return f.headers[r.header], nil
+}
+
+// unsigned reports whether a header that is not signed may decide the value.
+func (v value) unsigned() bool {
+	for _, r := range v {
+		if r.header != "" && !r.signed {
+			return true
+		}
+	}
+	return false
+}
+
+// explain reads the value and says what gave it. It returns nothing where there is none.
+func (v value) explain(name string, f facts) []Fact {
+	i, text, err := v.first(f)
+	if err != nil || text == "" {
+		return nil
+	}
+	from := "header " + v[i].header
+	if !v[i].signed {
+		from += " (not signed)"
+	}
+	if v[i].path != nil {
+		from = oneLine(v[i].path.String())
+	}
+	if v[i].weak {
+		from += " (a short number, so it counts for little)"
+	}
+	return []Fact{{name, printable(text), from}}
+}

@@ -1,0 +1,143 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"license-deactivator/pkg/signing"
+)
+
+// Errors of Verify beside those of pkg/signing, which mean that the delivery is not the sender's.
+var (
+	// ErrPing: the delivery is the unsigned ping by which the sender tries the address. The sender wants a success
+	// answer, and nothing else happens.
+	ErrPing = errors.New("the delivery is the sender's ping")
+	// ErrSecret: a secret of the source cannot be used as a key. The deployment is at fault, not the sender.
+	ErrSecret = errors.New("a secret of this source cannot be used")
+)
+
+// Verified is a delivery that one of its source's schemes has verified.
+type Verified struct {
+	signing.Delivery
+	ReceivedAt time.Time // of its requests; the caller sets it
+	scheme     *scheme
+}
+
+// Scheme describes the scheme that verified the delivery.
+func (v Verified) Scheme() string {
+	if v.scheme == nil {
+		return ""
+	}
+	return v.scheme.describe()
+}
+
+// signing is nil where the delivery has no scheme.
+func (v Verified) signing() *signing.Scheme {
+	if v.scheme == nil {
+		return nil
+	}
+	return v.scheme.Scheme
+}
+
+// verification is the part of a file that says how the sender signs.
+type verification struct {
+	schemes []*scheme      // at least one
+	ping    *regexp.Regexp // of the whole body; nil: none
+	require condition      // on the whole verified body; empty: none
+}
+
+// scheme is one way in which a sender signs.
+type scheme struct {
+	*signing.Scheme
+	spec signing.Spec // as the file has it
+	name string       // among the file's schemes, stable as long as the sender signs in this way
+}
+
+// nameSchemes gives each scheme its name: the header that carries the signature, in lower case, or "?" and the query
+// parameter. A second scheme in the same place gets "#2" appended.
+func (v *verification) nameSchemes() {
+	seen := map[string]int{}
+	for _, s := range v.schemes {
+		s.name = "?" + s.spec.Query
+		if len(s.spec.Header) > 0 {
+			s.name = strings.ToLower(s.spec.Header[0])
+		}
+		if seen[s.name]++; seen[s.name] > 1 {
+			s.name += "#" + strconv.Itoa(seen[s.name])
+		}
+	}
+}
+
+// verify tries the schemes in order with every secret; the first that verifies counts. If none does, the error is that
+// of the scheme that came furthest.
+func (v verification) verify(source string, d signing.Delivery, now time.Time, secrets []string) (*scheme, error) {
+	furthest := signing.ErrMissing
+	for _, s := range v.schemes {
+		keys, err := s.keys(source, secrets)
+		if err != nil {
+			return nil, err
+		}
+		err = s.Verify(d, now, keys...)
+		if err == nil {
+			return s, nil
+		}
+		if !errors.Is(err, signing.ErrMissing) {
+			furthest = err
+		}
+	}
+	if errors.Is(furthest, signing.ErrMissing) && v.isPing(d.Body) {
+		return nil, ErrPing
+	}
+	return nil, furthest
+}
+
+func (v verification) isPing(body []byte) bool { return v.ping != nil && v.ping.Match(body) }
+
+// guess returns the scheme that a delivery seems to be signed by: the first of which it has a header that carries a
+// signature or is signed, else the first.
+func (v verification) guess(headers map[string]string) *scheme {
+	for _, s := range v.schemes {
+		for name := range headers {
+			if s.Signs(name) || slices.Contains(s.SecretHeaders(), name) {
+				return s
+			}
+		}
+	}
+	return v.schemes[0]
+}
+
+func (s *scheme) keys(source string, secrets []string) ([]signing.Key, error) {
+	keys := make([]signing.Key, len(secrets))
+	for i, text := range secrets {
+		key, err := s.NewKey(text)
+		if err != nil {
+			return nil, fmt.Errorf("%w: number %d of %q in the webhook secrets: %w", ErrSecret, i+1, source, err)
+		}
+		keys[i] = key
+	}
+	return keys, nil
+}
+
+// describe says how the scheme signs: "HMAC-SHA256 of {timestamp}.{body}, hex, in Stripe-Signature, at most 5m old".
+func (s *scheme) describe() string {
+	where := "in " + strings.Join(s.spec.Header, " or ")
+	if s.spec.Query != "" {
+		where = "in the address, as ?" + s.spec.Query + "=…"
+	}
+	if s.spec.MAC == "none" {
+		if form := strings.ReplaceAll(s.spec.Form, "{secret}", "…"); form != "…" {
+			where += ": " + form
+		}
+		return "the secret itself, " + where
+	}
+	description := fmt.Sprintf("HMAC-SHA256 of %s, %s, %s", s.spec.Signed, s.spec.Encoding, where)
+	if s.spec.Tolerance > 0 {
+		description += fmt.Sprintf(", at most %s old", strings.TrimSuffix(s.spec.Tolerance.String(), "0s"))
+	}
+	return description
+}

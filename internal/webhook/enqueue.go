@@ -1,0 +1,161 @@
+package webhook
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/deadline"
+	"license-deactivator/internal/queue"
+	"license-deactivator/internal/source"
+)
+
+// Times. The function has ten seconds, and every sender that we know waits five or more.
+const (
+	answerReserve     = time.Second             // left for the answer itself and its log line
+	deadLetterReserve = 2 * time.Second         // left for the dead-letter queue when the queue takes nothing
+	defaultEnqueueFor = 3500 * time.Millisecond // Shopify, Paddle, HubSpot and Recurly hang up after five seconds
+	enqueuePause      = 250 * time.Millisecond  // between the tries of a sender's enqueue_for
+)
+
+// outcome is what became of one event: its mapping, and whether a queue holds all that it asks for. An ignored event
+// asks for nothing.
+type outcome struct {
+	source.Mapping
+	safe bool
+}
+
+// message is a message to a queue, for one request.
+type message struct {
+	queue.Entry
+	requestID string
+	of        int // index of the event or of the row that asks for it
+}
+
+func newMessage(r deactivation.Request, of int) (message, error) {
+	body, err := r.Wire()
+	return message{queue.Entry{Body: body, Group: r.Source}, r.ID, of}, err
+}
+
+// send sends messages and returns those that the queue did not take.
+func send(ctx context.Context, to Sender, messages []message) (failed []message) {
+	entries := make([]queue.Entry, len(messages))
+	for i, m := range messages {
+		entries[i] = m.Entry
+	}
+	for _, f := range to.Send(ctx, entries) {
+		failed = append(failed, messages[f.Index])
+	}
+	return failed
+}
+
+// enqueue puts the requests of all events on the queue, and unmappable events on the dead-letter queue. It returns the
+// outcome of each mapping.
+func (h *Handler) enqueue(ctx context.Context, src *source.Source, v source.Verified, mappings []source.Mapping) []outcome {
+	outcomes := make([]outcome, len(mappings))
+	var messages []message
+	for i, mapping := range mappings {
+		outcomes[i] = outcome{mapping, true}
+		for _, r := range mapping.Requests {
+			m, err := newMessage(r, i)
+			if err != nil {
+				outcomes[i].safe = false
+				continue
+			}
+			messages = append(messages, m)
+		}
+	}
+	for _, m := range h.enqueueRequests(ctx, src, messages) {
+		outcomes[m.of].safe = false
+	}
+	parked := h.deadLetterUnmappable(ctx, src, v, mappings)
+	for i := range outcomes {
+		if outcomes[i].Answer == deactivation.Unmappable {
+			outcomes[i].safe = parked
+		}
+	}
+	return outcomes
+}
+
+// enqueueRequests puts the messages on the queue. For a sender that never delivers again it tries as long as the
+// source's file allows, and then puts the rest on the dead-letter queue. It returns the messages that no queue took.
+func (h *Handler) enqueueRequests(ctx context.Context, src *source.Source, messages []message) (failed []message) {
+	if len(messages) == 0 {
+		return nil
+	}
+	budget := src.EnqueueFor
+	if budget == 0 {
+		budget = defaultEnqueueFor
+	}
+	tryCtx, cancel := deadline.Before(ctx, answerReserve+deadLetterReserve)
+	defer cancel()
+	tryCtx, cancelBudget := context.WithTimeout(tryCtx, budget)
+	defer cancelBudget()
+
+	failed = send(tryCtx, h.Queue, messages)
+	if src.EnqueueFor == 0 {
+		return failed
+	}
+	for len(failed) > 0 && deadline.Sleep(tryCtx, enqueuePause) == nil {
+		failed = send(tryCtx, h.Queue, failed)
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	return h.deadLetterUndelivered(ctx, src, failed)
+}
+
+// deadLetterUndelivered puts messages that the queue did not take on the dead-letter queue, from where an operator
+// redrives them. It returns those that it did not take either.
+func (h *Handler) deadLetterUndelivered(ctx context.Context, src *source.Source, messages []message) (failed []message) {
+	ctx, cancel := deadline.Before(ctx, answerReserve)
+	defer cancel()
+	letters := slices.Clone(messages)
+	for i, m := range letters {
+		letters[i].Attributes = deactivation.DeadLetter{
+			Reason: deactivation.ReasonUndelivered, Detail: "the queue did not take it in time",
+			FailedAt: h.Now(), Source: src.Name, RequestID: m.requestID,
+		}.Attributes()
+	}
+	return send(ctx, h.DeadLetters, letters)
+}
+
+// deadLetterUnmappable puts the delivery, once, on the dead-letter queue when an event of it matters but cannot be
+// mapped. It reports whether there is no such event or the dead-letter queue took the delivery.
+func (h *Handler) deadLetterUnmappable(ctx context.Context, src *source.Source, v source.Verified, mappings []source.Mapping) bool {
+	unmappable := slices.DeleteFunc(slices.Clone(mappings), func(m source.Mapping) bool { return m.Answer != deactivation.Unmappable })
+	if len(unmappable) == 0 {
+		return true
+	}
+	event := src.Park(v, unmappable)
+	body, err := event.Wire()
+	if err != nil {
+		return false
+	}
+	ctx, cancel := deadline.Before(ctx, answerReserve)
+	defer cancel()
+	letter := queue.Entry{
+		Body: body, Group: src.Name,
+		Attributes: deactivation.DeadLetter{
+			Reason: deactivation.ReasonUnmappable, Detail: whyUnmappable(event.Missing, unmappable),
+			FailedAt: h.Now(), Source: src.Name, RequestID: src.Name + "." + event.ID,
+		}.Attributes(),
+	}
+	return len(h.DeadLetters.Send(ctx, []queue.Entry{letter})) == 0
+}
+
+// whyUnmappable is the detail of an unmappable delivery's dead letter: the missing fields, then each other problem once.
+func whyUnmappable(missing []string, unmappable []source.Mapping) string {
+	var why []string
+	if len(missing) > 0 {
+		why = append(why, "missing "+strings.Join(missing, ", "))
+	}
+	for _, m := range unmappable {
+		if m.Problem != "" && !slices.Contains(why, m.Problem) {
+			why = append(why, m.Problem)
+		}
+	}
+	return strings.Join(why, "; ")
+}

@@ -1,0 +1,335 @@
+package webhook_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/queue"
+	"license-deactivator/internal/webhook"
+)
+
+func TestARefundBecomesOneRequest(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "")
+	d := signed(t, b, "stripe", stripeSecret, refundBody, clock, map[string]string{"content-type": "application/json"})
+
+	got := b.post(t, d)
+
+	if got.StatusCode != http.StatusOK || got.Body != `{"answer":"accepted","ids":["stripe.evt_1.0"]}` {
+		t.Errorf("answer %d %s", got.StatusCode, got.Body)
+	}
+	want := []deactivation.Request{{
+		ID: "stripe.evt_1.0", Action: "deactivate_license", Source: "stripe", Cause: "refund", Rule: "refunded in full",
+		Event: "evt_1", Order: []string{"pi_1", "ch_1"}, OccurredAt: time.Unix(1790000000, 0).UTC(), ReceivedAt: clock,
+		License: deactivation.License{Product: "XY", LicenseKey: "AAAA-BBBB-CCCC-DDDD", HardwareID: "hw-canary-1"},
+	}}
+	if diff := cmp.Diff(want, b.queue.requests(t)); diff != "" {
+		t.Error(diff)
+	}
+	if group := b.queue.taken[0].Group; group != "stripe" {
+		t.Errorf("the message's group is %q, so a bulk run would hold it up", group)
+	}
+	if len(b.letters.taken) > 0 {
+		t.Error("a mapped event is in the dead-letter queue too")
+	}
+}
+
+func TestHowADeliveryArrivesChangesNothing(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*delivery){
+		"as it is":             func(*delivery) {},
+		"base64":               func(d *delivery) { d.base64 = true },
+		"function URL":         func(d *delivery) { d.functionURL = true },
+		"no content type":      func(d *delivery) { delete(d.headers, "content-type") },
+		"a wrong content type": func(d *delivery) { d.headers["content-type"] = "text/plain" },
+		"identity encoding":    func(d *delivery) { d.headers["Content-Encoding"] = "Identity" },
+		"headers as sent": func(d *delivery) {
+			d.headers["Stripe-Signature"] = d.headers["stripe-signature"]
+			delete(d.headers, "stripe-signature")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "")
+			d := signed(t, b, "stripe", stripeSecret, refundBody, clock, map[string]string{"content-type": "application/json"})
+			change(&d)
+			if got := b.post(t, d); got.StatusCode != http.StatusOK || len(b.queue.taken) != 1 {
+				t.Errorf("answer %d %s, %d messages", got.StatusCode, got.Body, len(b.queue.taken))
+			}
+		})
+	}
+}
+
+func TestWhatIsRefusedAndHow(t *testing.T) {
+	t.Parallel()
+	resign := func(body string) func(*testing.T, *bench, *delivery) {
+		return func(t *testing.T, b *bench, d *delivery) { *d = signed(t, b, "stripe", stripeSecret, body, clock, nil) }
+	}
+	at := func(when time.Time) func(*testing.T, *bench, *delivery) {
+		return func(t *testing.T, b *bench, d *delivery) {
+			*d = signed(t, b, "stripe", stripeSecret, refundBody, when, nil)
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*testing.T, *bench, *delivery)
+		want   int
+	}{
+		"forged": {func(t *testing.T, b *bench, d *delivery) {
+			*d = signed(t, b, "stripe", "whsec_forged", refundBody, clock, nil)
+		}, 401},
+		"altered":          {func(_ *testing.T, _ *bench, d *delivery) { d.body = strings.Replace(d.body, "AAAA", "AAAB", 1) }, 401},
+		"unsigned":         {func(_ *testing.T, _ *bench, d *delivery) { delete(d.headers, "stripe-signature") }, 401},
+		"stale":            {at(clock.Add(-6 * time.Minute)), 401},
+		"future":           {at(clock.Add(6 * time.Minute)), 401},
+		"re-pointed":       {func(_ *testing.T, _ *bench, d *delivery) { d.source = "shopify" }, 401},
+		"unknown source":   {func(_ *testing.T, _ *bench, d *delivery) { d.source = "nobody" }, 404},
+		"no secret":        {func(_ *testing.T, _ *bench, d *delivery) { d.source = "standard" }, 404},
+		"no source":        {func(_ *testing.T, _ *bench, d *delivery) { d.source = "" }, 404},
+		"path below":       {func(_ *testing.T, _ *bench, d *delivery) { d.source = "stripe/x" }, 404},
+		"GET":              {func(_ *testing.T, _ *bench, d *delivery) { d.method = http.MethodGet }, 405},
+		"PUT":              {func(_ *testing.T, _ *bench, d *delivery) { d.method = http.MethodPut }, 405},
+		"too large":        {func(_ *testing.T, _ *bench, d *delivery) { d.body = strings.Repeat(" ", 256<<10+1) }, 413},
+		"too large base64": {func(_ *testing.T, _ *bench, d *delivery) { d.body, d.base64 = strings.Repeat(" ", 256<<10+1), true }, 413},
+		"gzip":             {func(_ *testing.T, _ *bench, d *delivery) { d.headers["Content-Encoding"] = "gzip" }, 415},
+		"empty forged":     {func(_ *testing.T, _ *bench, d *delivery) { d.body = "" }, 401},
+		"empty":            {resign(""), 400},
+		"not JSON":         {resign("hello"), 400},
+		"no object":        {resign(`["a"]`), 400},
+		"something after":  {resign(refundBody + "{}"), 400},
+		"byte order mark":  {resign("\xEF\xBB\xBF" + refundBody), 400},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "")
+			d := signed(t, b, "stripe", stripeSecret, refundBody, clock, nil)
+			c.change(t, b, &d)
+			got := b.post(t, d)
+			if got.StatusCode != c.want {
+				t.Errorf("answer %d %s, want %d", got.StatusCode, got.Body, c.want)
+			}
+			if len(b.queue.taken)+len(b.letters.taken) > 0 {
+				t.Error("a refused delivery is in a queue")
+			}
+			if !strings.Contains(b.log.String(), `"answer":"refused"`) {
+				t.Errorf("the log does not say that it was refused: %s", b.log)
+			}
+		})
+	}
+}
+
+func TestBodiesThatCannotBeReadAreRefusedOnlyAfterTheyVerify(t *testing.T) {
+	t.Parallel()
+	bodies := map[string]string{
+		"invalid UTF-8": strings.Replace(refundBody, "AAAA", "\xFF\xFE", 1),
+		"deep":          strings.Repeat(`{"a":`, 40_000) + "1" + strings.Repeat("}", 40_000),
+		"deep list":     strings.Repeat(`[`, 100_000) + strings.Repeat(`]`, 100_000),
+		"cut":           refundBody[:len(refundBody)/2],
+	}
+	for name, body := range bodies {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "")
+			d := signed(t, b, "stripe", stripeSecret, body, clock, nil)
+			d.base64 = true
+			if got := b.post(t, d); got.StatusCode != http.StatusBadRequest {
+				t.Errorf("verified: answer %d %s, want 400", got.StatusCode, got.Body)
+			}
+			d.headers["stripe-signature"] = strings.Replace(d.headers["stripe-signature"], "v1=", "v1=0", 1)
+			if got := b.post(t, d); got.StatusCode != http.StatusUnauthorized {
+				t.Errorf("not verified: answer %d %s, want 401", got.StatusCode, got.Body)
+			}
+		})
+	}
+}
+
+func TestTheSenderComesAgainWhenNothingCouldBeKept(t *testing.T) {
+	t.Parallel()
+	all := func(queue.Entry) bool { return true }
+	unmappableBody := strings.Replace(refundBody, `"hardware_id"`, `"other"`, 1)
+	for name, c := range map[string]struct {
+		body    string
+		prepare func(*bench)
+	}{
+		"the queue is down":             {refundBody, func(b *bench) { b.queue.refuse = all }},
+		"the dead-letter queue is down": {unmappableBody, func(b *bench) { b.letters.refuse = all }},
+		"the secrets are out of reach":  {refundBody, func(b *bench) { b.secrets.err = errors.New("timeout") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "")
+			c.prepare(b)
+			if got := b.post(t, signed(t, b, "stripe", stripeSecret, c.body, clock, nil)); got.StatusCode != http.StatusServiceUnavailable {
+				t.Errorf("answer %d %s, want 503", got.StatusCode, got.Body)
+			}
+		})
+	}
+}
+
+func TestAnUnmappableEventIsKeptWhole(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "")
+	body := strings.Replace(refundBody, `"hardware_id"`, `"other"`, 1)
+	headers := map[string]string{"content-type": "application/json", "authorization": "Bearer canary", "x-other": "not read by the file"}
+	got := b.post(t, signed(t, b, "stripe", stripeSecret, body, clock, headers))
+
+	if got.StatusCode != http.StatusOK || got.Body != `{"answer":"unmappable","missing":["hardware_id"]}` {
+		t.Errorf("answer %d %s", got.StatusCode, got.Body)
+	}
+	if len(b.queue.taken) != 0 || len(b.letters.taken) != 1 {
+		t.Fatalf("%d messages and %d dead letters, want 0 and 1", len(b.queue.taken), len(b.letters.taken))
+	}
+	letter := b.letters.taken[0]
+	want := map[string]string{
+		"reason": "unmappable", "detail": "missing hardware_id", "source": "stripe", "request_id": "stripe.evt_1",
+		"failed_at": "2026-11-22T12:00:00Z",
+	}
+	if diff := cmp.Diff(want, letter.Attributes); diff != "" {
+		t.Error(diff)
+	}
+	_, event, err := deactivation.Parse(letter.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEvent := &deactivation.Event{
+		Source: "stripe", ID: "evt_1", ReceivedAt: clock, Scheme: "stripe-signature", Body: []byte(body),
+		Order: []string{"pi_1", "ch_1"}, Missing: []string{"hardware_id"},
+		Headers: map[string]string{"content-type": "application/json"},
+	}
+	if diff := cmp.Diff(wantEvent, event); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestANewSecretIsFoundBeforeADeliveryIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "")
+	b.secrets.fresh = `{"stripe":"whsec_new"}`
+	if got := b.post(t, signed(t, b, "stripe", "whsec_new", refundBody, clock, nil)); got.StatusCode != http.StatusOK {
+		t.Errorf("signed with the new secret: %d %s", got.StatusCode, got.Body)
+	}
+	b.secrets.fresh = `{"stripe":"whsec_new","standard":"whsec_c3RhbmRhcmQtd2ViaG9va3Mtc2VjcmV0LWNhbmFyeQ=="}`
+	d := signed(t, b, "standard", "whsec_c3RhbmRhcmQtd2ViaG9va3Mtc2VjcmV0LWNhbmFyeQ==", `{"type":"other"}`, clock, map[string]string{"webhook-id": "msg_1"})
+	if got := b.post(t, d); got.StatusCode != http.StatusOK {
+		t.Errorf("of a source whose secret is new: %d %s", got.StatusCode, got.Body)
+	}
+}
+
+func TestABrokenSecretIsOurFaultAndNotTheSenders(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "")
+	b.secrets.text = `{"stripe":"whsec_with_newline\n","shopify":"` + shopifySecret + `"}`
+	if got := b.post(t, signed(t, b, "stripe", stripeSecret, refundBody, clock, nil)); got.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("answer %d, want 503", got.StatusCode)
+	}
+	if !strings.Contains(b.log.String(), "ConfigurationFaults") {
+		t.Error("no alarm would speak")
+	}
+	if got := b.post(t, signed(t, b, "shopify", shopifySecret, `{"id":1,"financial_status":"paid"}`, clock, nil)); got.StatusCode != http.StatusOK {
+		t.Errorf("another source's secret is broken, and this one is answered %d", got.StatusCode)
+	}
+}
+
+func TestTestEventsAreIgnoredUnlessTheDeploymentIsATrial(t *testing.T) {
+	t.Parallel()
+	body := strings.Replace(refundBody, `"livemode":true`, `"livemode":false`, 1)
+	b := newBench(t, "")
+	if b.post(t, signed(t, b, "stripe", stripeSecret, body, clock, nil)); len(b.queue.taken) != 0 {
+		t.Error("a test event became a request")
+	}
+	if !strings.Contains(b.log.String(), `"rule":"test event"`) {
+		t.Error("the log does not say why it was ignored")
+	}
+	trial := newBench(t, "", func(c *webhook.Config) { c.AcceptTestEvents = true })
+	if trial.post(t, signed(t, trial, "stripe", stripeSecret, body, clock, nil)); len(trial.queue.taken) != 1 {
+		t.Error("a trial deployment ignored a test event")
+	}
+}
+
+const persistent = `
+verify: {header: X-Sig, form: "{signature}", signed: "{body}", mac: hmac-sha256, encoding: hex}
+event: {id: id, type: type}
+license: [data]
+rules: [{name: refunded, type: refunded, cause: refund}]
+enqueue_for: 6s
+`
+
+func TestForASenderThatNeverComesAgainTheQueueIsTriedForLonger(t *testing.T) {
+	t.Parallel()
+	const body = `{"id":"e1","type":"refunded","data":{"license_key":"K-1","product":"XY","hardware_id":"h1"}}`
+	t.Run("until it takes the request", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, persistent)
+			start := time.Now()
+			b.queue.refuse = func(queue.Entry) bool { return time.Since(start) < 4*time.Second }
+			if got := b.post(t, signed(t, b, "tiny", "tiny-secret-canary", body, clock, nil)); got.StatusCode != 200 || len(b.queue.taken) != 1 {
+				t.Errorf("answer %d, %d messages", got.StatusCode, len(b.queue.taken))
+			}
+			if len(b.letters.taken) != 0 {
+				t.Error("it is in the dead-letter queue too")
+			}
+		})
+	})
+	t.Run("then the dead-letter queue keeps it", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, persistent)
+			b.queue.refuse = func(queue.Entry) bool { return true }
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			got := b.invoke(t, ctx, signed(t, b, "tiny", "tiny-secret-canary", body, clock, nil))
+			if got.StatusCode != 200 || len(b.letters.taken) != 1 {
+				t.Fatalf("answer %d, %d dead letters", got.StatusCode, len(b.letters.taken))
+			}
+			if ctx.Err() != nil {
+				t.Error("it was tried beyond the function's own time-out")
+			}
+			attributes := b.letters.taken[0].Attributes
+			if attributes["reason"] != "undelivered" || attributes["request_id"] != "tiny.e1.0" || attributes["source"] != "tiny" {
+				t.Errorf("attributes %v", attributes)
+			}
+			if r, _, err := deactivation.Parse(b.letters.taken[0].Body); err != nil || r.LicenseKey != "K-1" {
+				t.Errorf("the dead letter is not the request: %v", err)
+			}
+		})
+	})
+	t.Run("and when neither takes it the sender hears so", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, persistent)
+			b.queue.refuse = func(queue.Entry) bool { return true }
+			b.letters.refuse = b.queue.refuse
+			if got := b.post(t, signed(t, b, "tiny", "tiny-secret-canary", body, clock, nil)); got.StatusCode != 503 {
+				t.Errorf("answer %d, want 503", got.StatusCode)
+			}
+		})
+	})
+}
+
+func TestNothingSecretIsLogged(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "")
+	for _, body := range []string{
+		refundBody,
+		strings.Replace(refundBody, `"product"`, `"other"`, 1),
+		strings.Replace(refundBody, `"AAAA-BBBB-CCCC-DDDD"`, `{"AAAA-BBBB-CCCC-DDDD":1}`, 1),
+		strings.Replace(refundBody, `AAAA-BBBB-CCCC-DDDD`, `AAAA-BBBB-CCCC-DDDD\n`, 1),
+		`AAAA-BBBB-CCCC-DDDD`,
+	} {
+		b.post(t, signed(t, b, "stripe", stripeSecret, body, clock, nil))
+		b.post(t, signed(t, b, "stripe", "whsec_forged", body, clock, nil))
+	}
+	for _, secret := range []string{"AAAA-BBBB", "hw-canary-1", stripeSecret, "v1="} {
+		if strings.Contains(b.log.String(), secret) {
+			t.Errorf("the log holds %q:\n%s", secret, b.log)
+		}
+	}
+}

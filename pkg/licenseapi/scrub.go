@@ -1,0 +1,184 @@
+package licenseapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// removed stands where a value of the request stood.
+const removed = "[removed]"
+
+// minInnerBytes is the length from which a value is removed even inside a word. A shorter one ("hw1", "7") is removed
+// where it stands alone: inside a word nobody can tell it, and the text would be unreadable without it.
+const minInnerBytes = 4
+
+// A scrubber takes the values of one request out of what a server says: the API may repeat a license key in its
+// message, and net/http quotes what it could not read. It costs nothing until there is something to scrub. A nil
+// scrubber knows no values.
+type scrubber struct {
+	values        []string // "" is no value
+	authorization string
+}
+
+// scrub returns text without control characters and values, in at most maxTextRunes characters.
+func (s *scrubber) scrub(text string) string {
+	text = clean(text) // first, so that a character inside a key does not hide it
+	if hidden := s.find(text); hidden != nil {
+		text = blank(text, hidden)
+	}
+	if utf8.RuneCountInString(text) > maxTextRunes {
+		text = string([]rune(text)[:maxTextRunes-1]) + "…"
+	}
+	return text
+}
+
+// keep returns text as it is if it is printable, at most limit characters long and holds no value; otherwise "".
+func (s *scrubber) keep(text string, limit int) string {
+	if utf8.RuneCountInString(text) > limit || clean(text) != text || s.find(text) != nil {
+		return ""
+	}
+	return text
+}
+
+// find marks the bytes of text that belong to a value, whatever its case; nil if none does.
+func (s *scrubber) find(text string) []bool {
+	if s == nil {
+		return nil
+	}
+	folded := fold(text) // as many bytes as text
+	var hidden []bool
+	for _, v := range spellings(append(credentials(s.authorization), s.values...)) {
+		v = fold(clean(v))
+		if v == "" {
+			continue
+		}
+		done := 0 // marked so far for v: finds overlap
+		for from := 0; ; from++ {
+			i := strings.Index(folded[from:], v)
+			if i < 0 {
+				break
+			}
+			from += i
+			if len(v) < minInnerBytes && insideWord(folded, from, from+len(v)) {
+				continue
+			}
+			if hidden == nil {
+				hidden = make([]bool, len(text))
+			}
+			for done = max(done, from); done < from+len(v); done++ {
+				hidden[done] = true
+			}
+		}
+	}
+	return hidden
+}
+
+// spellings adds to each value what it looks like inside a text that was encoded: JSON with and without the escapes
+// for HTML and for all but ASCII, an address, and HTML. A server that repeats the body that it was sent repeats these.
+func spellings(values []string) []string {
+	var all []string
+	for _, v := range values {
+		plain, ascii := jsonText(v)
+		for _, s := range []string{v, plain, ascii, strings.ReplaceAll(ascii, "/", `\/`), htmlInJSON(plain), url.QueryEscape(v), url.PathEscape(v), html.EscapeString(v)} {
+			if !slices.Contains(all, s) {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+// jsonText is the inside of a JSON string: as Go writes it without escapes for HTML, and in ASCII alone.
+func jsonText(v string) (plain, ascii string) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if enc.Encode(v) != nil {
+		return v, v
+	}
+	plain = strings.TrimSuffix(strings.TrimSpace(out.String())[1:], `"`)
+	var narrow strings.Builder
+	for _, r := range plain {
+		switch {
+		case r < utf8.RuneSelf:
+			narrow.WriteRune(r)
+		case r > 0xFFFF:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&narrow, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&narrow, `\u%04x`, r)
+		}
+	}
+	return plain, narrow.String()
+}
+
+// htmlInJSON is plain with the escapes that encoding/json makes for HTML.
+func htmlInJSON(plain string) string {
+	return strings.NewReplacer("&", `\u0026`, "<", `\u003c`, ">", `\u003e`).Replace(plain)
+}
+
+func blank(text string, hidden []bool) string {
+	var out strings.Builder
+	for i := range len(text) {
+		switch {
+		case !hidden[i]:
+			out.WriteByte(text[i])
+		case i == 0 || !hidden[i-1]:
+			out.WriteString(removed)
+		}
+	}
+	return out.String()
+}
+
+// insideWord reports whether text[from:to] touches a letter or a digit.
+func insideWord(text string, from, to int) bool {
+	before, _ := utf8.DecodeLastRuneInString(text[:from])
+	after, _ := utf8.DecodeRuneInString(text[to:])
+	return isWord(before) || isWord(after)
+}
+
+func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+
+// clean drops what does not print and makes the text valid UTF-8. Letters and marks of every language stay.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, string(utf8.RuneError)))
+}
+
+// fold makes letters small where that does not change their length, so that places in both texts are the same.
+func fold(text string) string {
+	return strings.Map(func(r rune) rune {
+		if small := unicode.ToLower(r); utf8.RuneLen(small) == utf8.RuneLen(r) {
+			return small
+		}
+		return r
+	}, text)
+}
+
+// credentials lists what must not come back of an Authorization header: signature and API key, or the token.
+func credentials(authorization string) []string {
+	parts := strings.Split(authorization, `"`) // name=, value, ,name=, value …
+	if len(parts) == 1 {
+		_, token, _ := strings.Cut(authorization, " ")
+		return []string{authorization, token}
+	}
+	values := []string{authorization}
+	for i := 1; i < len(parts); i += 2 {
+		if strings.HasSuffix(parts[i-1], "signature=") || strings.HasSuffix(strings.ToLower(parts[i-1]), "apikey=") {
+			values = append(values, parts[i])
+		}
+	}
+	return values
+}

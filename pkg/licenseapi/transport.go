@@ -1,0 +1,76 @@
+package licenseapi
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Time-outs. The API promises none, so each bounds one thing that can hang, and their sum may exceed the whole call,
+// which the last one bounds.
+const (
+	// callTimeout bounds one attempt from the date to the end of the reply: what the vendor's C++ SDK waits.
+	callTimeout = 5 * time.Second
+
+	// warmTimeout bounds Warm, which stands before a function's first poll and must not hold it up.
+	warmTimeout = 2 * time.Second
+
+	// dialTimeout bounds the TCP handshake: two lost SYNs (1 s, 2 s) are an address that does not answer.
+	dialTimeout = 2 * time.Second
+
+	// tlsTimeout bounds the TLS handshake, two round trips and some CPU: 100 ms in the smallest function.
+	tlsTimeout = 2 * time.Second
+
+	// headerTimeout bounds the wait for a reply to begin, so that a second of the call is left to read it.
+	headerTimeout = 4 * time.Second
+
+	// idleTimeout closes a connection before a load balancer does: AWS's closes after 60 s. net/http compares wall
+	// time, so a connection from before a function was frozen is not used afterwards.
+	idleTimeout = 50 * time.Second
+
+	// keepAlivePeriod is the time between TCP probes of an idle connection, well inside idleTimeout.
+	keepAlivePeriod = 15 * time.Second
+
+	// An HTTP/2 connection that brings nothing for pingAfter is asked, and closed pingTimeout later. All calls share
+	// it, so a dead one must be found within one callTimeout.
+	pingAfter   = 2 * time.Second
+	pingTimeout = 2 * time.Second
+)
+
+// maxHeaderBytes bounds the header of a reply, in bytes. Real ones have below 1 KiB; net/http would read 10 MB.
+const maxHeaderBytes = 32 << 10
+
+// newTransport returns the one transport of a client, for so many calls in flight. net/http keeps two idle connections
+// for a host by default: of ten calls in flight eight would pay a handshake. dial is Config.DialContext.
+func newTransport(inFlight int, dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true) // a TLSClientConfig and a DialContext of our own switch it off otherwise
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlivePeriod}).DialContext
+	}
+	return &http.Transport{
+		Proxy:       http.ProxyFromEnvironment, // a function in a VPC may have no other way out
+		DialContext: dial,
+		TLSClientConfig: &tls.Config{
+			MinVersion:         tls.VersionTLS12,
+			ClientSessionCache: tls.NewLRUClientSessionCache(inFlight), // a new connection resumes an old session
+		},
+		Protocols:           &protocols,
+		HTTP2:               &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		TLSHandshakeTimeout: tlsTimeout,
+
+		MaxIdleConns:        inFlight,
+		MaxIdleConnsPerHost: inFlight,
+		// Twice the calls in flight: connections that are still being given up must not keep a call waiting, and a slow API must
+		// not be met with ever more of them.
+		MaxConnsPerHost: 2 * inFlight,
+		IdleConnTimeout: idleTimeout,
+
+		ResponseHeaderTimeout:  headerTimeout,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		DisableCompression:     true, // replies are a word or a line
+	}
+}
