@@ -18,7 +18,9 @@ const (
 )
 
 // Actions lists every action that a request may ask for.
-func Actions() []string { return []string{ActionDeactivateLicense, ActionDeactivateBundle} }
+func Actions() []string {
+	return []string{ActionDeactivateLicense, ActionDeactivateBundle, ActionDeactivateOffline, ActionDeactivateBundleOffline}
+}
 
 // Causes: why a license is to be deactivated.
 const (
@@ -86,6 +88,11 @@ type Request struct {
 	Scope      string    // one of Scopes; "" means ScopeOrder
 	Products   []Product // of ScopeItems: what was refunded
 	Disable    bool      // whether the licenses are disabled too, once their devices are free
+
+	// RequestFile is the text of a .req file, with an offline action alone. It holds a license key, a device and
+	// signatures: never log it.
+	RequestFile string
+
 	License
 }
 

@@ -39,7 +39,7 @@ func (e *FieldError) Error() string { return e.Field + ": " + e.Why }
 // is none, a bundle_code beside the action deactivate_bundle (it would widen what is deactivated), no id, source,
 // product or identity; two identities; characters that SQS or the License API cannot take. A valid request may name no
 // device, and then no product or identity either if its license can be looked up (by a license key or Lookup):
-// CheckSendable says whether it can be sent.
+// CheckSendable says whether it can be sent. An offline action has a request file in place of all license fields.
 func (r Request) Validate() error {
 	if r.Action != "" && !slices.Contains(Actions(), r.Action) {
 		return &FieldError{CodeInvalidField, "action", "must be one of " + strings.Join(Actions(), ", ")}
@@ -64,6 +64,9 @@ func (r Request) Validate() error {
 		if err := CheckText(f.name, f.value); err != nil {
 			return err
 		}
+	}
+	if err := r.validateFile(); err != nil || r.IsOffline() {
+		return err
 	}
 	if err := r.validateLookup(); err != nil {
 		return err

@@ -47,6 +47,8 @@ type wireRequest struct {
 	Scope      string     `json:"scope,omitempty"`
 	Products   []Product  `json:"products,omitempty"`
 	Disable    bool       `json:"disable,omitempty"`
+
+	RequestFile string `json:"request_file,omitempty"`
 	wireLicense
 }
 
@@ -82,7 +84,7 @@ func (r Request) Wire() (string, error) {
 		V: wireVersion, ID: r.ID, Action: action, Source: r.Source, Cause: r.Cause, Rule: r.Rule, Event: r.Event,
 		Order: r.Order, OccurredAt: wireTime(r.OccurredAt), ReceivedAt: wireTime(r.ReceivedAt),
 		Lookup: wireLookup(r.Lookup), Scope: r.Scope, Products: r.Products, Disable: r.Disable,
-		wireLicense: wireLicense(r.License),
+		RequestFile: r.RequestFile, wireLicense: wireLicense(r.License),
 	})
 }
 
@@ -114,7 +116,8 @@ func Parse(body string) (req Request, event *Event, err error) {
 	req = Request{
 		ID: w.ID, Action: w.Action, Source: w.Source, Cause: w.Cause, Rule: w.Rule, Event: w.Event, Order: w.Order,
 		OccurredAt: timeOf(w.OccurredAt), ReceivedAt: timeOf(w.ReceivedAt),
-		Lookup: Lookup(w.Lookup), Scope: w.Scope, Products: w.Products, Disable: w.Disable, License: License(w.wireLicense),
+		Lookup: Lookup(w.Lookup), Scope: w.Scope, Products: w.Products, Disable: w.Disable, RequestFile: w.RequestFile,
+		License: License(w.wireLicense),
 	}
 	if err := req.Validate(); err != nil {
 		return req, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
