@@ -31,11 +31,13 @@ func newFakeAPI() *cobra.Command {
 		Short: "Run the fake License API alone",
 		Long: `fake-api answers POST /api/v4/deactivate_license and deactivate_bundle as LicenseSpring's License API does: it
 checks the date, the signature and the license, and keeps which devices are active. A bundle is deactivated on every
-license with that "bundle" and key. It is for trying; nothing of it reaches LicenseSpring.
+license with that "bundle" and key. deactivate_offline and deactivate_bundle_offline take request files and check their
+signatures; floating/release frees a device too. It is for trying; nothing of it reaches LicenseSpring.
 
 --state names a file with
   {"api_keys":{"key":"shared"},"licenses":[{"product":"XY","license_key":"…","devices":["hw1"],"enabled":true}]}
-and, for OAuth, "clients":{"id":"secret"}; their tokens come from POST ` + licenseapitest.TokenPath + `.
+and, for OAuth, "clients":{"id":"secret"}; their tokens come from POST ` + licenseapitest.TokenPath + `,
+whose address GET /api/v4/oauth_url?login_type=client_credentials tells, as the vendor's SDKs ask for it.
 Without it the API key is ` + local.APIKey + `, the shared key ` + local.SharedKey + `, and the licenses are those of the samples.
 
 ` + faultsHelp(),

@@ -13,7 +13,7 @@ import (
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
 const maxText = 64 << 10
 
-// licenseForm is what to store; it is part of every error, since whoever reads it has to store something.
+// licenseForm is what to store. It is part of every error, since its reader has to store something.
 const licenseForm = `store {"api_key":"…","shared_key":"…"} or, for OAuth, {"client_id":"…","client_secret":"…"}`
 
 // License holds the License API's credentials: the pair of a company's keys, or that of an OAuth client; the other
@@ -27,7 +27,7 @@ type License struct {
 	TokenURL     string `json:"-"` // where the client gets its tokens; "": the vendor's own. It is not checked here
 }
 
-// OAuth says which pair it is.
+// OAuth reports whether it holds an OAuth client.
 func (l License) OAuth() bool { return l.ClientID != "" }
 
 // Format implements fmt.Formatter for every verb.
@@ -37,7 +37,7 @@ func (l License) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[license credentia
 func (l License) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(l)) }
 
 // ParseLicense reads {"api_key":"…","shared_key":"…"} or {"client_id":"…","client_secret":"…"} with or without a
-// "token_url"; other fields are ignored. Both pairs are refused, since nobody could say which one signs. Its errors
+// "token_url"; other fields are ignored. Both pairs together are refused: which one signs would be ambiguous. Its errors
 // say what is wrong and what to store, and hold nothing of the text.
 func ParseLicense(text string) (License, error) {
 	fields, err := object(text)
@@ -67,7 +67,7 @@ func ParseLicense(text string) (License, error) {
 	return l, nil
 }
 
-// has says whether one of the fields is there, whatever it holds.
+// has reports whether one of the fields is present, with any value.
 func has(fields map[string]json.RawMessage, names ...string) bool {
 	for _, name := range names {
 		if _, ok := fields[name]; ok {
@@ -77,7 +77,7 @@ func has(fields map[string]json.RawMessage, names ...string) bool {
 	return false
 }
 
-// licenseKey reads one field and adds what is wrong with it.
+// licenseKey reads one field and appends its problem.
 func licenseKey(problems []string, fields map[string]json.RawMessage, name string) (string, []string) {
 	raw, ok := fields[name]
 	if !ok {
@@ -90,7 +90,7 @@ func licenseKey(problems []string, fields map[string]json.RawMessage, name strin
 	return key, problems
 }
 
-// object reads a JSON object's fields by their exact names; encoding/json alone would take "API_KEY" for "api_key".
+// object reads a JSON object's fields by their exact names; encoding/json alone matches "API_KEY" with "api_key".
 func object(text string) (map[string]json.RawMessage, error) {
 	if len(text) > maxText {
 		return nil, fmt.Errorf("is longer than %d bytes", maxText)
@@ -110,8 +110,8 @@ func object(text string) (map[string]json.RawMessage, error) {
 	return fields, nil
 }
 
-// keyText reads one key. White space at its ends is refused: it comes from a file's last line or a paste, it is no
-// part of any sender's key, and with it every signature would be wrong.
+// keyText reads one key. It refuses white space at the ends: that comes from a file's last line or a paste, no sender's
+// key has it, and it makes every signature wrong.
 func keyText(raw json.RawMessage) (string, error) {
 	var key string
 	switch err := json.Unmarshal(raw, &key); {

@@ -1,13 +1,13 @@
-// Package secrets reads the two secrets, the License API's credentials and the senders' keys, and keeps them for a
-// while. It is the only room that knows Secrets Manager.
+// Package secrets reads the two secrets, the License API's credentials and the senders' keys, and caches them. It is the
+// only room that imports the Secrets Manager client.
 //
 //	reader := secrets.OpenSecretsManager(cfg, endpoint, arn)
 //	cache := secrets.NewCache(reader, secrets.ParseLicense)
 //	held, err := cache.Get(ctx)                     // held.Value, held.Version
-//	held, err = cache.Refresh(ctx, held.Version)    // the other side says that this version is wrong
+//	held, err = cache.Refresh(ctx, held.Version)    // the other side refused this version
 //
-// While both sides change a key one after the other, [NewCacheWithPrevious] offers the version before the current one.
-// A [Reader] may as well be a file. Nothing that holds a secret prints it, in whatever way it is printed or
+// While both sides change a key one after the other, [NewCacheWithPrevious] falls back to the version before the current
+// one. A [Reader] may also read a file. No type that holds a secret prints it, in whatever way it is printed or
 // marshalled, and no error holds a value.
 package secrets
 
@@ -18,8 +18,8 @@ import (
 	"log/slog"
 )
 
-// ErrEmpty is wrapped by the error of a secret that has no value yet, as a stack makes it. It is a fault of the
-// configuration: a person must store a value.
+// ErrEmpty is wrapped by the error of a secret that has no value yet, as in a new stack. It is a configuration fault: an
+// operator must store a value.
 var ErrEmpty = errors.New("secrets: the secret has no value yet")
 
 // Value is one version of a secret. Its text is never printed.
@@ -34,8 +34,8 @@ func (v Value) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "[secret, version %s
 // LogValue implements slog.LogValuer.
 func (v Value) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(v)) }
 
-// Reader reads the current version of one secret. Its error wraps ErrEmpty when there is none; every error may
-// pass when it is read again, since a person may mend the secret at any time.
+// Reader reads the current version of one secret. Its error wraps ErrEmpty when there is none. Every error may be gone at
+// the next read, since an operator may repair the secret at any time.
 type Reader interface {
 	Read(ctx context.Context) (Value, error)
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 )
 
-// Stages of a version. The current one is named by the answer for a secret that exists and has no value. A secret that
-// does not exist has the same error code; its message names no stage.
+// Stages of a version. For a secret that exists and has no value, Secrets Manager's error message names the current
+// stage. A secret that does not exist has the same error code; its message names no stage.
 //
 // Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
 const (
 	currentStage  = "AWSCURRENT"
-	previousStage = "AWSPREVIOUS" // the version before; Secrets Manager moves it there when another becomes the current one
+	previousStage = "AWSPREVIOUS" // the version before; Secrets Manager moves it there when another one becomes current
 )
 
 // SecretsManager reads one stage of one secret of AWS Secrets Manager. It is safe for concurrent use.
@@ -38,7 +38,7 @@ func OpenSecretsManager(cfg aws.Config, endpoint, arn string) *SecretsManager {
 	return &SecretsManager{client: client, arn: arn, stage: currentStage}
 }
 
-// Previous returns the reader of the version before the current one. A secret that was stored once has none: ErrEmpty.
+// Previous returns the reader of the version before the current one. A secret that was stored once has none (ErrEmpty).
 func (s *SecretsManager) Previous() *SecretsManager {
 	return &SecretsManager{client: s.client, arn: s.arn, stage: previousStage}
 }
@@ -46,7 +46,7 @@ func (s *SecretsManager) Previous() *SecretsManager {
 // Read implements Reader.
 func (s *SecretsManager) Read(ctx context.Context) (Value, error) {
 	in := &secretsmanager.GetSecretValueInput{SecretId: &s.arn}
-	if s.stage != currentStage { // which is what Secrets Manager takes by itself
+	if s.stage != currentStage { // Secrets Manager's default
 		in.VersionStage = &s.stage
 	}
 	out, err := s.client.GetSecretValue(ctx, in)

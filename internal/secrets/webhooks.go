@@ -30,9 +30,9 @@ func (w Webhooks) Format(f fmt.State, _ rune) {
 // LogValue implements slog.LogValuer.
 func (w Webhooks) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(w)) }
 
-// ParseWebhooks reads {"stripe":["whsec_new","whsec_old"],"shopify":"…"}. It fails when that cannot be read at all;
-// what is wrong with one source alone is left to Keys, so that it does not stop the others. Its errors say what is
-// wrong and what to store, and hold nothing of the text.
+// ParseWebhooks reads {"stripe":["whsec_new","whsec_old"],"shopify":"…"}. It fails when the whole text cannot be read. A
+// problem of one source alone is returned by Keys, so that it does not stop the others. Its errors say what is wrong and
+// what to store, and hold nothing of the text.
 func ParseWebhooks(text string) (Webhooks, error) {
 	fields, err := object(text)
 	if err != nil {
@@ -50,8 +50,8 @@ func ParseWebhooks(text string) (Webhooks, error) {
 }
 
 // Keys returns the keys of a source, any of which may match; the slice is not to be changed. A source that is not
-// in the secret has none: (nil, nil). A key that cannot be used makes the whole source an error, since a rotation
-// with half of its keys would refuse deliveries now and then.
+// in the secret has none: (nil, nil). One unusable key makes the whole source an error, since a rotation
+// with half of its keys would refuse some deliveries.
 func (w Webhooks) Keys(source string) (texts []string, err error) {
 	keys := w.sources[source]
 	return keys.texts, keys.err

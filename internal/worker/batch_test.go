@@ -19,7 +19,7 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// gate is an API that holds calls until it is opened, and notes how many it holds.
+// gate is an API that blocks calls until it is opened, and records them.
 type gate struct {
 	entered chan string // license keys, as they come
 	open    chan struct{}
@@ -186,7 +186,7 @@ func TestPastTheDeadlineNothingIsBegun(t *testing.T) {
 	})
 }
 
-// clocked notes when the worker turns to a message, and ends its work there with a panic: no socket is needed.
+// clocked records when the worker reaches a message, and ends its processing there with a panic: no socket is needed.
 type clocked struct {
 	mu    sync.Mutex
 	start time.Time

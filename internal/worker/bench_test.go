@@ -18,9 +18,9 @@ import (
 	"license-deactivator/pkg/licenseapi"
 )
 
-// BenchmarkBatchOfTen works one batch: what it costs beside the network. "decided" has nothing to call, since no
-// message is ours: each goes to the dead-letter queue. "called" calls an API on loopback that says yes, and whose
-// part is in the numbers.
+// BenchmarkBatchOfTen processes one batch: its cost without the network. "decided" makes no call, since no message is
+// ours: each goes to the dead-letter queue. "called" calls an API on loopback that always succeeds and whose cost is
+// part of the numbers.
 func BenchmarkBatchOfTen(b *testing.B) {
 	yes := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -65,7 +65,7 @@ func BenchmarkBatchOfTen(b *testing.B) {
 	}
 }
 
-// taken is a queue that says yes to everything.
+// taken is a queue that accepts everything.
 type taken struct{}
 
 func (taken) Defer(context.Context, []queue.Deferral) []queue.Failure { return nil }

@@ -88,7 +88,7 @@ func TestPauseBeyondTheInvocationDefersAsIfTried(t *testing.T) {
 	}
 }
 
-// TestPauseOfEveryFormHoldsTheInstance has a 429 in each of its forms at the first call, and sees when the others come.
+// TestPauseOfEveryFormHoldsTheInstance answers the first call with a 429 in each of its forms, and checks when the others start.
 func TestPauseOfEveryFormHoldsTheInstance(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

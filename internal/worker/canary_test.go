@@ -32,7 +32,7 @@ func canaries() []deactivation.Request {
 	return all
 }
 
-// echoing is an API that says back everything it hears, in every place that a client may read.
+// echoing is an API that returns everything it receives, in every place that a client may read.
 func echoing(status int, code string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

@@ -44,7 +44,7 @@ func newOAuthHarness(t *testing.T, n int) (*harness, *licenseapitest.Server, str
 	return r, api, tokenURL
 }
 
-// saysNothingSecret looks for canaries in all that the worker wrote.
+// saysNothingSecret searches all that the worker wrote for canaries.
 func (r *harness) saysNothingSecret() {
 	r.t.Helper()
 	if log := string(r.log.Bytes()); strings.Contains(log, "canary-client") || strings.Contains(log, "Bearer") || strings.Contains(log, "canary-shared") {
@@ -134,7 +134,7 @@ func TestAClientWhoseSecretWasRotatedIsReadAgain(t *testing.T) {
 	fresh.saysNothingSecret()
 }
 
-// TestWhatTheTokenEndpointSaysIsNeverAMessagesFault: nothing is dead-lettered, and one alarm speaks where a person
+// TestWhatTheTokenEndpointSaysIsNeverAMessagesFault: nothing is dead-lettered, and one fault is emitted where an operator
 // has to act.
 func TestWhatTheTokenEndpointSaysIsNeverAMessagesFault(t *testing.T) {
 	t.Parallel()
@@ -282,7 +282,7 @@ func TestEachVersionOfTheSecretIsTriedOnce(t *testing.T) {
 	}
 }
 
-// restless is a store that has another version whenever it is asked.
+// restless is a store that returns another version at each read.
 type restless struct{ version int }
 
 func (s *restless) Get(context.Context) (secrets.Held[secrets.License], error) {
@@ -305,7 +305,7 @@ func TestAMessageIsCalledForThreeTimesAtMost(t *testing.T) {
 	}
 }
 
-// TestAVersionBeforeThatIsRefusedIsNotUsedOn: the next message begins with the current one again.
+// TestAVersionBeforeThatIsRefusedIsNotUsedOn: the next message starts with the current one again.
 func TestAVersionBeforeThatIsRefusedIsNotUsedOn(t *testing.T) {
 	t.Parallel()
 	r, api := rotated(t)

@@ -45,7 +45,7 @@ func (s *secret) readCount() int {
 	return s.reads
 }
 
-// recordingQueue notes how long messages are sent away for, and refuses on demand.
+// recordingQueue records the visibility timeout of each message, and refuses on demand.
 type recordingQueue struct {
 	*queue.Memory
 	mu       sync.Mutex

@@ -122,7 +122,7 @@ func wire(r deactivation.Request) string {
 }
 
 // batch puts the bodies into the queue and takes everything that is visible out of it, as Lambda's event source
-// mapping would hand it over.
+// mapping does.
 func (r *harness) batch(bodies ...string) events.SQSEvent {
 	r.t.Helper()
 	var entries []queue.Entry
@@ -150,7 +150,7 @@ func (r *harness) batch(bodies ...string) events.SQSEvent {
 	}
 }
 
-// handle works a batch and then deletes what was not listed, as strictly as Lambda: an unknown, empty or repeated
+// handle processes a batch and then deletes what was not listed, as strictly as Lambda: an unknown, empty or repeated
 // id is a fault.
 func (r *harness) handle(ctx context.Context, event events.SQSEvent) {
 	r.t.Helper()

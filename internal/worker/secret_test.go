@@ -175,7 +175,7 @@ func TestProductThatTheKeyMayNotTouchIsOneMessagesFault(t *testing.T) {
 	}
 }
 
-// stuck is a secret store that is asked to read again and has not answered when the invocation ends.
+// stuck is a secret store whose refresh has not returned when the invocation ends.
 type stuck struct {
 	worker.Secrets
 	end context.CancelFunc
@@ -216,7 +216,7 @@ func TestSecretThatWasSpoiledAfterwardsIsNamedWithTheFault(t *testing.T) {
 		t.Errorf("%d faults; want one that names the answer and the secret", r.faults())
 	}
 
-	// The store is still spoiled when the API takes the old key again: said once in a batch, and no fault of its messages.
+	// The store is still spoiled when the API takes the old key again: one warning in a batch, and no configuration fault.
 	api.rotate(testSharedKey)
 	logged := r.work(requests(5)[2:]...)
 	if n := strings.Count(string(r.log.Bytes()), "using the cached value"); count(logged)[deactivation.Deactivated] != 3 || n != 1 {

@@ -14,8 +14,8 @@ import (
 	"license-deactivator/internal/worker"
 )
 
-// TestAnswerDecidesTheOutcome has every kind of answer once and more: what becomes of the message, how often the
-// API was called, when the message comes back, and whether the alarm speaks.
+// TestAnswerDecidesTheOutcome has every kind of answer at least once: the outcome of the message, the number of calls,
+// when the message comes back, and whether a configuration fault is emitted.
 func TestAnswerDecidesTheOutcome(t *testing.T) {
 	t.Parallel()
 	const atCap = 15 * time.Minute
@@ -80,13 +80,13 @@ func TestAnswerDecidesTheOutcome(t *testing.T) {
 			if faults := r.faults(); faults != test.faults {
 				t.Errorf("%d configuration faults, want %d", faults, test.faults)
 			}
-			r.checkPlace(got.Outcome, got.RetryIn)
+			r.checkQueues(got.Outcome, got.RetryIn)
 		})
 	}
 }
 
-// checkPlace checks that the harness's one message is where its outcome says.
-func (r *harness) checkPlace(outcome deactivation.Outcome, retryIn time.Duration) {
+// checkQueues checks that the harness's one message is where its outcome says.
+func (r *harness) checkQueues(outcome deactivation.Outcome, retryIn time.Duration) {
 	r.t.Helper()
 	kept, dead := 0, 0
 	switch outcome {
@@ -204,11 +204,11 @@ func TestWhatIsNoRequestIsDeadLetteredAsItCame(t *testing.T) {
 func TestNetworkTroubleDefers(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
-	server.Close() // nobody listens there any more
+	server.Close() // the port is closed
 	r := newHarnessAt(t, server.URL)
 	got := r.work(wire(request(1)))[0]
 	if got.Outcome != deactivation.Deferred || got.Code != "connection" {
 		t.Errorf("got %s (%s), want deferred (connection)", got.Outcome, got.Code)
 	}
-	r.checkPlace(got.Outcome, got.RetryIn)
+	r.checkQueues(got.Outcome, got.RetryIn)
 }

@@ -1,14 +1,14 @@
 package licenseapi
 
-// Code is a row of the one table from the API's codes to what they ask for.
+// Code is a row of the one table from the API's codes to kinds.
 type Code struct {
 	Code    string
 	Kind    Kind
 	Meaning string // for a person, in a few words
 }
 
-// Codes returns the table: every code that is documented, in the order of its kinds. A code that is not in it is
-// judged by its status alone.
+// Codes returns the table: every code that is documented, in the order of its kinds. For a code that is not in it the
+// status alone decides. [OfflineKind] names those that mean something else as the answer to a request file.
 //
 // Sources: https://docs.licensespring.com/license-api/error-responses,
 // https://docs.licensespring.com/license-api/license-api-authorization/api-key-authorization,
@@ -75,7 +75,7 @@ func Codes() []Code {
 	}
 }
 
-// kindOfCode looks a code up. It is asked for errors alone, so a walk over some fifty rows is cheap enough.
+// kindOfCode looks a code up. Only errors need it, so a linear search over some fifty rows is cheap enough.
 func kindOfCode(code string) (kind Kind, known bool) {
 	for _, row := range Codes() {
 		if row.Code == code {

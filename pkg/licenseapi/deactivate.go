@@ -17,8 +17,12 @@ const (
 	opDeactivateBundle  = "deactivate_bundle"
 )
 
-// licenseDeactivated is the documented body of a 200 of both, with or without quotation marks.
+// licenseDeactivated is the documented body of a 200, with or without quotation marks.
 const licenseDeactivated = "license_deactivated"
+
+func saysDeactivated(text string) bool {
+	return text == licenseDeactivated || text == `"`+licenseDeactivated+`"`
+}
 
 // Errors of a Deactivation that is refused before it is sent. Each is wrapped with the name of the field and never
 // with its value; KindOf says KindRejected.
@@ -29,8 +33,7 @@ var (
 )
 
 // Deactivation names one license on one device. Empty fields are not sent. Exactly one identity must be set:
-// LicenseKey; Username (the password is sent if given); IDToken with CustomerAccountCode; Code with
-// CustomerAccountCode.
+// LicenseKey; Username (with a password if given); IDToken with CustomerAccountCode; Code with CustomerAccountCode.
 //
 // It prints itself shortened in every way that fmt and log/slog know, json.Marshal included: only Deactivate and
 // DeactivateBundle write it whole.
@@ -42,7 +45,7 @@ type Deactivation struct {
 	Product             string          `json:"product"` // short code, of the bundle for DeactivateBundle; required
 	LicenseKey          string          `json:"license_key,omitempty"`
 	Username            string          `json:"username,omitempty"`
-	Password            string          `json:"password,omitempty"` // never demanded: the vendor's own SDK sends none
+	Password            string          `json:"password,omitempty"` // never required: the vendor's own SDK sends none
 	IDToken             string          `json:"id_token,omitempty"` // the access token of the single sign-on
 	Code                string          `json:"code,omitempty"`
 	CustomerAccountCode string          `json:"customer_account_code,omitempty"`
@@ -66,9 +69,9 @@ type Deactivation struct {
 // Deactivate frees the license's slot on the device, in one attempt. The license itself stays enabled.
 //
 // Nil means that the API answered 200. Otherwise the error is an *[Error] for any other answer; wraps
-// [ErrIdentity], [ErrMissingField] or [ErrInvalidField] if nothing was sent; is the Authorizer's, wrapped; or tells
-// of trouble on the way (errors.Is context.DeadlineExceeded for a time-out, of ctx or of the five seconds of a
-// call), after which it is not known whether the device was deactivated. Ask [KindOf] what to do.
+// [ErrIdentity], [ErrMissingField] or [ErrInvalidField] if nothing was sent; is the Authorizer's, wrapped; or is a
+// network error (errors.Is context.DeadlineExceeded for a time-out, of ctx or of the five seconds of a call), after
+// which it is not known whether the device was deactivated. [KindOf] says what to do.
 func (c *Client) Deactivate(ctx context.Context, d Deactivation) error {
 	return c.deactivate(ctx, opDeactivateLicense, d)
 }
@@ -94,10 +97,10 @@ func (c *Client) deactivate(ctx context.Context, op string, d Deactivation) erro
 	if err != nil {
 		return fmt.Errorf("%w: not JSON", ErrInvalidField) // never err itself: encoding/json quotes values
 	}
-	return c.post(ctx, op, licenseDeactivated, body, d.secrets())
+	return c.post(ctx, op, saysDeactivated, content{jsonType, body, d.secrets()})
 }
 
-// check refuses what the API could only refuse, or what could deactivate the wrong license.
+// check refuses what the API would refuse, and what could deactivate the wrong license.
 func (d Deactivation) check() error {
 	var set []string
 	for _, f := range []struct{ name, value string }{
@@ -151,8 +154,8 @@ func isObject(text json.RawMessage) bool {
 	return bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) && json.Valid(text)
 }
 
-// secrets lists the values that an answer must not bring back into an error or a log: all that names a customer, a
-// license or a device. Product, bundle and version numbers are the vendor's own and say what an answer is about.
+// secrets lists the values that must not return from an answer into an error or a log: all that names a customer, a
+// license or a device. Product, bundle and version numbers are the vendor's own and explain an answer.
 func (d Deactivation) secrets() []string {
 	values := []string{
 		d.LicenseKey, d.Username, d.Password, d.IDToken, d.Code, d.CustomerAccountCode, d.LicenseID.String(), d.HardwareID,

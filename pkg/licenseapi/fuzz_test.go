@@ -10,6 +10,8 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"license-deactivator/pkg/internal/apihttp"
 )
 
 // FuzzReply gives any answer to a call: there is always a kind and a code, and neither the error nor the log holds
@@ -81,10 +83,10 @@ func checkError(t *testing.T, err error, status int) {
 	if !ok || answer.Status != status {
 		t.Fatalf("got %v, want an *Error of status %d", err, status)
 	}
-	if CodeOf(err) == "" || answer.RetryAfter < 0 || answer.RetryAfter > maxRetryAfter {
+	if CodeOf(err) == "" || answer.RetryAfter < 0 || answer.RetryAfter > apihttp.MaxRetryAfter {
 		t.Errorf("got code %q, wait %v", CodeOf(err), answer.RetryAfter)
 	}
-	if utf8.RuneCountInString(answer.Message) > maxTextRunes || utf8.RuneCountInString(answer.Code) > maxCodeRunes {
+	if utf8.RuneCountInString(answer.Message) > apihttp.MaxTextRunes || utf8.RuneCountInString(answer.Code) > maxCodeRunes {
 		t.Errorf("message or code is too long")
 	}
 	for _, r := range err.Error() {

@@ -1,33 +1,33 @@
 package licenseapi
 
 import (
-	"context"
 	"errors"
-	"net"
 	"net/http"
 	"strconv"
+
+	"license-deactivator/pkg/internal/apihttp"
 )
 
-// Kind says what the caller has to do about the result of a call. The zero Kind is none of them.
+// Kind is what the caller has to do after a call. The zero Kind is none of them.
 type Kind int
 
 // The kinds of result.
 const (
 	// KindDeactivated: the slot is free (nil error).
 	KindDeactivated Kind = iota + 1
-	// KindAlreadyInactive: nothing was left to do. A wrong device id looks the same, so count it apart.
+	// KindAlreadyInactive: nothing was left to do. A wrong device id looks the same, so count it separately.
 	KindAlreadyInactive
 	// KindRejected: this request can never succeed.
 	KindRejected
-	// KindUnavailable: trouble that passes, or that we cannot tell from it: 5xx, 408, the network, an answer that cannot
-	// be read. Try again later.
+	// KindUnavailable: a failure that passes, or that cannot be told from one: 5xx, 408, the network, an answer that cannot
+	// be read. Retry later.
 	KindUnavailable
-	// KindRateLimited: 429. Try again after Error.RetryAfter, at least a minute when there is none, and slow down.
+	// KindRateLimited: 429. Retry after Error.RetryAfter, or at least a minute if there is none, and slow down.
 	KindRateLimited
 	// KindStaleDate: the API's clock and ours disagree. Sign again once, then look at the clock; never add an offset.
 	KindStaleDate
-	// KindBadCredentials: key, client or token are not (or no longer) good. Read them anew (a token that was refused has
-	// been dropped: see TokenRefused), sign again once, then it is a configuration fault.
+	// KindBadCredentials: key, client or token are not (or no longer) valid. Read them again (a refused token has been
+	// dropped: see TokenRefused), sign again once, then it is a configuration fault.
 	KindBadCredentials
 	// KindUnauthorized: 401 or 403 without a reason that we know. Sign again once, then it is a configuration fault.
 	KindUnauthorized
@@ -35,6 +35,10 @@ const (
 	KindMisconfigured
 	// KindProductNotAllowed: the API key may not act on this product: a configuration fault of this message alone.
 	KindProductNotAllowed
+	// KindFileRefused: the API refuses a signature, a key or a date, and the call carried two of each: the header's and the
+	// request file's. A file that was made with another or an older key stays refused; a header is not, once the secret is
+	// right. Try again later, and give the file up when other calls have succeeded meanwhile.
+	KindFileRefused
 )
 
 // String returns the kind in snake case, or "kind(0)" for none.
@@ -60,12 +64,14 @@ func (k Kind) String() string {
 		return "misconfigured"
 	case KindProductNotAllowed:
 		return "product_not_allowed"
+	case KindFileRefused:
+		return "file_refused"
 	}
 	return "kind(" + strconv.Itoa(int(k)) + ")"
 }
 
-// KindOf says what the result of a call asks for: KindDeactivated for nil, the table's for an *Error, KindRejected
-// for a Deactivation that was not sent, and KindUnavailable for everything else.
+// KindOf returns the kind of a call's result: KindDeactivated for nil, the table's for an *Error, KindRejected
+// for a Deactivation or a RequestFile that was not sent, and KindUnavailable for everything else.
 func KindOf(err error) Kind {
 	if err == nil {
 		return KindDeactivated
@@ -79,7 +85,7 @@ func KindOf(err error) Kind {
 	return KindUnavailable
 }
 
-// kind lets 429, 408 and 5xx decide by the status alone, then a known code, then the status. Only an answer of 400
+// kind decides by the status alone for 429, 408 and 5xx, then by a known code, then by the status. Only an answer of 400
 // and above has an error body.
 func (e *Error) kind() Kind {
 	switch {
@@ -93,6 +99,9 @@ func (e *Error) kind() Kind {
 	if e.Op == opToken {
 		return e.tokenKind()
 	}
+	if kind, other := OfflineKind(e.Code); other && isOffline(e.Op) {
+		return kind
+	}
 	if kind, known := kindOfCode(e.Code); known {
 		return kind
 	}
@@ -104,13 +113,6 @@ func (e *Error) kind() Kind {
 	}
 	return KindRejected
 }
-
-// The words of CodeOf where there is no answer.
-const (
-	codeTimeout    = "timeout"
-	codeConnection = "connection"
-	codeCanceled   = "canceled"
-)
 
 // CodeOf returns what to report for an error: the API's code, or http_<status> where it gave none; "timeout",
 // "canceled" or "connection" when there was no answer; "conflicting_identity", "missing_field" or "invalid_field"
@@ -128,13 +130,7 @@ func CodeOf(err error) string {
 	if code := refusedCode(err); code != "" {
 		return code
 	}
-	switch {
-	case isTimeout(err):
-		return codeTimeout
-	case errors.Is(err, context.Canceled):
-		return codeCanceled
-	}
-	return codeConnection
+	return apihttp.NetworkCode(err)
 }
 
 func statusCode(status int) string { return "http_" + strconv.Itoa(status) }
@@ -149,12 +145,4 @@ func refusedCode(err error) string {
 		return "invalid_field"
 	}
 	return ""
-}
-
-func isTimeout(err error) bool {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return true
-	}
-	network, ok := errors.AsType[net.Error](err)
-	return ok && network.Timeout()
 }

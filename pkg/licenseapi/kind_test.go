@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"license-deactivator/pkg/internal/apihttp"
 )
 
 // documented reads testdata/codes.txt: code to the name of its kind.
@@ -130,10 +132,10 @@ func TestKindOfWhatIsNoAnswer(t *testing.T) {
 		code string
 	}{
 		{"nil", nil, KindDeactivated, ""},
-		{"time-out", newNetworkError("x", context.DeadlineExceeded, nil), KindUnavailable, "timeout"},
-		{"time-out of a dial", newNetworkError("x", &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, nil), KindUnavailable, "timeout"},
-		{"canceled", newNetworkError("x", context.Canceled, nil), KindUnavailable, "canceled"},
-		{"reset", newNetworkError("x", io.ErrUnexpectedEOF, nil), KindUnavailable, "connection"},
+		{"time-out", apihttp.NewNetworkError("x", context.DeadlineExceeded, nil), KindUnavailable, "timeout"},
+		{"time-out of a dial", apihttp.NewNetworkError("x", &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, nil), KindUnavailable, "timeout"},
+		{"canceled", apihttp.NewNetworkError("x", context.Canceled, nil), KindUnavailable, "canceled"},
+		{"reset", apihttp.NewNetworkError("x", io.ErrUnexpectedEOF, nil), KindUnavailable, "connection"},
 		{"anything", errors.New("x"), KindUnavailable, "connection"},
 	} {
 		if kind, code := KindOf(c.err), CodeOf(c.err); kind != c.kind || code != c.code {

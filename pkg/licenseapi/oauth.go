@@ -14,6 +14,8 @@ import (
 	"unicode"
 
 	"golang.org/x/sync/singleflight"
+
+	"license-deactivator/pkg/internal/apihttp"
 )
 
 // DefaultTokenURL is the vendor's token endpoint.
@@ -25,18 +27,18 @@ const DefaultTokenURL = "https://auth.licensespring.com/realms/user-portal/proto
 const opToken = "token"
 
 const (
-	// tokenTimeout bounds one request for a token. A call that needs one waits for it within its own five seconds, so
-	// two are left for the call itself.
+	// tokenTimeout bounds one request for a token. A call that needs one waits for it within its own five seconds, which
+	// leaves two for the call itself.
 	tokenTimeout = 3 * time.Second
 
 	// tokenMargin is how long before its end a token is no longer used: a call takes five seconds, and both clocks may
 	// differ a little. A token is used for half of its life at least, however short that is.
 	tokenMargin = 30 * time.Second
 
-	// defaultTokenLife is used where the endpoint does not say how long a token is good for; the documented one says 480 s.
+	// defaultTokenLife is used if the endpoint does not say how long a token is valid; the documented one says 480 s.
 	defaultTokenLife = time.Minute
 
-	// maxTokenLife bounds what an endpoint may say, so that the number does not overflow a Duration.
+	// maxTokenLife bounds expires_in, so that the number does not overflow a Duration.
 	maxTokenLife = 24 * time.Hour
 
 	// maxTokenBytes bounds a token: it is sent with every call, and servers take headers of 8 KiB. Real ones have 1 to 2 KiB.
@@ -53,18 +55,18 @@ const (
 // When the API refuses the token ([TokenRefused], or a 401 or 403 without a reason), the Client drops it: the next
 // call fetches another one, so repeat the call once.
 //
-// What the token endpoint answers otherwise than with a token is an *[Error] with the Op "token" and OAuth's error
-// as its Code. invalid_client and unauthorized_client are [KindBadCredentials]; whatever it refuses, a
+// Every other answer of the token endpoint than a token is an *[Error] with the Op "token" and OAuth's error as its
+// Code. invalid_client and unauthorized_client are [KindBadCredentials]; whatever it refuses, a
 // deactivation is never [KindRejected] for it.
 type OAuth struct {
-	client    func() (id, secret string) // holds them where fmt and reflection see an address alone
+	client    func() (id, secret string) // a func, so that fmt and reflection see an address alone
 	url       string
 	transport http.RoundTripper
 	now       func() time.Time
 	userAgent string
 
 	held    atomic.Pointer[token] // nil: none
-	flights *singleflight.Group   // a pointer, so that whoever prints an OAuth does not read what is being locked
+	fetches *singleflight.Group   // a pointer, so that printing an OAuth does not read a lock in use
 }
 
 type token struct {
@@ -73,8 +75,8 @@ type token struct {
 }
 
 // OAuth makes an authorization by an OAuth client, without a call; give it to [Client.With]. tokenURL is the token
-// endpoint, https but for this machine; "" means [DefaultTokenURL]. It gets connections of its own, since that is
-// another host, made as c's are. All that is wrong is reported at once, by name and without a value.
+// endpoint, https but for this machine; "" means [DefaultTokenURL]. It has connections of its own, since that is
+// another host, configured as c's are. All problems are reported at once, by name and without a value.
 func (c *Client) OAuth(clientID, clientSecret, tokenURL string) (*OAuth, error) {
 	if tokenURL == "" {
 		tokenURL = DefaultTokenURL
@@ -86,10 +88,10 @@ func (c *Client) OAuth(clientID, clientSecret, tokenURL string) (*OAuth, error) 
 	return &OAuth{
 		client:    func() (id, secret string) { return clientID, clientSecret },
 		url:       tokenURL,
-		transport: newTransport(1, c.dial), // one request at a time, some minutes apart
+		transport: apihttp.NewTransport(1, c.dial), // one request at a time, some minutes apart
 		now:       c.now,
 		userAgent: c.userAgent,
-		flights:   new(singleflight.Group),
+		fetches:   new(singleflight.Group),
 	}, nil
 }
 
@@ -98,18 +100,18 @@ func (o *OAuth) Authorize(ctx context.Context, _ string) (string, error) {
 	if authorization := o.current(); authorization != "" {
 		return authorization, nil
 	}
-	flight := o.flights.DoChan("", func() (any, error) {
+	fetched := o.fetches.DoChan("", func() (any, error) {
 		if authorization := o.current(); authorization != "" {
-			return authorization, nil // another flight landed meanwhile
+			return authorization, nil // another request has ended meanwhile
 		}
-		return o.fetch(context.WithoutCancel(ctx)) // its end is not that of the others who wait
+		return o.fetch(context.WithoutCancel(ctx)) // the end of one caller must not end it for the others
 	})
 	select {
-	case landed := <-flight:
-		authorization, _ := landed.Val.(string)
-		return authorization, landed.Err
+	case result := <-fetched:
+		authorization, _ := result.Val.(string)
+		return authorization, result.Err
 	case <-ctx.Done():
-		return "", newNetworkError(opToken, ctx.Err(), nil)
+		return "", apihttp.NewNetworkError("licenseapi: "+opToken, ctx.Err(), nil)
 	}
 }
 
@@ -128,7 +130,7 @@ func (o *OAuth) drop(authorization string) {
 	}
 }
 
-// fetch asks for a token and keeps it.
+// fetch requests a token and keeps it.
 func (o *OAuth) fetch(ctx context.Context) (authorization string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
@@ -143,15 +145,15 @@ func (o *OAuth) fetch(ctx context.Context) (authorization string, err error) {
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", o.userAgent)
 	req.Header["X-Idempotency-Key"] = []string{} // as in post: a second token does no harm
-	s := &scrubber{values: []string{id, secret}}
+	s := &apihttp.Scrubber{Values: []string{id, secret}}
 
-	asked := o.wall()                       // the token may be as old as the question
+	asked := o.wall()                       // the token may be as old as the request
 	resp, err := o.transport.RoundTrip(req) // follows no redirect, which would carry the secret elsewhere
 	if err != nil {
-		return "", newNetworkError(opToken, err, s)
+		return "", apihttp.NewNetworkError("licenseapi: "+opToken, err, s)
 	}
 	defer resp.Body.Close()
-	reply, whole := readReply(resp)
+	reply, whole := apihttp.ReadReply(resp)
 	if resp.StatusCode != http.StatusOK {
 		return "", newError(opToken, resp, reply, whole, s, o.now())
 	}
@@ -188,11 +190,11 @@ func readToken(reply []byte, whole bool, asked time.Time) (t *token, ok bool) {
 	return &token{"Bearer " + body.AccessToken, asked.Add(max(life-tokenMargin, life/2))}, true
 }
 
-// wall is the time without the monotonic clock, which may stand still while a function is frozen.
+// wall is the time without the monotonic clock, which may stop while a function is frozen.
 func (o *OAuth) wall() time.Time { return o.now().Round(0) }
 
-// TokenRefused says whether the API refused the token of a call, not the client behind it: the same call with a new
-// token may be answered otherwise. The Client has dropped the old one.
+// TokenRefused reports whether the API refused the token of a call, not the client behind it: a new token could change the
+// answer. The Client has dropped the old one.
 func TokenRefused(err error) bool {
 	answer, ok := errors.AsType[*Error](err)
 	return ok && answer.tokenRefused()
@@ -202,7 +204,8 @@ func (e *Error) tokenRefused() bool {
 	return e.kind() == KindBadCredentials && (e.Code == "oauth_token_expired" || e.Code == "oauth_token_malformed")
 }
 
-// tokenKind is the kind of a 4xx of the token endpoint. It says nothing about a license, so it never rejects one.
+// tokenKind is the kind of a 4xx of the token endpoint. Such an answer says nothing about a license, so it is never
+// KindRejected.
 func (e *Error) tokenKind() Kind {
 	switch {
 	case e.Code == "invalid_client" || e.Code == "unauthorized_client":
@@ -215,7 +218,7 @@ func (e *Error) tokenKind() Kind {
 	return KindUnavailable // a proxy's page, as with the API
 }
 
-// checkCredential refuses what no credential has and a careless copy adds. The error never holds the text.
+// checkCredential refuses what no credential contains and a careless copy adds. The error never holds the text.
 func checkCredential(name, text string) error {
 	switch {
 	case text == "":

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"license-deactivator/pkg/internal/apihttp"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
@@ -283,7 +284,7 @@ func TestWhatTheTokenEndpointAnswers(t *testing.T) {
 		{"another kind of token", 200, `{"access_token":"canary","token_type":"mac"}`, KindUnavailable, "http_200"},
 		{"a token too long", 200, `{"access_token":"` + strings.Repeat("c", maxTokenBytes+1) + `","token_type":"Bearer"}`, KindUnavailable, "http_200"},
 		{"not JSON", 200, `canary`, KindUnavailable, "http_200"},
-		{"no end", 200, `{"access_token":"canary","token_type":"Bearer","x":"` + strings.Repeat("x", maxReplyBytes) + `"}`, KindUnavailable, "http_200"},
+		{"no end", 200, `{"access_token":"canary","token_type":"Bearer","x":"` + strings.Repeat("x", apihttp.MaxReplyBytes) + `"}`, KindUnavailable, "http_200"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -5,13 +5,13 @@ import (
 	"regexp"
 )
 
-// headerRequestID carries the caller's own id of a request, so that the vendor's log and ours can be laid side by side.
+// headerRequestID carries the caller's own id of a request, so that the vendor's log and ours can be compared.
 const headerRequestID = "X-Request-Id"
 
 type requestIDKey struct{}
 
-// WithRequestID has the calls of this context say the caller's own id of the request, in X-Request-Id. An id that is
-// no plain text of up to 128 characters is not sent: it is for people, and nothing depends on it.
+// WithRequestID sets the X-Request-Id of the calls with this context: the caller's own id of the request. An id that is
+// not plain text of up to 128 characters is not sent: it is for people, and nothing depends on it.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }

@@ -18,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"license-deactivator/pkg/internal/apihttp"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
@@ -221,8 +222,8 @@ func TestACallTakesFiveSecondsAtMost(t *testing.T) {
 		})
 		begin := time.Now()
 		err = client.Deactivate(t.Context(), keyBased())
-		if took := time.Since(begin); took != callTimeout {
-			t.Errorf("a call took %v, want %v", took, callTimeout)
+		if took := time.Since(begin); took != apihttp.CallTimeout {
+			t.Errorf("a call took %v, want %v", took, apihttp.CallTimeout)
 		}
 		if !errors.Is(err, context.DeadlineExceeded) || CodeOf(err) != "timeout" {
 			t.Errorf("got %v (%s), want a time-out", err, CodeOf(err))
@@ -264,7 +265,7 @@ func TestNetworkFaultsHoldNothingOfTheRequest(t *testing.T) {
 		"HTTP/1.1 200 OK\r\n" + key + "\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: " + key + "\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + key + "\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", maxHeaderBytes+4096) + "\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", apihttp.MaxHeaderBytes+4096) + "\r\n\r\n",
 	} {
 		client, _ := testClient(t, rawServer(t, func(conn net.Conn, _ int) {
 			if readRequest(bufio.NewReader(conn)) {

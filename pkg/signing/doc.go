@@ -1,4 +1,4 @@
-// Package signing turns bytes into a verdict and back. It holds three things.
+// Package signing makes and checks signatures over bytes. It holds three things.
 //
 // The License API's online signature: a [Signer] makes the Authorization header of one Date.
 //
@@ -8,8 +8,8 @@
 //	req.Header.Set("Authorization", signer.Authorize(date))
 //
 // The License API's offline request files, schema v1 and v2: an [OfflineSigner] writes one, [ReadRequestFile] reads one
-// that anybody wrote, and [OfflineSigner.Check] compares its signatures with those of an account. A file is a text; a
-// customer's own is sent as it is.
+// from any writer, and [OfflineSigner.Check] compares its signatures with those of an account. A file is a text; a
+// customer's own file is sent unchanged.
 //
 //	signer, err := signing.NewOfflineSigner(apiKey, sharedKey)
 //	text, err := signer.FileV1(signing.OfflineRequest{
@@ -18,7 +18,7 @@
 //
 // And the schemes by which stores and CRMs sign their webhooks, as data: a [Spec] is one scheme, [NewScheme]
 // compiles it, [Scheme.Verify] checks a [Delivery] against any of several keys and [Scheme.Sign] signs one as the
-// sender would.
+// sender does.
 //
 //	scheme, err := signing.NewScheme(signing.Spec{
 //		Header: []string{"Stripe-Signature"}, Separator: ",", Form: "t={timestamp},v1={signature}",
@@ -27,18 +27,18 @@
 //	key, err := scheme.NewKey(secret)
 //	err = scheme.Verify(delivery, time.Now(), key)
 //
-// # What Verify promises
+// # What Verify guarantees
 //
-// Nothing of the body is parsed. MACs are compared as raw bytes and in constant time; hexadecimal and base64 text
-// passes in its one canonical form alone and a timestamp is signed as its text, so a changed one is a refused one.
-// Parts of a header that a scheme does not know are ignored: senders add new ones.
-// A timestamp is refused on both sides of the tolerance. Several keys and several signatures may be there at once,
-// because senders rotate their secrets. No error holds a key, a MAC or the value of a header, and no input panics.
+// The body is not parsed. MACs are compared as raw bytes and in constant time. Hexadecimal and base64 text passes only in
+// its one canonical form, and a timestamp is signed as its text, so any change is refused. Unknown parts of a header are
+// ignored: senders add new ones. A timestamp is refused on both sides of the tolerance. Several keys and several
+// signatures may be present, because senders rotate their secrets. No error holds a key, a MAC or the value of a header,
+// and no input panics.
 //
 // # Limits
 //
 // A request file is read up to 64 KiB, a header and an address up to 8 KiB, a header up to 64 parts, a key up to 1 KiB, and up to 16 keys are
-// tried. The body is hashed as it is: whoever receives it caps it first. Signatures by public key (PayPal, v1a of
+// tried. The body is hashed whole: the caller caps it first. Signatures by public key (PayPal, v1a of
 // Standard Webhooks) and plain hashes (HubSpot v1 and v2) are not schemes of this package.
 //
 // The package reads no clock, no environment and no network. Everything in it is safe for concurrent use.

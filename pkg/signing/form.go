@@ -12,8 +12,8 @@ type formPart struct {
 	stamp  bool
 }
 
-// compileForm cuts the form into its parts and puts them into the order in which a part of a value is matched:
-// those with a text of their own, then a bare {timestamp}, then a bare proof.
+// compileForm splits the form into its parts, in the order in which a part of a value is matched: those with a text,
+// then a bare {timestamp}, then a bare proof.
 func (s *Scheme) compileForm() error {
 	if s.spec.Form == "" || len(s.spec.Form) > maxTemplateBytes || strings.ContainsFunc(s.spec.Form, notPrintable) {
 		return bad("form", "empty, longer than %d bytes or not printable ASCII", maxTemplateBytes)
@@ -51,8 +51,8 @@ func (s *Scheme) compileForm() error {
 	return s.checkParts()
 }
 
-// checkParts refuses what could be read in two ways: a separator that a value may hold, a text that may be the
-// beginning of a value, and one text that begins the other.
+// checkParts refuses what is ambiguous: a separator that a value may hold, a text that may be the start of a value, and
+// a text that is the start of the other one.
 func (s *Scheme) checkParts() error {
 	if s.spec.Separator == "" {
 		return nil

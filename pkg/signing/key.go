@@ -12,22 +12,22 @@ import (
 // maxKeyBytes bounds the text of a key. Senders' secrets have 20 to 130 characters.
 const maxKeyBytes = 1 << 10
 
-// redacted is all that a Key ever shows.
+// redacted is what a Key prints.
 const redacted = "[key]"
 
 // Key is one secret of a sender, ready for use. The zero Key is no key: Verify and Sign refuse it with ErrNoKey.
 // It prints as "[key]" in every way that fmt and log/slog know.
 type Key struct {
-	// A func, since fmt may not call Format where a Key is an unexported field, and then prints even what a
-	// pointer points to (%s does); of a func it knows the address alone.
+	// A func, since fmt cannot call Format on an unexported field, and then prints even the target of a pointer (%s
+	// does); of a func it prints the address alone.
 	bytes func() []byte
 }
 
 func newKey(bytes []byte) Key { return Key{bytes: func() []byte { return bytes }} }
 
-// NewKey reads the text of a secret in the scheme's key form. Refused are an empty key, also after decoding, white
+// NewKey reads the text of a secret in the scheme's key form. It refuses an empty key (also after decoding), white
 // space at its ends, control characters, more than 1 KiB, and base64 that is not canonical; padding and KeyPrefix
-// may be there or not. The error never holds the text.
+// are optional. The error never holds the text.
 func (s *Scheme) NewKey(text string) (Key, error) {
 	if err := checkSecret("key", text); err != nil {
 		return Key{}, err
@@ -43,7 +43,7 @@ func (s *Scheme) NewKey(text string) (Key, error) {
 	}
 	bytes, err := encoding.DecodeString(text)
 	switch {
-	case err != nil || encoding.EncodeToString(bytes) != text: // err would tell where
+	case err != nil || encoding.EncodeToString(bytes) != text: // err would show where
 		return Key{}, errors.New("signing: key: not standard base64")
 	case len(bytes) == 0:
 		return Key{}, errors.New("signing: key: empty after its prefix")
@@ -51,7 +51,7 @@ func (s *Scheme) NewKey(text string) (Key, error) {
 	return newKey(bytes), nil
 }
 
-// checkKeys refuses no keys, too many, and the zero Key among them.
+// checkKeys refuses an empty list, too many keys, and a zero Key.
 func checkKeys(keys []Key) error {
 	if len(keys) == 0 {
 		return ErrNoKey

@@ -20,17 +20,17 @@ import (
 // OfflineDeactivation is the value of a request file's field "request".
 const OfflineDeactivation = "deactivation"
 
-// OfflineEncoding is how the signature of schema v2 is written.
+// OfflineEncoding is the encoding of the signature of schema v2.
 type OfflineEncoding int
 
-// The encodings. The documentation says hexadecimal; both SDKs of the vendor write Base64. Which of them the server
-// takes is not confirmed.
+// The encodings. The documentation says hexadecimal; both SDKs of the vendor write Base64. Which one the server
+// accepts is not confirmed.
 const (
 	OfflineHex    OfflineEncoding = iota // lower-case hexadecimal, the documented form
 	OfflineBase64                        // standard Base64, as the vendor's SDKs write it
 )
 
-// OfflineRequest is one license on one device, to be written into a request file. Empty fields are not written.
+// OfflineRequest is one license on one device, for a request file. Empty fields are not written.
 // Exactly one of LicenseKey and Username must be set. It prints its product alone.
 //
 // Source: https://docs.licensespring.com/license-entitlements/license-activation-types/offline-request-schema
@@ -87,7 +87,7 @@ func OfflineSignatureV2(key string, inner []byte, encoding OfflineEncoding) stri
 // OfflineSigner makes and checks request files with one account's keys. It is safe for concurrent use, prints no key,
 // and cannot be built empty: use [NewOfflineSigner] or [NewOfflineClientSigner].
 type OfflineSigner struct {
-	account func() (id, key string) // holds the keys where fmt and reflection see an address alone
+	account func() (id, key string) // a func, so that fmt and reflection see an address alone
 	client  bool                    // id is an OAuth client's
 }
 
@@ -99,7 +99,7 @@ func NewOfflineSigner(apiKey, sharedKey string) (*OfflineSigner, error) {
 	return &OfflineSigner{account: func() (id, key string) { return apiKey, sharedKey }}, nil
 }
 
-// NewOfflineClientSigner signs with an OAuth client's secret. Each must be as [NewOfflineSigner] wants a key.
+// NewOfflineClientSigner signs with an OAuth client's secret. The same rules as for [NewOfflineSigner] apply.
 func NewOfflineClientSigner(clientID, clientSecret string) (*OfflineSigner, error) {
 	if err := errors.Join(checkSecret("client id", clientID), checkSecret("client secret", clientSecret)); err != nil {
 		return nil, err
@@ -159,7 +159,7 @@ func (s *OfflineSigner) FileV2(r OfflineRequest, encoding OfflineEncoding) (stri
 		return "", err
 	}
 	_, key := s.account()
-	// Put together by hand: encoding/json would write the signed text anew.
+	// Concatenated: encoding/json would rewrite the signed text.
 	file := `{"request":` + string(object) + `,"signature":"` + OfflineSignatureV2(key, object, encoding) + `"}`
 	return base64.StdEncoding.EncodeToString([]byte(file)), nil
 }
@@ -191,8 +191,8 @@ func (s *OfflineSigner) object(r OfflineRequest, schema int) ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
-// check refuses what the server could only refuse, and what would sign another license than the one that is meant: the
-// signed text divides its parts by line breaks.
+// check refuses what the server would refuse, and what would sign another license than the given one: line breaks
+// separate the parts of the signed text.
 func (r OfflineRequest) check() error {
 	bad := func(name, why string) error { return fmt.Errorf("signing: offline request: %s: %s", name, why) }
 	for _, f := range []struct{ name, value string }{

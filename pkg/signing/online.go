@@ -18,15 +18,15 @@ const imfFixdate = "Mon, 02 Jan 2006 15:04:05 GMT"
 // Signer makes the Authorization header of the License API from a company's API key and shared key. It is safe
 // for concurrent use, prints neither key, and cannot be built empty: use [NewSigner].
 type Signer struct {
-	header func(date string) string // holds the keys where fmt and reflection see an address alone
+	header func(date string) string // a func, so that fmt and reflection see an address alone
 	last   atomic.Pointer[authorization]
 }
 
 type authorization struct{ date, header string }
 
-// NewSigner refuses an API key or shared key that is empty, has white space at its ends or a control character in
-// it (a stored newline changes every signature) or more than 1 KiB, and an API key that cannot stand between quotation marks. Both
-// problems are reported at once; the error names the key, never its text.
+// NewSigner refuses an API key or shared key that is empty, has white space at its ends, holds a control character (a
+// stored newline changes every signature) or is longer than 1 KiB, and an API key that cannot be quoted in the header. It
+// reports both problems at once; the error names the key, never its text.
 func NewSigner(apiKey, sharedKey string) (*Signer, error) {
 	err := errors.Join(checkSecret("api key", apiKey), checkSecret("shared key", sharedKey))
 	if strings.ContainsAny(apiKey, `"\`) {
@@ -41,9 +41,9 @@ func NewSigner(apiKey, sharedKey string) (*Signer, error) {
 	}}, nil
 }
 
-// Authorize returns the Authorization header that goes with the Date header date, which must be sent with the very
-// same text. Only the date is signed, so the header serves every request of that second: the last one is kept, and
-// asking again for the same date allocates nothing. It is good for 15 minutes against any endpoint: never log it.
+// Authorize returns the Authorization header for the Date header date, which must be sent with exactly the same text.
+// Only the date is signed, so the header is valid for every request of that second: the last one is cached, and a
+// second call for the same date allocates nothing. It is valid for 15 minutes at any endpoint: never log it.
 //
 // The parts are separated by a comma alone, as the vendor's SDKs send them.
 func (s *Signer) Authorize(date string) string {
@@ -61,7 +61,7 @@ func Date(now time.Time) string {
 }
 
 // OnlineSignature returns the License API's signature of the text of a Date header, 44 characters of base64.
-// The key is used as its own bytes, never decoded.
+// The bytes of the key's text are the key; it is never decoded.
 //
 // Source: https://docs.licensespring.com/license-api/license-api-authorization/request-signature
 func OnlineSignature(sharedKey, date string) string {
@@ -70,7 +70,7 @@ func OnlineSignature(sharedKey, date string) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// checkSecret refuses what no secret has and a careless copy adds. name stands in the error, text never does.
+// checkSecret refuses what no secret contains and a careless copy adds. The error holds name, never text.
 func checkSecret(name, text string) error {
 	switch {
 	case text == "":

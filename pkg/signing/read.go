@@ -32,7 +32,7 @@ func (s *Scheme) carried(d Delivery) (string, error) {
 	return values[0], nil
 }
 
-// read takes value apart. Parts that are none of the form's are ignored: senders add new ones.
+// read parses value. Parts that the form does not have are ignored: senders add new ones.
 func (s *Scheme) read(value string) (stamp string, proofs [][]byte, err error) {
 	parts := []string{value}
 	if s.spec.Separator != "" {

@@ -21,7 +21,7 @@ const (
 // Spec is one scheme as data: the fields of `verify:` in a source's file, under the same names. Templates hold
 // placeholders in braces.
 type Spec struct {
-	Header    []string      // names, in any case, of the header that carries Form; the first that is there counts
+	Header    []string      // names, in any case, of the header that carries Form; the first one present is used
 	Query     string        // instead of Header: the query parameter of the address that carries Form
 	Form      string        // text and {timestamp}, {signature} or {secret}: "t={timestamp},v1={signature}"
 	Separator string        // splits the value and Form into parts, which may come in any order and repeat; "": one part
@@ -31,7 +31,7 @@ type Spec struct {
 	MAC       string        // "hmac-sha256"; or "none": {secret} is compared as it is
 	Encoding  string        // of {signature}: "hex" (lower case) or "base64"; of {secret}: "" or "base64" (HTTP Basic)
 	Key       string        // form of the secret: "text" (also when empty) or "base64"
-	KeyPrefix string        // of a base64 key, taken off before decoding where it is there: "whsec_"
+	KeyPrefix string        // of a base64 key, removed before decoding if present: "whsec_"
 	Tolerance time.Duration // between timestamp and clock, on both sides; above 0 where there is a timestamp, else 0
 }
 
@@ -43,8 +43,8 @@ type Scheme struct {
 	stamped bool // a timestamp belongs to the scheme
 }
 
-// NewScheme compiles spec. Every field that cannot work, or that would leave the body or the timestamp unsigned,
-// is refused by its name; all problems are reported at once, one a line.
+// NewScheme compiles spec. It refuses, by name, every field that cannot work or that would leave the body or the
+// timestamp unsigned, and reports all problems at once, one a line.
 func NewScheme(spec Spec) (*Scheme, error) {
 	spec.Header = slices.Clone(spec.Header)
 	for i, name := range spec.Header {
@@ -59,14 +59,14 @@ func NewScheme(spec Spec) (*Scheme, error) {
 	}
 
 	s := &Scheme{spec: spec}
-	err := errors.Join(s.checkPlace(), s.compileForm(), s.checkTimestamp(), s.compileSigned(), s.checkWords())
+	err := errors.Join(s.checkCarrier(), s.compileForm(), s.checkTimestamp(), s.compileSigned(), s.checkWords())
 	if err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// Signs reports whether the value of the named header is part of what is signed and can be relied on.
+// Signs reports whether the value of the named header is signed.
 func (s *Scheme) Signs(header string) bool {
 	name := strings.ToLower(header)
 	return slices.ContainsFunc(s.signed, func(p piece) bool {
@@ -80,8 +80,8 @@ func (s *Scheme) SecretHeaders() []string {
 	return slices.Clone(s.spec.Header)
 }
 
-// checkPlace checks where Form is carried.
-func (s *Scheme) checkPlace() error {
+// checkCarrier checks the header or query parameter that carries Form.
+func (s *Scheme) checkCarrier() error {
 	if len(s.spec.Header) == 0 && s.spec.Query == "" {
 		return bad("header", "neither a header nor a query parameter is named")
 	}
@@ -124,7 +124,7 @@ func (s *Scheme) checkTimestamp() error {
 	return errors.Join(problems...)
 }
 
-// checkWords checks the fields that are one of a few words, and the key's prefix.
+// checkWords checks the enumerated fields, and the key's prefix.
 func (s *Scheme) checkWords() error {
 	var problems []error
 	switch s.spec.MAC {
@@ -148,7 +148,7 @@ func (s *Scheme) checkWords() error {
 	return errors.Join(problems...)
 }
 
-// bad names a field as a source's file does.
+// bad makes an error that names a field as a source's file does.
 func bad(field, format string, args ...any) error {
 	return fmt.Errorf("signing: %s: %s", field, fmt.Sprintf(format, args...))
 }

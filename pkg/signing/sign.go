@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Sign signs d with key as the sender would: it sets the header that carries the form (the first of Spec.Header)
-// and the timestamp's, or the query parameter in d.URL, and makes d.Header where it is nil. Other headers that are
-// signed must be there: else ErrMissing. A zero Key is ErrNoKey; an address that is none, and a time before 1970,
-// are ErrMalformed. On an error d is as it was.
+// Sign signs d with key as the sender does: it sets the header that carries the form (the first of Spec.Header) and the
+// timestamp's header, or the query parameter in d.URL, and makes d.Header if it is nil. Other signed headers must be
+// present, or it fails with ErrMissing. A zero Key gives ErrNoKey; an invalid address and a time before 1970 give
+// ErrMalformed. On an error d is unchanged.
 func (s *Scheme) Sign(d *Delivery, now time.Time, key Key) error {
 	if err := checkKeys([]Key{key}); err != nil {
 		return err

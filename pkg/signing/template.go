@@ -18,7 +18,7 @@ const (
 	holdsURL       = "url"
 )
 
-// piece is one stretch of what is signed.
+// piece is one segment of the signed text.
 type piece struct {
 	kind pieceKind
 	text string // the literal, or the header's name in lower case
@@ -35,7 +35,7 @@ const (
 	pieceHeader
 )
 
-// compileSigned cuts the template of what is signed. It runs after checkTimestamp.
+// compileSigned parses the template of the signed text. It runs after checkTimestamp.
 func (s *Scheme) compileSigned() error {
 	if s.spec.MAC == macNone {
 		if s.spec.Signed != "" {

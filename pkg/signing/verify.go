@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// What a stranger sends is bounded before it is read.
+// Limits of input from outside, checked before it is read.
 const (
 	maxValueBytes = 8 << 10 // one header, or the address; API Gateway takes 10,240 bytes of headers in all
 	maxParts      = 64      // of one value; a sender in rotation sends three
@@ -17,7 +17,7 @@ const (
 	maxDigits     = 18      // of a timestamp: any such number fits an int64
 )
 
-// The verdicts of Verify. Each is wrapped with what it is about, by the names that the Spec gives.
+// The errors of Verify. Each is wrapped with the part that it is about, by the name in the Spec.
 var (
 	ErrMissing   = errors.New("signing: missing")                  // no signature, or not all of what is signed
 	ErrMalformed = errors.New("signing: malformed")                // not in the scheme's form
@@ -27,7 +27,7 @@ var (
 	ErrNoKey     = errors.New("signing: no usable key")            // the caller's fault: no key, a zero Key or too many
 )
 
-// Delivery is one attempt of a sender to tell us something, as far as it is signed.
+// Delivery is one HTTP request of a sender: the parts that may be signed.
 type Delivery struct {
 	Method string
 	URL    string            // as the sender called it, where the scheme signs it or reads its query
@@ -35,10 +35,10 @@ type Delivery struct {
 	Body   []byte            // the raw bytes, capped by the caller
 }
 
-// Verify returns nil when one of the signatures (or the secret) that d carries is right for one of the keys and, where
-// the scheme has a timestamp, now is within the tolerance of it; exactly at the tolerance still passes. Otherwise the
-// error wraps one of ErrMissing, ErrMalformed, ErrMismatch, ErrStale, ErrFuture and ErrNoKey. The time is looked at
-// last: stale and future are said of genuine deliveries alone, and point to a clock or a replay.
+// Verify returns nil when one of the signatures (or the secret) in d is valid for one of the keys and, if the scheme has a
+// timestamp, now is within the tolerance of it; exactly at the tolerance still passes. Otherwise the error wraps one of
+// ErrMissing, ErrMalformed, ErrMismatch, ErrStale, ErrFuture and ErrNoKey. The time is checked last: ErrStale and
+// ErrFuture are returned for genuine deliveries alone, and mean a wrong clock or a replay.
 func (s *Scheme) Verify(d Delivery, now time.Time, keys ...Key) error {
 	if err := checkKeys(keys); err != nil {
 		return err
@@ -74,7 +74,7 @@ func (s *Scheme) Verify(d Delivery, now time.Time, keys ...Key) error {
 	return ErrMismatch
 }
 
-// equal compares in constant time. Secrets are hashed first, so that not even their length shows.
+// equal compares in constant time. Secrets are hashed first, so that not even their length leaks.
 func (s *Scheme) equal(got, want []byte) bool {
 	if s.spec.MAC == macNone {
 		g, w := sha256.Sum256(got), sha256.Sum256(want)

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// dateTolerance is how far the Date header may be from the server's clock. For the past it is documented; that the
-// future has the same is a guess, and the strict one.
+// dateTolerance is how far the Date header may be from the server's clock. For the past it is documented; the same
+// for the future is an assumption, and the strict one.
 //
 // Source: https://docs.licensespring.com/license-api/license-api-authorization/api-key-authorization
 const dateTolerance = 15 * time.Minute
 
 // authorize checks both headers and returns "" or the code. The signing string is two lines, licenseSpring and the
-// date, signed with the shared key's own bytes; it is written out here so that the client's code is not its own
-// judge. s.mu is held.
+// date, signed with the shared key's own bytes; it is written out here so that the client's code does not check
+// itself. s.mu is held.
 //
 // Source: https://docs.licensespring.com/license-api/license-api-authorization/request-signature
 func (s *Server) authorize(h http.Header) (code string) {

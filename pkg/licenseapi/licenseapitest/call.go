@@ -1,12 +1,33 @@
 package licenseapitest
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"strconv"
 )
 
-// serveCall counts the call, lets the fault have its way before or after the work, and answers.
+// The routes of the calls.
+const (
+	deactivatePath        = Base + "/deactivate_license"
+	bundlePath            = Base + "/deactivate_bundle"
+	offlinePath           = Base + "/deactivate_offline"
+	bundleOfflinePath     = Base + "/deactivate_bundle_offline"
+	floatingReleasePath   = Base + "/floating/release" // of a floating cloud license: its device is freed, and the answer is empty
+	floatingReleaseAnswer = "floating_released"        // in Counts.Answers
+)
+
+func isCall(path string) bool {
+	switch path {
+	case deactivatePath, bundlePath, offlinePath, bundleOfflinePath, floatingReleasePath:
+		return true
+	}
+	return false
+}
+
+func isOffline(path string) bool { return path == offlinePath || path == bundleOfflinePath }
+
+// serveCall counts the call, injects its fault before or after the work, and answers.
 func (s *Server) serveCall(w http.ResponseWriter, r *http.Request) {
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	if err != nil {
@@ -14,6 +35,9 @@ func (s *Server) serveCall(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req, problem := parseRequest(text)
+	if isOffline(r.URL.Path) {
+		req, problem = parseOffline(r.Header.Get("Content-Type"), text)
+	}
 	call, fault, limited := s.enter(r, req)
 	defer s.leave(call)
 
@@ -38,7 +62,7 @@ func (s *Server) serveCall(w http.ResponseWriter, r *http.Request) {
 	s.misbehave(w, r, fault, s.work(r, req, problem))
 }
 
-// enter counts a call in and finds its fault.
+// enter counts a call and returns its fault.
 func (s *Server) enter(r *http.Request, req request) (Call, Fault, *reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,21 +104,43 @@ func (s *Server) work(r *http.Request, req request, problem string) reply {
 	if problem == "" {
 		problem = req.check()
 	}
-	if problem == "" && r.URL.Path == bundlePath {
-		problem = s.rows.deactivateBundle(req)
+	if problem == "" && req.file != nil {
+		problem = s.checkFile(req)
+	}
+	bundle := r.URL.Path == bundlePath || r.URL.Path == bundleOfflinePath
+	var freed []string
+	if problem == "" && bundle {
+		freed, problem = s.rows.deactivateBundle(req)
 	} else if problem == "" {
 		problem = s.rows.deactivate(req)
 	}
-	if problem != "" {
+	switch {
+	case problem != "":
 		return refuse(problem)
-	}
-	if s.quoted {
+	case r.URL.Path == floatingReleasePath:
+		return reply{status: http.StatusOK, name: floatingReleaseAnswer}
+	case r.URL.Path == bundleOfflinePath && s.bundleList:
+		return listed(freed)
+	case s.quoted:
 		return reply{status: http.StatusOK, name: success, body: `"` + success + `"`, kind: jsonText}
 	}
 	return reply{status: http.StatusOK, name: success, body: success, kind: plainText}
 }
 
-// write sends an answer whole and counts it.
+// listed is the answer with the products of the licenses that were deactivated.
+func listed(products []string) reply {
+	list := make([]map[string]string, len(products))
+	for i, product := range products {
+		list[i] = map[string]string{"product": product}
+	}
+	body, err := json.Marshal(list)
+	if err != nil {
+		body = nil // texts are always JSON
+	}
+	return reply{status: http.StatusOK, name: success, body: string(body), kind: jsonText}
+}
+
+// write sends a complete answer and counts it.
 func (s *Server) write(w http.ResponseWriter, a reply) {
 	w.Header().Set("X-Request-Id", "fake-"+strconv.Itoa(s.count(a.name)))
 	if a.kind != "" {
@@ -104,5 +150,5 @@ func (s *Server) write(w http.ResponseWriter, a reply) {
 		w.Header().Set("Retry-After", a.retryAfter)
 	}
 	w.WriteHeader(a.status)
-	_, _ = io.WriteString(w, a.body) // a client that has left is none of our troubles
+	_, _ = io.WriteString(w, a.body) // a client may have left
 }

@@ -2,14 +2,14 @@ package licenseapitest
 
 import "maps"
 
-// Counts is what happened so far.
+// Counts is what has happened so far.
 type Counts struct {
-	Calls       int            // of deactivate_license and deactivate_bundle
+	Calls       int            // of deactivate_license, deactivate_bundle, their offline forms and floating/release
 	Warm        int            // GET and HEAD of the base address
 	Tokens      int            // OAuth tokens that were given out
 	AtOnce      int            // the most calls for one license at the same time
 	Connections int            // 0 unless ConnState is the http.Server's
-	Answers     map[string]int // by code; license_deactivated, token, http_<status>, reset, cut, abandoned (the client left)
+	Answers     map[string]int // by code; license_deactivated, floating_released, token, oauth_url, http_<status>, reset, cut, abandoned (the client left)
 }
 
 // Counts returns a copy of the counts.

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Call is one call of deactivate_license or deactivate_bundle as a fault sees it, before anything is checked. Number and Times begin at 1.
+// Call is one call (not of the token endpoint) before anything is checked. Number and Times start at 1.
 type Call struct {
 	Number int // among all calls
 	Times  int // among the calls for this license (product and identity)
@@ -21,7 +21,7 @@ type Call struct {
 	license string
 }
 
-// Fault is what goes wrong with one call. The zero Fault is none.
+// Fault is what is injected into one call. The zero Fault is none.
 type Fault struct {
 	// Delay comes first. A client that leaves meanwhile has changed nothing, unless After is set.
 	Delay time.Duration
@@ -31,14 +31,14 @@ type Fault struct {
 	Header http.Header
 	Body   string // ErrorBody makes one as the API's; "" is an empty body
 
-	// Reset ends the connection with a TCP reset in place of an answer. A client that repeats by itself what it lost on
-	// a used connection, as net/http may, comes back at once: that is another call.
+	// Reset ends the connection with a TCP reset in place of an answer. A client that repeats a request after a failure of
+	// a reused connection, as net/http may, does so at once: that is another call.
 	Reset bool
 
 	// Cut sends the answer's header for a longer body than follows, and then ends the connection.
 	Cut bool
 
-	// After lets the work be done first: the device is deactivated, and the client hears what the fault says.
+	// After does the work first: the device is deactivated, and the client gets the fault as its answer.
 	After bool
 }
 
@@ -53,7 +53,7 @@ func (s *Server) OnCall(fault func(Call) Fault) {
 	s.fault = fault
 }
 
-// misbehave sends an answer as the fault wants it. done is the work's answer, empty if nothing was done.
+// misbehave sends the answer with the fault. done is the answer of the work, empty if nothing was done.
 func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, f Fault, done reply) {
 	if !sleep(r.Context(), f.Delay) {
 		s.count("abandoned")
@@ -82,7 +82,7 @@ func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, f Fault, done
 	_, _ = io.WriteString(w, done.body[:len(done.body)/2]) // net/http closes a connection that owes bytes
 }
 
-// reset ends the connection so that the client's kernel hears RST, not an orderly end. Over HTTP/2 the stream alone
+// reset ends the connection so that the client's kernel receives RST, not an orderly end. Over HTTP/2 the stream alone
 // is reset.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
@@ -98,7 +98,7 @@ func reset(w http.ResponseWriter) {
 	_ = conn.Close()
 }
 
-// sleep waits and reports whether the client is still there.
+// sleep waits and reports whether the client is still connected.
 func sleep(ctx context.Context, wait time.Duration) bool {
 	if wait <= 0 {
 		return true

@@ -15,8 +15,8 @@ const (
 	companyWindow   = time.Minute
 )
 
-// Limits are how many calls the server takes in a rolling span; more are answered 429 with the whole span as
-// Retry-After, and do not count. Zero is no limit.
+// Limits are how many calls the server accepts in a rolling span. It answers more with 429 and the whole span as
+// Retry-After; refused calls do not count. Zero is no limit.
 type Limits struct {
 	PerAddress       int // in 10 s, from one client address: the host of a request's RemoteAddr, which a test may set
 	PerAuthorization int // in 1 s, with one value of the Authorization header
@@ -51,7 +51,7 @@ func newFlood(limits Limits) *flood {
 	return &flood{limits: limits, addresses: map[string][]time.Time{}, signatures: map[string][]time.Time{}}
 }
 
-// refuse counts a call in, or returns the 429 that it gets. Refused calls do not count.
+// refuse counts a call, or returns its 429. Refused calls do not count.
 func (f *flood) refuse(r *http.Request, now time.Time) *reply {
 	address, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -79,7 +79,7 @@ func (f *flood) refuse(r *http.Request, now time.Time) *reply {
 	return nil
 }
 
-// forget drops what is older than the window, so that the maps hold only the calls within it.
+// forget drops calls older than the window, so that the maps hold only the calls within it.
 func forget(calls map[string][]time.Time, before time.Time) {
 	for name, times := range calls {
 		kept := within(times, before)

@@ -12,7 +12,7 @@ import (
 //
 // Devices are the active ones. A license without any from the start was never activated, so it is not active
 // (license_not_active); one whose devices have all been deactivated knows its devices, none of which is active
-// (device_not_found). The documentation leaves this open, and a client has to take both for the same.
+// (device_not_found). The documentation leaves this open, and a client has to treat both alike.
 type License struct {
 	ID         int64    `json:"id,omitempty"` // for license_id; 0: none
 	Product    string   `json:"product"`
@@ -28,7 +28,7 @@ type License struct {
 	Code                string `json:"code,omitempty"`
 }
 
-// problem says what is wrong with a row, or "".
+// problem returns what is wrong with a row, or "".
 func (l License) problem() string {
 	switch {
 	case l.Product == "":
@@ -128,7 +128,7 @@ func (rs rows) licenses() []License {
 }
 
 // deactivate frees the device and returns "", or returns the code of what is wrong. Of several licenses of one user
-// the first that has the device is meant.
+// it takes the first that has the device.
 func (rs rows) deactivate(req request) (code string) {
 	if !rs.products[text(req.Product)] {
 		return "unknown_product"
@@ -147,25 +147,27 @@ func (rs rows) deactivate(req request) (code string) {
 	return cmp.Or(code, "license_not_found")
 }
 
-// deactivateBundle frees the device on every row of the bundle that the identity has, and returns "" when one had it.
-func (rs rows) deactivateBundle(req request) (code string) {
+// deactivateBundle frees the device on every row of the bundle that the identity has, and returns the products of the
+// rows that had it, or the code of what is wrong where none had.
+func (rs rows) deactivateBundle(req request) (freed []string, code string) {
 	if !rs.bundles[text(req.Product)] {
-		return "unknown_product"
+		return nil, "unknown_product"
 	}
 	code = rs.unknownAccount(req)
-	freed := false
 	for _, r := range rs.byBundle[req.license()] {
 		if !r.meant(req) {
 			continue
 		}
 		why := r.deactivate(text(req.HardwareID))
-		freed = freed || why == ""
+		if why == "" {
+			freed = append(freed, r.Product)
+		}
 		code = cmp.Or(code, why)
 	}
-	if freed {
-		return ""
+	if len(freed) > 0 {
+		return freed, ""
 	}
-	return cmp.Or(code, "license_not_found")
+	return nil, cmp.Or(code, "license_not_found")
 }
 
 // unknownAccount returns the code for a customer account that no row has, or "". No row fits such a request.
@@ -176,7 +178,7 @@ func (rs rows) unknownAccount(req request) (code string) {
 	return ""
 }
 
-// meant reports whether password, license_id and bundle_code, as far as they were sent, fit the row.
+// meant reports whether password, license_id and bundle_code match the row; those that were not sent match.
 func (r *row) meant(req request) bool {
 	return (text(req.Password) == "" || *req.Password == r.Password) &&
 		(req.LicenseID == nil || *req.LicenseID == r.ID) &&

@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// badCalls is how many calls of each license a passing fault spoils: enough to see a retry fail once too.
+	// badCalls is how many calls of each license a temporary fault affects: enough for a retry to fail once too.
 	badCalls = 2
 
-	// slowDelay is longer than a client waits, who gives a call five seconds.
+	// slowDelay is longer than a client waits: five seconds.
 	slowDelay = 6 * time.Second
 
 	// stormCalls and stormSeed make the named storm; the same calls fail in every run.
@@ -21,7 +21,7 @@ const (
 	stormSeed  = 1
 )
 
-// A NamedFault is a way to misbehave that can be asked for by name, as `licensectl local --fail` does.
+// A NamedFault is a fault that is selected by name, as by `licensectl local --fail`.
 type NamedFault struct {
 	Name    string
 	Meaning string // one line: what happens, and whether it ends by itself
@@ -88,8 +88,8 @@ func faults(now func() time.Time) []NamedFault {
 	}
 }
 
-// Fail makes the server misbehave as the named faults say, in place of an earlier Fail or OnCall; where several
-// would spoil a call the first does. Without names all is well again, but for a rotated key.
+// Fail injects the named faults from now on, in place of an earlier Fail or OnCall; if several apply to a call the first
+// one is used. Without names all faults end, except a rotated key.
 func (s *Server) Fail(names ...string) error {
 	var chosen []NamedFault
 	for _, name := range names {
@@ -140,7 +140,7 @@ func (f Fault) none() bool {
 	return f.Delay == 0 && f.Status == 0 && !f.Reset && !f.Cut && !f.After
 }
 
-// answer is a status with the API's body where it would have one: a 5xx.
+// answer is a status with the API's body if it has one: a 5xx.
 func answer(status int, h http.Header) Fault {
 	f := Fault{Status: status, Header: h}
 	if status >= http.StatusInternalServerError {
@@ -153,8 +153,8 @@ func always(f Fault) func(Call) Fault { return func(Call) Fault { return f } }
 
 func passing(f Fault) func(Call) Fault { return first(badCalls, f) }
 
-// atFirst spoils the first calls of all: a limit that asks for a pause is not a license's, and who keeps the pause
-// would need one for each.
+// atFirst affects the first calls of all licenses: a rate limit is not one license's, and a client that keeps the pause
+// would need one for each license.
 func atFirst(f Fault) func(Call) Fault {
 	return func(c Call) Fault {
 		if c.Number > badCalls {

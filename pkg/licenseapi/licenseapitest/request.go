@@ -6,7 +6,7 @@ import (
 	"errors"
 )
 
-// request is the body of deactivate_license and of deactivate_bundle. Pointers tell absent from empty; the plain fields are checked for
+// request is the body of a call, or what a request file holds. Pointers tell absent from empty; the plain fields are checked for
 // their type and not used.
 type request struct {
 	HardwareID          *string  `json:"hardware_id"`
@@ -32,6 +32,8 @@ type request struct {
 	IPLocal    string                     `json:"ip_local"`
 	AppVer     string                     `json:"app_ver"`
 	MACAddress string                     `json:"mac_address"`
+
+	file *offlineFile // of an offline request; nil: none
 }
 
 // parseRequest reads a body, whatever its Content-Type. code is "" or what is wrong with it; req is as much as could
@@ -52,6 +54,9 @@ func parseRequest(body []byte) (req request, code string) {
 
 // check returns the code of what is missing or too much, or "".
 func (req request) check() (code string) {
+	if req.file != nil {
+		return req.checkOffline()
+	}
 	identities := 0
 	for _, value := range []*string{req.LicenseKey, req.Username, req.IDToken, req.Code} {
 		if text(value) != "" {

@@ -1,6 +1,6 @@
 // Package licenseapitest is a fake of LicenseSpring's License API: an http.Handler with licenses and devices as
-// state, that refuses what the real one refuses and misbehaves on demand. It serves tests and `licensectl`; nothing
-// of the client is in it, so that a fault of the client cannot agree with itself.
+// state. It refuses what the real one refuses and injects faults on demand. Tests and `licensectl` use it. It shares no
+// code with the client, so that a fault of the client cannot confirm itself.
 //
 //	api, err := licenseapitest.New(licenseapitest.State{
 //		APIKeys:  map[string]string{"key": "shared"},
@@ -11,14 +11,17 @@
 //
 // A call is checked in this order: the route (404 not_found), the method (405), the presence of both headers, the
 // Authorization header, the API key, the date, the signature (or the token, then the date), the body, the product, the
-// license, the device. The documentation gives the codes, not the order; it is ours, as the real one plausibly does it.
+// license, the device. The documentation gives the codes, not the order; the order is our assumption.
 //
 // deactivate_bundle works on the same licenses: its product is the bundle of the rows, and the device is deactivated on
 // every row of that bundle with the request's identity (and password and license_id, as far as they are sent). It has
 // done its work when one row had the device; otherwise the first row's code is the answer. A bundle is no product for
 // deactivate_license, nor a product a bundle for deactivate_bundle: unknown_product.
 //
-// The token endpoint of OAuth (TokenPath) gives tokens to the clients of the state, good for 480 s or as TokenLife says.
+// deactivate_offline and deactivate_bundle_offline take a request file, as text or as the part "file" of a form, check its
+// signatures and do the same. floating/release frees a device as deactivate_license does, and answers with an empty body.
+//
+// The token endpoint of OAuth (TokenPath), whose address GET oauth_url?login_type=client_credentials tells, gives tokens to the clients of the state, good for 480 s or as TokenLife says.
 //
 // Sources: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-online-method
 // and https://docs.licensespring.com/license-api/error-responses
@@ -39,9 +42,6 @@ import (
 const Base = "/api/v4"
 
 const (
-	deactivatePath = Base + "/deactivate_license"
-	bundlePath     = Base + "/deactivate_bundle"
-
 	// maxBodyBytes bounds a request's body, in bytes: four times what a queued message may hold.
 	maxBodyBytes = 4 << 20
 
@@ -51,9 +51,10 @@ const (
 
 // Server is the fake API. It is an http.Handler and safe for concurrent use.
 type Server struct {
-	now       func() time.Time
-	quoted    bool
-	tokenLife time.Duration
+	now        func() time.Time
+	quoted     bool
+	bundleList bool
+	tokenLife  time.Duration
 
 	mu      sync.Mutex
 	keys    map[string]string    // API key to shared key
@@ -77,7 +78,7 @@ func Clock(now func() time.Time) Option { return func(s *Server) { s.now = now }
 // documentation leaves open which of both the API sends; without this option it is bare text.
 func Quoted() Option { return func(s *Server) { s.quoted = true } }
 
-// New returns a server with this state, or every fault of the state at once, by place and without a value.
+// New returns a server with this state, or every problem of the state at once, by position and without a value.
 func New(state State, options ...Option) (*Server, error) {
 	if err := state.check(); err != nil {
 		return nil, err
@@ -93,7 +94,7 @@ func New(state State, options ...Option) (*Server, error) {
 	return s, nil
 }
 
-// Start serves on a free port of the loopback interface and counts connections. url is the base address with /api/v4;
+// Start listens on a free port of the loopback interface and counts connections. url is the base address with /api/v4;
 // stop closes the listener and every connection.
 func (s *Server) Start() (url string, stop func(), err error) {
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
@@ -141,7 +142,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveBase(w, r)
 	case r.URL.Path == TokenPath && r.Method == http.MethodPost:
 		s.serveToken(w, r)
-	case r.URL.Path != deactivatePath && r.URL.Path != bundlePath && r.URL.Path != TokenPath:
+	case r.URL.Path == oauthURLPath:
+		s.serveOAuthURL(w, r)
+	case !isCall(r.URL.Path) && r.URL.Path != TokenPath:
 		s.write(w, refuse("not_found"))
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
@@ -151,7 +154,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveBase answers what a client sends to open a connection.
+// serveBase answers the request that a client sends to open a connection.
 func (s *Server) serveBase(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")

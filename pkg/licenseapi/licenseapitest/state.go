@@ -13,7 +13,7 @@ type State struct {
 	Licenses []License         `json:"licenses"`
 }
 
-// check returns every fault at once. Places are given by number: the values are secrets of somebody.
+// check returns every problem at once. Positions are given by number: the values are secrets.
 func (s State) check() error {
 	var problems []error
 	bad := func(format string, args ...any) {

@@ -6,7 +6,7 @@ import (
 )
 
 // Storm returns faults of every kind at random: each of the first calls of each license fails with this chance;
-// 0 calls means all of them. The seed decides the fate of a license's nth call, in whatever order calls arrive.
+// 0 calls means all of them. The seed decides the fault of a license's nth call, in whatever order calls arrive.
 func Storm(seed uint64, calls int, chance float64) func(Call) Fault {
 	return func(c Call) Fault {
 		if calls > 0 && c.Times > calls {
@@ -14,8 +14,8 @@ func Storm(seed uint64, calls int, chance float64) func(Call) Fault {
 		}
 		license := fnv.New64a()
 		_, _ = license.Write([]byte(c.license))
-		dice := rand.New(rand.NewPCG(seed+uint64(c.Times), license.Sum64())) //nolint:gosec // faults, not secrets
-		if dice.Float64() >= chance {
+		rng := rand.New(rand.NewPCG(seed+uint64(c.Times), license.Sum64())) //nolint:gosec // faults, not secrets
+		if rng.Float64() >= chance {
 			return Fault{}
 		}
 		kinds := []Fault{
@@ -27,6 +27,6 @@ func Storm(seed uint64, calls int, chance float64) func(Call) Fault {
 			htmlPage(),
 			answer(429, nil),
 		}
-		return kinds[dice.IntN(len(kinds))]
+		return kinds[rng.IntN(len(kinds))]
 	}
 }

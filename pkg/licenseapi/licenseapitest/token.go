@@ -14,19 +14,23 @@ import (
 // Source: https://docs.licensespring.com/license-api/license-api-authorization/oauth-authorization
 const TokenPath = "/realms/user-portal/protocol/openid-connect/token" //nolint:gosec // a path, not a token
 
-// tokenLife is how long a token is good for, unless TokenLife says otherwise: that of the documentation's sample.
+// tokenLife is how long a token is valid, unless TokenLife changes it: that of the documentation's sample.
 const tokenLife = 480 * time.Second
+
+// oauthURLPath is where clients ask for the token endpoint's address, without authorization, as the vendor's Python SDK
+// does.
+const oauthURLPath = Base + "/oauth_url"
 
 const grantClientCredentials = "client_credentials"
 
 // TokenURL returns the address of the token endpoint that goes with the API's, which is Start's or ends with Base.
 func TokenURL(api string) string { return strings.TrimSuffix(api, Base) + TokenPath }
 
-// TokenLife changes how long a token is good for, in whole seconds; without it 480 s.
+// TokenLife changes how long a token is valid, in whole seconds; without it 480 s.
 func TokenLife(life time.Duration) Option { return func(s *Server) { s.tokenLife = life } }
 
-// RotateClient replaces a client's secret, as Rotate does a shared key: with the old one there are no more tokens
-// (unauthorized_client). Those that are out stay good until they expire. An empty secret removes the client.
+// RotateClient replaces a client's secret, as Rotate does a shared key: the old one gets no more tokens
+// (unauthorized_client). Issued tokens stay valid until they expire. An empty secret removes the client.
 func (s *Server) RotateClient(id, secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,7 +44,34 @@ func (s *Server) RotateClient(id, secret string) {
 	s.clients[id] = secret
 }
 
-// serveToken gives a token to a client that is known. Only the form's fields are read, as the documentation sends
+// serveOAuthURL tells the address of the token endpoint on this server.
+func (s *Server) serveOAuthURL(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		s.write(w, refuse("method_not_allowed"))
+		return
+	}
+	switch r.URL.Query().Get("login_type") {
+	case grantClientCredentials:
+	case "":
+		s.write(w, refuse("missing_parameters"))
+		return
+	default:
+		s.write(w, refuse("validation_error"))
+		return
+	}
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
+	body, err := json.Marshal(map[string]string{"url": scheme + r.Host + TokenPath})
+	if err != nil {
+		body = nil // a text is always JSON
+	}
+	s.write(w, reply{status: http.StatusOK, name: "oauth_url", body: string(body), kind: jsonText})
+}
+
+// serveToken issues a token to a known client. It reads only the fields of the form, as the documentation sends
 // them. Its errors have OAuth's form and not the API's.
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -91,7 +122,7 @@ func refuseToken(status int, code string) reply {
 	return reply{status: status, name: code, body: string(body), kind: jsonText}
 }
 
-// authorizeToken checks a bearer token and the date, which is wanted with a token too. s.mu is held.
+// authorizeToken checks a bearer token and the date, which is required with a token too. s.mu is held.
 func (s *Server) authorizeToken(token, date string) (code string) {
 	expires, known := s.tokens[token]
 	switch {

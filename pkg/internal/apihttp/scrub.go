@@ -1,4 +1,4 @@
-package licenseapi
+package apihttp
 
 import (
 	"bytes"
@@ -13,35 +13,37 @@ import (
 	"unicode/utf8"
 )
 
-// removed stands where a value of the request stood.
+// removed replaces a value of the request.
 const removed = "[removed]"
+
+// MaxTextRunes is how much of a server's text is kept, in characters: one line of a log.
+const MaxTextRunes = 256
 
 // minInnerBytes is the length from which a value is removed even inside a word. A shorter one ("hw1", "7") is removed
 // where it stands alone: inside a word nobody can tell it, and the text would be unreadable without it.
 const minInnerBytes = 4
 
-// A scrubber takes the values of one request out of what a server says: the API may repeat a license key in its
-// message, and net/http quotes what it could not read. It costs nothing until there is something to scrub. A nil
-// scrubber knows no values.
-type scrubber struct {
-	values        []string // "" is no value
-	authorization string
+// Scrubber removes the values of one request from a server's texts: an API may repeat a license key in its message, and
+// net/http quotes what it could not read. It costs nothing until there is something to scrub. A nil Scrubber has no values.
+type Scrubber struct {
+	Values        []string // what must not come back; "" is no value
+	Authorization string   // the request's header: its signature, key or token must not come back either
 }
 
-// scrub returns text without control characters and values, in at most maxTextRunes characters.
-func (s *scrubber) scrub(text string) string {
+// Scrub returns text without control characters and values, in at most MaxTextRunes characters.
+func (s *Scrubber) Scrub(text string) string {
 	text = clean(text) // first, so that a character inside a key does not hide it
 	if hidden := s.find(text); hidden != nil {
 		text = blank(text, hidden)
 	}
-	if utf8.RuneCountInString(text) > maxTextRunes {
-		text = string([]rune(text)[:maxTextRunes-1]) + "…"
+	if utf8.RuneCountInString(text) > MaxTextRunes {
+		text = string([]rune(text)[:MaxTextRunes-1]) + "…"
 	}
 	return text
 }
 
-// keep returns text as it is if it is printable, at most limit characters long and holds no value; otherwise "".
-func (s *scrubber) keep(text string, limit int) string {
+// Keep returns text as it is if it is printable, at most limit characters long and holds no value; otherwise "".
+func (s *Scrubber) Keep(text string, limit int) string {
 	if utf8.RuneCountInString(text) > limit || clean(text) != text || s.find(text) != nil {
 		return ""
 	}
@@ -49,13 +51,13 @@ func (s *scrubber) keep(text string, limit int) string {
 }
 
 // find marks the bytes of text that belong to a value, whatever its case; nil if none does.
-func (s *scrubber) find(text string) []bool {
+func (s *Scrubber) find(text string) []bool {
 	if s == nil {
 		return nil
 	}
 	folded := fold(text) // as many bytes as text
 	var hidden []bool
-	for _, v := range spellings(append(credentials(s.authorization), s.values...)) {
+	for _, v := range spellings(append(credentials(s.Authorization), s.Values...)) {
 		v = fold(clean(v))
 		if v == "" {
 			continue

@@ -1,4 +1,4 @@
-package licenseapi
+package apihttp
 
 import (
 	"context"
@@ -8,14 +8,10 @@ import (
 	"time"
 )
 
-// Time-outs. The API promises none, so each bounds one thing that can hang, and their sum may exceed the whole call,
-// which the last one bounds.
+// Time-outs. Each bounds one thing that can hang. Their sum may exceed the whole call, which CallTimeout bounds.
 const (
-	// callTimeout bounds one attempt from the date to the end of the reply: what the vendor's C++ SDK waits.
-	callTimeout = 5 * time.Second
-
-	// warmTimeout bounds Warm, which stands before a function's first poll and must not hold it up.
-	warmTimeout = 2 * time.Second
+	// CallTimeout bounds one attempt from the date to the end of the reply: LicenseSpring's C++ SDK has the same.
+	CallTimeout = 5 * time.Second
 
 	// dialTimeout bounds the TCP handshake: two lost SYNs (1 s, 2 s) are an address that does not answer.
 	dialTimeout = 2 * time.Second
@@ -27,24 +23,25 @@ const (
 	headerTimeout = 4 * time.Second
 
 	// idleTimeout closes a connection before a load balancer does: AWS's closes after 60 s. net/http compares wall
-	// time, so a connection from before a function was frozen is not used afterwards.
+	// time, so a connection from before a function was frozen is not used after the thaw.
 	idleTimeout = 50 * time.Second
 
 	// keepAlivePeriod is the time between TCP probes of an idle connection, well inside idleTimeout.
 	keepAlivePeriod = 15 * time.Second
 
-	// An HTTP/2 connection that brings nothing for pingAfter is asked, and closed pingTimeout later. All calls share
-	// it, so a dead one must be found within one callTimeout.
+	// An HTTP/2 connection without a frame for pingAfter gets a ping, and is closed pingTimeout later. All calls share
+	// it, so a dead one must be found within one CallTimeout.
 	pingAfter   = 2 * time.Second
 	pingTimeout = 2 * time.Second
 )
 
-// maxHeaderBytes bounds the header of a reply, in bytes. Real ones have below 1 KiB; net/http would read 10 MB.
-const maxHeaderBytes = 32 << 10
+// MaxHeaderBytes bounds the header of a reply, in bytes. Real ones have below 1 KiB; net/http would read 10 MB.
+const MaxHeaderBytes = 32 << 10
 
-// newTransport returns the one transport of a client, for so many calls in flight. net/http keeps two idle connections
-// for a host by default: of ten calls in flight eight would pay a handshake. dial is Config.DialContext.
-func newTransport(inFlight int, dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
+// NewTransport returns the one transport of a client, for so many calls in flight (at least 1). net/http keeps two idle
+// connections for a host by default: of ten calls in flight eight would pay a handshake. dial opens the connections, as
+// http.Transport's DialContext does; nil means TCP, with two seconds for the handshake.
+func NewTransport(inFlight int, dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true) // a TLSClientConfig and a DialContext of our own switch it off otherwise
@@ -64,13 +61,13 @@ func newTransport(inFlight int, dial func(ctx context.Context, network, address 
 
 		MaxIdleConns:        inFlight,
 		MaxIdleConnsPerHost: inFlight,
-		// Twice the calls in flight: connections that are still being given up must not keep a call waiting, and a slow API must
-		// not be met with ever more of them.
+		// Twice the calls in flight: connections that are still being closed must not hold up a call, and a slow API must
+		// not get ever more of them.
 		MaxConnsPerHost: 2 * inFlight,
 		IdleConnTimeout: idleTimeout,
 
 		ResponseHeaderTimeout:  headerTimeout,
-		MaxResponseHeaderBytes: maxHeaderBytes,
+		MaxResponseHeaderBytes: MaxHeaderBytes,
 		DisableCompression:     true, // replies are a word or a line
 	}
 }
