@@ -51,6 +51,7 @@ type cloud struct {
 	roots        string        // a file for SSL_CERT_FILE: the system's roots, whose parsing a cold call pays for, and ours
 	connected    chan struct{} // has one for each connection that the function opens
 	secret       string
+	sqsTakes     time.Duration // how long SQS takes for a batch
 }
 
 func newCloud(b *testing.B, secret string) *cloud {
@@ -110,6 +111,11 @@ func (c *cloud) answerAWS(w http.ResponseWriter, r *http.Request) {
 	case "GetSecretValue":
 		out = map[string]any{"ARN": benchSecretARN, "SecretString": c.secret, "VersionId": "v1", "VersionStages": []string{"AWSCURRENT"}}
 	case "SendMessageBatch":
+		select {
+		case <-time.After(c.sqsTakes):
+		case <-r.Context().Done(): // the function has abandoned the call
+			return
+		}
 		var done []map[string]string
 		for _, e := range in.Entries {
 			sum := md5.Sum([]byte(e.MessageBody)) //nolint:gosec // SQS's own checksum
@@ -137,9 +143,10 @@ func (c *cloud) environment() []string {
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 type runtimeAPI struct {
 	*httptest.Server
-	polled chan time.Time // one for each poll
-	events chan []byte
-	ended  chan answered
+	polled  chan time.Time // one for each poll
+	events  chan []byte
+	ended   chan answered
+	timeout time.Duration // of an invocation
 
 	mu     sync.Mutex
 	handed time.Time
@@ -147,12 +154,15 @@ type runtimeAPI struct {
 
 type answered struct {
 	took   time.Duration // from handing out the event to the answer
+	body   []byte
 	failed string
 }
 
 func newRuntimeAPI(b *testing.B) *runtimeAPI {
 	b.Helper()
-	api := &runtimeAPI{polled: make(chan time.Time, 1), events: make(chan []byte), ended: make(chan answered, 1)}
+	api := &runtimeAPI{
+		polled: make(chan time.Time, 1), events: make(chan []byte), ended: make(chan answered, 1), timeout: time.Minute,
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", api.next)
 	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/{end}", api.end)
@@ -167,7 +177,7 @@ func (api *runtimeAPI) next(w http.ResponseWriter, r *http.Request) {
 	select {
 	case event := <-api.events:
 		w.Header().Set("Lambda-Runtime-Aws-Request-Id", "bench")
-		w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(time.Minute).UnixMilli(), 10))
+		w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(api.timeout).UnixMilli(), 10))
 		w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:000000000000:function:bench")
 		api.mu.Lock()
 		api.handed = time.Now()
@@ -181,7 +191,7 @@ func (api *runtimeAPI) end(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	text, _ := io.ReadAll(r.Body)
 	api.mu.Lock()
-	a := answered{took: now.Sub(api.handed)}
+	a := answered{took: now.Sub(api.handed), body: text}
 	api.mu.Unlock()
 	if r.PathValue("end") != "response" {
 		a.failed = string(text)
@@ -212,8 +222,8 @@ func (s *started) stop() {
 	_ = s.cmd.Wait() // it ends by a signal
 }
 
-// invoke hands out an event to a function that polls, and returns how long its answer took.
-func (api *runtimeAPI) invoke(b *testing.B, event []byte) time.Duration {
+// invoke hands out an event to a function that polls, and returns its answer.
+func (api *runtimeAPI) invoke(b *testing.B, event []byte) answered {
 	b.Helper()
 	select {
 	case api.events <- event:
@@ -225,11 +235,11 @@ func (api *runtimeAPI) invoke(b *testing.B, event []byte) time.Duration {
 		if a.failed != "" {
 			b.Fatalf("the function failed: %s", a.failed)
 		}
-		return a.took
+		return a
 	case <-time.After(benchPatience):
 		b.Fatal("the function does not answer")
 	}
-	return 0
+	return answered{}
 }
 
 // awaitPoll returns when the function polled.

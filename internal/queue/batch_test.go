@@ -50,7 +50,7 @@ func TestAPartialFailureIsRetriedWithoutTheRest(t *testing.T) {
 			func([]int) []attemptFailure { return []attemptFailure{{3, errThrottled, true}} },
 			allSucceed,
 		}}
-		got := runBatches(t.Context(), [][]int{{0, 1, 2, 3}}, s.call)
+		got := runBatches(t.Context(), [][]int{{0, 1, 2, 3}}, nil, s.call)
 
 		if diff := cmp.Diff([][]int{{0, 1, 2, 3}, {1, 3}, {3}}, s.calls); diff != "" {
 			t.Errorf("calls (-want +got):\n%s", diff)
@@ -65,7 +65,7 @@ func TestAttemptsAreLimitedAndTheirWaitsShortAndJittered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answers: []func([]int) []attemptFailure{allFail}}
-		got := runBatches(t.Context(), [][]int{{0, 1}}, s.call)
+		got := runBatches(t.Context(), [][]int{{0, 1}}, nil, s.call)
 
 		if len(s.calls) != 4 {
 			t.Fatalf("%d calls, want 4", len(s.calls))
@@ -85,14 +85,15 @@ func TestAttemptsAreLimitedAndTheirWaitsShortAndJittered(t *testing.T) {
 func TestTheEndOfTheContextReportsWhatWasNotSent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		const given = 500 * time.Millisecond
+		ctx, cancel := context.WithTimeout(t.Context(), given)
 		defer cancel()
-		// Every call takes 600 ms: two rounds of eight batches begin, the second is under way when the time is up.
+		// Every call takes 300 ms: two rounds of eight batches begin, the second is under way when the time is up.
 		var mu sync.Mutex
 		done := map[int]bool{}
 		call := func(ctx context.Context, batch []int) []attemptFailure {
 			select {
-			case <-time.After(600 * time.Millisecond):
+			case <-time.After(300 * time.Millisecond):
 			case <-ctx.Done():
 				return []attemptFailure{{batch[0], ctx.Err(), true}}
 			}
@@ -102,10 +103,10 @@ func TestTheEndOfTheContextReportsWhatWasNotSent(t *testing.T) {
 			return nil
 		}
 		began := time.Now()
-		got := runBatches(ctx, slices.Collect(slices.Chunk(indexesOf(3*maxConcurrentBatches), 1)), call)
+		got := runBatches(ctx, slices.Collect(slices.Chunk(indexesOf(3*maxConcurrentBatches), 1)), nil, call)
 
-		if took := time.Since(began); took != time.Second {
-			t.Errorf("took %v, want the second that there was", took)
+		if took := time.Since(began); took != given {
+			t.Errorf("took %v, want the %v that there were", took, given)
 		}
 		if len(done) != maxConcurrentBatches {
 			t.Errorf("%d batches done, want %d: so many at a time", len(done), maxConcurrentBatches)
@@ -131,7 +132,7 @@ func TestTheEndOfTheContextEndsAWaitAndKeepsTheReason(t *testing.T) {
 		defer cancel()
 		s := &script{answers: []func([]int) []attemptFailure{allFail}}
 		began := time.Now()
-		got := runBatches(ctx, [][]int{{7}}, s.call)
+		got := runBatches(ctx, [][]int{{7}}, nil, s.call)
 
 		if took := time.Since(began); took != time.Millisecond {
 			t.Errorf("took %v, want the millisecond that there was", took)

@@ -14,13 +14,18 @@ import (
 // callFailures are the failures of all elements of a call that failed as a whole. Only a response by which SQS says
 // that the call is wrong is not retryable. Everything else is, from a refused connection to a truncated response.
 func (q *SQS) callFailures(batch []int, err error) []attemptFailure {
-	var response smithy.APIError
-	retryable := !errors.As(err, &response) || q.client.Options().Retryer.IsErrorRetryable(err)
 	failures := make([]attemptFailure, len(batch))
 	for i, index := range batch {
-		failures[i] = attemptFailure{index, fmt.Errorf("queue: %w", err), retryable}
+		failures[i] = attemptFailure{index, fmt.Errorf("queue: %w", err), q.retryable(err)}
 	}
 	return failures
+}
+
+// retryable reports whether a call that failed with err may succeed when it is repeated.
+func (q *SQS) retryable(err error) bool {
+	var response smithy.APIError
+	var throttled *types.KmsThrottled // of KMS, whose key encrypts the queue; the SDK does not list it as retryable
+	return !errors.As(err, &response) || errors.As(err, &throttled) || q.client.Options().Retryer.IsErrorRetryable(err)
 }
 
 // partialFailures reads the response to a batch that may have succeeded in part: succeeded and failed are its lists. An

@@ -18,13 +18,15 @@ type SQS struct {
 	url    string
 }
 
-// OpenSQS makes a client for the queue with that URL. It makes no call. endpoint is AWS_ENDPOINT_URL_SQS or
+// OpenSQS makes a client for the queue with that URL. It makes no call. The SDK makes one attempt for each call,
+// whatever cfg says: this package retries, since partial failures need it, and two layers would multiply their waits. endpoint is AWS_ENDPOINT_URL_SQS or
 // AWS_ENDPOINT_URL; "" means the endpoint of the region.
 func OpenSQS(cfg aws.Config, endpoint, url string) *SQS {
 	client := sqs.NewFromConfig(cfg, func(o *sqs.Options) {
 		if endpoint != "" {
 			o.BaseEndpoint = aws.String(endpoint)
 		}
+		o.RetryMaxAttempts = 1
 	})
 	return &SQS{client: client, url: url}
 }
@@ -32,9 +34,9 @@ func OpenSQS(cfg aws.Config, endpoint, url string) *SQS {
 // Send sends the entries in batches of ten and up to 1 MiB, several at the same time.
 func (q *SQS) Send(ctx context.Context, entries []Entry) []Failure {
 	valid, invalid := checkAll(entries)
-	batches := split(valid, func(i int) int { return entries[i].size() })
+	size := func(i int) int { return entries[i].size() }
 
-	failed := runBatches(ctx, batches, func(ctx context.Context, batch []int) []attemptFailure {
+	failed := runBatches(ctx, split(valid, size), sum(size), func(ctx context.Context, batch []int) []attemptFailure {
 		in := &sqs.SendMessageBatchInput{QueueUrl: &q.url}
 		for _, i := range batch {
 			in.Entries = append(in.Entries, sendEntry(i, entries[i]))
@@ -52,7 +54,7 @@ func (q *SQS) Send(ctx context.Context, entries []Entry) []Failure {
 // Defer changes the visibility of received messages. A message that is no longer in flight by its receipt is reported
 // with ErrRefused: another consumer has received it or will receive it.
 func (q *SQS) Defer(ctx context.Context, deferrals []Deferral) []Failure {
-	failed := runBatches(ctx, splitByCount(len(deferrals)), func(ctx context.Context, batch []int) []attemptFailure {
+	failed := runBatches(ctx, splitByCount(len(deferrals)), nil, func(ctx context.Context, batch []int) []attemptFailure {
 		in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q.url}
 		for _, i := range batch {
 			in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{
@@ -73,7 +75,7 @@ func (q *SQS) Defer(ctx context.Context, deferrals []Deferral) []Failure {
 
 // Delete deletes received messages. A receipt of an earlier receive than the latest succeeds and may do nothing.
 func (q *SQS) Delete(ctx context.Context, receipts []string) []Failure {
-	failed := runBatches(ctx, splitByCount(len(receipts)), func(ctx context.Context, batch []int) []attemptFailure {
+	failed := runBatches(ctx, splitByCount(len(receipts)), nil, func(ctx context.Context, batch []int) []attemptFailure {
 		in := &sqs.DeleteMessageBatchInput{QueueUrl: &q.url}
 		for _, i := range batch {
 			in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{
@@ -98,7 +100,7 @@ func (q *SQS) Receive(ctx context.Context, max int, wait, visibility time.Durati
 	if err := checkReceive(max, wait, visibility); err != nil {
 		return nil, err
 	}
-	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+	in := &sqs.ReceiveMessageInput{
 		QueueUrl:              &q.url,
 		MaxNumberOfMessages:   int32(max),
 		WaitTimeSeconds:       int32(wholeSeconds(wait) / time.Second),
@@ -109,14 +111,20 @@ func (q *SQS) Receive(ctx context.Context, max int, wait, visibility time.Durati
 			types.MessageSystemAttributeNameSentTimestamp,
 			types.MessageSystemAttributeNameMessageGroupId,
 		},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("queue: %w", err)
 	}
-
 	var received []Received
-	for _, m := range out.Messages {
-		received = append(received, receivedMessage(m))
+	failed := runBatch(ctx, indexesOf(1), wholeSeconds(wait), func(ctx context.Context, batch []int) []attemptFailure {
+		out, err := q.client.ReceiveMessage(ctx, in)
+		if err != nil {
+			return q.callFailures(batch, err)
+		}
+		for _, m := range out.Messages {
+			received = append(received, receivedMessage(m))
+		}
+		return nil
+	})
+	if failed != nil {
+		return nil, failed[0].Err
 	}
 	return received, nil
 }

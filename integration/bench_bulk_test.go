@@ -1,0 +1,100 @@
+//go:build integration
+
+package integration
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+)
+
+const (
+	// bulkRows is the largest direct invocation.
+	bulkRows = 10_000
+
+	// webhookMB and webhookTimeout are the webhook function's, as template.yaml has them.
+	webhookMB      = 256
+	webhookTimeout = 10 * time.Second
+)
+
+// BenchmarkBulk measures the largest direct invocation, with the processor's share of the webhook function's memory: how
+// long it takes, and how many rows are enqueued. "slow": SQS takes 20 ms for a batch. "hangs": SQS does not respond, and
+// the invocation must be answered before Lambda ends it.
+func BenchmarkBulk(b *testing.B) {
+	event := bulkEvent(b)
+	for _, c := range []struct {
+		name  string
+		takes time.Duration
+	}{{"slow", 20 * time.Millisecond}, {"hangs", time.Hour}} {
+		b.Run(c.name, func(b *testing.B) {
+			bootstrap := built(b, "", "../functions/webhook")
+			var took, accepted []float64
+			held := 0.0
+			for b.Loop() {
+				api, cloud := newRuntimeAPI(b), newCloud(b, webhookSecret)
+				api.timeout, cloud.sqsTakes = webhookTimeout, c.takes
+				s := start(b, bootstrap, api, cloud.environment())
+				part, err := newShare(b, webhookMB)
+				if err == nil {
+					err = part.take(s.cmd.Process.Pid)
+				}
+				api.awaitPoll(b)
+				if err == nil {
+					err = part.hold()
+				}
+				time.Sleep(warmPause)
+				if err == nil {
+					held = 1
+				} else {
+					b.Logf("the processor cannot be held to a share: %v", err)
+				}
+				a := api.invoke(b, event)
+				took, accepted = append(took, a.took.Seconds()), append(accepted, bulkAccepted(b, a.body))
+				s.stop()
+				if part != nil {
+					_ = os.Remove(part.dir)
+				}
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(median(took), "s")
+			b.ReportMetric(median(accepted), "rows")
+			b.ReportMetric(held, "held")
+		})
+	}
+}
+
+// bulkEvent is a direct invocation with bulkRows rows of the size that an export has.
+func bulkEvent(b *testing.B) []byte {
+	b.Helper()
+	rows := make([]map[string]any, bulkRows)
+	for i := range rows {
+		rows[i] = map[string]any{
+			"id": fmt.Sprintf("ops.2026-11-campus-a.%d", i), "cause": "manual", "order": []string{fmt.Sprintf("CAMPUS-%d", i)},
+			"product": "acme-pro", "license_key": fmt.Sprintf("CEGX-KB42-DYCQ-%04d", i), "hardware_id": fmt.Sprintf("e58a99bf-2467-%d", i),
+		}
+	}
+	event, err := json.Marshal(map[string]any{"source": "ops", "requests": rows})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return event
+}
+
+// bulkAccepted reads the answer. Every row must be in it.
+func bulkAccepted(b *testing.B, answer []byte) float64 {
+	b.Helper()
+	var a struct {
+		Accepted int               `json:"accepted"`
+		IDs      []string          `json:"ids"`
+		Rejected []json.RawMessage `json:"rejected"`
+	}
+	if err := json.Unmarshal(answer, &a); err != nil {
+		b.Fatal(err)
+	}
+	if a.Accepted != len(a.IDs) || a.Accepted+len(a.Rejected) != bulkRows {
+		b.Fatalf("%d accepted, %d ids, %d rejected: want %d in all", a.Accepted, len(a.IDs), len(a.Rejected), bulkRows)
+	}
+	return float64(a.Accepted)
+}
