@@ -69,12 +69,14 @@ fuzz: need-go ## Fuzz every target for FUZZTIME (60s) each
 	done
 
 # Each part has a benchtime of its own: programs are started so often, backlogs drained once.
-bench: need-go ## Measure (5 min): cold start, sizes, signing, batches, pace; one table at the end; benchstat reads bench.out
+bench: need-go ## Measure (6 min): cold start, sizes, signing, batches, pace; one table at the end; benchstat reads bench.out
 	@: > $(BENCH_OUT)
 	@echo "signing, calling, mapping, one batch"
 	@go test -run '^$$' -bench . -benchmem ./pkg/signing ./pkg/licenseapi ./internal/webhook ./internal/worker >> $(BENCH_OUT) || { cat $(BENCH_OUT); exit 1; }
 	@echo "cold start, first invocation, sizes"
 	@go test -tags integration -run '^$$' -bench 'ColdStart|FirstInvocation|Size' -benchtime 20x -timeout 20m ./integration >> $(BENCH_OUT) || { cat $(BENCH_OUT); exit 1; }
+	@echo "the largest direct invocation"
+	@go test -tags integration -run '^$$' -bench Bulk -benchtime 3x -timeout 20m ./integration >> $(BENCH_OUT) || { cat $(BENCH_OUT); exit 1; }
 	@echo "backlogs, each with a naive worker after it"
 	@go test -tags integration -run '^$$' -bench Fleet -benchtime 1x -timeout 20m ./integration >> $(BENCH_OUT) || { cat $(BENCH_OUT); exit 1; }
 	@go -C tools run ./benchtable < $(BENCH_OUT)
