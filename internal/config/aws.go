@@ -22,8 +22,8 @@ const (
 	accessKeyID        = "AWS_ACCESS_KEY_ID"
 	secretAccessKey    = "AWS_SECRET_ACCESS_KEY" //nolint:gosec // a name, no credential
 	sessionToken       = "AWS_SESSION_TOKEN"     //nolint:gosec // a name, no credential
-	maxAttempts        = "AWS_MAX_ATTEMPTS"
-	retryMode          = "AWS_RETRY_MODE"
+	useFIPS            = "AWS_USE_FIPS_ENDPOINT"
+	useDualStack       = "AWS_USE_DUALSTACK_ENDPOINT"
 	functionName       = "AWS_LAMBDA_FUNCTION_NAME"
 )
 
@@ -31,21 +31,18 @@ const (
 func LambdaVariables() []string {
 	return []string{
 		lambdaLogLevel, region, endpointURL, endpointURLSQS, endpointURLSecrets,
-		accessKeyID, secretAccessKey, sessionToken, maxAttempts, retryMode, functionName,
+		useFIPS, useDualStack, accessKeyID, secretAccessKey, sessionToken, functionName,
 	}
 }
 
 const (
 	// Time-outs of a call to SQS or Secrets Manager, which are a few milliseconds away. They are far below the SDK's
 	// defaults (30 s for a dial alone), so that the slowest call, 6 s in all, leaves the webhook time to answer within
-	// its 10 s. A long poll takes longer than headerLimit: the functions do not poll, Lambda polls for them.
+	// its 10 s. internal/queue and internal/secrets abandon an attempt earlier. A long poll takes longer than
+	// headerLimit: the functions do not poll, Lambda polls for them.
 	dialLimit      = 1 * time.Second
 	handshakeLimit = 2 * time.Second // a handshake takes 0.1 s of CPU at 128 MB
 	headerLimit    = 3 * time.Second
-
-	// maxSDKAttempts is the largest AWS_MAX_ATTEMPTS: ten attempts already wait longer than any function runs. Unset, the
-	// SDK makes 3.
-	maxSDKAttempts = 10
 
 	// defaultFunctionName is the function's name outside Lambda.
 	defaultFunctionName = "license-deactivator"
@@ -58,12 +55,14 @@ const (
 const (
 	setByLambda = "Lambda sets it; outside Lambda set it yourself"
 	setEndpoint = "set a URL such as http://127.0.0.1:5000, or remove it"
+	setVariant  = "remove it, or remove the endpoint"
 )
 
 // AWS is the configuration of Lambda and the SDK that both functions have.
 type AWS struct {
 	// Config is built by hand: config.LoadDefaultConfig takes a quarter of the cold start to look for credentials in
-	// places that Lambda does not use. Of the SDK's variables it honours those in LambdaVariables.
+	// places that Lambda does not use. Of the SDK's variables it honours those in LambdaVariables. Those for the SDK's own
+	// retries (AWS_MAX_ATTEMPTS, AWS_RETRY_MODE) have no effect: internal/queue and internal/secrets retry.
 	Config aws.Config
 
 	// SQSEndpoint and SecretsManagerEndpoint are for each client's BaseEndpoint; "" means the endpoint of the region.
@@ -83,11 +82,47 @@ func readAWS(e *environment) AWS {
 	both := e.optional(endpointURL, httpURL, setEndpoint)
 	a.SQSEndpoint = firstNonEmpty(e.optional(endpointURLSQS, httpURL, setEndpoint), both)
 	a.SecretsManagerEndpoint = firstNonEmpty(e.optional(endpointURLSecrets, httpURL, setEndpoint), both)
+	a.Config.ConfigSources = []any{e.variants(a.SQSEndpoint != "" || a.SecretsManagerEndpoint != "")}
 	a.Config.Credentials = e.credentials()
-	a.Config.RetryMaxAttempts = e.integer(maxAttempts, 0, maxSDKAttempts)
-	a.Config.RetryMode = aws.RetryMode(e.choice(retryMode, string(aws.RetryModeStandard), string(aws.RetryModeAdaptive)))
 	a.FunctionName = firstNonEmpty(e.getenv(functionName), defaultFunctionName)
 	return a
+}
+
+// variants are the variants of AWS's endpoints that both clients call. It implements the SDK's interfaces for a
+// source of configuration.
+type variants struct {
+	fips      aws.FIPSEndpointState
+	dualStack aws.DualStackEndpointState
+}
+
+// GetUseFIPSEndpoint returns AWS_USE_FIPS_ENDPOINT.
+func (v variants) GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointState, bool, error) {
+	return v.fips, true, nil
+}
+
+// GetUseDualStackEndpoint returns AWS_USE_DUALSTACK_ENDPOINT.
+func (v variants) GetUseDualStackEndpoint(context.Context) (aws.DualStackEndpointState, bool, error) {
+	return v.dualStack, true, nil
+}
+
+// variants reads the variants of the endpoints. A custom endpoint has none: the SDK would fail every call.
+func (e *environment) variants(custom bool) variants {
+	v := variants{fips: aws.FIPSEndpointStateDisabled, dualStack: aws.DualStackEndpointStateDisabled}
+	if e.variant(useFIPS, custom) {
+		v.fips = aws.FIPSEndpointStateEnabled
+	}
+	if e.variant(useDualStack, custom) {
+		v.dualStack = aws.DualStackEndpointStateEnabled
+	}
+	return v
+}
+
+func (e *environment) variant(name string, custom bool) bool {
+	enabled := e.choice(name, "false", "true") == "true"
+	if enabled && custom {
+		e.problem(name, "cannot be combined with a custom endpoint (AWS_ENDPOINT_URL)", setVariant)
+	}
+	return enabled
 }
 
 // credentials reads the credentials from the environment. They do not change while the process runs. The provider is a

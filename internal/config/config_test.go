@@ -1,19 +1,22 @@
 package config_test
 
 import (
+	"io"
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"license-deactivator/internal/config"
+	"license-deactivator/internal/queue"
+	"license-deactivator/internal/secrets"
 )
 
 const (
@@ -130,8 +133,8 @@ func TestValues(t *testing.T) {
 		"AWS_ENDPOINT_URL":                 {[]string{"http://localhost:4566"}, []string{"localhost:4566", "http://host?x"}},
 		"AWS_ENDPOINT_URL_SQS":             {[]string{"http://localhost:4566"}, []string{"localhost"}},
 		"AWS_ENDPOINT_URL_SECRETS_MANAGER": {[]string{"http://localhost:4566"}, []string{"localhost"}},
-		"AWS_MAX_ATTEMPTS":                 {[]string{"1", "10"}, []string{"0", "11", "x"}},
-		"AWS_RETRY_MODE":                   {[]string{"standard", "adaptive"}, []string{"legacy", "Standard"}},
+		"AWS_USE_FIPS_ENDPOINT":            {[]string{"true", "false"}, []string{"1", "True", "yes"}},
+		"AWS_USE_DUALSTACK_ENDPOINT":       {[]string{"true", "false"}, []string{"1", "True", "yes"}},
 		"AWS_LAMBDA_LOG_LEVEL":             {[]string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}, []string{"info", "WARNING"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -283,13 +286,13 @@ func TestLogLevels(t *testing.T) {
 
 func TestAWSConfig(t *testing.T) {
 	t.Parallel()
-	w, err := config.ReadWorker(with("AWS_SESSION_TOKEN", "token", "AWS_MAX_ATTEMPTS", "5", "AWS_RETRY_MODE", "adaptive"))
+	w, err := config.ReadWorker(with("AWS_SESSION_TOKEN", "token"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := w.Config
-	if cfg.Region != "eu-central-1" || cfg.RetryMaxAttempts != 5 || cfg.RetryMode != aws.RetryModeAdaptive {
-		t.Errorf("region %q, %d attempts, mode %q", cfg.Region, cfg.RetryMaxAttempts, cfg.RetryMode)
+	if cfg.Region != "eu-central-1" {
+		t.Errorf("region is %q", cfg.Region)
 	}
 	keys, err := cfg.Credentials.Retrieve(t.Context())
 	if err != nil || keys.AccessKeyID != "id" || keys.SecretAccessKey != "secret" || keys.SessionToken != "token" {
@@ -305,5 +308,72 @@ func TestAWSConfig(t *testing.T) {
 	if client.GetDialer().Timeout != time.Second || transport.TLSHandshakeTimeout == 0 || transport.ResponseHeaderTimeout == 0 || sum > 6*time.Second {
 		t.Errorf("dial %v, handshake %v, header %v: each is bounded, 6 s in all", client.GetDialer().Timeout,
 			transport.TLSHandshakeTimeout, transport.ResponseHeaderTimeout)
+	}
+}
+
+func TestAWSEndpointVariantsReachBothClients(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name         string
+		env          []string
+		sqs, secrets string
+	}{
+		{"neither", nil, "sqs.us-east-1.amazonaws.com", "secretsmanager.us-east-1.amazonaws.com"},
+		{
+			"FIPS", []string{"AWS_USE_FIPS_ENDPOINT", "true"},
+			"sqs-fips.us-east-1.amazonaws.com", "secretsmanager-fips.us-east-1.amazonaws.com",
+		},
+		{
+			"dual stack", []string{"AWS_USE_DUALSTACK_ENDPOINT", "true"},
+			"sqs.us-east-1.api.aws", "secretsmanager.us-east-1.amazonaws.com", // which is dual-stack itself
+		},
+		{
+			"both", []string{"AWS_USE_FIPS_ENDPOINT", "true", "AWS_USE_DUALSTACK_ENDPOINT", "true"},
+			"sqs-fips.us-east-1.api.aws", "secretsmanager-fips.us-east-1.amazonaws.com",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w, err := config.ReadWebhook(with(append(c.env, "AWS_REGION", "us-east-1")...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			called := &hosts{}
+			w.Config.HTTPClient = called
+			q := queue.OpenSQS(w.Config, w.SQSEndpoint, w.QueueURL)
+			_ = q.Warm(t.Context())
+			_ = q.Delete(t.Context(), []string{"r"})
+			_, _ = secrets.OpenSecretsManager(w.Config, w.SecretsManagerEndpoint, w.WebhookSecretsARN).Read(t.Context())
+
+			if diff := cmp.Diff([]string{c.sqs, c.sqs, c.secrets}, called.names); diff != "" {
+				t.Errorf("hosts of Warm, Delete and Read (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// hosts notes the hosts that a client calls, and refuses each call.
+type hosts struct{ names []string }
+
+func (h *hosts) Do(req *http.Request) (*http.Response, error) {
+	h.names = append(h.names, req.URL.Host)
+	return &http.Response{
+		StatusCode: http.StatusForbidden, Request: req, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
+		Body: io.NopCloser(strings.NewReader(`{"__type":"AccessDenied"}`)),
+	}, nil
+}
+
+func TestAnEndpointVariantBesideACustomEndpointIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, variant := range []string{"AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"} {
+		for _, endpoint := range []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SECRETS_MANAGER"} {
+			_, err := config.ReadWorker(with(variant, "true", endpoint, "http://127.0.0.1:5000"))
+			if err == nil || !strings.HasPrefix(err.Error(), variant+": cannot be combined") {
+				t.Errorf("%s beside %s: error %v, want that of %s", variant, endpoint, err, variant)
+			}
+			if _, err := config.ReadWorker(with(variant, "false", endpoint, "http://127.0.0.1:5000")); err != nil {
+				t.Errorf("%s=false beside %s: %v", variant, endpoint, err)
+			}
+		}
 	}
 }

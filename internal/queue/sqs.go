@@ -135,6 +135,8 @@ func (q *SQS) Warm(ctx context.Context) error {
 	opts := q.client.Options()
 	endpoint, err := opts.EndpointResolverV2.ResolveEndpoint(ctx, sqs.EndpointParameters{
 		Region: &opts.Region, Endpoint: opts.BaseEndpoint,
+		UseFIPS:      aws.Bool(opts.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
+		UseDualStack: aws.Bool(opts.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled),
 	})
 	if err != nil {
 		return fmt.Errorf("queue: warm: %w", err)
