@@ -256,7 +256,7 @@ func TestCommandsOfThePagesAreUnderstood(t *testing.T) {
 				}
 				found++
 				args := strings.Fields(arguments)
-				cmd, rest, err := newRoot().Find(args)
+				cmd, rest, err := newRoot(clock{}).Find(args)
 				if err == nil && cmd.HasParent() {
 					err = cmd.ParseFlags(rest)
 				}

@@ -63,13 +63,17 @@ func (b *buffer) await(t *testing.T, what string, done func(text string) bool) s
 	}
 }
 
+// fast makes retries start after a hundredth of a second: every other time of the worker's back-off, its pause after a
+// 429 and its circuit breaker is a multiple of that.
+func fast() clock { return clock{firstRetry: 10 * time.Millisecond} }
+
 // command runs licensectl to its end.
 func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	code = run(ctx, args, strings.NewReader(""), &out, &errs)
+	code = fast().run(ctx, args, strings.NewReader(""), &out, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -89,7 +93,7 @@ func start(t *testing.T, args ...string) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, append(args, "--addr", "127.0.0.1:0"), strings.NewReader(""), r.stdout, r.stderr)
+		ended <- fast().run(ctx, append(args, "--addr", "127.0.0.1:0"), strings.NewReader(""), r.stdout, r.stderr)
 	}()
 	r.stop = sync.OnceValue(func() int {
 		cancel()

@@ -41,10 +41,11 @@ type localOptions struct {
 	once           bool
 	asJSON         bool
 	faults         []string
+	firstRetry     time.Duration // see clock
 }
 
-func newLocal(load func() (*source.Sources, error)) *cobra.Command {
-	var o localOptions
+func newLocal(load func() (*source.Sources, error), c clock) *cobra.Command {
+	o := localOptions{firstRetry: c.firstRetry}
 	cmd := &cobra.Command{
 		Use:   "local",
 		Short: "Run everything on this machine: webhook, queue, worker and a fake License API",
@@ -174,7 +175,7 @@ func (o localOptions) config(stored local.Secrets, sources *source.Sources, api 
 	licenseAPI, webhooks := stored.Readers(o.secretsFile)
 	return local.Config{
 		Sources: sources, LicenseSecret: licenseAPI, WebhookSecrets: webhooks, LicenseAPI: api, TokenURL: o.tokenURL(api),
-		CallsPerSecond: o.callsPerSecond, CallsInFlight: o.callsInFlight,
+		CallsPerSecond: o.callsPerSecond, CallsInFlight: o.callsInFlight, FirstRetry: o.firstRetry,
 		Recorder:   telemetry.New(stderr, level, ""),
 		OnOutcome:  func(m telemetry.Message) { out.outcome(m); tried.OnOutcome(m) },
 		OnDelivery: func(d telemetry.Delivery) { out.delivery(d); tried.OnDelivery(d) },

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -34,9 +35,18 @@ func runUntilSignal() int {
 	return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }
 
+// clock is what a test runs faster than a person could watch.
+type clock struct {
+	firstRetry time.Duration // of local's worker; 0: local's own, one second
+}
+
 // run is the whole command; tests call it with buffers.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := newRoot()
+	return clock{}.run(ctx, args, stdin, stdout, stderr)
+}
+
+func (c clock) run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot(c)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -83,7 +93,7 @@ func misused(hint, format string, args ...any) error {
 	return &failure{fmt.Errorf(format, args...), hint, exitUsage}
 }
 
-func newRoot() *cobra.Command {
+func newRoot(c clock) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "licensectl",
 		Short: "Deactivate licenses when stores refund, from your own terminal",
@@ -99,6 +109,6 @@ Begin with:  licensectl local`,
 	}
 	f := &files{}
 	root.PersistentFlags().StringVar(&f.dir, "sources", "", "folder of senders' files to use instead of the built-in ones")
-	root.AddCommand(newLocal(f.load), newSend(f), newExplain(f), newSources(f), newFakeAPI())
+	root.AddCommand(newLocal(f.load, c), newSend(f), newExplain(f), newSources(f), newFakeAPI())
 	return root
 }

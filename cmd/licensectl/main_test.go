@@ -26,7 +26,7 @@ func TestEveryCommandHasExamplesAndAShortHelp(t *testing.T) {
 			walk(sub)
 		}
 	}
-	walk(newRoot())
+	walk(newRoot(clock{}))
 	for _, args := range [][]string{{"--help"}, {"local", "--help"}, {"completion", "bash"}, {}} {
 		if code, stdout, stderr := command(t, args...); code != exitDone || stdout == "" || stderr != "" {
 			t.Errorf("%v: exit code %d, stderr %q", args, code, stderr)

@@ -24,19 +24,61 @@ func Serve(ctx context.Context, addr string, handler http.Handler, work func(con
 	if err != nil {
 		return "", nil, err
 	}
+	return "http://" + listener.Addr().String(), serveOn(ctx, listener, handler, work), nil
+}
+
+func serveOn(ctx context.Context, listener net.Listener, handler http.Handler, work func(context.Context)) (stop func()) {
+	var unused unusedConns
 	server := &http.Server{
 		Handler: handler, MaxHeaderBytes: maxHeaderBytes, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+		ErrorLog:  slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+		ConnState: unused.track,
 	}
 	working, endWork := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { _ = server.Serve(listener) }) // ends with ErrServerClosed
 	running.Go(func() { work(working) })
-	return "http://" + listener.Addr().String(), sync.OnceFunc(func() {
+	return sync.OnceFunc(func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
+		unused.close()
 		_ = server.Shutdown(closing)
 		endWork()
 		running.Wait()
-	}), nil
+	})
+}
+
+// unusedConns are the connections on which no request has come. http.Server.Shutdown waits five seconds for each; an
+// http.Client keeps such a connection whenever it dials one too many.
+type unusedConns struct {
+	mu     sync.Mutex
+	conns  map[net.Conn]struct{}
+	closed bool
+}
+
+// track is http.Server.ConnState.
+func (u *unusedConns) track(conn net.Conn, state http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case state != http.StateNew:
+		delete(u.conns, conn)
+	case u.closed:
+		_ = conn.Close()
+	default:
+		if u.conns == nil {
+			u.conns = map[net.Conn]struct{}{}
+		}
+		u.conns[conn] = struct{}{}
+	}
+}
+
+// close closes them, and those that are accepted from now on.
+func (u *unusedConns) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.closed = true
+	for conn := range u.conns {
+		_ = conn.Close()
+	}
 }
