@@ -1,2 +1,57 @@
-// Package simulation runs the whole system in virtual time, by seed, with faults, and checks that nothing was lost.
+// Package simulation runs the whole system for two virtual days, by seed, breaks what can break, and checks that every
+// accepted request ended as it must. It holds nothing but tests; the words are those of etcd's tests/robustness.
+//
+// One seed is one scenario (scenario_test.go). The system under test is the production code: internal/webhook,
+// internal/worker, internal/secrets and pkg/licenseapi, wired as the two mains do (simulation_test.go). Everything
+// around it is emulated in one bubble of testing/synctest: SQS by queue.Memory, the event source mapping by lambdaemu,
+// Lambda's execution environments by lambdapool_test.go and environment_test.go, Secrets Manager by
+// secretsmanager_test.go, the network by network_test.go, and the License API by licenseapitest.
+//
+// # Traffic: what is generated
+//
+// traffic_test.go makes licenses and the requests to deactivate them: one device, several devices of one license, the
+// same device twice, unknown devices, disabled and unknown licenses, unknown products, user names, bundles. Nine of ten
+// deliveries are events of generic, Stripe and Lemon Squeezy; the others are direct invocations of up to 1,500 rows or a
+// quarter of all requests. Half of them are sent while something fails. Some events are ignored, forged or
+// unmappable, and three messages in the queue are foreign. senders_test.go sends: a sender retries until it gets its
+// answer, Lemon Squeezy three times only.
+//
+// # Failpoints: what breaks
+//
+//   - License API (failpoints_api_test.go): resets, 5xx, 408, 429 with every form of Retry-After, slow and truncated
+//     answers, proxies' HTML, 401, 403, wrong configuration, refused connections, an hour of each during a day without
+//     the API; its own rate limits; a clock that is up to 40 minutes off; lost and repeated calls.
+//   - SQS (failpoints_queue_test.go): calls that hang, fail whole or in part, or fail although they were done; messages
+//     delivered twice, late, out of order, and after they were deleted.
+//   - Lambda (lambdapool_test.go, environment_test.go): environments killed or frozen before and after each of their
+//     effects, cold starts, idle environments removed, time-outs; webhook invocations whose answer is lost.
+//   - Secrets Manager (secretsmanager_test.go): outages, malformed values; keys rotated at the API first or in the
+//     secret first, up to three hours apart.
+//
+// After 48 hours everything works again.
+//
+// # Model: what must hold
+//
+// Each request has one expectation (model_test.go), whatever broke on the way: the device is inactive; or there was
+// nothing to do; or the request is in the dead-letter queue with the License API's code; an event that cannot be
+// mapped is in the dead-letter queue.
+//
+// # Validate: how it is checked
+//
+// history_test.go records what the system answered, logged and called. While it runs, apimonitor_test.go stands before
+// the API and checks the calls: no window of 1, 10 or 60 seconds holds more than the pace allows plus a derived margin,
+// and no invocation makes two calls for one license at the same time. No invocation may fail, or time out without being
+// frozen; no message may be deferred for a wrong key two minutes after the right key is in the secret. At the end
+// validate_test.go compares history, dead letters and the API's state with the model: nothing accepted is lost, nothing
+// is dead-lettered without cause, no device that nobody asked for is inactive, the queue is empty within a day, and the
+// API's rate limits refused nothing but repeats of the transport.
+//
+// # Report
+//
+// report_test.go counts, one line for each seed, and prints at most ten violations of a seed with the command that runs
+// this seed alone. Faults depend on seed, license and attempt; the interleaving of goroutines does not, so run a
+// failing seed a few times.
+//
+// `go test ./simulation` runs six seeds of 200 requests in seconds; `make sim` runs 200 seeds of 5,000, a million
+// requests.
 package simulation

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/telemetry"
@@ -13,121 +14,120 @@ import (
 	"license-deactivator/pkg/licenseapi"
 )
 
-// point is where an environment may end: every place where it and the world meet.
-type point int
+// boundary is a place where an environment and its surroundings meet. An environment may be killed at each.
+type boundary int
 
 const (
-	atNothing      point = iota
-	atDial               // before a connection
-	atSecret             // before a secret is read
-	atCall               // a call has reached the API, and nothing is done
-	atAnswer             // the API has done a call, and its answer is on the way
-	atDeadLetter         // before dead letters are sent
-	atDeadLettered       // they are sent, and nothing is acknowledged
-	atDefer              // before the visibility of kept messages is set
-	atDeferred           // it is set
-	atEnd                // before the answer of the invocation
-	points
+	nowhere           boundary = iota
+	beforeDial                 // before a connection
+	beforeSecret               // before a secret is read
+	inCall                     // a call has reached the API, which has done nothing yet
+	afterCall                  // the API has done a call, and its answer is on the way
+	beforeDeadLetters          // before dead letters are sent
+	afterDeadLetters           // they are sent, and nothing is acknowledged
+	beforeDefer                // before the visibility of deferred messages is changed
+	afterDefer                 // it is changed
+	beforeAnswer               // before the answer of the invocation
+	boundaries
 )
 
-// doom is how an invocation ends: when a point is passed for the nth time, by a crash, or by a freeze that lasts until
-// Lambda's time-out. The zero doom is none.
-type doom struct {
-	at     point
+// killPoint is how an invocation ends: when it reaches a boundary for the nth time, by a crash, or by a freeze that
+// lasts until Lambda's time-out. The zero killPoint is none.
+type killPoint struct {
+	at     boundary
 	nth    int
 	freeze bool
 }
 
-// environment is one instance of the worker function with everything of its own: memory, secret cache, connections.
-// When it is dead nothing of it reaches the world any more; what it had sent before may.
+// environment is one execution environment of the worker function, with its own memory, secret cache and connections.
+// Once killed it has no effect any more; what it sent before may still have.
 type environment struct {
-	w       *world
+	h       *harness
 	number  int
 	handler *worker.Handler
 	usedAt  time.Time
-	gone    chan struct{} // closed when it is dead
+	killed  chan struct{} // closed when it is dead
 
-	mu     sync.Mutex
-	cancel context.CancelFunc // of the invocation; nil before the first
-	doom   doom
-	frozen bool
-	dead   bool
-	conns  map[net.Conn]bool
+	mu        sync.Mutex
+	cancel    context.CancelFunc // of the invocation; nil before the first
+	killPoint killPoint
+	frozen    bool
+	dead      bool
+	conns     map[net.Conn]bool
 }
 
-// start is a cold start: what functions/worker does.
-func (f *fleet) start(number int) (*environment, error) {
-	w := f.w
-	env := &environment{w: w, number: number, gone: make(chan struct{}), conns: map[net.Conn]bool{}}
-	api, err := licenseapi.New(licenseapi.Config{BaseURL: apiURL, CallsInFlight: w.plan.lanes, DialContext: env.dial})
+// newEnvironment is a cold start: it wires what functions/worker wires.
+func newEnvironment(h *harness, number int) (*environment, error) {
+	e := &environment{h: h, number: number, killed: make(chan struct{}), conns: map[net.Conn]bool{}}
+	s := &h.scenario
+	api, err := licenseapi.New(licenseapi.Config{BaseURL: apiURL, CallsInFlight: s.callsInFlight, DialContext: e.dial})
 	if err != nil {
 		return nil, err
 	}
-	env.handler, err = worker.New(worker.Config{
-		API: api, Secrets: secrets.NewCacheWithPrevious(envSecret{env, false}, envSecret{env, true}, secrets.ParseLicense),
-		Queue:       envQueue{env, &faultyDefer{w}},
-		DeadLetters: envLetters{env, &faultySender{w: w, about: "dead letter", to: w.letters}},
-		Recorder:    silent(), OnOutcome: env.told,
-		CallsInFlight: w.plan.lanes, CallsPerSecond: w.plan.stack.PerInstance(), Limits: w.plan.stack.Limits(),
+	e.handler, err = worker.New(worker.Config{
+		API: api, Secrets: secrets.NewCacheWithPrevious(envSecret{e, false}, envSecret{e, true}, secrets.ParseLicense),
+		Queue:       envQueue{e, &faultyDeferrer{h}},
+		DeadLetters: envDeadLetters{e, &faultySender{h: h, label: "dead letter", to: h.deadLetters}},
+		Recorder:    silent(), OnOutcome: e.onOutcome,
+		CallsInFlight: s.callsInFlight, CallsPerSecond: s.stack.PerInstance(), Limits: s.stack.Limits(),
 		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
 	})
-	w.count(&w.coldStarts)
-	return env, err
+	h.count(&h.coldStarts)
+	return e, err
 }
 
-// enter begins an invocation.
-func (e *environment) enter(cancel context.CancelFunc, d doom) {
+// begin begins an invocation.
+func (e *environment) begin(cancel context.CancelFunc, k killPoint) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.cancel, e.doom = cancel, d
+	e.cancel, e.killPoint = cancel, k
 }
 
-// step passes a point. It is false when the environment is dead; one that is frozen waits for its end.
-func (e *environment) step(at point) (alive bool) {
+// pass passes a boundary. It returns false when the environment is dead. A frozen one blocks until it is killed.
+func (e *environment) pass(at boundary) (alive bool) {
 	e.mu.Lock()
-	if !e.dead && !e.frozen && e.doom.at == at {
-		if e.doom.nth--; e.doom.nth == 0 {
-			e.frozen = e.doom.freeze
+	if !e.dead && !e.frozen && e.killPoint.at == at {
+		if e.killPoint.nth--; e.killPoint.nth == 0 {
+			e.frozen = e.killPoint.freeze
 			if !e.frozen {
-				e.w.count(&e.w.kills)
-				e.end()
+				e.h.count(&e.h.kills)
+				e.killLocked()
 			}
 		}
 	}
 	frozen, dead := e.frozen, e.dead
 	e.mu.Unlock()
-	if frozen && at != atCall && at != atAnswer { // the API goes on whatever becomes of its client
-		<-e.gone
+	if frozen && at != inCall && at != afterCall { // these are passed by the API, which runs on without its client
+		<-e.killed
 		return false
 	}
 	return !dead
 }
 
-// timeOut ends an environment whose invocation took too long. One that was not frozen should never come to that.
+// timeOut kills an environment whose invocation took too long. Only a frozen one may come to that.
 func (e *environment) timeOut(records int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.frozen && !e.dead {
-		e.w.violate("an invocation of %d messages ran into Lambda's time-out by itself", records)
+		e.h.violation("an invocation of %d messages ran into Lambda's time-out without being frozen", records)
 	}
-	e.w.count(&e.w.timeouts)
-	e.end()
+	e.h.count(&e.h.timeouts)
+	e.killLocked()
 }
 
-// die ends it.
-func (e *environment) die() {
+// kill ends the environment.
+func (e *environment) kill() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.end()
+	e.killLocked()
 }
 
-// end cuts everything off. e.mu is held.
-func (e *environment) end() {
+func (e *environment) killLocked() {
 	if e.dead {
 		return
 	}
 	e.dead = true
-	close(e.gone)
+	close(e.killed)
 	if e.cancel != nil {
 		e.cancel()
 	}
@@ -136,13 +136,13 @@ func (e *environment) end() {
 	}
 }
 
-// hold keeps a connection, so that it ends with the environment, and forgets those that have ended.
+// hold keeps a connection so that it ends with the environment, and forgets those that are closed.
 func (e *environment) hold(conn net.Conn) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.conns) > 4*e.w.plan.lanes {
+	if len(e.conns) > 4*e.h.scenario.callsInFlight {
 		for c := range e.conns {
-			if c.SetDeadline(time.Time{}) != nil { // a pipe that was closed
+			if c.SetDeadline(time.Time{}) != nil { // a closed pipe
 				delete(e.conns, c)
 			}
 		}
@@ -150,17 +150,25 @@ func (e *environment) hold(conn net.Conn) {
 	e.conns[conn] = true
 }
 
-// told hears what became of a message.
-func (e *environment) told(m telemetry.Message) {
+// onOutcome records the outcome of one receive. A message must not be deferred for a wrong key once the environment
+// should have found the right one.
+func (e *environment) onOutcome(m telemetry.Message) {
 	e.mu.Lock()
 	dead := e.dead
 	e.mu.Unlock()
-	if !dead {
-		e.w.tell(m, e.w.vault.wrongFor(m.Code))
+	if dead {
+		return
+	}
+	e.h.countReceive(m.Attempts)
+	switch {
+	case m.Outcome != deactivation.Deferred:
+		e.h.recordOutcome(m)
+	case e.h.secretsManager.shouldBeFound(m.Code):
+		e.h.violation("a message is deferred as %s although the right key has been in the secret for more than %v", m.Code, rereadLimit)
 	}
 }
 
-// envSecret, envQueue and envLetters are the ports of an environment.
+// envSecret, envQueue and envDeadLetters are the ports of an environment.
 type envSecret struct {
 	env      *environment
 	previous bool
@@ -168,38 +176,38 @@ type envSecret struct {
 
 // Read implements secrets.Reader.
 func (s envSecret) Read(ctx context.Context) (secrets.Value, error) {
-	if !s.env.step(atSecret) {
+	if !s.env.pass(beforeSecret) {
 		return secrets.Value{}, errKilled
 	}
-	return s.env.w.vault.read(ctx, s.previous)
+	return s.env.h.secretsManager.read(ctx, s.previous)
 }
 
 type envQueue struct {
 	env *environment
-	to  *faultyDefer
+	to  *faultyDeferrer
 }
 
 // Defer implements worker.Queue.
 func (q envQueue) Defer(ctx context.Context, deferrals []queue.Deferral) []queue.Failure {
-	if !q.env.step(atDefer) {
+	if !q.env.pass(beforeDefer) {
 		return allFailed(len(deferrals), errKilled)
 	}
 	failures := q.to.Defer(ctx, deferrals)
-	q.env.step(atDeferred)
+	q.env.pass(afterDefer)
 	return failures
 }
 
-type envLetters struct {
+type envDeadLetters struct {
 	env *environment
 	to  *faultySender
 }
 
 // Send implements worker.DeadLetters.
-func (l envLetters) Send(ctx context.Context, entries []queue.Entry) []queue.Failure {
-	if !l.env.step(atDeadLetter) {
+func (l envDeadLetters) Send(ctx context.Context, entries []queue.Entry) []queue.Failure {
+	if !l.env.pass(beforeDeadLetters) {
 		return allFailed(len(entries), errKilled)
 	}
 	failures := l.to.Send(ctx, entries)
-	l.env.step(atDeadLettered)
+	l.env.pass(afterDeadLetters)
 	return failures
 }

@@ -11,39 +11,39 @@ import (
 	"license-deactivator/internal/queue"
 )
 
-var errTrouble = errors.New("ServiceUnavailable")
+var errUnavailable = errors.New("ServiceUnavailable")
 
 const (
-	// strayChance is how often something fails at AWS outside of episodes of trouble.
-	strayChance = 0.01
+	// backgroundChance is the chance that something fails at AWS outside of failpoints.
+	backgroundChance = 0.01
 
-	// copyChance is how often a message is handed out once more although it is in flight or gone, and lateChance how
-	// often one becomes visible up to latest after it was sent: a standard queue promises neither once nor order.
-	copyChance = 0.01
-	lateChance = 0.05
-	latest     = 5 * time.Minute
+	// duplicateChance is the chance that a message is delivered again although it is in flight or deleted, delayChance
+	// that it becomes visible up to maxDelay after it was sent: a standard queue promises neither order nor once.
+	duplicateChance = 0.01
+	delayChance     = 0.05
+	maxDelay        = 5 * time.Minute
 
-	// remembered is how many received messages copies are made of.
+	// remembered is how many received messages duplicates are made of.
 	remembered = 50
 )
 
-// trouble decides what becomes of one call of SQS. all: it fails whole; some: each of its entries with chance.
-func (w *world) trouble(about string) (r *rand.Rand, chance float64) {
-	r = dice(w.plan.seed, about, uint64(w.count(&w.awsCalls))) //nolint:gosec // a count
-	if w.calm() {
+// awsFault returns the random numbers of one AWS call and the chance that it fails, whole or for each entry.
+func (h *harness) awsFault(label string) (r *rand.Rand, chance float64) {
+	r = rng(h.scenario.seed, label, uint64(h.count(&h.awsCalls))) //nolint:gosec // a count
+	if h.recovered() {
 		return r, 0
 	}
-	now := w.now()
-	for _, e := range w.plan.queueTrouble {
-		if e.holds(now) {
-			return r, e.chance
+	now := h.now()
+	for _, f := range h.scenario.queueFailpoints {
+		if f.contains(now) {
+			return r, f.chance
 		}
 	}
-	return r, strayChance
+	return r, backgroundChance
 }
 
-// slow takes the time of a call that hangs, with that chance; false when ctx ended before.
-func slow(ctx context.Context, r *rand.Rand, chance float64) bool {
+// hang takes the time of a call that hangs, with a quarter of the chance. It returns false when ctx ended before.
+func hang(ctx context.Context, r *rand.Rand, chance float64) bool {
 	if r.Float64() >= chance/4 {
 		return ctx.Err() == nil
 	}
@@ -55,19 +55,19 @@ func slow(ctx context.Context, r *rand.Rand, chance float64) bool {
 	}
 }
 
-// split says of each of n entries whether it is done, and which are reported as failed: a call that fails may have
-// been done all the same, and what was done is never reported as failed only in the answers that arrive.
-func split(ctx context.Context, r *rand.Rand, n int, chance float64) (done []int, failed []queue.Failure) {
-	alive := slow(ctx, r, chance)
+// partialFailure decides for each of n entries whether it is done, and which are reported as failed. A call that fails
+// as a whole may have been done all the same; an entry that is reported as done is done.
+func partialFailure(ctx context.Context, r *rand.Rand, n int, chance float64) (done []int, failed []queue.Failure) {
+	alive := hang(ctx, r, chance)
 	whole := !alive || r.Float64() < chance/4 // the whole call fails
-	reached := r.IntN(2) == 0                 // and has been done
+	reached := r.IntN(2) == 0                 // but was done
 	for i := range n {
 		lost := whole || r.Float64() < chance
 		if !lost || (whole && reached) {
 			done = append(done, i)
 		}
 		if lost {
-			failed = append(failed, queue.Failure{Index: i, Err: errTrouble})
+			failed = append(failed, queue.Failure{Index: i, Err: errUnavailable})
 		}
 	}
 	if !alive && !reached {
@@ -84,34 +84,34 @@ func allFailed(n int, err error) []queue.Failure {
 	return failures
 }
 
-// faultySender is a queue that messages are sent to. Some come twice, some late.
+// faultySender sends messages to a queue. Some are sent twice, some late, all out of order.
 type faultySender struct {
-	w     *world
-	about string
+	h     *harness
+	label string
 	to    *queue.Memory
 }
 
 // Send implements webhook.Sender and worker.DeadLetters.
 func (s *faultySender) Send(ctx context.Context, entries []queue.Entry) []queue.Failure {
-	r, chance := s.w.trouble(s.about)
-	done, failed := split(ctx, r, len(entries), chance)
+	r, chance := s.h.awsFault(s.label)
+	done, failed := partialFailure(ctx, r, len(entries), chance)
 	var now, late []queue.Entry
 	for _, i := range done {
 		now = append(now, entries[i])
-		if chance > 0 && r.Float64() < copyChance {
+		if chance > 0 && r.Float64() < duplicateChance {
 			now = append(now, entries[i])
 		}
 	}
 	if chance > 0 {
 		r.Shuffle(len(now), func(i, j int) { now[i], now[j] = now[j], now[i] })
-		n := len(now) - int(lateChance*float64(len(now))+r.Float64())
+		n := len(now) - int(delayChance*float64(len(now))+r.Float64())
 		now, late = now[:max(n, 0)], now[max(n, 0):]
 	}
 	s.put(now)
 	if len(late) > 0 {
-		s.w.late.Add(1)
-		time.AfterFunc(time.Duration(r.Int64N(int64(latest))), func() {
-			defer s.w.late.Add(-1)
+		s.h.delayed.Add(1)
+		time.AfterFunc(time.Duration(r.Int64N(int64(maxDelay))), func() {
+			defer s.h.delayed.Add(-1)
 			s.put(late)
 		})
 	}
@@ -120,72 +120,72 @@ func (s *faultySender) Send(ctx context.Context, entries []queue.Entry) []queue.
 
 func (s *faultySender) put(entries []queue.Entry) {
 	for _, f := range s.to.Send(context.Background(), entries) {
-		s.w.violate("the queue refuses what it was sent: %v", f.Err)
+		s.h.violation("the queue refuses a message: %v", f.Err)
 	}
 }
 
-// faultyDefer sets visibilities.
-type faultyDefer struct{ w *world }
+// faultyDeferrer sets visibilities.
+type faultyDeferrer struct{ h *harness }
 
-// Defer implements worker.Queue. What is not done comes back after the queue's own time.
-func (q *faultyDefer) Defer(ctx context.Context, deferrals []queue.Deferral) []queue.Failure {
-	r, chance := q.w.trouble("defer")
-	done, failed := split(ctx, r, len(deferrals), chance)
+// Defer implements worker.Queue. A deferral that is not done leaves the message with the queue's own visibility.
+func (q *faultyDeferrer) Defer(ctx context.Context, deferrals []queue.Deferral) []queue.Failure {
+	r, chance := q.h.awsFault("defer")
+	done, failed := partialFailure(ctx, r, len(deferrals), chance)
 	var these []queue.Deferral
 	for _, i := range done {
 		these = append(these, deferrals[i])
 	}
-	q.w.jobs.Defer(context.Background(), these) // refuses what is no longer in flight, as SQS does
+	q.h.jobs.Defer(context.Background(), these) // refuses what is no longer in flight, as SQS does
 	return failed
 }
 
-// faultyMapping is the queue as the event source mapping sees it.
-type faultyMapping struct {
-	w *world
+// faultySourceQueue is the queue as the event source mapping uses it.
+type faultySourceQueue struct {
+	h *harness
 
 	mu   sync.Mutex
 	seen []queue.Received
 }
 
-// Receive hands messages out in any order, some twice, and sometimes loses its answer.
-func (m *faultyMapping) Receive(ctx context.Context, most int, wait, visibility time.Duration) ([]queue.Received, error) {
-	received, err := m.w.jobs.Receive(ctx, most, wait, visibility)
-	if err != nil || len(received) == 0 || m.w.calm() {
+// Receive implements lambdaemu.Queue: messages come in any order, some twice, and some answers are lost.
+func (q *faultySourceQueue) Receive(ctx context.Context, most int, wait, visibility time.Duration) ([]queue.Received, error) {
+	received, err := q.h.jobs.Receive(ctx, most, wait, visibility)
+	if err != nil || len(received) == 0 || q.h.recovered() {
 		return received, err
 	}
-	r, chance := m.w.trouble("receive")
+	r, chance := q.h.awsFault("receive")
 	if r.Float64() < chance/4 {
-		return nil, errTrouble // and they are hidden all the same
+		return nil, errUnavailable // the messages are hidden all the same
 	}
-	received = m.copies(r, received, most)
+	received = q.duplicate(r, received, most)
 	r.Shuffle(len(received), func(i, j int) { received[i], received[j] = received[j], received[i] })
 	return received, nil
 }
 
-// copies adds messages that were handed out before, with the receipt of then.
-func (m *faultyMapping) copies(r *rand.Rand, received []queue.Received, most int) []queue.Received {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+// duplicate adds messages that were received before, with their receipts of that time.
+func (q *faultySourceQueue) duplicate(r *rand.Rand, received []queue.Received, most int) []queue.Received {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if r.IntN(8) == 0 {
-		m.seen = append(m.seen, received[0])
+		q.seen = append(q.seen, received[0])
 	}
-	if len(m.seen) > remembered {
-		m.seen = slices.Delete(m.seen, 0, remembered/2)
+	if len(q.seen) > remembered {
+		q.seen = slices.Delete(q.seen, 0, remembered/2)
 	}
-	for len(received) < most && len(m.seen) > 0 && r.Float64() < copyChance*float64(most) {
-		received = append(received, m.seen[r.IntN(len(m.seen))])
+	for len(received) < most && len(q.seen) > 0 && r.Float64() < duplicateChance*float64(most) {
+		received = append(received, q.seen[r.IntN(len(q.seen))])
 	}
 	return received
 }
 
-// Delete deletes messages, but for some.
-func (m *faultyMapping) Delete(ctx context.Context, receipts []string) []queue.Failure {
-	r, chance := m.w.trouble("delete")
-	done, failed := split(ctx, r, len(receipts), chance)
+// Delete implements lambdaemu.Queue. Some messages are not deleted.
+func (q *faultySourceQueue) Delete(ctx context.Context, receipts []string) []queue.Failure {
+	r, chance := q.h.awsFault("delete")
+	done, failed := partialFailure(ctx, r, len(receipts), chance)
 	var these []string
 	for _, i := range done {
 		these = append(these, receipts[i])
 	}
-	m.w.jobs.Delete(context.Background(), these)
+	q.h.jobs.Delete(context.Background(), these)
 	return failed
 }

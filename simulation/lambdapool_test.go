@@ -9,29 +9,29 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// idleLimit is how long Lambda keeps an environment that nobody needs; the real one says nothing and keeps it longer.
+// idleLimit is how long an idle environment is kept. Lambda documents no limit and keeps it longer.
 const idleLimit = 10 * time.Minute
 
-// fleet is what Lambda does with a function: it uses the environment that was used last, starts one when all are busy,
-// takes away those that are idle for long, and those that crashed or were timed out.
-type fleet struct {
-	w *world
+// lambdaPool is Lambda for the worker function: it reuses the environment that was used last, starts one when all are
+// busy, and removes those that are idle for long, crashed or timed out.
+type lambdaPool struct {
+	h *harness
 
-	mu     sync.Mutex
-	idle   []*environment
-	starts int
-	runs   uint64
+	mu          sync.Mutex
+	idle        []*environment
+	starts      int
+	invocations uint64
 }
 
-// invoke runs one invocation. Its error is what Lambda says to the event source mapping.
-func (f *fleet) invoke(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
-	env, run, err := f.take()
+// invoke runs one invocation. Its error is what Lambda reports to the event source mapping.
+func (p *lambdaPool) invoke(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
+	env, invocation, err := p.take()
 	if err != nil {
 		return events.SQSEventResponse{}, err
 	}
 	own, cancel := context.WithCancel(ctx)
 	defer cancel()
-	env.enter(cancel, f.doomOf(run, len(e.Records)))
+	env.begin(cancel, p.killPointOf(invocation, len(e.Records)))
 	stop := context.AfterFunc(ctx, func() { env.timeOut(len(e.Records)) })
 	defer stop()
 
@@ -50,64 +50,64 @@ func (f *fleet) invoke(ctx context.Context, e events.SQSEvent) (events.SQSEventR
 		results <- result{answer, err}
 	}()
 	select {
-	case <-env.gone:
+	case <-env.killed:
 		return events.SQSEventResponse{}, errKilled
 	case r := <-results:
 		if r.err != nil {
-			f.w.violate("the worker failed: %v", r.err)
+			p.h.violation("the worker failed: %v", r.err)
 		}
-		if !env.step(atEnd) || r.err != nil {
-			env.die()
+		if !env.pass(beforeAnswer) || r.err != nil {
+			env.kill()
 			return events.SQSEventResponse{}, errKilled
 		}
-		f.give(env)
+		p.give(env)
 		return r.answer, nil
 	}
 }
 
-// doomOf decides about an invocation.
-func (f *fleet) doomOf(run uint64, records int) doom {
-	r := dice(f.w.plan.seed, "doom", run)
-	if f.w.calm() || r.Float64() >= f.w.plan.killChance {
-		return doom{}
+// killPointOf decides whether and where an invocation ends.
+func (p *lambdaPool) killPointOf(invocation uint64, records int) killPoint {
+	r := rng(p.h.scenario.seed, "doom", invocation)
+	if p.h.recovered() || r.Float64() >= p.h.scenario.killChance {
+		return killPoint{}
 	}
-	d := doom{at: 1 + point(r.IntN(int(points)-1)), nth: 1, freeze: r.IntN(4) == 0}
-	if d.at == atCall || d.at == atAnswer {
-		d.nth = 1 + r.IntN(records)
+	k := killPoint{at: 1 + boundary(r.IntN(int(boundaries)-1)), nth: 1, freeze: r.IntN(4) == 0}
+	if k.at == inCall || k.at == afterCall {
+		k.nth = 1 + r.IntN(records)
 	}
-	return d
+	return k
 }
 
-// take returns a warm environment or a new one.
-func (f *fleet) take() (*environment, uint64, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.runs++
-	for len(f.idle) > 0 && time.Since(f.idle[0].usedAt) > idleLimit {
-		f.idle[0].die()
-		f.idle = f.idle[1:]
+// take returns the environment that was used last, or a new one.
+func (p *lambdaPool) take() (env *environment, invocation uint64, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.invocations++
+	for len(p.idle) > 0 && time.Since(p.idle[0].usedAt) > idleLimit {
+		p.idle[0].kill()
+		p.idle = p.idle[1:]
 	}
-	if last := len(f.idle) - 1; last >= 0 {
-		env := f.idle[last]
-		f.idle = f.idle[:last]
-		return env, f.runs, nil
+	if last := len(p.idle) - 1; last >= 0 {
+		env := p.idle[last]
+		p.idle = p.idle[:last]
+		return env, p.invocations, nil
 	}
-	f.starts++
-	env, err := f.start(f.starts)
-	return env, f.runs, err
+	p.starts++
+	env, err = newEnvironment(p.h, p.starts)
+	return env, p.invocations, err
 }
 
-func (f *fleet) give(env *environment) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (p *lambdaPool) give(env *environment) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	env.usedAt = time.Now()
-	f.idle = append(f.idle, env)
+	p.idle = append(p.idle, env)
 }
 
-func (f *fleet) close() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, env := range f.idle {
-		env.die()
+func (p *lambdaPool) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, env := range p.idle {
+		env.kill()
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/worker"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
@@ -18,41 +17,43 @@ const (
 	apiURL   = "http://127.0.0.1" + licenseapitest.Base
 	firstKey = "shared-key-0"
 
-	// weatherEnds is when the last fault begins at the latest, and simulationEnds when all of them are over.
-	weatherEnds    = 44 * time.Hour
-	simulationEnds = 48 * time.Hour
+	// lastFailpoint is when the last failpoint begins at the latest, scenarioEnd when all of them are over.
+	lastFailpoint = 44 * time.Hour
+	scenarioEnd   = 48 * time.Hour
 
-	// One seed in outageSeeds has a day without the License API. What comes at its begin is received a hundred times.
+	// One seed in outageSeeds has a day without the License API. A message from its beginning is received a hundred
+	// times.
 	outageSeeds = 20
 	day         = 24 * time.Hour
 )
 
-// plan is everything that a seed decides.
-type plan struct {
+// scenario is everything that a seed decides.
+type scenario struct {
 	seed uint64
 
 	// The deployment. Every second seed has the template's defaults.
-	stack            worker.Stack
-	lanes, batchSize int
-	oneAddress       bool // all instances call from the same one
-	oauth            bool // the secret holds an OAuth client, not a key
+	stack         worker.Stack
+	callsInFlight int
+	batchSize     int
+	oneAddress    bool // all instances call from one address
+	oauth         bool // the secret holds an OAuth client, not an API key
 
 	// The License API.
-	quoted    bool
-	latency   time.Duration
-	idleClose time.Duration
-	episodes  []episode
-	skews     []skewed
-	rotations []rotation
+	quoted        bool // a success body is a JSON string, not bare text
+	latency       time.Duration
+	idleClose     time.Duration // after which it closes an idle connection
+	apiFailpoints []failpoint
+	skews         []skew
+	rotations     []rotation
 
 	// AWS.
-	killChance    float64 // of an invocation, outside of episodes of trouble
-	queueTrouble  []episode
-	secretTrouble []span
+	killChance       float64 // of an invocation
+	queueFailpoints  []failpoint
+	secretFailpoints []span
 
-	end time.Duration // from here on all is well
+	end time.Duration // from here on nothing fails
 
-	// What is asked for, of whom, and when.
+	// The traffic.
 	licenses   []licenseapitest.License
 	requests   []*request
 	deliveries []*delivery
@@ -61,167 +62,136 @@ type plan struct {
 // span is a part of the virtual time.
 type span struct{ from, to time.Duration }
 
-func (s span) holds(at time.Duration) bool { return s.from <= at && at < s.to }
+func (s span) contains(at time.Duration) bool { return s.from <= at && at < s.to }
 
-// episode is a time in which something fails with a chance.
-type episode struct {
+// failpoint is a span in which something fails with a chance.
+type failpoint struct {
 	span
 	kind   string
 	chance float64
 }
 
-// skewed is a time in which the API's clock is wrong.
-type skewed struct {
+// skew is a span in which the API's clock is wrong.
+type skew struct {
 	span
 	by time.Duration
 }
 
-// rotation is a new shared key: when the API has it, and when the secret has it. Either comes first.
+// rotation is a new shared key: when the API has it, and when the secret has it. Either may be first.
 type rotation struct {
 	api, secret time.Duration
 	key         string
 }
 
-// fate is what must become of a request in the end.
-type fate int
-
-const (
-	freed      fate = iota // its device is inactive
-	nothing                // there was nothing to do: it is told as already inactive
-	rejected               // it is in the dead-letter queue with code
-	unmappable             // the event is in the dead-letter queue
-)
-
-// request is one deactivation that somebody asks for.
-type request struct {
-	fate    fate
-	code    string // of a rejection
-	rows    []int  // of plan.licenses whose device is to be freed
-	action  string
-	license deactivation.License
-}
-
-// delivery is what one sender sends at once.
-type delivery struct {
-	at       time.Duration
-	source   string // "ops" invokes directly, the others post an event
-	number   int
-	requests []*request
-	kind     string // of an event: "" asks for requests; see world.event
-}
-
-// dice is the chance of one occasion, whatever happens beside it.
-func dice(seed uint64, about string, n uint64) *rand.Rand {
+// rng returns the random numbers of one occasion: they depend on the seed, a label and a number, and not on what
+// happens at the same time. A label is part of what a seed means; renaming one changes every seed.
+func rng(seed uint64, label string, n uint64) *rand.Rand {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(about))
+	_, _ = h.Write([]byte(label))
 	return rand.New(rand.NewPCG(seed^h.Sum64(), n*0x9e3779b97f4a7c15+seed)) //nolint:gosec // faults, not secrets
 }
 
-// newPlan decides everything about a seed.
-func newPlan(seed uint64, messages int) plan {
-	r := dice(seed, "plan", 0)
-	p := plan{
-		seed: seed, stack: worker.Stack{CallsPerSecond: 10, Instances: 2}, lanes: 10, batchSize: 20, end: simulationEnds,
+// newScenario decides everything about a seed.
+func newScenario(seed uint64, messages int) scenario {
+	r := rng(seed, "plan", 0)
+	s := scenario{
+		seed: seed, stack: worker.Stack{CallsPerSecond: 10, Instances: 2}, callsInFlight: 10, batchSize: 20, end: scenarioEnd,
 		oauth:  r.IntN(4) == 0,
 		quoted: r.IntN(2) == 0, oneAddress: r.IntN(2) == 0,
 		latency: between(r, 5*time.Millisecond, 1500*time.Millisecond), idleClose: between(r, 5*time.Second, 2*time.Minute),
 	}
 	if seed%2 == 0 {
-		p.stack.Instances, p.lanes = 1+r.IntN(5), []int{1, 1, 2, 3, 5, 8, 12}[r.IntN(7)]
-		p.batchSize = []int{1, 5, 10, 20, 50, 200, 1000}[r.IntN(7)]
-		p.stack.CallsPerSecond = []float64{5, 10, 15, 18, 20}[r.IntN(5)]
-		p.stack.PlanCallsPerMinute, p.stack.LiveShare = []int{0, 1800, 3600}[r.IntN(3)], []float64{0, 0.5, 0.8}[r.IntN(3)]
+		s.stack.Instances, s.callsInFlight = 1+r.IntN(5), []int{1, 1, 2, 3, 5, 8, 12}[r.IntN(7)]
+		s.batchSize = []int{1, 5, 10, 20, 50, 200, 1000}[r.IntN(7)]
+		s.stack.CallsPerSecond = []float64{5, 10, 15, 18, 20}[r.IntN(5)]
+		s.stack.PlanCallsPerMinute, s.stack.LiveShare = []int{0, 1800, 3600}[r.IntN(3)], []float64{0, 0.5, 0.8}[r.IntN(3)]
 	}
-	p.killChance = []float64{0, 0.02, 0.1, 0.3}[r.IntN(4)]
-	p.makeWeather(r)
-	p.makeRequests(r, messages)
-	p.makeDeliveries(r)
-	return p
+	s.killChance = []float64{0, 0.02, 0.1, 0.3}[r.IntN(4)]
+	s.makeFailpoints(r)
+	s.makeRequests(r, messages)
+	s.makeDeliveries(r)
+	return s
 }
 
 func between(r *rand.Rand, from, to time.Duration) time.Duration {
 	return from + time.Duration(r.Int64N(int64(to-from)))
 }
 
-// weathers are the kinds of episodes of the API; world.fault knows them.
-func weathers() []string {
-	return []string{
-		"storm", "resets", "errors", "limits", "slow", "html", "cut", "refused", "unauthorized", "misconfigured", "locked", "down",
+func (s *scenario) makeFailpoints(r *rand.Rand) {
+	random := func(longest time.Duration) span {
+		from := between(r, 0, lastFailpoint)
+		return span{from, min(from+between(r, time.Minute, longest), s.end)}
+	}
+	for range 4 + r.IntN(8) {
+		f := failpoint{random(2 * time.Hour), apiFailpointKinds()[r.IntN(len(apiFailpointKinds()))], 0.3 + 0.7*r.Float64()}
+		s.apiFailpoints = append(s.apiFailpoints, f)
+	}
+	if s.seed%outageSeeds == 3 {
+		from := between(r, time.Hour, 18*time.Hour)
+		s.apiFailpoints = append([]failpoint{{span{from, from + day}, "down", 1}}, s.apiFailpoints...)
+	}
+	for range r.IntN(4) {
+		s.skews = append(s.skews, skew{random(4 * time.Hour), between(r, -40*time.Minute, 40*time.Minute)})
+	}
+	s.makeRotations(r)
+	for range 2 + r.IntN(6) {
+		s.queueFailpoints = append(s.queueFailpoints, failpoint{random(time.Hour), "queue", 0.2 + 0.6*r.Float64()})
+	}
+	for range r.IntN(3) {
+		s.secretFailpoints = append(s.secretFailpoints, random(30*time.Minute))
 	}
 }
 
-func (p *plan) makeWeather(r *rand.Rand) {
-	random := func(longest time.Duration) span {
-		from := between(r, 0, weatherEnds)
-		return span{from, min(from+between(r, time.Minute, longest), p.end)}
-	}
-	for range 4 + r.IntN(8) {
-		e := episode{random(2 * time.Hour), weathers()[r.IntN(len(weathers()))], 0.3 + 0.7*r.Float64()}
-		p.episodes = append(p.episodes, e)
-	}
-	if p.seed%outageSeeds == 3 {
-		from := between(r, time.Hour, 18*time.Hour)
-		p.episodes = append([]episode{{span{from, from + day}, "down", 1}}, p.episodes...)
-	}
-	for range r.IntN(4) {
-		p.skews = append(p.skews, skewed{random(4 * time.Hour), between(r, -40*time.Minute, 40*time.Minute)})
-	}
+// makeRotations makes up to four rotations. One that begins before the previous is complete is dropped: nobody rotates
+// two keys at once.
+func (s *scenario) makeRotations(r *rand.Rand) {
+	var all []rotation
 	for n := range r.IntN(5) {
-		at := between(r, 0, weatherEnds)
+		at := between(r, 0, lastFailpoint)
 		gap := between(r, 0, []time.Duration{time.Second, 10 * time.Minute, 3 * time.Hour}[r.IntN(3)])
 		change := rotation{at, at + gap, fmt.Sprintf("shared-key-%d", n+1)}
 		if r.IntN(2) == 0 {
 			change.api, change.secret = change.secret, change.api
 		}
-		p.rotations = append(p.rotations, change)
+		all = append(all, change)
 	}
-	p.rotations = inTurn(p.rotations)
-	for range 2 + r.IntN(6) {
-		p.queueTrouble = append(p.queueTrouble, episode{random(time.Hour), "queue", 0.2 + 0.6*r.Float64()})
-	}
-	for range r.IntN(3) {
-		p.secretTrouble = append(p.secretTrouble, random(30*time.Minute))
-	}
-}
-
-// inTurn drops rotations that begin before the one before is through: nobody rotates two keys at once.
-func inTurn(rotations []rotation) []rotation {
-	slices.SortFunc(rotations, func(a, b rotation) int { return int(min(a.api, a.secret) - min(b.api, b.secret)) })
-	var kept []rotation
-	var through time.Duration
-	for _, r := range rotations {
-		if min(r.api, r.secret) > through {
-			kept = append(kept, r)
-			through = max(r.api, r.secret)
+	slices.SortFunc(all, func(a, b rotation) int { return int(min(a.api, a.secret) - min(b.api, b.secret)) })
+	var complete time.Duration
+	for _, change := range all {
+		if min(change.api, change.secret) > complete {
+			s.rotations = append(s.rotations, change)
+			complete = max(change.api, change.secret)
 		}
 	}
-	return kept
 }
 
-// secret is what is stored with this key.
-func (p *plan) secret(key string) string {
-	if p.oauth {
+// secretText is the content of the License API's secret with this key.
+func (s *scenario) secretText(key string) string {
+	if s.oauth {
 		return fmt.Sprintf(`{"client_id":%q,"client_secret":%q,"token_url":%q}`, clientID, key, licenseapitest.TokenURL(apiURL))
 	}
 	return fmt.Sprintf(`{"api_key":%q,"shared_key":%q}`, apiKey, key)
 }
 
-// skew is how far the API's clock is off.
-func (p *plan) skew(at time.Duration) time.Duration {
-	for _, s := range p.skews {
-		if s.holds(at) {
-			return s.by
+// skewAt is how far the API's clock is off.
+func (s *scenario) skewAt(at time.Duration) time.Duration {
+	for _, sk := range s.skews {
+		if sk.contains(at) {
+			return sk.by
 		}
 	}
 	return 0
 }
 
-// weather is the API's episode; its kind is "" in fair weather.
-func (p *plan) weather(at time.Duration) episode {
-	for _, e := range p.episodes {
-		if e.holds(at) {
-			return e
+// apiFailpointAt returns the License API's failpoint; its kind is "" when nothing fails.
+func (s *scenario) apiFailpointAt(at time.Duration) failpoint {
+	for _, f := range s.apiFailpoints {
+		if f.contains(at) {
+			return f
 		}
 	}
-	return episode{}
+	return failpoint{}
 }
+
+// hasOutageDay reports whether there is a day without the License API; it is then the first failpoint.
+func (s *scenario) hasOutageDay() bool { return s.apiFailpoints[0].to-s.apiFailpoints[0].from >= day }

@@ -10,95 +10,96 @@ import (
 	"license-deactivator/internal/secrets"
 )
 
-// vault is Secrets Manager with the License API's secret in it.
-type vault struct {
-	w *world
+// secretsManager is Secrets Manager with the License API's secret in it.
+type secretsManager struct {
+	h *harness
 
-	mu    sync.Mutex
-	keys  []string      // every version; the last is the current one
-	at    string        // the API's
-	since time.Duration // the last change
+	mu      sync.Mutex
+	keys    []string      // of every version; the last is AWSCURRENT
+	apiKey  string        // the key that the API accepts
+	changed time.Duration // when either changed last
 }
 
 const (
-	// secretLatency is Secrets Manager's.
+	// secretLatency is the time of one read.
 	secretLatency = 20 * time.Millisecond
 
-	// rereadWithin is how long after a new key a message may still be put off for the old one: a forced read every 30 s,
-	// a batch of a minute whose outcome is told at its end, and some for the reads themselves.
-	rereadWithin = 2 * time.Minute
+	// rereadLimit is how long after a rotation a message may still be deferred for the old key: a forced read is made
+	// every 30 s, a batch takes up to a minute and reports its outcomes at its end, and the reads take time.
+	rereadLimit = 2 * time.Minute
 )
 
-// read is GetSecretValue, of the current version or of the one before.
-func (v *vault) read(ctx context.Context, previous bool) (secrets.Value, error) {
+// read is GetSecretValue, of AWSCURRENT or AWSPREVIOUS.
+func (m *secretsManager) read(ctx context.Context, previous bool) (secrets.Value, error) {
 	select {
 	case <-time.After(secretLatency):
 	case <-ctx.Done():
 		return secrets.Value{}, ctx.Err()
 	}
-	now := v.w.now()
-	for _, s := range v.w.plan.secretTrouble {
-		if s.holds(now) && now%(2*time.Minute) < time.Minute {
+	now := m.h.now()
+	for _, s := range m.h.scenario.secretFailpoints {
+		if s.contains(now) && now%(2*time.Minute) < time.Minute {
 			return secrets.Value{}, fmt.Errorf("InternalServiceError")
 		}
-		if s.holds(now) {
+		if s.contains(now) {
 			return secrets.Value{Text: `{"api_key":"` + apiKey + `","shared_key":"white space "}`, Version: "bad"}, nil
 		}
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	n := len(v.keys) - 1
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := len(m.keys) - 1
 	if previous {
 		n--
 	}
 	if n < 0 {
 		return secrets.Value{}, secrets.ErrEmpty
 	}
-	return secrets.Value{Text: v.w.plan.secret(v.keys[n]), Version: fmt.Sprintf("v%d", n+1)}, nil
+	return secrets.Value{Text: m.h.scenario.secretText(m.keys[n]), Version: fmt.Sprintf("v%d", n+1)}, nil
 }
 
-// wrongFor says whether a message that was put off with that code should have found the right key by now.
-func (v *vault) wrongFor(code string) bool {
+// shouldBeFound reports whether a worker that defers a message with this code should have found the API's key by now:
+// the key is AWSCURRENT or AWSPREVIOUS, nothing changed for rereadLimit, and reads worked.
+func (m *secretsManager) shouldBeFound(code string) bool {
 	if code != "signature_mismatch" && code != "unauthorized_client" {
 		return false
 	}
-	now := v.w.now()
-	for _, s := range v.w.plan.secretTrouble {
-		if (span{s.from, s.to + rereadWithin}).holds(now) {
+	now := m.h.now()
+	for _, s := range m.h.scenario.secretFailpoints {
+		if (span{s.from, s.to + rereadLimit}).contains(now) {
 			return false
 		}
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return now > v.since+rereadWithin && slices.Contains(v.keys[max(len(v.keys)-2, 0):], v.at)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return now > m.changed+rereadLimit && slices.Contains(m.keys[max(len(m.keys)-2, 0):], m.apiKey)
 }
 
 // rotateKeys changes the shared key at the API and in the secret, in the order of each rotation.
-func (w *world) rotateKeys() {
-	v := w.vault
-	for _, change := range w.plan.rotations {
+func (h *harness) rotateKeys() {
+	m := h.secretsManager
+	for _, change := range h.scenario.rotations {
 		first := func() {
-			v.at = change.key
-			if w.plan.oauth {
-				w.api.RotateClient(clientID, change.key)
+			m.apiKey = change.key
+			if h.scenario.oauth {
+				h.api.RotateClient(clientID, change.key)
 			} else {
-				w.api.Rotate(apiKey, change.key)
+				h.api.Rotate(apiKey, change.key)
 			}
 		}
-		then := func() { v.keys = append(v.keys, change.key) }
+		then := func() { m.keys = append(m.keys, change.key) }
 		if change.secret < change.api {
 			first, then = then, first
 		}
-		w.until(min(change.api, change.secret))
-		v.change(first)
-		w.until(max(change.api, change.secret))
-		v.change(then)
+		h.sleepUntil(min(change.api, change.secret))
+		m.change(first)
+		h.sleepUntil(max(change.api, change.secret))
+		m.change(then)
 	}
 }
 
-func (v *vault) change(half func()) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
+func (m *secretsManager) change(half func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	half()
-	v.since = v.w.now()
+	m.changed = m.h.now()
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,13 +16,12 @@ import (
 )
 
 const (
-	receivedAtOnce = 10 // messages of one ReceiveMessage
+	opsSource = "ops"
+	publicURL = "https://hooks.example.com"
+	senderKey = "simulated-sender-key"
 
-	opsSource   = "ops"
-	publicURL   = "https://hooks.example.com"
-	senderKey   = "simulated-sender-key"
-	lemonTries  = 3 // Lemon Squeezy tries three times more within two minutes
-	senderPause = 30 * time.Second
+	lemonSqueezyRetries = 3 // within two minutes, then it gives up
+	retryDelay          = 30 * time.Second
 )
 
 // senderSecrets are the webhook secrets.
@@ -39,45 +37,48 @@ func (senderSecrets) Read(context.Context) (secrets.Value, error) {
 	return secrets.Value{Text: string(text), Version: "v1"}, err
 }
 
-// send begins every delivery at its time, and puts some messages into the queue that are none of ours.
-func (w *world) send(all *sync.WaitGroup) {
-	for n := range strays {
-		w.jobs.Send(context.Background(), []queue.Entry{{Body: stray(n)}})
+// send puts the foreign messages into the queue and begins every delivery at its time.
+func (h *harness) send(all *sync.WaitGroup) {
+	for n := range foreignMessages {
+		h.jobs.Send(context.Background(), []queue.Entry{{Body: foreignMessage(n)}})
 	}
-	for _, d := range w.plan.deliveries {
-		w.until(d.at)
+	for _, d := range h.scenario.deliveries {
+		h.sleepUntil(d.at)
 		all.Go(func() {
 			if d.source == opsSource {
-				w.invoke(d)
+				h.sendRows(d)
 			} else {
-				w.post(d)
+				h.sendEvent(d)
 			}
 		})
 	}
 }
 
-func stray(n int) string {
-	return []string{"not JSON", `{"v":2,"id":"x"}`, `{"v":1,"id":"ops.1","source":"ops"}`}[n]
+// foreignID is the id of the one foreign message that has any.
+const foreignID = "ops.1"
+
+func foreignMessage(n int) string {
+	return []string{"not JSON", `{"v":2,"id":"x"}`, `{"v":1,"id":"` + foreignID + `","source":"ops"}`}[n]
 }
 
-// function runs the webhook function. false means that its caller hears nothing, since it was too late or was killed
-// with its answer.
-func (w *world) function(payload []byte) ([]byte, bool) {
+// invokeReceiver invokes the webhook function. delivered is false when its answer does not reach the caller: it came
+// too late, or the environment was killed.
+func (h *harness) invokeReceiver(payload []byte) (answer []byte, delivered bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), lambdaemu.WebhookTimeout)
 	defer cancel()
-	out, err := w.front.Invoke(ctx, payload)
+	answer, err := h.receiver.Invoke(ctx, payload)
 	if err != nil {
-		w.violate("the webhook function failed: %v", err)
+		h.violation("the webhook function failed: %v", err)
 	}
 	if ctx.Err() != nil {
-		w.violate("the webhook function ran into its time-out")
+		h.violation("the webhook function ran into its time-out")
 	}
-	r, chance := w.trouble("webhook")
-	return out, r.Float64() >= chance
+	r, chance := h.awsFault("webhook")
+	return answer, r.Float64() >= chance
 }
 
-// row is a request of a direct invocation.
-type row struct {
+// bulkRow is a request of a direct invocation.
+type bulkRow struct {
 	ID         string `json:"id,omitempty"`
 	Action     string `json:"action,omitempty"`
 	Product    string `json:"product"`
@@ -86,114 +87,116 @@ type row struct {
 	HardwareID string `json:"hardware_id,omitempty"`
 }
 
-// invoke sends rows until each is accepted. Every third has an id of its own; the last of them lacks its device.
-func (w *world) invoke(d *delivery) {
-	left := make([]int, len(d.requests)) // places in d.requests
+// sendRows invokes the webhook function until every row is accepted. Every third row has an id of its own. One row
+// more lacks its device and must be rejected each time.
+func (h *harness) sendRows(d *delivery) {
+	left := make([]int, len(d.requests)) // indexes of d.requests
 	for i := range left {
 		left[i] = i
 	}
 	for try := 1; len(left) > 0; try++ {
-		rows := make([]row, 0, len(left)+1)
+		rows := make([]bulkRow, 0, len(left)+1)
 		for _, i := range left {
 			q := d.requests[i]
-			r := row{Action: q.action, Product: q.license.Product, LicenseKey: q.license.LicenseKey, Username: q.license.Username, HardwareID: q.license.HardwareID}
+			row := bulkRow{Action: q.action, Product: q.license.Product, LicenseKey: q.license.LicenseKey, Username: q.license.Username, HardwareID: q.license.HardwareID}
 			if i%3 == 0 {
-				r.ID = fmt.Sprintf("bulk-%d-%d", d.number, i)
+				row.ID = fmt.Sprintf("bulk-%d-%d", d.number, i)
 			}
-			rows = append(rows, r)
+			rows = append(rows, row)
 		}
-		rows = append(rows, row{Product: product, LicenseKey: bystander(0)})
+		rows = append(rows, bulkRow{Product: product, LicenseKey: untouchedKey(0)})
 		payload, err := json.Marshal(map[string]any{"source": opsSource, "requests": rows})
 		if err != nil {
-			w.violate("%v", err)
+			h.violation("%v", err)
 			return
 		}
-		if out, heard := w.function(payload); heard {
-			left = w.heard(d, left, out)
+		if answer, delivered := h.invokeReceiver(payload); delivered {
+			left = h.readRowsAnswer(d, left, answer)
 		}
 		if len(left) > 0 {
-			time.Sleep(senderPause * time.Duration(min(try, 20)))
+			time.Sleep(retryDelay * time.Duration(min(try, 20)))
 		}
 	}
 }
 
-// heard notes what was accepted and returns what was not.
-func (w *world) heard(d *delivery, sent []int, out []byte) (left []int) {
-	var answer struct {
+// readRowsAnswer records what was accepted and returns what was not.
+func (h *harness) readRowsAnswer(d *delivery, sent []int, answer []byte) (left []int) {
+	var body struct {
 		IDs      []string
 		Rejected []struct {
 			Index int
 			Code  string
 		}
 	}
-	if err := json.Unmarshal(out, &answer); err != nil {
-		w.violate("the answer to a direct invocation: %v", err)
+	if err := json.Unmarshal(answer, &body); err != nil {
+		h.violation("the answer to a direct invocation: %v", err)
 		return nil
 	}
 	refused := map[int]bool{}
-	for _, r := range answer.Rejected {
+	for _, r := range body.Rejected {
 		refused[r.Index] = true
 		switch {
 		case r.Index == len(sent) && r.Code == "missing_field":
 		case r.Index < len(sent) && r.Code == "not_enqueued":
 			left = append(left, sent[r.Index])
 		default:
-			w.violate("row %d of %d was rejected as %s", r.Index, len(sent), r.Code)
+			h.violation("row %d of %d was rejected as %s", r.Index, len(sent), r.Code)
 		}
 	}
-	ids := answer.IDs
-	for i, place := range sent {
+	ids := body.IDs
+	for i, index := range sent {
 		if refused[i] || len(ids) == 0 {
 			continue
 		}
-		w.accept(ids[0], d.requests[place])
+		h.recordAccepted(ids[0], d.requests[index])
 		ids = ids[1:]
 	}
-	if len(ids) > 0 || len(refused)+len(answer.IDs) != len(sent)+1 {
-		w.violate("%d rows: %d ids, %d rejected", len(sent)+1, len(answer.IDs), len(refused))
+	if len(ids) > 0 || len(refused)+len(body.IDs) != len(sent)+1 {
+		h.violation("%d rows: %d ids, %d rejected", len(sent)+1, len(body.IDs), len(refused))
 	}
 	return left
 }
 
-// post sends an event as its sender would, again and again until it is taken, and one in ten once more after that.
-func (w *world) post(d *delivery) {
+// sendEvent posts an event as its sender would, again and again until it is answered, and one in ten once more after
+// that.
+func (h *harness) sendEvent(d *delivery) {
 	tries := 0
-	for taken := false; !taken || tries == 1 && d.number%10 == 0; tries++ {
+	for done := false; !done || tries == 1 && d.number%10 == 0; tries++ {
 		if tries > 0 {
-			time.Sleep(senderPause * time.Duration(min(tries, 20)))
+			time.Sleep(retryDelay * time.Duration(min(tries, 20)))
 		}
-		if d.source == "lemonsqueezy" && tries > lemonTries && !taken {
-			return // it has given up, and nobody told it that the event was taken
+		if d.source == "lemonsqueezy" && tries > lemonSqueezyRetries && !done {
+			return // it gives up, and it never got a success answer
 		}
-		out, heard := w.function(w.signed(d))
-		if heard {
-			taken = w.answered(d, out) || taken
+		answer, delivered := h.invokeReceiver(h.signed(d))
+		if delivered {
+			done = h.readEventAnswer(d, answer) || done
 		}
 	}
 }
 
-// signed makes the HTTP event of a delivery.
-func (w *world) signed(d *delivery) []byte {
-	source, _ := w.files.Get(d.source)
-	s := sample.Sample{Source: d.source, Body: []byte(w.event(d)), Headers: map[string]string{"Content-Type": "application/json"}}
+// signed returns the HTTP event of a delivery.
+func (h *harness) signed(d *delivery) []byte {
+	source, _ := h.files.Get(d.source)
+	s := sample.Sample{Source: d.source, Body: []byte(eventBody(d)), Headers: map[string]string{"Content-Type": "application/json"}}
 	key := senderKey
 	if d.kind == "forged" {
 		key = "another-key"
 	}
 	req, err := s.Signed(source, publicURL, key, time.Now())
 	if err != nil {
-		w.violate("sign: %v", err)
+		h.violation("sign: %v", err)
 		return nil
 	}
 	payload, err := json.Marshal(lambdaemu.NewHTTPEvent(req, s.Body))
 	if err != nil {
-		w.violate("%v", err)
+		h.violation("%v", err)
 	}
 	return payload
 }
 
-// answered reads the answer to an event; false means that its sender comes again.
-func (w *world) answered(d *delivery, out []byte) bool {
+// readEventAnswer records what was accepted. It returns false when the sender will retry.
+func (h *harness) readEventAnswer(d *delivery, out []byte) (done bool) {
 	var answer struct {
 		StatusCode int    `json:"statusCode"`
 		Body       string `json:"body"`
@@ -203,7 +206,7 @@ func (w *world) answered(d *delivery, out []byte) bool {
 		IDs    []string
 	}
 	if json.Unmarshal(out, &answer) != nil || json.Unmarshal([]byte(answer.Body), &body) != nil {
-		w.violate("the answer to an event of %s: %s", d.source, out)
+		h.violation("the answer to an event of %s: %s", d.source, out)
 		return true
 	}
 	if answer.StatusCode == http.StatusServiceUnavailable && d.kind != "forged" {
@@ -214,22 +217,22 @@ func (w *world) answered(d *delivery, out []byte) bool {
 		status = http.StatusUnauthorized
 	}
 	if body.Answer != want || answer.StatusCode != status || len(body.IDs) != len(d.requests) {
-		w.violate("an event of %s (%s) was answered %d %s with %d ids, want %d %s with %d", d.source, d.kind,
+		h.violation("an event of %s (%s) was answered %d %s with %d ids, want %d %s with %d", d.source, d.kind,
 			answer.StatusCode, body.Answer, len(body.IDs), status, want, len(d.requests))
 		return true
 	}
 	for i, id := range body.IDs {
-		w.accept(id, d.requests[i])
+		h.recordAccepted(id, d.requests[i])
 	}
 	if d.kind == "unmappable" {
-		w.acceptEvent(d)
+		h.recordParked(d)
 	}
 	return true
 }
 
-// event is the body of an event, with what matters of it.
-func (w *world) event(d *delivery) string {
-	key, devices, code := bystander(d.number%bystanders), keptDevice, product
+// eventBody returns the body of an event, with the fields that its source's file reads.
+func eventBody(d *delivery) string {
+	key, devices, code := untouchedKey(d.number%untouched), untouchedDevice, product
 	if len(d.requests) > 0 {
 		var all []string
 		for _, q := range d.requests {
@@ -262,38 +265,3 @@ func (w *world) event(d *delivery) string {
 }
 
 func eventID(d *delivery) string { return fmt.Sprintf("evt_%d", d.number) }
-
-// redrive moves dead letters back to the queue by hand: what the queue had not taken in time, and some that the
-// License API has rejected and will reject again.
-func (w *world) redrive() {
-	again := 3
-	for _, letter := range w.takeLetters() {
-		entry := queue.Entry{Body: letter.Body, Group: letter.Group, Attributes: letter.Attributes}
-		to := w.letters
-		switch reason := letter.Attributes["reason"]; {
-		case reason == "undelivered":
-			to = w.jobs
-		case reason == "rejected" && again > 0:
-			again--
-			to = w.jobs
-		}
-		to.Send(context.Background(), []queue.Entry{entry})
-	}
-}
-
-// takeLetters takes everything out of the dead-letter queue.
-func (w *world) takeLetters() []queue.Received {
-	var all []queue.Received
-	for {
-		received, err := w.letters.Receive(context.Background(), receivedAtOnce, 0, 0)
-		if err != nil || len(received) == 0 {
-			return all
-		}
-		var receipts []string
-		for _, m := range received {
-			receipts = append(receipts, m.Receipt)
-		}
-		w.letters.Delete(context.Background(), receipts)
-		all = slices.Concat(all, received)
-	}
-}

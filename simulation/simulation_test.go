@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -34,18 +33,14 @@ var (
 	simSeed     = flag.Uint64("sim.seed", 0, "run this seed of TestSimulation alone")
 )
 
-// TestSimulation runs the whole system for days of virtual time: senders, the webhook function, a queue with SQS's
-// rules and faults, a fleet of workers that Lambda scales, kills and times out, and the fake License API with its
-// limits, faults, clock and keys (sim_plan_test.go says what a seed decides). Afterwards each request that was
-// accepted must be accounted for (sim_judge_test.go). Faults are keyed by seed, license and attempt; how goroutines
-// interleave is not, so a failing seed is to be run a few times.
+// TestSimulation runs one scenario for each seed and validates what came of it. doc.go describes both.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	files, err := source.Load(sources.FS())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var total tally
+	var total stats
 	t.Cleanup(func() { t.Logf("in all: %s", &total) })
 	first, last := uint64(1), uint64(*simSeeds) //nolint:gosec // a count of seeds
 	if *simSeed != 0 {
@@ -55,158 +50,181 @@ func TestSimulation(t *testing.T) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, newPlan(seed, *simMessages), files)
-				w.run(t.Context())
-				w.judge()
-				t.Logf("%s", &w.tally)
-				total.add(&w.tally)
-				if len(w.violations) == 0 {
-					return
-				}
-				for _, v := range w.violations {
-					t.Error(v)
-				}
-				t.Errorf("seed %d fails; alone: go test ./simulation -run '^TestSimulation$' -v -sim.messages=%d -sim.seed=%d",
-					seed, *simMessages, seed)
+				h := newHarness(t, newScenario(seed, *simMessages), files)
+				h.run(t.Context())
+				h.validate()
+				total.add(&h.stats)
+				h.report(t)
 			})
 		})
 	}
 }
 
-// world is one seed's system and what is outside of it.
-type world struct {
-	plan  plan
-	begin time.Time
+// harness is one seed's system under test and everything around it.
+type harness struct {
+	scenario scenario
+	begin    time.Time
 
-	api           *licenseapitest.Server
-	door          *apiDoor // what stands before api: it watches the limits
-	jobs, letters *queue.Memory
-	vault         *vault
-	fleet         *fleet
-	files         *source.Sources
-	front         *webhook.Handler
+	api            *licenseapitest.Server
+	monitor        *apiMonitor   // in front of api
+	jobs           *queue.Memory // the queue
+	deadLetters    *queue.Memory // its dead-letter queue
+	secretsManager *secretsManager
+	workers        *lambdaPool
+	files          *source.Sources
+	receiver       *webhook.Handler
 
-	ledger
+	history
+	stats
 }
 
-func newWorld(t *testing.T, p plan, files *source.Sources) *world {
+func newHarness(t *testing.T, s scenario, files *source.Sources) *harness {
 	t.Helper()
-	w := &world{plan: p, begin: time.Now(), files: files}
-	w.ledger.at = w.now
-	w.letters = queue.NewMemory(queue.MemoryConfig{Visibility: lambdaemu.VisibilityTimeout})
-	w.jobs = queue.NewMemory(queue.MemoryConfig{
-		Visibility: lambdaemu.VisibilityTimeout, MaxReceiveCount: lambdaemu.MaxReceiveCount, DeadLetter: w.letters,
+	h := &harness{scenario: s, begin: time.Now(), files: files}
+	h.history.now = h.now
+	h.deadLetters = queue.NewMemory(queue.MemoryConfig{Visibility: lambdaemu.VisibilityTimeout})
+	h.jobs = queue.NewMemory(queue.MemoryConfig{
+		Visibility: lambdaemu.VisibilityTimeout, MaxReceiveCount: lambdaemu.MaxReceiveCount, DeadLetter: h.deadLetters,
 	})
-	w.vault = &vault{w: w, keys: []string{firstKey}, at: firstKey}
+	h.secretsManager = &secretsManager{h: h, keys: []string{firstKey}, apiKey: firstKey}
 
-	options := []licenseapitest.Option{licenseapitest.Clock(func() time.Time { return time.Now().Add(p.skew(w.now())) })}
-	if p.quoted {
+	options := []licenseapitest.Option{licenseapitest.Clock(func() time.Time { return time.Now().Add(s.skewAt(h.now())) })}
+	if s.quoted {
 		options = append(options, licenseapitest.Quoted())
 	}
 	var err error
 	state := licenseapitest.State{
-		APIKeys: map[string]string{apiKey: firstKey}, Clients: map[string]string{clientID: firstKey}, Licenses: p.licenses,
+		APIKeys: map[string]string{apiKey: firstKey}, Clients: map[string]string{clientID: firstKey}, Licenses: s.licenses,
 	}
-	w.api, err = licenseapitest.New(state, options...)
+	h.api, err = licenseapitest.New(state, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	limits := licenseapitest.Published()
-	limits.PerMinute = p.stack.PlanCallsPerMinute
-	w.api.Limit(limits)
-	w.api.OnCall(w.fault)
-	w.door = newAPIDoor(w)
-	w.fleet = &fleet{w: w}
+	limits.PerMinute = s.stack.PlanCallsPerMinute
+	h.api.Limit(limits)
+	h.api.OnCall(h.apiFault)
+	h.monitor = newAPIMonitor(h)
+	h.workers = &lambdaPool{h: h}
 
-	w.front, err = webhook.New(webhook.Config{
+	h.receiver, err = webhook.New(webhook.Config{
 		Sources: files, Secrets: secrets.NewCache(senderSecrets{}, secrets.ParseWebhooks), PublicURL: publicURL,
-		Queue: &faultySender{w: w, about: "enqueue", to: w.jobs}, DeadLetters: &faultySender{w: w, about: "keep", to: w.letters},
+		Queue: &faultySender{h: h, label: "enqueue", to: h.jobs}, DeadLetters: &faultySender{h: h, label: "keep", to: h.deadLetters},
 		Recorder: silent(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return w
+	return h
 }
 
-// silent is a Recorder that writes nothing.
+// silent returns a Recorder that writes nothing.
 func silent() *telemetry.Recorder { return telemetry.New(io.Discard, slog.LevelError+1, "") }
 
 // now is the virtual time since the beginning.
-func (w *world) now() time.Duration { return time.Since(w.begin) }
+func (h *harness) now() time.Duration { return time.Since(h.begin) }
 
-// until waits for a virtual time since the beginning.
-func (w *world) until(at time.Duration) { time.Sleep(at - w.now()) }
+// sleepUntil waits for a virtual time since the beginning.
+func (h *harness) sleepUntil(at time.Duration) { time.Sleep(at - h.now()) }
 
-// calm says that nothing goes wrong any more.
-func (w *world) calm() bool { return w.now() >= w.plan.end }
+// recovered reports whether the last failpoint is over.
+func (h *harness) recovered() bool { return h.now() >= h.scenario.end }
 
 const (
-	// pollersApart is the time between one poller of the event source mapping and the next.
-	pollersApart = 12 * time.Second
+	// pollerDelay is the time between the starts of two pollers of the event source mapping.
+	pollerDelay = 12 * time.Second
 
-	// drainLimit is how long after the last fault the queue may still hold something. A backlog is worked off at the
-	// pace, and what waits waits a quarter of an hour; the slowest plan has 5 calls a second.
+	// drainLimit is how long the queue may still hold messages after the last failpoint. A backlog is worked off at the
+	// pace, a deferred message waits up to 15 minutes, and the slowest scenario has 5 calls per second.
 	drainLimit = 24 * time.Hour
 )
 
-// run lets everything happen, and returns when the queue is empty and everybody has left.
-func (w *world) run(ctx context.Context) {
+// run runs the scenario and returns when the queue is empty and every goroutine has ended.
+func (h *harness) run(ctx context.Context) {
 	ctx, stop := context.WithCancel(ctx)
 	var all sync.WaitGroup
-	server := w.door.serve(&all)
-	for n := range w.plan.stack.Instances {
+	server := h.monitor.serve(&all)
+	for n := range h.scenario.stack.Instances {
 		all.Go(func() {
-			w.until(time.Duration(n) * pollersApart)
+			h.sleepUntil(time.Duration(n) * pollerDelay)
 			mapping := lambdaemu.EventSource{
-				Queue: &faultyMapping{w: w}, Function: w.fleet.invoke, BatchSize: w.plan.batchSize, Concurrency: 1,
-				OnError: w.batchFailed,
+				Queue: &faultySourceQueue{h: h}, Function: h.workers.invoke, BatchSize: h.scenario.batchSize, Concurrency: 1,
+				OnError: h.onBatchError,
 			}
 			mapping.Run(ctx)
 		})
 	}
-	all.Go(w.rotateKeys)
+	all.Go(h.rotateKeys)
 	var senders sync.WaitGroup
-	w.send(&senders)
+	h.send(&senders)
 	senders.Wait()
 
-	w.until(w.plan.end)
-	w.drain()
-	w.redrive()
-	w.drain()
+	h.sleepUntil(h.scenario.end)
+	h.drain()
+	h.redrive()
+	h.drain()
 
 	stop()
-	w.fleet.close()
+	h.workers.close()
 	_ = server.Close()
 	all.Wait()
 }
 
-// batchFailed hears of every batch that comes back whole. It may be Lambda's doing or SQS's, never the worker's answer.
-func (w *world) batchFailed(err error) {
-	w.count(&w.failedBatches)
-	if !errors.Is(err, errKilled) && !errors.Is(err, errTrouble) && !strings.Contains(err.Error(), "time-out") {
-		w.violate("a batch has failed: %v", err)
+// onBatchError checks why a batch failed as a whole. Lambda and SQS may cause that; the worker's answer must not.
+func (h *harness) onBatchError(err error) {
+	h.count(&h.failedBatches)
+	if !errors.Is(err, errKilled) && !errors.Is(err, errUnavailable) && !strings.Contains(err.Error(), "time-out") {
+		h.violation("a batch failed: %v", err)
 	}
 }
 
 // drain waits until the queue is empty.
-func (w *world) drain() {
-	for limit := w.now() + drainLimit; w.jobs.Len() > 0; time.Sleep(time.Minute) {
-		if w.now() > limit {
-			w.violate("%d messages are still in the queue %v after the last fault", w.jobs.Len(), drainLimit)
+func (h *harness) drain() {
+	for limit := h.now() + drainLimit; h.jobs.Len() > 0; time.Sleep(time.Minute) {
+		if h.now() > limit {
+			h.violation("%d messages are still in the queue %v after the last failpoint", h.jobs.Len(), drainLimit)
 			return
 		}
 	}
 }
 
-// serve starts the API's HTTP server.
-func (d *apiDoor) serve(all *sync.WaitGroup) *http.Server {
-	server := &http.Server{
-		Handler: d, ReadHeaderTimeout: time.Minute, IdleTimeout: d.w.plan.idleClose, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0),
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, environmentKey{}, c.(apiConn).env)
-		},
+// redrive moves dead letters back to the queue, as an operator does: all that the queue did not take in time, and three
+// that the License API rejected and will reject again.
+func (h *harness) redrive() {
+	again := 3
+	for _, letter := range h.takeDeadLetters() {
+		entry := queue.Entry{Body: letter.Body, Group: letter.Group, Attributes: letter.Attributes}
+		to := h.deadLetters
+		switch reason := letter.Attributes["reason"]; {
+		case reason == "undelivered":
+			to = h.jobs
+		case reason == "rejected" && again > 0:
+			again--
+			to = h.jobs
+		}
+		to.Send(context.Background(), []queue.Entry{entry})
 	}
-	all.Go(func() { _ = server.Serve(d.listener) })
-	return server
 }
+
+// takeDeadLetters empties the dead-letter queue.
+func (h *harness) takeDeadLetters() []queue.Received {
+	const atOnce = 10 // messages of one ReceiveMessage
+	var all []queue.Received
+	for {
+		received, err := h.deadLetters.Receive(context.Background(), atOnce, 0, 0)
+		if err != nil || len(received) == 0 {
+			return all
+		}
+		var receipts []string
+		for _, m := range received {
+			receipts = append(receipts, m.Receipt)
+		}
+		h.deadLetters.Delete(context.Background(), receipts)
+		all = append(all, received...)
+	}
+}
+
+var (
+	_ lambdaemu.Queue = (*queue.Memory)(nil)
+	_ http.Handler    = (*apiMonitor)(nil)
+)

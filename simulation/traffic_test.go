@@ -12,129 +12,138 @@ import (
 )
 
 const (
-	product     = "SIM"
-	userProduct = "SIM-US"
-	bundle      = "SIM-BUNDLE"
-	keptDevice  = "nobody-asked"
-	bystanders  = 20
-	strays      = 3 // messages in the queue that are none of ours
+	product         = "SIM"
+	userProduct     = "SIM-US"
+	bundle          = "SIM-BUNDLE"
+	untouchedDevice = "nobody-asked" // on licenses of which no request names it
+	untouched       = 20             // licenses that no request names
+	foreignMessages = 3              // messages in the queue that this system did not send
 )
 
-// makeRequests makes the licenses and what is asked for. Requests for one license stand beside each other, so that
-// they meet in one batch.
-func (p *plan) makeRequests(r *rand.Rand, messages int) {
-	for n := 0; len(p.requests) < messages; n++ {
-		p.makeUnit(r, n, messages-len(p.requests))
+// delivery is what one sender sends at once.
+type delivery struct {
+	at       time.Duration
+	source   string // opsSource invokes directly, the others post an event
+	number   int
+	requests []*request
+	kind     string // of an event: "" makes requests, else "ignored", "forged" or "unmappable"
+}
+
+// makeRequests makes the licenses and the requests. Requests for one license are neighbours, so that they meet in one
+// batch.
+func (s *scenario) makeRequests(r *rand.Rand, messages int) {
+	for n := 0; len(s.requests) < messages; n++ {
+		s.makeLicense(r, n, messages-len(s.requests))
 	}
-	for n := range bystanders {
-		p.row(licenseapitest.License{Product: product, LicenseKey: bystander(n), Devices: []string{keptDevice}})
+	for n := range untouched {
+		s.addLicense(licenseapitest.License{Product: product, LicenseKey: untouchedKey(n), Devices: []string{untouchedDevice}})
 	}
 }
 
-func bystander(n int) string { return fmt.Sprintf("BYSTANDER-%d", n) }
+func untouchedKey(n int) string { return fmt.Sprintf("BYSTANDER-%d", n) }
 
-// makeUnit makes one license, or a bundle of two, and up to room requests for it.
-func (p *plan) makeUnit(r *rand.Rand, n, room int) {
+// makeLicense makes one license, or the two of a bundle, and up to room requests for it.
+func (s *scenario) makeLicense(r *rand.Rand, n, room int) {
 	key, device := fmt.Sprintf("KEY-%d", n), fmt.Sprintf("hw-%d", n)
 	l := deactivation.License{Product: product, LicenseKey: key, HardwareID: device}
-	row := licenseapitest.License{Product: product, LicenseKey: key, Devices: []string{device}}
+	held := licenseapitest.License{Product: product, LicenseKey: key, Devices: []string{device}}
 	if r.IntN(4) == 0 {
-		row.Devices = append(row.Devices, keptDevice)
+		held.Devices = append(held.Devices, untouchedDevice)
 	}
-	add := func(f fate, code string, l deactivation.License, rows ...int) {
-		p.requests = append(p.requests, &request{fate: f, code: code, license: l, rows: rows})
+	add := func(e expectation, code string, l deactivation.License, licenses ...int) {
+		s.requests = append(s.requests, &request{expectation: e, code: code, license: l, licenses: licenses})
 	}
 	switch kind := r.IntN(100); {
-	case kind < 65:
-		add(freed, "", l, p.row(row))
+	case kind < 65: // one device
+		add(inactive, "", l, s.addLicense(held))
 	case kind < 80: // several devices of one license
-		at := p.row(row)
+		at := s.addLicense(held)
 		for d := range min(2+r.IntN(3), room) {
 			l.HardwareID = fmt.Sprintf("%s-%d", device, d)
-			p.licenses[at].Devices = append(p.licenses[at].Devices, l.HardwareID)
-			add(freed, "", l, at)
+			s.licenses[at].Devices = append(s.licenses[at].Devices, l.HardwareID)
+			add(inactive, "", l, at)
 		}
-		p.licenses[at].Devices = slices.DeleteFunc(p.licenses[at].Devices, func(d string) bool { return d == device })
-	case kind < 84: // asked for twice
-		at := p.row(row)
+		s.licenses[at].Devices = slices.DeleteFunc(s.licenses[at].Devices, func(d string) bool { return d == device })
+	case kind < 84: // the same device twice
+		at := s.addLicense(held)
 		for range min(2, room) {
-			add(freed, "", l, at)
+			add(inactive, "", l, at)
 		}
-	case kind < 87: // another device
-		p.row(row)
+	case kind < 87: // an unknown device
+		s.addLicense(held)
 		l.HardwareID = "unknown-" + device
-		add(nothing, "", l)
+		add(nothingToDo, "", l)
 	case kind < 88: // never activated
-		row.Devices = nil
-		p.row(row)
-		add(nothing, "", l)
-	case kind < 89:
+		held.Devices = nil
+		s.addLicense(held)
+		add(nothingToDo, "", l)
+	case kind < 89: // disabled
 		disabled := false
-		row.Enabled = &disabled
-		p.row(row)
-		add(nothing, "", l)
+		held.Enabled = &disabled
+		s.addLicense(held)
+		add(nothingToDo, "", l)
 	case kind < 94:
 		add(rejected, "license_not_found", l)
 	case kind < 96:
 		l.Product = "SIM-UNKNOWN"
 		add(rejected, "unknown_product", l)
-	case kind < 98:
-		row.Product, row.LicenseKey, row.Username = userProduct, "", key+"@example.com"
-		l.Product, l.LicenseKey, l.Username = userProduct, "", row.Username
-		add(freed, "", l, p.row(row))
+	case kind < 98: // a user-based license
+		held.Product, held.LicenseKey, held.Username = userProduct, "", key+"@example.com"
+		l.Product, l.LicenseKey, l.Username = userProduct, "", held.Username
+		add(inactive, "", l, s.addLicense(held))
 	default:
-		row.Bundle = bundle
-		first := p.row(row)
-		row.Product = "SIM-2"
+		held.Bundle = bundle
+		first := s.addLicense(held)
+		held.Product = "SIM-2"
 		l.Product = bundle
-		add(freed, "", l, first, p.row(row))
-		p.requests[len(p.requests)-1].action = deactivation.ActionDeactivateBundle
+		add(inactive, "", l, first, s.addLicense(held))
+		s.requests[len(s.requests)-1].action = deactivation.ActionDeactivateBundle
 	}
 }
 
-// row adds a license and returns its place.
-func (p *plan) row(l licenseapitest.License) int {
+// addLicense adds a license and returns its index.
+func (s *scenario) addLicense(l licenseapitest.License) int {
 	l.Devices = slices.Clone(l.Devices)
-	p.licenses = append(p.licenses, l)
-	return len(p.licenses) - 1
+	s.licenses = append(s.licenses, l)
+	return len(s.licenses) - 1
 }
 
-// senders are the sources whose events are simulated. Lemon Squeezy is one that soon gives up.
+// senders are the sources whose events are simulated. Lemon Squeezy gives up soon.
 func senders() []string { return []string{"generic", "stripe", "lemonsqueezy"} }
 
 // makeDeliveries gives each request its sender and time: nine of ten deliveries are events of one license each, the
-// others direct invocations of some rows, some hundred, or a quarter of everything.
-func (p *plan) makeDeliveries(r *rand.Rand) {
+// others direct invocations of some rows, some hundred, or a quarter of all requests.
+func (s *scenario) makeDeliveries(r *rand.Rand) {
 	add := func(d *delivery) {
-		d.number, d.at = len(p.deliveries), p.sendTime(r)
-		p.deliveries = append(p.deliveries, d)
+		d.number, d.at = len(s.deliveries), s.sendTime(r)
+		s.deliveries = append(s.deliveries, d)
 	}
-	for at := 0; at < len(p.requests); {
+	for at := 0; at < len(s.requests); {
 		size := 1
-		for at+size < len(p.requests) && p.requests[at+size].license.LicenseKey == p.requests[at].license.LicenseKey {
+		for at+size < len(s.requests) && s.requests[at+size].license.LicenseKey == s.requests[at].license.LicenseKey {
 			size++
 		}
-		if r.IntN(10) > 0 && asEvent(p.requests[at:at+size]) {
-			add(&delivery{source: senders()[r.IntN(len(senders()))], requests: p.requests[at : at+size]})
+		if r.IntN(10) > 0 && fitOneEvent(s.requests[at:at+size]) {
+			add(&delivery{source: senders()[r.IntN(len(senders()))], requests: s.requests[at : at+size]})
 		} else {
 			sizes := []int{20, 20, 20, 20, 20, 20, 200, 200, 200, 1500}
-			largest := min(sizes[r.IntN(len(sizes))], len(p.requests)/4+1)
-			size = min(1+r.IntN(largest), len(p.requests)-at)
-			add(&delivery{source: opsSource, requests: p.requests[at : at+size]})
+			largest := min(sizes[r.IntN(len(sizes))], len(s.requests)/4+1)
+			size = min(1+r.IntN(largest), len(s.requests)-at)
+			add(&delivery{source: opsSource, requests: s.requests[at : at+size]})
 		}
 		at += size
 	}
-	for range len(p.requests)/100 + 1 {
+	for range len(s.requests)/100 + 1 {
 		source := senders()[r.IntN(len(senders()))]
 		add(&delivery{source: source, kind: "ignored"})
 		add(&delivery{source: source, kind: "forged"})
 		add(&delivery{source: source, kind: "unmappable"})
 	}
-	slices.SortFunc(p.deliveries, func(a, b *delivery) int { return cmp.Compare(a.at, b.at) })
+	slices.SortFunc(s.deliveries, func(a, b *delivery) int { return cmp.Compare(a.at, b.at) })
 }
 
-// asEvent says whether one event can ask for these: one license with different devices.
-func asEvent(requests []*request) bool {
+// fitOneEvent reports whether one event can make these requests: one license key with different devices.
+func fitOneEvent(requests []*request) bool {
 	for i, q := range requests {
 		if q.action != "" || q.license.LicenseKey == "" || i > 0 && q.license.HardwareID == requests[i-1].license.HardwareID {
 			return false
@@ -143,33 +152,31 @@ func asEvent(requests []*request) bool {
 	return true
 }
 
-// sendTime is at any time, or else when something goes wrong.
-func (p *plan) sendTime(r *rand.Rand) time.Duration {
-	var around []time.Duration
-	for _, e := range p.episodes {
-		if e.to-e.from < day { // a whole day of trouble has its share of any time
-			around = append(around, between(r, e.from, e.to))
+// sendTime returns any time, or in half of the cases a time while something fails. After an outage of a day half of
+// its deliveries come in the hour after it.
+func (s *scenario) sendTime(r *rand.Rand) time.Duration {
+	var during []time.Duration
+	for _, f := range s.apiFailpoints {
+		if f.to-f.from < day { // a whole day has its share of any time
+			during = append(during, between(r, f.from, f.to))
 		}
 	}
-	for _, change := range p.rotations {
-		through := max(change.api, change.secret)
-		around = append(around, between(r, min(change.api, change.secret), through+time.Second), between(r, through, through+5*time.Minute))
+	for _, change := range s.rotations {
+		complete := max(change.api, change.secret)
+		during = append(during, between(r, min(change.api, change.secret), complete+time.Second), between(r, complete, complete+5*time.Minute))
 	}
-	for _, e := range p.queueTrouble {
-		around = append(around, between(r, e.from, e.to))
+	for _, f := range s.queueFailpoints {
+		during = append(during, between(r, f.from, f.to))
 	}
-	for _, s := range p.skews {
-		around = append(around, between(r, s.from, s.to))
+	for _, sk := range s.skews {
+		during = append(during, between(r, sk.from, sk.to))
 	}
-	at := between(r, 0, weatherEnds)
-	if r.IntN(2) == 0 && len(around) > 0 {
-		at = around[r.IntN(len(around))]
+	at := between(r, 0, lastFailpoint)
+	if r.IntN(2) == 0 && len(during) > 0 {
+		at = during[r.IntN(len(during))]
 	}
-	if outage := p.episodes[0].span; p.outage() && outage.holds(at) && r.IntN(2) == 0 {
+	if outage := s.apiFailpoints[0].span; s.hasOutageDay() && outage.contains(at) && r.IntN(2) == 0 {
 		return between(r, outage.to, outage.to+time.Hour)
 	}
 	return at
 }
-
-// outage says whether there is a day without the License API; it is the first episode.
-func (p *plan) outage() bool { return p.episodes[0].to-p.episodes[0].from >= day }

@@ -9,7 +9,10 @@ import (
 	"syscall"
 )
 
-// pipeListener listens for pipes.
+// The network between the environments and the API consists of pipes: a bubble of testing/synctest cannot wait for
+// sockets.
+
+// pipeListener is the API's listener.
 type pipeListener struct {
 	conns  chan net.Conn
 	once   sync.Once
@@ -41,41 +44,41 @@ type apiConn struct {
 	env *environment
 }
 
-// RemoteAddr implements net.Conn: the address that the API's limits go by.
+// RemoteAddr implements net.Conn. The API's limits are counted by it.
 func (c apiConn) RemoteAddr() net.Addr {
-	if c.env.w.plan.oneAddress {
+	if c.env.h.scenario.oneAddress {
 		return hostName("environment")
 	}
 	return hostName(fmt.Sprintf("environment-%d", c.env.number))
 }
 
-// hostName is the address of a machine that has only a name.
+// hostName is the address of a host without an IP address.
 type hostName string
 
 // Network implements net.Addr.
 func (hostName) Network() string { return "tcp" }
 
 // String implements net.Addr.
-func (h hostName) String() string { return string(h) + ":40000" }
+func (n hostName) String() string { return string(n) + ":40000" }
 
-// dial opens a connection of an environment.
+// dial opens a connection from an environment to the API.
 func (e *environment) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	if !e.step(atDial) {
+	if !e.pass(beforeDial) {
 		return nil, errKilled
 	}
-	if n := e.w.count(&e.w.dials); e.w.refuses(uint64(n)) { //nolint:gosec // a count
+	if n := e.h.count(&e.h.dials); e.h.refusesConnection(uint64(n)) { //nolint:gosec // a count
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	}
 	near, far := net.Pipe()
 	e.hold(near)
 	select {
-	case e.w.door.listener.conns <- apiConn{far, e}:
+	case e.h.monitor.listener.conns <- apiConn{far, e}:
 		return near, nil
-	case <-e.w.door.listener.closed:
+	case <-e.h.monitor.listener.closed:
 		return nil, net.ErrClosed
 	case <-ctx.Done():
 		return nil, fmt.Errorf("dial: %w", ctx.Err())
 	}
 }
 
-var errKilled = errors.New("this environment is no more")
+var errKilled = errors.New("this environment is dead")

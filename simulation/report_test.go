@@ -1,0 +1,82 @@
+package simulation
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+)
+
+// report logs a seed's stats and fails the test with its violations.
+func (h *harness) report(t *testing.T) {
+	t.Helper()
+	t.Logf("%s", &h.stats)
+	if len(h.violations) == 0 {
+		return
+	}
+	for _, v := range h.violations {
+		t.Error(v)
+	}
+	seed := h.scenario.seed
+	t.Errorf("seed %d fails; alone: go test ./simulation -run '^TestSimulation$' -v -sim.messages=%d -sim.seed=%d", seed, *simMessages, seed)
+}
+
+// stats counts what happened in one seed, or in all.
+type stats struct {
+	mu sync.Mutex
+
+	seeds, messages                     int
+	outageDays                          int // seeds with a day without the License API
+	calls, dials, awsCalls              int
+	connectionsLost                     int // ended by the API without an answer
+	reached, served, limited            int // calls at the API: all, within its limits, refused by its limits
+	coldStarts, kills, timeouts         int
+	failedBatches, receives             int
+	deactivated, inactive, deadLettered int
+	mostReceives                        int     // of one message
+	busiest                             float64 // calls in the busiest minute, as a part of the pace
+}
+
+// String implements fmt.Stringer.
+func (s *stats) String() string {
+	return fmt.Sprintf("%d seeds (%d with a day without the API), %d messages, %d receives (at most %d of one), %d calls (%d refused by the limits), busiest minute %.3f of the pace, %d cold starts, %d kills, %d time-outs, %d failed batches; %d deactivated, %d already inactive, %d dead letters",
+		s.seeds, s.outageDays, s.messages, s.receives, s.mostReceives, s.calls, s.limited, s.busiest, s.coldStarts, s.kills, s.timeouts, s.failedBatches, s.deactivated, s.inactive, s.deadLettered)
+}
+
+// add adds one seed's stats to the total.
+func (s *stats) add(o *stats) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range []struct {
+		to   *int
+		from int
+	}{
+		{&s.seeds, o.seeds}, {&s.messages, o.messages}, {&s.outageDays, o.outageDays}, {&s.calls, o.calls}, {&s.dials, o.dials},
+		{&s.awsCalls, o.awsCalls}, {&s.limited, o.limited}, {&s.connectionsLost, o.connectionsLost},
+		{&s.coldStarts, o.coldStarts}, {&s.kills, o.kills}, {&s.timeouts, o.timeouts}, {&s.failedBatches, o.failedBatches},
+		{&s.receives, o.receives}, {&s.deactivated, o.deactivated}, {&s.inactive, o.inactive}, {&s.deadLettered, o.deadLettered},
+	} {
+		*n.to += n.from
+	}
+	s.busiest, s.mostReceives = max(s.busiest, o.busiest), max(s.mostReceives, o.mostReceives)
+}
+
+// count adds one to a field of s and returns the sum.
+func (s *stats) count(n *int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*n++
+	return *n
+}
+
+func (s *stats) countReceive(attempts int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.receives++
+	s.mostReceives = max(s.mostReceives, attempts)
+}
+
+func (s *stats) countMinute(part float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busiest = max(s.busiest, part)
+}
