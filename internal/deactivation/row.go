@@ -19,6 +19,8 @@ type Row struct {
 	Event      string    `json:"event"`
 	Order      OrderIDs  `json:"order"`
 	OccurredAt time.Time `json:"occurred_at"`
+
+	RequestFile string `json:"request_file"` // the text of a .req file, with an offline action
 	License
 }
 
@@ -41,7 +43,7 @@ func ReadRow(raw []byte) (Row, error) {
 func (r Row) Request(source string, receivedAt time.Time) Request {
 	request := Request{
 		ID: r.ID, Action: r.Action, Source: source, Cause: r.Cause, Event: r.Event, Order: r.Order,
-		OccurredAt: r.OccurredAt, ReceivedAt: receivedAt, License: r.License,
+		OccurredAt: r.OccurredAt, ReceivedAt: receivedAt, RequestFile: r.RequestFile, License: r.License,
 	}
 	if request.Cause == "" {
 		request.Cause = CauseManual
@@ -77,7 +79,7 @@ func rowError(err error) *FieldError {
 // isRowField reports whether a row has the field. encoding/json alone would accept "LICENSE_KEY" for license_key.
 func isRowField(name string) bool {
 	switch name {
-	case "id", "action", "cause", "event", "order", "occurred_at",
+	case "id", "action", "cause", "event", "order", "occurred_at", "request_file",
 		"product", "license_key", "username", "password", "id_token", "code", "customer_account_code", "license_id",
 		"bundle_code", "hardware_id", "sdk_ver", "consumptions", "variables", "is_vm", "vm_info", "os_ver", "hostname",
 		"os_hostname", "ip", "ip_local", "app_ver", "mac_address":

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/deadline"
 	"license-deactivator/internal/telemetry"
+	"license-deactivator/pkg/signing"
 )
 
 // Limits of a direct invocation. Lambda bounds the payload and the answer at 6 MB each.
@@ -106,6 +108,14 @@ func readRow(raw json.RawMessage, source string, now time.Time, index int) (mess
 	row, err := deactivation.ReadRow(raw)
 	if err != nil {
 		return message{}, fieldError(err)
+	}
+	if row.RequestFile != "" {
+		file, err := signing.ReadRequestFile(row.RequestFile)
+		if err != nil {
+			why := strings.TrimPrefix(err.Error(), signing.ErrRequestFile.Error()+": ")
+			return message{}, &deactivation.FieldError{Code: deactivation.CodeInvalidField, Field: "request_file", Why: why}
+		}
+		row.RequestFile = file.Text // trimmed, so that the same file has the same id
 	}
 	request := row.Request(source, now)
 	if err := cmp.Or(request.Validate(), request.CheckSendable()); err != nil {
