@@ -32,6 +32,15 @@ Find the message's ` + "`code`" + ` (in the dead letter's attributes, or in the 
 
 `
 
+const offlineHead = `## As the answer to a request file
+
+An offline deactivation posts a file with a signature, an API key and a date of its own beside the header's; these codes may
+mean either.
+
+| code | class | what it means |
+|---|---|---|
+`
+
 const outcomesTail = `## Without a code of the API
 
 | code | class | when | outcome |
@@ -60,7 +69,7 @@ const outcomesTail = `## Without a code of the API
 func outcomesPage() string {
 	var page strings.Builder
 	page.WriteString(outcomesHead)
-	for kind := licenseapi.KindDeactivated; kind <= licenseapi.KindProductNotAllowed; kind++ {
+	for kind := licenseapi.KindDeactivated; kind <= licenseapi.KindFileRefused; kind++ {
 		v := worker.TreatmentOf(kind)
 		fmt.Fprintf(&page, "## %s\n\n**%s**, %s.\n", kind, v.Outcome, v.Happens)
 		if v.Fault != "" {
@@ -82,7 +91,11 @@ func outcomesPage() string {
 		}
 		page.WriteString("\n")
 	}
-	page.WriteString(outcomesTail)
+	page.WriteString(offlineHead)
+	for _, code := range licenseapi.OfflineCodes() {
+		fmt.Fprintf(&page, "| `%s` | %s | %s |\n", code.Code, code.Kind, code.Meaning)
+	}
+	page.WriteString("\n" + outcomesTail)
 	return page.String()
 }
 
@@ -102,7 +115,7 @@ func TestTheOutcomesPageIsMadeFromTheTables(t *testing.T) {
 
 func TestEveryOutcomeSaysWhatToDo(t *testing.T) {
 	t.Parallel()
-	for kind := licenseapi.KindDeactivated; kind <= licenseapi.KindProductNotAllowed; kind++ {
+	for kind := licenseapi.KindDeactivated; kind <= licenseapi.KindFileRefused; kind++ {
 		v := worker.TreatmentOf(kind)
 		if v.Outcome == "" || v.Happens == "" || (v.Outcome != deactivation.Deactivated && v.Todo == "" && v.Fault == "") {
 			t.Errorf("%s: %+v", kind, v)

@@ -73,6 +73,7 @@ func (b *batch) attempt(m *message) (response, error) {
 		return response{}, err
 	}
 	resp := response{err: err, kind: licenseapi.KindOf(err), latency: time.Since(begin), version: held.Version}
+	b.h.accepted.note(resp)
 	if resp.kind == licenseapi.KindRateLimited {
 		b.slowDown(started, err)
 	}
@@ -82,8 +83,13 @@ func (b *batch) attempt(m *message) (response, error) {
 // send makes the call that the request's action names.
 func send(ctx context.Context, client *licenseapi.Client, r deactivation.Request) error {
 	ctx = licenseapi.WithRequestID(ctx, r.ID) // so that both logs can be compared
-	if r.Action == deactivation.ActionDeactivateBundle {
+	switch r.Action {
+	case deactivation.ActionDeactivateBundle:
 		return client.DeactivateBundle(ctx, licenseapi.Deactivation(r.License))
+	case deactivation.ActionDeactivateOffline:
+		return client.DeactivateOffline(ctx, licenseapi.RequestFile{Content: r.RequestFile})
+	case deactivation.ActionDeactivateBundleOffline:
+		return client.DeactivateBundleOffline(ctx, licenseapi.RequestFile{Content: r.RequestFile})
 	}
 	return client.Deactivate(ctx, licenseapi.Deactivation(r.License))
 }

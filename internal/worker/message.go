@@ -56,6 +56,13 @@ func parse(record events.SQSMessage) *message {
 		m.source = event.Source
 		m.result = result{outcome: deactivation.Rejected, reason: deactivation.ReasonUnmappable, detail: deactivation.CleanText(
 			"an event that is not mapped yet; missing: " + strings.Join(event.Missing, ", "))}
+	case request.IsOffline():
+		license, unreadable := readFile(request.RequestFile)
+		m.request.License = license
+		if unreadable != nil {
+			m.decided = true
+			m.result = *unreadable
+		}
 	default:
 		if err := request.CheckSendable(); err != nil {
 			m.decided = true

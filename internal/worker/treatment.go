@@ -20,7 +20,9 @@ const (
 	accessRefused = "the License API refuses access without saying why: check LICENSE_API_URL, and that no proxy stands before it"
 	callRefused   = "the License API, or the token endpoint of OAuth, refuses every call: check LICENSE_API_URL (and token_url in the " +
 		"secret, if it is there), and that the key or client may change licenses"
-	productLocked = "the API key may not touch this message's product: allow the product for the key, or use another key"
+	productLocked       = "the API key may not touch this message's product: allow the product for the key, or use another key"
+	fileOrSecretRefused = "the License API refuses the signature, key or date of calls with request files, and no other call has shown lately " +
+		"that the worker's own are right: check the secret behind LICENSE_API_SECRET_ARN; if it is right, the files were made with another key"
 )
 
 // Treatment is one row of the outcome table: what happens to a message after an answer of one kind.
@@ -36,6 +38,7 @@ const (
 	happensDeleted    = "deleted"
 	happensDeadLetter = "to the dead-letter queue at once, reason `rejected`"
 	happensLater      = "kept; tried again after 30 s, then ever later, at most every 15 minutes, for three days"
+	happensFile       = "kept; tried again like one that was not answered; from the fifth time on to the dead-letter queue, reason `rejected`, if the API accepts other calls meanwhile, else a configuration fault"
 	happensAtCap      = "kept; tried again in 15 minutes, like the rest of its batch, until the fault is mended"
 )
 
@@ -68,6 +71,9 @@ func TreatmentOf(kind licenseapi.Kind) Treatment {
 		return Treatment{Outcome: deactivation.Deferred, Happens: happensAtCap, Fault: callRefused, Stops: true}
 	case licenseapi.KindProductNotAllowed:
 		return Treatment{Outcome: deactivation.Deferred, Happens: "kept; tried again in 15 minutes; the rest of its batch goes on", Fault: productLocked}
+	case licenseapi.KindFileRefused:
+		return Treatment{Outcome: deactivation.Deferred, Happens: happensFile, Fault: fileOrSecretRefused,
+			Todo: "`licensectl offline inspect --secrets FILE` on the request file says whether your keys signed it; a file made with another or an older key must be written anew, or the license deactivated by its key and device"}
 	}
 	return Treatment{Outcome: deactivation.Deferred, Happens: happensLater} // a kind that this table does not have yet: retain the message
 }
@@ -102,6 +108,8 @@ func (b *batch) resultOf(m *message, resp response) result {
 	}
 
 	switch {
+	case resp.kind == licenseapi.KindFileRefused:
+		return b.fileRefused(m, resp, r)
 	case t.Outcome == deactivation.Rejected:
 		r.reason = deactivation.ReasonRejected
 	case t.Fault != "":

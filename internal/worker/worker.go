@@ -105,6 +105,8 @@ type Handler struct {
 	limiter *throttle.Limiter
 	breaker *throttle.Breaker
 
+	accepted accepted
+
 	mu      sync.Mutex // guards version and client
 	version string
 	client  *licenseapi.Client // signs with the secret of that version; nil before the first call

@@ -99,7 +99,7 @@ func (e *Error) kind() Kind {
 	if e.Op == opToken {
 		return e.tokenKind()
 	}
-	if kind, other := OfflineKind(e.Code); other && isOffline(e.Op) {
+	if kind, known := offlineKind(e.Op, e.Code); known {
 		return kind
 	}
 	if kind, known := kindOfCode(e.Code); known {

@@ -50,17 +50,30 @@ func (c *Client) DeactivateBundleOffline(ctx context.Context, file RequestFile) 
 	return c.deactivateOffline(ctx, opDeactivateBundleOffline, saysBundleDeactivated, file)
 }
 
-// OfflineKind returns what a code asks for as the answer to a request file, where that is something else than in Codes.
-// A file has a signature, an API key and a date of its own, and nothing tells which of them, or of the header's, was
-// refused. A body that lacks something is documented to be answered with the header's code.
+// OfflineCodes returns the codes that ask for something else as the answer to a request file than in Codes. A file has a
+// signature, an API key and a date of its own, and nothing tells which of them, or of the header's, was refused.
 //
 // Source: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-offline-method
-func OfflineKind(code string) (kind Kind, other bool) {
-	switch code {
-	case "authorization_missing_params":
-		return KindRejected, true
-	case "signature_mismatch", "invalid_api_key", "revoked_api_key", "date_header_diff":
-		return KindFileRefused, true
+func OfflineCodes() []Code {
+	return []Code{
+		{"authorization_missing_params", KindRejected, "the request file is not Base64, or lacks its license, device or API key"},
+
+		{"signature_mismatch", KindFileRefused, "a signature is wrong, the file's or the header's"},
+		{"invalid_api_key", KindFileRefused, "no such API key, in the file or in the header"},
+		{"revoked_api_key", KindFileRefused, "the API key of the file or of the header was revoked"},
+		{"date_header_diff", KindFileRefused, "the date of the file or of the header is too far from the server's"},
+	}
+}
+
+// offlineKind returns the kind of a code that OfflineCodes has, as the answer to that operation.
+func offlineKind(op, code string) (kind Kind, known bool) {
+	if !isOffline(op) {
+		return 0, false
+	}
+	for _, row := range OfflineCodes() {
+		if row.Code == code {
+			return row.Kind, true
+		}
 	}
 	return 0, false
 }
