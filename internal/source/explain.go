@@ -1,5 +1,19 @@
 package source
 
+// ExplainedEvent is one event of a delivery: its mapping, and each step to it. It is for a person to read: values that
+// may name a license are shortened, and texts of the event are bounded and hold no control characters. Only Requests
+// and Licenses hold whole keys; they print themselves shortened.
+type ExplainedEvent struct {
+	Mapping
+	About    []Fact // id, type and time, where the event has them
+	TestMode bool
+	Tests    []Test // of the test mode
+	Rules    []ExplainedRule
+	Licenses []ExplainedLicense  // what the rule that matched found, complete or not
+	Searched map[string][]string // for each field in Missing: where it was searched
+	Lookup   []Fact              // what the order can be found by
+}
+
 // Explain maps a verified delivery as Map does, without its test events as real ones, and returns each step to the
 // mapping of each event. Its errors are those of Map.
 func (s *Source) Explain(v Verified) ([]ExplainedEvent, error) {

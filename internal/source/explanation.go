@@ -2,20 +2,6 @@ package source
 
 import "license-deactivator/internal/deactivation"
 
-// ExplainedEvent is one event of a delivery: its mapping, and each step to it. It is for a person to read: values that
-// may name a license are shortened, and texts of the event are bounded and hold no control characters. Only Requests
-// and Licenses hold whole keys; they print themselves shortened.
-type ExplainedEvent struct {
-	Mapping
-	About    []Fact // id, type and time, where the event has them
-	TestMode bool
-	Tests    []Test // of the test mode
-	Rules    []ExplainedRule
-	Licenses []ExplainedLicense  // what the rule that matched found, complete or not
-	Searched map[string][]string // for each field in Missing: where it was searched
-	Lookup   []Fact              // what the order can be found by
-}
-
 // Fact is a value that was read. From is the expression or the header that gave it.
 type Fact struct{ Name, Text, From string }
 

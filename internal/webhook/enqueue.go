@@ -4,20 +4,11 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/deadline"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/source"
-)
-
-// Times. The function has ten seconds, and every sender that we know waits five or more.
-const (
-	answerReserve     = time.Second             // left for the answer itself and its log line
-	deadLetterReserve = 2 * time.Second         // left for the dead-letter queue when the queue takes nothing
-	defaultEnqueueFor = 3500 * time.Millisecond // Shopify, Paddle, HubSpot and Recurly hang up after five seconds
-	enqueuePause      = 250 * time.Millisecond  // between the tries of a sender's enqueue_for
 )
 
 // outcome is what became of one event: its mapping, and whether a queue holds all that it asks for. An ignored event
@@ -125,7 +116,12 @@ func (h *Handler) deadLetterUndelivered(ctx context.Context, src *source.Source,
 // deadLetterUnmappable puts the delivery, once, on the dead-letter queue when an event of it matters but cannot be
 // mapped. It reports whether there is no such event or the dead-letter queue took the delivery.
 func (h *Handler) deadLetterUnmappable(ctx context.Context, src *source.Source, v source.Verified, mappings []source.Mapping) bool {
-	unmappable := slices.DeleteFunc(slices.Clone(mappings), func(m source.Mapping) bool { return m.Answer != deactivation.Unmappable })
+	var unmappable []source.Mapping
+	for _, m := range mappings {
+		if m.Answer == deactivation.Unmappable {
+			unmappable = append(unmappable, m)
+		}
+	}
 	if len(unmappable) == 0 {
 		return true
 	}
