@@ -114,7 +114,9 @@ func (r *Recorder) Message(ctx context.Context, m Message) {
 		deactivation.LogRule, m.Rule, deactivation.LogOutcome, string(m.Outcome), deactivation.LogReason, string(m.Reason),
 		deactivation.LogClass, m.Class, deactivation.LogCode, m.Code, deactivation.LogDetail, m.Detail,
 	)
-	attrs = append(attrs, order(m.Order)...)
+	if len(m.Order) > 0 {
+		attrs = append(attrs, order(m.Order))
+	}
 	attrs = append(attrs, slog.Int(deactivation.LogAttempts, m.Attempts))
 	if m.Latency > 0 {
 		attrs = append(attrs, slog.Float64(deactivation.LogLatency, milliseconds(m.Latency)))
@@ -145,7 +147,9 @@ func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
 		deactivation.LogSource, d.Source, deactivation.LogEvent, d.Event, deactivation.LogRule, d.Rule,
 		deactivation.LogAnswer, string(d.Answer),
 	)
-	attrs = append(attrs, order(d.Order)...)
+	if len(d.Order) > 0 {
+		attrs = append(attrs, order(d.Order))
+	}
 	if d.Status != 0 {
 		attrs = append(attrs, slog.Int(deactivation.LogStatus, d.Status))
 	}
@@ -202,9 +206,12 @@ func (l *lockedWriter) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
+// roomForMore is how many attributes a line gets beside its first texts.
+const roomForMore = 6
+
 // texts makes attributes of name, value pairs and leaves the empty ones out.
 func texts(pairs ...string) []slog.Attr {
-	attrs := make([]slog.Attr, 0, len(pairs)/2)
+	attrs := make([]slog.Attr, 0, len(pairs)/2+roomForMore)
 	for pair := range slices.Chunk(pairs, 2) {
 		if pair[1] != "" {
 			attrs = append(attrs, slog.String(pair[0], bounded(pair[1])))
@@ -215,12 +222,9 @@ func texts(pairs ...string) []slog.Attr {
 
 func list(name string, values []string) slog.Attr { return slog.Any(name, listed(values)) }
 
-// order is the ids of an order as one text (deactivation.LogOrder); no attribute where there are none.
-func order(ids []string) []slog.Attr {
-	if len(ids) == 0 {
-		return nil
-	}
-	return []slog.Attr{slog.String(deactivation.LogOrder, strings.Join(listed(ids), " "))}
+// order is the ids of an order as one text (deactivation.LogOrder).
+func order(ids []string) slog.Attr {
+	return slog.String(deactivation.LogOrder, strings.Join(listed(ids), " "))
 }
 
 // listed bounds how many texts are written, and each of them.
