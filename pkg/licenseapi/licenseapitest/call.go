@@ -27,7 +27,7 @@ func isCall(path string) bool {
 
 func isOffline(path string) bool { return path == offlinePath || path == bundleOfflinePath }
 
-// serveCall counts the call, injects its fault before or after the work, and answers.
+// serveCall counts the call and answers it.
 func (s *Server) serveCall(w http.ResponseWriter, r *http.Request) {
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	if err != nil {
@@ -45,21 +45,25 @@ func (s *Server) serveCall(w http.ResponseWriter, r *http.Request) {
 		s.write(w, *limited)
 		return
 	}
+	s.answer(w, r, fault, "", func() reply { return s.work(r, req, problem) })
+}
+
+// answer injects the fault before or after the work, and answers. prefix stands before the answer's name in Counts.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, fault Fault, prefix string, work func() reply) {
 	if fault.After {
-		done := s.work(r, req, problem)
-		s.misbehave(w, r, fault, done)
+		s.misbehave(w, r, fault, prefix, work())
 		return
 	}
 	if !sleep(r.Context(), fault.Delay) {
-		s.count("abandoned")
+		s.count(prefix + "abandoned")
 		return
 	}
 	fault.Delay = 0
 	if fault.Status != 0 || fault.Reset {
-		s.misbehave(w, r, fault, reply{})
+		s.misbehave(w, r, fault, prefix, reply{})
 		return
 	}
-	s.misbehave(w, r, fault, s.work(r, req, problem))
+	s.misbehave(w, r, fault, prefix, work())
 }
 
 // enter counts a call and returns its fault.
@@ -108,11 +112,18 @@ func (s *Server) work(r *http.Request, req request, problem string) reply {
 		problem = s.checkFile(req)
 	}
 	bundle := r.URL.Path == bundlePath || r.URL.Path == bundleOfflinePath
+	written := func(r *row, code string) {
+		act := ActDeactivateLicense
+		if bundle {
+			act = ActDeactivateBundle
+		}
+		s.ledger.note(act, r.id, text(req.HardwareID), code)
+	}
 	var freed []string
 	if problem == "" && bundle {
-		freed, problem = s.rows.deactivateBundle(req)
+		freed, problem = s.rows.deactivateBundle(req, s.now(), written)
 	} else if problem == "" {
-		problem = s.rows.deactivate(req)
+		problem = s.rows.deactivate(req, s.now(), written)
 	}
 	switch {
 	case problem != "":

@@ -10,6 +10,7 @@ type Counts struct {
 	AtOnce      int            // the most calls for one license at the same time
 	Connections int            // 0 unless ConnState is the http.Server's
 	Answers     map[string]int // by code; license_deactivated, floating_released, token, oauth_url, http_<status>, reset, cut, abandoned (the client left)
+	Management  int            // calls of the Management API; their Answers are management_<status>, management_reset, …
 }
 
 // Counts returns a copy of the counts.

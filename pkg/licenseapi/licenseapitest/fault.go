@@ -54,18 +54,22 @@ func (s *Server) OnCall(fault func(Call) Fault) {
 }
 
 // misbehave sends the answer with the fault. done is the answer of the work, empty if nothing was done.
-func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, f Fault, done reply) {
+func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, f Fault, prefix string, done reply) {
 	if !sleep(r.Context(), f.Delay) {
-		s.count("abandoned")
+		s.count(prefix + "abandoned")
 		return
 	}
 	if f.Reset {
-		s.count("reset")
+		s.count(prefix + "reset")
 		reset(w)
 		return
 	}
 	if f.Status != 0 {
-		done = reply{status: f.Status, name: nameOf(f.Status, f.Body), body: f.Body, kind: f.Header.Get("Content-Type")}
+		name := nameOf(f.Status, f.Body)
+		if prefix != "" {
+			name = prefix + strconv.Itoa(f.Status)
+		}
+		done = reply{status: f.Status, name: name, body: f.Body, kind: f.Header.Get("Content-Type")}
 		if done.kind == "" && f.Body != "" {
 			done.kind = jsonText
 		}
@@ -75,7 +79,7 @@ func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, f Fault, done
 		s.write(w, done)
 		return
 	}
-	s.count("cut")
+	s.count(prefix + "cut")
 	w.Header().Set("Content-Type", done.kind)
 	w.Header().Set("Content-Length", strconv.Itoa(len(done.body)+cutBytes))
 	w.WriteHeader(done.status)

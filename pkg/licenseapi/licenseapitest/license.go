@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // License is one row of the state. Product and identity (license key, user name, or a token or code of single
@@ -26,6 +27,16 @@ type License struct {
 	CustomerAccountCode string `json:"customer_account_code,omitempty"`
 	IDToken             string `json:"id_token,omitempty"`
 	Code                string `json:"code,omitempty"`
+
+	// What the Management API knows besides. A time that is absent here is absent in its records too.
+	Order           string               `json:"order,omitempty"` // order_store_id
+	Subscription    string               `json:"subscription,omitempty"`
+	CustomerEmail   string               `json:"customer_email,omitempty"`
+	InactiveDevices []string             `json:"inactive_devices,omitempty"` // the same hardware id may be active as well, or twice
+	ProductID       int64                `json:"product_id,omitempty"`       // 0: one for each product
+	CreatedAt       time.Time            `json:"created_at,omitzero"`
+	TimeDisabled    time.Time            `json:"time_disabled,omitzero"`
+	Activated       map[string]time.Time `json:"activated,omitempty"` // when the active devices were, by hardware id
 }
 
 // problem returns what is wrong with a row, or "".
@@ -46,6 +57,12 @@ func (l License) problem() string {
 		if device == "" || slices.Contains(l.Devices[:i], device) {
 			return "devices[" + strconv.Itoa(i) + "] is empty or there twice"
 		}
+	}
+	if slices.Contains(l.InactiveDevices, "") {
+		return "inactive_devices: one is empty"
+	}
+	if l.ID < 0 || l.ProductID < 0 {
+		return "id or product_id is negative"
 	}
 	return ""
 }
@@ -80,6 +97,7 @@ func joined(account, token string) string {
 // rows are the licenses, found by name.
 type rows struct {
 	all      []*row
+	byID     map[int64]*row
 	byName   map[string][]*row
 	byBundle map[string][]*row // named with the bundle's code in place of the product's
 	products map[string]bool
@@ -87,20 +105,47 @@ type rows struct {
 	accounts map[string]bool
 }
 
+// row is a license as it is now.
 type row struct {
 	License
+	id        int64 // ID, or one of its own
+	devices   []device
 	activated bool // had a device at some time
 }
 
+// device is one activation: LicenseSpring makes a new one for each, so a hardware id may be there more than once.
+type device struct {
+	id          int64
+	hardwareID  string
+	active      bool
+	activated   time.Time // zero: not known
+	deactivated time.Time // zero: not known
+}
+
+// Ids of rows and devices that the state gives none begin here, far from those that a test would choose.
+const (
+	firstLicenseID = 1_000_000_001
+	firstDeviceID  = 2_000_000_001
+)
+
 func newRows(licenses []License) rows {
 	rs := rows{
-		byName: map[string][]*row{}, byBundle: map[string][]*row{},
+		byName: map[string][]*row{}, byBundle: map[string][]*row{}, byID: map[int64]*row{},
 		products: map[string]bool{}, bundles: map[string]bool{}, accounts: map[string]bool{},
 	}
-	for _, l := range licenses {
-		l.Devices = slices.Clone(l.Devices)
-		r := &row{License: l, activated: len(l.Devices) > 0}
+	deviceID := int64(firstDeviceID)
+	for i, l := range licenses {
+		r := &row{License: l, id: cmp.Or(l.ID, int64(firstLicenseID+i)), activated: len(l.Devices)+len(l.InactiveDevices) > 0}
+		for _, name := range l.Devices {
+			r.devices = append(r.devices, device{id: deviceID, hardwareID: name, active: true, activated: l.Activated[name]})
+			deviceID++
+		}
+		for _, name := range l.InactiveDevices {
+			r.devices = append(r.devices, device{id: deviceID, hardwareID: name})
+			deviceID++
+		}
 		rs.all = append(rs.all, r)
+		rs.byID[r.id] = r
 		rs.products[l.Product] = true
 		rs.accounts[l.CustomerAccountCode] = true
 		for _, n := range l.names() {
@@ -121,15 +166,22 @@ func (rs rows) licenses() []License {
 	licenses := make([]License, 0, len(rs.all))
 	for _, r := range rs.all {
 		l := r.License
-		l.Devices = slices.Clone(l.Devices)
+		l.Devices, l.InactiveDevices = l.Devices[:0:0], l.InactiveDevices[:0:0] // nil stays nil
+		for _, d := range r.devices {
+			if d.active {
+				l.Devices = append(l.Devices, d.hardwareID)
+			} else {
+				l.InactiveDevices = append(l.InactiveDevices, d.hardwareID)
+			}
+		}
 		licenses = append(licenses, l)
 	}
 	return licenses
 }
 
 // deactivate frees the device and returns "", or returns the code of what is wrong. Of several licenses of one user
-// it takes the first that has the device.
-func (rs rows) deactivate(req request) (code string) {
+// it takes the first that has the device. written is called with each row that was asked for its device.
+func (rs rows) deactivate(req request, now time.Time, written func(r *row, code string)) (code string) {
 	if !rs.products[text(req.Product)] {
 		return "unknown_product"
 	}
@@ -138,7 +190,8 @@ func (rs rows) deactivate(req request) (code string) {
 		if !r.meant(req) {
 			continue
 		}
-		why := r.deactivate(text(req.HardwareID))
+		why := r.deactivate(text(req.HardwareID), now)
+		written(r, why)
 		if why == "" {
 			return ""
 		}
@@ -149,7 +202,7 @@ func (rs rows) deactivate(req request) (code string) {
 
 // deactivateBundle frees the device on every row of the bundle that the identity has, and returns the products of the
 // rows that had it, or the code of what is wrong where none had.
-func (rs rows) deactivateBundle(req request) (freed []string, code string) {
+func (rs rows) deactivateBundle(req request, now time.Time, written func(r *row, code string)) (freed []string, code string) {
 	if !rs.bundles[text(req.Product)] {
 		return nil, "unknown_product"
 	}
@@ -158,7 +211,8 @@ func (rs rows) deactivateBundle(req request) (freed []string, code string) {
 		if !r.meant(req) {
 			continue
 		}
-		why := r.deactivate(text(req.HardwareID))
+		why := r.deactivate(text(req.HardwareID), now)
+		written(r, why)
 		if why == "" {
 			freed = append(freed, r.Product)
 		}
@@ -181,21 +235,23 @@ func (rs rows) unknownAccount(req request) (code string) {
 // meant reports whether password, license_id and bundle_code match the row; those that were not sent match.
 func (r *row) meant(req request) bool {
 	return (text(req.Password) == "" || *req.Password == r.Password) &&
-		(req.LicenseID == nil || *req.LicenseID == r.ID) &&
+		(req.LicenseID == nil || *req.LicenseID == r.id) &&
 		(text(req.BundleCode) == "" || *req.BundleCode == r.Bundle)
 }
 
-func (r *row) deactivate(device string) (code string) {
-	if r.Enabled != nil && !*r.Enabled {
+func (r *row) deactivate(hardwareID string, now time.Time) (code string) {
+	if !r.enabled() {
 		return "license_not_enabled"
 	}
 	if !r.activated {
 		return "license_not_active"
 	}
-	at := slices.Index(r.Devices, device)
+	at := slices.IndexFunc(r.devices, func(d device) bool { return d.active && d.hardwareID == hardwareID })
 	if at < 0 {
 		return "device_not_found"
 	}
-	r.Devices = slices.Delete(r.Devices, at, at+1)
+	r.devices[at].active, r.devices[at].deactivated = false, now
 	return ""
 }
+
+func (r *row) enabled() bool { return r.Enabled == nil || *r.Enabled }

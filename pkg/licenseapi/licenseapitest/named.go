@@ -26,11 +26,12 @@ type NamedFault struct {
 	Name    string
 	Meaning string // one line: what happens, and whether it ends by itself
 
-	fault func(Call) Fault
-	begin func(*Server) // what happens once, at Fail; nil: nothing. s.mu is held
+	fault      func(Call) Fault
+	management func(ManagementCall) Fault
+	begin      func(*Server) // what happens once, at Fail; nil: nothing. s.mu is held
 }
 
-// Faults returns the named faults in the order in which help should show them. Fail takes two more forms: another
+// Faults returns the named faults of the License API in the order in which help should show them. Fail takes two more forms: another
 // status, and code=<code>, which answers every call 400 with that code for good.
 func Faults() []NamedFault { return faults(time.Now) }
 
@@ -101,28 +102,38 @@ func (s *Server) Fail(names ...string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.flood = nil
+	s.flood, s.management.flood, s.management.habits = nil, nil, Habits{}
+	var calls []func(Call) Fault
+	var managementCalls []func(ManagementCall) Fault
 	for _, f := range chosen {
 		if f.begin != nil {
 			f.begin(s)
 		}
+		if f.fault != nil {
+			calls = append(calls, f.fault)
+		}
+		if f.management != nil {
+			managementCalls = append(managementCalls, f.management)
+		}
 	}
-	s.fault = func(c Call) Fault {
-		for _, f := range chosen {
-			if f.fault == nil {
-				continue
-			}
-			if fault := f.fault(c); !fault.none() {
+	s.fault, s.management.fault = firstOf(calls), firstOf(managementCalls)
+	return nil
+}
+
+// firstOf returns the faults as one: the first that spoils a call decides.
+func firstOf[C any](faults []func(C) Fault) func(C) Fault {
+	return func(c C) Fault {
+		for _, f := range faults {
+			if fault := f(c); !fault.none() {
 				return fault
 			}
 		}
 		return Fault{}
 	}
-	return nil
 }
 
 func (s *Server) faultNamed(name string) (NamedFault, error) {
-	for _, f := range faults(s.now) {
+	for _, f := range append(faults(s.now), ManagementFaults()...) {
 		if f.Name == name {
 			return f, nil
 		}

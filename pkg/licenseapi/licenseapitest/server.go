@@ -1,6 +1,6 @@
-// Package licenseapitest is a fake of LicenseSpring's License API: an http.Handler with licenses and devices as
-// state. It refuses what the real one refuses and injects faults on demand. Tests and `licensectl` use it. It shares no
-// code with the client, so that a fault of the client cannot confirm itself.
+// Package licenseapitest is a fake of LicenseSpring's License API and Management API over one state: an http.Handler with
+// licenses and devices. It refuses what the real ones refuse and injects faults on demand. Tests and `licensectl` use it. It
+// shares no code with the clients, so that a fault of a client cannot confirm itself.
 //
 //	api, err := licenseapitest.New(licenseapitest.State{
 //		APIKeys:  map[string]string{"key": "shared"},
@@ -21,6 +21,9 @@
 // deactivate_offline and deactivate_bundle_offline take a request file, as text or as the part "file" of a form, check its
 // signatures and do the same. floating/release frees a device as deactivate_license does, and answers with an empty body.
 //
+// The Management API (ManagementBase, management.go) lists and shows licenses and devices, disables and enables licenses
+// and resets devices. Ledger returns the writes of both APIs.
+//
 // The token endpoint of OAuth (TokenPath), whose address GET oauth_url?login_type=client_credentials tells, gives tokens to the clients of the state, good for 480 s or as TokenLife says.
 //
 // Sources: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-online-method
@@ -34,6 +37,8 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -66,6 +71,9 @@ type Server struct {
 	counts  Counts
 	times   map[string]int // calls so far, by license
 	inside  map[string]int // calls at this moment, by license
+
+	management management
+	ledger     *ledger // nil: not kept
 }
 
 // An Option changes a Server that New makes.
@@ -87,6 +95,7 @@ func New(state State, options ...Option) (*Server, error) {
 		now: time.Now, tokenLife: tokenLife, keys: maps.Clone(state.APIKeys), clients: maps.Clone(state.Clients),
 		tokens: map[string]time.Time{}, rows: newRows(state.Licenses),
 		counts: Counts{Answers: map[string]int{}}, times: map[string]int{}, inside: map[string]int{},
+		management: newManagement(state),
 	}
 	for _, option := range options {
 		option(s)
@@ -128,11 +137,14 @@ func (s *Server) Rotate(apiKey, shared string) {
 	s.keys[apiKey] = shared
 }
 
-// State returns the licenses as they are now; Devices holds the active ones.
+// State returns the licenses as they are now; Devices holds the active ones, InactiveDevices the others.
 func (s *Server) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return State{APIKeys: maps.Clone(s.keys), Clients: maps.Clone(s.clients), Licenses: s.rows.licenses()}
+	return State{
+		APIKeys: maps.Clone(s.keys), Clients: maps.Clone(s.clients), ManagementAPIKeys: slices.Clone(s.management.keys),
+		Licenses: s.rows.licenses(),
+	}
 }
 
 // ServeHTTP implements http.Handler.
@@ -142,6 +154,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveBase(w, r)
 	case r.URL.Path == TokenPath && r.Method == http.MethodPost:
 		s.serveToken(w, r)
+	case strings.HasPrefix(r.URL.Path, ManagementBase+"/"):
+		s.serveManagement(w, r)
 	case r.URL.Path == oauthURLPath:
 		s.serveOAuthURL(w, r)
 	case !isCall(r.URL.Path) && r.URL.Path != TokenPath:

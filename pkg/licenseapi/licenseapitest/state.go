@@ -11,6 +11,8 @@ type State struct {
 	APIKeys  map[string]string `json:"api_keys"`          // API key to shared key
 	Clients  map[string]string `json:"clients,omitempty"` // OAuth client id to client secret
 	Licenses []License         `json:"licenses"`
+
+	ManagementAPIKeys []string `json:"management_api_keys,omitempty"` // any of them is taken; none: every call is refused
 }
 
 // check returns every problem at once. Positions are given by number: the values are secrets.
@@ -29,8 +31,17 @@ func (s State) check() error {
 			bad("clients: an id, or what goes with it, is empty or has white space at its ends")
 		}
 	}
-	seen := map[string]int{}
+	for i, key := range s.ManagementAPIKeys {
+		if key == "" || strings.TrimSpace(key) != key {
+			bad("management_api_keys[%d]: is empty or has white space at its ends", i)
+		}
+	}
+	seen, ids := map[string]int{}, map[int64]int{}
 	for i, l := range s.Licenses {
+		if first, twice := ids[l.ID]; twice && l.ID != 0 {
+			bad("licenses[%d]: the same id as licenses[%d]", i, first)
+		}
+		ids[l.ID] = i
 		if why := l.problem(); why != "" {
 			bad("licenses[%d]: %s", i, why)
 		}

@@ -1,0 +1,190 @@
+package licenseapitest
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Pages of a list. A larger limit is cut silently.
+//
+// Source: https://docs.licensespring.com/management-api/license/list-licenses
+const (
+	defaultPage = 20
+	maxPage     = 100
+)
+
+// timeUnit is the resolution of a record's times.
+const timeUnit = time.Second
+
+// licenseFilters are the documented filters of a list of licenses that the fake knows, each as the values of a row that
+// it compares with. A name with "__startswith" or "__icontains" behind it compares otherwise, as documented for
+// license_key and order__store_id.
+func (s *Server) licenseFilters() map[string]func(*row) []string {
+	one := func(value func(*row) string) func(*row) []string {
+		return func(r *row) []string { return []string{value(r)} }
+	}
+	return map[string]func(*row) []string{
+		"license_key":               one(func(r *row) string { return r.LicenseKey }),
+		"order__store_id":           one(func(r *row) string { return r.Order }),
+		"subscription_id":           one(func(r *row) string { return r.Subscription }),
+		"customer_email":            one(func(r *row) string { return r.CustomerEmail }),
+		"customer_id":               one(func(r *row) string { return decimal(s.management.customers[r.CustomerEmail]) }),
+		"product_short_code":        one(func(r *row) string { return r.Product }),
+		"product_id":                one(func(r *row) string { return decimal(s.productID(r)) }),
+		"license_users__true_email": one(func(r *row) string { return r.Username }),
+		"enabled":                   one(func(r *row) string { return strconv.FormatBool(r.enabled()) }),
+		"id__in":                    one(func(r *row) string { return decimal(r.id) }),
+		"devices__hardware_id": func(r *row) []string {
+			var names []string
+			for _, d := range r.devices {
+				names = append(names, d.hardwareID)
+			}
+			return names
+		},
+	}
+}
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }
+
+// listLicenses answers a list of licenses. s.mu is held.
+func (s *Server) listLicenses(query url.Values) reply {
+	habits := s.management.habits
+	if habits.RefuseFilters && hasFilter(query) {
+		return detail(http.StatusBadRequest, "Unknown filter.")
+	}
+	filters := s.licenseFilters()
+	var found []any
+	var foreign *row
+	for _, r := range s.rows.all {
+		if habits.IgnoreFilters || matches(query, filters, r, habits.MatchParts) {
+			found = append(found, s.licenseRecord(r))
+		} else {
+			foreign = r
+		}
+	}
+	if habits.ForeignLicense && foreign != nil {
+		found = append(found, s.licenseRecord(foreign))
+	}
+	return s.page(query, found)
+}
+
+// listDevices answers a list of devices; its filters are license, hardware_id and blacklisted (no device is). s.mu is held.
+func (s *Server) listDevices(query url.Values) reply {
+	habits := s.management.habits
+	if habits.RefuseFilters && hasFilter(query) {
+		return detail(http.StatusBadRequest, "Unknown filter.")
+	}
+	matches := func(name, value string) bool {
+		want, asked := query[name]
+		switch {
+		case !asked || habits.IgnoreFilters:
+			return true
+		case habits.MatchParts:
+			return strings.HasPrefix(value, want[0])
+		}
+		return value == want[0]
+	}
+	var found []any
+	var foreign any
+	for _, r := range s.rows.all {
+		ofLicense := matches("license", decimal(r.id)) && matches("blacklisted", "false")
+		for _, d := range r.devices {
+			if ofLicense && matches("hardware_id", d.hardwareID) {
+				found = append(found, s.deviceRecord(r, d))
+			} else if d.active {
+				foreign = s.deviceRecord(r, d)
+			}
+		}
+	}
+	if habits.ForeignDevice && foreign != nil {
+		found = append(found, foreign)
+	}
+	return s.page(query, found)
+}
+
+// hasFilter reports whether a list is asked for less than everything.
+func hasFilter(query url.Values) bool {
+	for name := range query {
+		if name != "limit" && name != "offset" && name != "order_by" {
+			return true
+		}
+	}
+	return false
+}
+
+// matches reports whether a row has every wanted value. Unknown filters are ignored, as django-filter does. parts makes
+// an exact filter one that a row passes whose value begins with the wanted one.
+func matches(query url.Values, filters map[string]func(*row) []string, r *row, parts bool) bool {
+	for name, wanted := range query {
+		values, known := filters[strings.TrimSuffix(name, "__"+lookupOf(name))]
+		if !known {
+			continue
+		}
+		compare := comparison(lookupOf(name), parts)
+		if name == "id__in" {
+			wanted = strings.Split(wanted[0], ",")
+		}
+		if !slices.ContainsFunc(values(r), func(value string) bool {
+			return slices.ContainsFunc(wanted, func(want string) bool { return compare(value, want) })
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// lookupOf returns the way of comparing that a filter's name ends with; without one it is exact.
+func lookupOf(name string) string {
+	for _, lookup := range []string{"startswith", "icontains"} {
+		if strings.HasSuffix(name, "__"+lookup) {
+			return lookup
+		}
+	}
+	return "exact"
+}
+
+func comparison(lookup string, parts bool) func(value, want string) bool {
+	switch {
+	case lookup == "icontains":
+		return func(value, want string) bool { return strings.Contains(strings.ToLower(value), strings.ToLower(want)) }
+	case lookup == "startswith" || parts:
+		return strings.HasPrefix
+	}
+	return func(value, want string) bool { return value == want }
+}
+
+// page cuts a list and wraps it as the API does. s.mu is held.
+func (s *Server) page(query url.Values, all []any) reply {
+	habits := s.management.habits
+	if habits.Duplicates {
+		all = slices.Repeat(all, 2)
+	}
+	limit, offset := number(query.Get("limit"), defaultPage), number(query.Get("offset"), 0)
+	most := maxPage
+	if habits.PageSize > 0 {
+		most = habits.PageSize
+	}
+	limit = min(limit, most)
+	count, from := len(all), min(offset, len(all))
+	if habits.ShiftPages && offset > 0 && from > 0 { // one more record has come in front since the page before
+		count, from = count+1, from-1
+	}
+	to := min(from+limit, len(all))
+	page := map[string]any{"count": count, "next": nil, "previous": nil, "results": append([]any{}, all[from:to]...)}
+	if to < len(all) {
+		page["next"] = "https://elsewhere.example.com" + ManagementBase + "/?offset=" + strconv.Itoa(to) // nobody must follow it
+	}
+	return object(page)
+}
+
+func number(text string, absent int) int {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return absent
+	}
+	return n
+}
