@@ -56,7 +56,7 @@ func (c *Client) post(ctx context.Context, op string, expected func(text string)
 		return apihttp.NewNetworkError("licenseapi: "+op, err, s)
 	}
 	defer resp.Body.Close()
-	reply, whole := apihttp.ReadReply(resp)
+	reply, whole := apihttp.ReadReply(resp, apihttp.MaxReplyBytes)
 	if resp.StatusCode != http.StatusOK {
 		answer := newError(op, resp, reply, whole, s, c.now())
 		if o, ok := c.authorizer.(*OAuth); ok && (answer.tokenRefused() || answer.kind() == KindUnauthorized) {

@@ -153,7 +153,7 @@ func (o *OAuth) fetch(ctx context.Context) (authorization string, err error) {
 		return "", apihttp.NewNetworkError("licenseapi: "+opToken, err, s)
 	}
 	defer resp.Body.Close()
-	reply, whole := apihttp.ReadReply(resp)
+	reply, whole := apihttp.ReadReply(resp, apihttp.MaxReplyBytes)
 	if resp.StatusCode != http.StatusOK {
 		return "", newError(opToken, resp, reply, whole, s, o.now())
 	}

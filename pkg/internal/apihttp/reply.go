@@ -10,8 +10,7 @@ import (
 )
 
 const (
-	// MaxReplyBytes bounds the body that is read of a reply, in bytes. Replies of an API have a line; a proxy's error page
-	// has some KiB.
+	// MaxReplyBytes bounds the body of a reply that has a line, in bytes: a proxy's error page has some KiB.
 	MaxReplyBytes = 64 << 10
 
 	// MaxRetryAfter bounds Retry-After. No honest server asks for more than a day, and a number of seconds that overflows
@@ -23,13 +22,13 @@ const (
 )
 
 // ReadReply reads the body to its end, so that the connection can be used again. whole is false when the body is cut off
-// or longer than MaxReplyBytes.
-func ReadReply(resp *http.Response) (reply []byte, whole bool) {
+// or longer than limit bytes.
+func ReadReply(resp *http.Response, limit int) (reply []byte, whole bool) {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return nil, false // its body is the connection itself and has no end
 	}
-	reply, err := io.ReadAll(io.LimitReader(resp.Body, MaxReplyBytes+1))
-	return reply, err == nil && len(reply) <= MaxReplyBytes
+	reply, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
+	return reply, err == nil && len(reply) <= limit
 }
 
 // MediaType is the reply's media type without parameters; "" if there is none that can be read.

@@ -1,0 +1,102 @@
+package managementapi
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// minValueRunes is the shortest value that a list may be asked for, in characters. A shorter one is an accident: no order id,
+// key or subscription has two.
+const minValueRunes = 3
+
+// maxValueRunes bounds a value, in characters: the longest real one is a PayPal order with its reference, below 100.
+const maxValueRunes = 256
+
+// ErrFilter is wrapped by the error of a filter that is refused before anything is sent: its value is empty, too short, too
+// long, a placeholder or no text. The error does not hold the value.
+var ErrFilter = errors.New("managementapi: a value that no list may be asked for")
+
+// Filter is one exact filter of a list of licenses. Its zero value is refused with ErrFilter. It prints itself without its
+// value.
+//
+// Source: https://docs.licensespring.com/management-api/license/list-licenses
+type Filter struct{ name, value string }
+
+// ByLicenseKey finds the licenses with that key: one, or one for each product of a bundle.
+func ByLicenseKey(key string) Filter { return Filter{"license_key", key} }
+
+// ByOrder finds the licenses of the order with that id: the store's own, if the vendor gave it to LicenseSpring.
+func ByOrder(id string) Filter { return Filter{"order__store_id", id} }
+
+// BySubscription finds the licenses of that subscription.
+func BySubscription(id string) Filter { return Filter{"subscription_id", id} }
+
+// Name returns the filter's name in the API.
+func (f Filter) Name() string { return f.name }
+
+// Matches reports whether a license has the filter's value, byte for byte. It is false for the zero Filter.
+func (f Filter) Matches(l License) bool {
+	switch f.name {
+	case "license_key":
+		return l.Key == f.value
+	case "order__store_id":
+		return l.Order == f.value
+	case "subscription_id":
+		return l.Subscription == f.value
+	}
+	return false
+}
+
+// Check returns an error that wraps ErrFilter if no list may be asked for the value.
+func (f Filter) Check() error {
+	bad := func(why string) error { return fmt.Errorf("%w: %s %s", ErrFilter, f.name, why) }
+	switch {
+	case f.name == "":
+		return fmt.Errorf("%w: there is no filter", ErrFilter)
+	case utf8.RuneCountInString(f.value) < minValueRunes:
+		return bad("has fewer than 3 characters")
+	case utf8.RuneCountInString(f.value) > maxValueRunes:
+		return bad("has more than 256 characters")
+	case strings.TrimSpace(f.value) != f.value:
+		return bad("has white space at its ends")
+	case !utf8.ValidString(f.value) || strings.ContainsFunc(f.value, func(r rune) bool { return r < ' ' || r == 0x7F || r == utf8.RuneError }):
+		return bad("holds a character that no id has")
+	case isPlaceholder(f.value):
+		return bad("is a placeholder")
+	case f.name == "order__store_id" && trialOrder.MatchString(f.value):
+		return bad("is a trial's order, which no store knows")
+	}
+	return nil
+}
+
+// trialOrder is what LicenseSpring calls the order of a trial license by itself.
+var trialOrder = regexp.MustCompile(`^trial_[0-9]+$`)
+
+// filledIn is what a template leaves when nothing was filled in: {{id}}, ${id}, <id>, %id%, [id].
+var filledIn = regexp.MustCompile(`^(\{.*\}|\$\{.*\}|<.*>|%.*%|\[.*\])$`)
+
+// isPlaceholder reports whether a value stands for "none". Integrations write such words where an order or subscription has
+// no id, and many licenses then have the same one: https://github.com/cryptlex/third-party-integrations has
+// "subscription_empty".
+func isPlaceholder(value string) bool {
+	if filledIn.MatchString(value) {
+		return true
+	}
+	word := strings.ToLower(value)
+	for _, end := range []string{"empty", "null", "none", "nil", "undefined", "unknown", "missing", "placeholder"} {
+		if rest, ok := strings.CutSuffix(word, end); ok && (rest == "" || strings.HasSuffix(rest, "_") || strings.HasSuffix(rest, "-") || strings.HasSuffix(rest, " ")) {
+			return true
+		}
+	}
+	switch word {
+	case "n/a", "nan", "false", "true", "test", "tbd", "todo", "default", "example", "string":
+		return true
+	}
+	return strings.Trim(word, "0-_.#*?x") == "" // 000, ---, …; but 1111 is an order's number
+}
+
+// Format implements fmt.Formatter for every verb, so that no verb shows the value.
+func (f Filter) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "filter %s", f.name) }
