@@ -32,13 +32,16 @@ func newFakeAPI() *cobra.Command {
 		Long: `fake-api answers POST /api/v4/deactivate_license and deactivate_bundle as LicenseSpring's License API does: it
 checks the date, the signature and the license, and keeps which devices are active. A bundle is deactivated on every
 license with that "bundle" and key. deactivate_offline and deactivate_bundle_offline take request files and check their
-signatures; floating/release frees a device too. It is for trying; nothing of it reaches LicenseSpring.
+signatures; floating/release frees a device too. Under /api/v1 it answers as the Management API does, over the same
+licenses: lists of licenses and devices, disable, enable and device reset. It is for trying; nothing of it reaches LicenseSpring.
 
 --state names a file with
   {"api_keys":{"key":"shared"},"licenses":[{"product":"XY","license_key":"…","devices":["hw1"],"enabled":true}]}
 and, for OAuth, "clients":{"id":"secret"}; their tokens come from POST ` + licenseapitest.TokenPath + `,
 whose address GET /api/v4/oauth_url?login_type=client_credentials tells, as the vendor's SDKs ask for it.
-Without it the API key is ` + local.APIKey + `, the shared key ` + local.SharedKey + `, and the licenses are those of the samples.
+"management_api_keys":["key"] are those of the Management API; without one it refuses every call. A license may have "id",
+"order", "subscription", "customer_email" and "inactive_devices" for it.
+Without --state the API key is ` + local.APIKey + `, the shared key ` + local.SharedKey + `, and the licenses are those of the samples.
 
 ` + faultsHelp(),
 		Example: `  licensectl fake-api
@@ -119,7 +122,7 @@ func failOn(api *licenseapitest.Server, names []string) error {
 	}
 	if err := api.Fail(names...); err != nil {
 		var known []string
-		for _, f := range licenseapitest.Faults() {
+		for _, f := range append(licenseapitest.Faults(), licenseapitest.ManagementFaults()...) {
 			known = append(known, f.Name)
 		}
 		return misused("known are "+strings.Join(known, ", "), "--fail: %w", err)
@@ -132,6 +135,10 @@ func faultsHelp() string {
 	help.WriteString("Faults for --fail:\n")
 	for _, f := range licenseapitest.Faults() {
 		fmt.Fprintf(&help, "  %-13s %s\n", f.Name, f.Meaning)
+	}
+	help.WriteString("Those of the Management API:\n")
+	for _, f := range licenseapitest.ManagementFaults() {
+		fmt.Fprintf(&help, "  %-26s %s\n", f.Name, f.Meaning)
 	}
 	return strings.TrimSuffix(help.String(), "\n")
 }
