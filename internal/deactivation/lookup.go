@@ -80,7 +80,7 @@ func (l Lookup) validate() error {
 
 // validateLookup checks what of the request is for the look-up alone.
 func (r Request) validateLookup() error {
-	if r.Disable && r.Action == ActionDeactivateBundle {
+	if r.Disable && !r.deactivatesLicense() {
 		return &FieldError{CodeInvalidField, "disable", "goes with " + ActionDeactivateLicense + " alone"}
 	}
 	if r.Scope != "" && !slices.Contains(Scopes(), r.Scope) {
@@ -104,8 +104,12 @@ func (r Request) validateLookup() error {
 // and product may be absent.
 func (r Request) canBeLookedUp() bool {
 	license := r.withoutBlanks()
-	return license.HardwareID == "" && r.Action != ActionDeactivateBundle &&
-		(r.Lookup.HasCandidates() || license.LicenseKey != "")
+	return license.HardwareID == "" && r.deactivatesLicense() && (r.Lookup.HasCandidates() || license.LicenseKey != "")
+}
+
+// deactivatesLicense reports whether the action is the one that the look-up goes with.
+func (r Request) deactivatesLicense() bool {
+	return r.Action == "" || r.Action == ActionDeactivateLicense
 }
 
 // shownLookup is what is shown of a Lookup.

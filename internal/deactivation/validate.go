@@ -65,10 +65,10 @@ func (r Request) Validate() error {
 			return err
 		}
 	}
-	if err := r.validateFile(); err != nil || r.IsOffline() {
+	if err := r.validateLookup(); err != nil {
 		return err
 	}
-	if err := r.validateLookup(); err != nil {
+	if err := r.validateFile(); err != nil || r.IsOffline() {
 		return err
 	}
 	return r.validate(r.canBeLookedUp())

@@ -44,11 +44,10 @@ func list[T any](
 			if why != "" {
 				return unreadable(why)
 			}
-			if id := idOf(record); seen[id] {
+			if seen[idOf(record)] {
 				return unreadable("a record is there twice; another may be missing")
-			} else {
-				seen[id] = true
 			}
+			seen[idOf(record)] = true
 			found.Records = append(found.Records, record)
 		}
 		found.Whole = len(found.Records) == found.Count

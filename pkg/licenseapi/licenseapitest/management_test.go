@@ -18,7 +18,7 @@ import (
 const managementKey = "management-key"
 
 // newManaged returns a server with two orders, whose clock stands at noon and which keeps a ledger.
-func newManaged(t *testing.T, options ...Option) *Server {
+func newManaged(t *testing.T) *Server {
 	t.Helper()
 	no := false
 	s, err := New(State{
@@ -32,7 +32,7 @@ func newManaged(t *testing.T, options ...Option) *Server {
 				Enabled: &no, TimeDisabled: noon().Add(-time.Second)},
 			{ID: 14, Product: "US", Username: "u@example.com", Password: "initial-secret", Order: "order-3", CustomerEmail: "b@example.com", Devices: []string{"hw9"}},
 		},
-	}, append([]Option{Clock(noon), KeepLedger()}, options...)...)
+	}, Clock(noon), KeepLedger())
 	if err != nil {
 		t.Fatal(err)
 	}
