@@ -69,7 +69,7 @@ func NewCache[T any](r Reader, parse func(text string) (T, error)) *Cache[T] {
 }
 
 // Get returns the held value. It reads the value when there is none or it is older than five minutes. It fails only when
-// there is no value at all: the read failed, the value cannot be parsed, or ctx ended before.
+// there is no value at all: the read failed, the value cannot be parsed, or ctx ended before (ErrUnavailable).
 func (c *Cache[T]) Get(ctx context.Context) (Held[T], error) {
 	c.mu.Lock()
 	if c.usesPrevious() || c.has && time.Now().Before(c.expires) {
@@ -116,10 +116,10 @@ func (c *Cache[T]) readAndUnlock(ctx context.Context) (Held[T], error) {
 		return held, done.Err
 	case <-ctx.Done():
 		if has {
-			held.RefreshErr = fmt.Errorf("secrets: read again: %w", ctx.Err())
+			held.RefreshErr = fmt.Errorf("%w: read again: %w", ErrUnavailable, ctx.Err())
 			return held, nil
 		}
-		return Held[T]{}, fmt.Errorf("secrets: read: %w", ctx.Err())
+		return Held[T]{}, fmt.Errorf("%w: read: %w", ErrUnavailable, ctx.Err())
 	}
 }
 

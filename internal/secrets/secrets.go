@@ -22,6 +22,11 @@ import (
 // operator must store a value.
 var ErrEmpty = errors.New("secrets: the secret has no value yet")
 
+// ErrUnavailable is wrapped by the error of a read that may succeed without anybody's help: the store throttles, answers
+// 5xx or does not answer in time. Back off, and read again. Every other error is a configuration fault that an operator
+// must repair: no value, no permission, no such secret, a KMS key that cannot be used, a value that cannot be parsed.
+var ErrUnavailable = errors.New("secrets: temporarily unavailable")
+
 // Value is one version of a secret. Its text is never printed.
 type Value struct {
 	Text    string `json:"-"`
@@ -34,8 +39,9 @@ func (v Value) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "[secret, version %s
 // LogValue implements slog.LogValuer.
 func (v Value) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(v)) }
 
-// Reader reads the current version of one secret. Its error wraps ErrEmpty when there is none. Every error may be gone at
-// the next read, since an operator may repair the secret at any time.
+// Reader reads the current version of one secret. Its error wraps ErrEmpty when there is none, and ErrUnavailable when the
+// read may succeed when it is repeated. Every error may be gone at the next read, since an operator may repair the secret
+// at any time.
 type Reader interface {
 	Read(ctx context.Context) (Value, error)
 }

@@ -8,10 +8,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"license-deactivator/internal/queue/queuetest"
 	"license-deactivator/internal/secrets"
 )
 
@@ -95,6 +99,8 @@ func TestSecretsManagerErrors(t *testing.T) {
 		{"an empty value", 200, map[string]any{"SecretString": "", "VersionId": "v1"}, true, "put-secret-value"},
 		{"no such secret", 400, map[string]any{"__type": code, "Message": "Secrets Manager can't find the specified secret."}, false, code},
 		{"not allowed", 400, map[string]any{"__type": "AccessDeniedException", "Message": "no"}, false, "AccessDenied"},
+		{"KMS", 400, map[string]any{"__type": "DecryptionFailure", "Message": "the key is disabled"}, false, "DecryptionFailure"},
+		{"marked for deletion", 400, map[string]any{"__type": "InvalidRequestException", "Message": "no"}, false, "InvalidRequest"},
 		{"binary", 200, map[string]any{"SecretBinary": "AA==", "VersionId": "v1"}, false, "holds a binary value; store it as text"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -103,11 +109,111 @@ func TestSecretsManagerErrors(t *testing.T) {
 			if err == nil || errors.Is(err, secrets.ErrEmpty) != c.empty {
 				t.Fatalf("error %v, want ErrEmpty: %t", err, c.empty)
 			}
+			if errors.Is(err, secrets.ErrUnavailable) {
+				t.Errorf("error %v is ErrUnavailable, but an operator must repair it", err)
+			}
 			for _, part := range []string{c.want, arn} {
 				if !strings.Contains(err.Error(), part) {
 					t.Errorf("error %q, want %q", err, part)
 				}
 			}
 		})
+	}
+}
+
+// openInMemory opens a secret whose reads are answered by answer, without a network, for a bubble; n counts from 1.
+func openInMemory(answer func(w http.ResponseWriter, r *http.Request, n int64)) (*secrets.SecretsManager, *atomic.Int64) {
+	calls := new(atomic.Int64)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer(w, r, calls.Add(1)) })
+	return secrets.OpenSecretsManager(aws.Config{
+		Region:           "eu-central-1",
+		RetryMaxAttempts: 3, // has no effect
+		HTTPClient:       &http.Client{Transport: queuetest.InMemory{Handler: handler}},
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+		}),
+	}, "http://secrets.test", arn), calls
+}
+
+// fails are the ways in which a read fails for a while.
+func fails() map[string]http.HandlerFunc {
+	answer := func(status int, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(body))
+		}
+	}
+	return map[string]http.HandlerFunc{
+		"throttled":      answer(http.StatusBadRequest, `{"__type":"ThrottlingException","Message":"Rate exceeded"}`),
+		"429":            answer(http.StatusTooManyRequests, `{}`),
+		"internal error": answer(http.StatusInternalServerError, `{"__type":"InternalServiceError","Message":"no"}`),
+		"503 of a proxy": answer(http.StatusServiceUnavailable, `<html>`),
+		"not JSON":       answer(http.StatusOK, `<html>`),
+		"hangs":          func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+	}
+}
+
+func TestSecretsManagerSucceedsWithinHalfASecondAfterAFailure(t *testing.T) {
+	t.Parallel()
+	for name, fail := range fails() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, _ := openInMemory(func(w http.ResponseWriter, r *http.Request, n int64) {
+					if n == 1 || n == 2 && name != "hangs" {
+						fail(w, r)
+						return
+					}
+					_, _ = w.Write([]byte(`{"SecretString":"text","VersionId":"v1"}`))
+				})
+				began := time.Now()
+				got, err := s.Read(t.Context())
+				if want := (secrets.Value{Text: "text", Version: "v1"}); err != nil || got != want {
+					t.Errorf("Read: right %t, error %v", got == want, err)
+				}
+				if took := time.Since(began); took > 500*time.Millisecond {
+					t.Errorf("took %v, want at most half a second", took)
+				}
+			})
+		})
+	}
+}
+
+func TestSecretsManagerIsUnavailableAfterThreeAttempts(t *testing.T) {
+	t.Parallel()
+	for name, fail := range fails() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, calls := openInMemory(func(w http.ResponseWriter, r *http.Request, _ int64) { fail(w, r) })
+				began := time.Now()
+				_, err := s.Read(t.Context())
+				if !errors.Is(err, secrets.ErrUnavailable) || !strings.Contains(err.Error(), arn) {
+					t.Errorf("error %v, want ErrUnavailable with the secret's ARN", err)
+				}
+				if n := calls.Load(); n != 3 {
+					t.Errorf("%d calls, want 3", n)
+				}
+				if took := time.Since(began); took > 1300*time.Millisecond {
+					t.Errorf("took %v, want at most 1.3 s", took)
+				}
+			})
+		})
+	}
+}
+
+func TestAConnectionThatIsRefusedIsUnavailable(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(nil)
+	server.Close()
+	s := secrets.OpenSecretsManager(aws.Config{
+		Region: "eu-central-1",
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+		}),
+	}, server.URL, arn)
+	if _, err := s.Read(t.Context()); !errors.Is(err, secrets.ErrUnavailable) {
+		t.Errorf("error %v, want ErrUnavailable", err)
 	}
 }

@@ -82,6 +82,7 @@ func (s *spy) requests(t *testing.T) []deactivation.Request {
 type vault struct {
 	text, fresh string // fresh: what a refresh finds; "" the same
 	err         error
+	refreshErr  error // of a value that is still used
 	refreshes   int
 }
 
@@ -102,7 +103,7 @@ func (v *vault) parse(text, version string) (secrets.Held[secrets.Webhooks], err
 		return secrets.Held[secrets.Webhooks]{}, v.err
 	}
 	parsed, err := secrets.ParseWebhooks(text)
-	return secrets.Held[secrets.Webhooks]{Value: parsed, Version: version}, err
+	return secrets.Held[secrets.Webhooks]{Value: parsed, Version: version, RefreshErr: v.refreshErr}, err
 }
 
 const vaultText = `{"stripe":["` + stripeSecret + `","whsec_old"],"shopify":"` + shopifySecret + `","tiny":"tiny-secret-canary"}`

@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/queue"
+	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/webhook"
 )
 
@@ -234,6 +236,38 @@ func TestABrokenSecretIsOurFaultAndNotTheSenders(t *testing.T) {
 	}
 	if got := b.post(t, signed(t, b, "shopify", shopifySecret, `{"id":1,"financial_status":"paid"}`, clock, nil)); got.StatusCode != http.StatusOK {
 		t.Errorf("another source's secret is broken, and this one is answered %d", got.StatusCode)
+	}
+}
+
+func TestAnUnavailableSecretStoreIsNoConfigurationFault(t *testing.T) {
+	t.Parallel()
+	unavailable := fmt.Errorf("%w: throttled", secrets.ErrUnavailable)
+	denied := errors.New("access denied")
+	for _, c := range []struct {
+		name            string
+		err, refreshErr error
+		status          int
+		fault           bool
+	}{
+		{"unavailable, without a value", unavailable, nil, http.StatusServiceUnavailable, false},
+		{"unavailable, with a cached value", nil, unavailable, http.StatusOK, false},
+		{"denied, without a value", denied, nil, http.StatusServiceUnavailable, true},
+		{"denied, with a cached value", nil, denied, http.StatusOK, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "")
+			b.secrets.err, b.secrets.refreshErr = c.err, c.refreshErr
+			if got := b.post(t, signed(t, b, "stripe", stripeSecret, refundBody, clock, nil)); got.StatusCode != c.status {
+				t.Errorf("answer %d, want %d", got.StatusCode, c.status)
+			}
+			if got := strings.Contains(b.log.String(), "ConfigurationFaults"); got != c.fault {
+				t.Errorf("ConfigurationFaults emitted: %t, want %t", got, c.fault)
+			}
+			if reason := errors.Join(c.err, c.refreshErr).Error(); !strings.Contains(b.log.String(), reason) {
+				t.Errorf("the log does not say %q", reason)
+			}
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/deadline"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/source"
@@ -20,11 +21,11 @@ func (h *Handler) verify(ctx context.Context, src *source.Source, d signing.Deli
 	defer cancel()
 	held, err := h.Secrets.Get(ctx)
 	if err != nil {
-		h.Recorder.Fault(ctx, "webhook secrets", err)
+		h.reportSecrets(ctx, "webhook secrets", err)
 		return source.Verified{}, errNoAccess
 	}
-	if held.RefreshErr != nil { // a broken new secret shows nowhere else, as long as the old one serves
-		h.Recorder.Fault(ctx, "the webhook secrets cannot be read again; the old ones are used on", held.RefreshErr)
+	if held.RefreshErr != nil { // a broken new secret shows nowhere else while the cached one is used
+		h.reportSecrets(ctx, "webhook secrets: refresh failed; using the cached value", held.RefreshErr)
 	}
 	verified, err := verifyWith(held.Value, src, d, h.Now())
 	if errors.Is(err, signing.ErrMismatch) || errors.Is(err, errNoSecret) || errors.Is(err, source.ErrSecret) {
@@ -37,6 +38,16 @@ func (h *Handler) verify(ctx context.Context, src *source.Source, d signing.Deli
 		h.Recorder.Fault(ctx, "webhook secrets", err)
 	}
 	return verified, err
+}
+
+// reportSecrets logs that the secrets could not be read. A store that is unavailable for a while is no configuration
+// fault: nobody can repair it.
+func (h *Handler) reportSecrets(ctx context.Context, what string, err error) {
+	if errors.Is(err, secrets.ErrUnavailable) {
+		h.Recorder.Logger().WarnContext(ctx, "secret store unavailable", deactivation.LogWhat, what, deactivation.LogError, err.Error())
+		return
+	}
+	h.Recorder.Fault(ctx, what, err)
 }
 
 // verifyWith verifies a delivery with the source's own among all secrets.
