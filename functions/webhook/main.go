@@ -24,12 +24,13 @@ const warmUpTime = 2 * time.Second // of the 10 s that Lambda gives to init
 
 func main() {
 	cfg, err := config.ReadWebhook(os.Getenv)
+	recorder := telemetry.New(os.Stdout, cfg.LogLevel, cfg.FunctionName)
+	recorder.SetDefault() // for log.Fatal, here and in aws-lambda-go
 	if err != nil {
 		log.Fatal(err)
 	}
 	jobs := queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.QueueURL)
 	held := secrets.NewCache(secrets.OpenSecretsManager(cfg.Config, cfg.SecretsManagerEndpoint, cfg.WebhookSecretsARN), secrets.ParseWebhooks)
-	recorder := telemetry.New(os.Stdout, cfg.LogLevel, cfg.FunctionName)
 
 	// The secret and the connection, while Lambda does not throttle: the first event then takes 2 ms and not 95. They
 	// come while the sources are read. What fails here is tried again by the first event.

@@ -25,6 +25,7 @@ const warmUpTime = 2 * time.Second // of the 10 s that Lambda gives to init
 func main() {
 	cfg, badConfig := config.ReadWorker(os.Getenv)
 	recorder := telemetry.New(os.Stdout, cfg.LogLevel, cfg.FunctionName)
+	recorder.SetDefault() // for log.Fatal, here and in aws-lambda-go
 	api, badAPI := licenseapi.New(licenseapi.Config{BaseURL: cfg.LicenseAPIURL, CallsInFlight: cfg.CallsInFlight, Logger: recorder.Logger()})
 	if err := errors.Join(badConfig, badAPI); err != nil {
 		log.Fatal(err)

@@ -97,6 +97,13 @@ func New(w io.Writer, level slog.Level, function string) *Recorder {
 // request id of a context that has one.
 func (r *Recorder) Logger() *slog.Logger { return r.logger }
 
+// SetDefault makes the recorder's logger that of the packages log and slog. What package log writes, such as log.Fatal of
+// a start that failed, becomes a line of level ERROR like all others. It is for main.
+func (r *Recorder) SetDefault() {
+	slog.SetDefault(r.logger)
+	slog.SetLogLoggerLevel(slog.LevelError)
+}
+
 // Message writes the line of a message and counts it under its outcome: WARN for rejected, which somebody has to
 // look at, INFO for everything that ends or goes on by itself.
 func (r *Recorder) Message(ctx context.Context, m Message) {

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// runMain names the variable with which this test's program is the function itself.
+const runMain = "RUN_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(runMain) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestAStartThatFailsPrintsOneJSONLineOfLevelError(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		env  []string
+		want string // part of the message
+	}{
+		{"without configuration", nil, "QUEUE_URL: is missing"},
+		{"without Lambda's runtime", configured(), "AWS_LAMBDA_RUNTIME_API"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(c.env, runMain+"=1")
+			out, err := cmd.CombinedOutput()
+			if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 1 {
+				t.Errorf("ended with %v, want exit code 1", err)
+			}
+			var errorLines []string
+			for text := range strings.Lines(string(out)) {
+				var line struct {
+					Timestamp      time.Time
+					Level, Message string
+				}
+				if err := json.Unmarshal([]byte(text), &line); err != nil || line.Timestamp.IsZero() {
+					t.Errorf("printed %q (%v), want JSON with a timestamp", text, err)
+				}
+				if line.Level == "ERROR" {
+					errorLines = append(errorLines, line.Message)
+				}
+			}
+			if len(errorLines) != 1 || !strings.Contains(errorLines[0], c.want) {
+				t.Errorf("lines of level ERROR are %q, want one with %q", errorLines, c.want)
+			}
+		})
+	}
+}
+
+// configured is an environment that is valid and leads nowhere.
+func configured() []string {
+	const arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:test-AbCdEf"
+	return []string{
+		"QUEUE_URL=http://127.0.0.1:1/123456789012/jobs", "DEAD_LETTER_QUEUE_URL=http://127.0.0.1:1/123456789012/dead",
+		"AWS_ENDPOINT_URL=http://127.0.0.1:1", "AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=secret",
+		"LICENSE_API_SECRET_ARN=" + arn, "LICENSE_API_URL=http://127.0.0.1:1/api/v4",
+	}
+}
