@@ -24,34 +24,6 @@ import (
 	"license-deactivator/internal/webhook"
 )
 
-// stubborn is a queue that takes everything, or nothing.
-type stubborn struct {
-	down  bool
-	taken []queue.Entry
-}
-
-func (s *stubborn) Send(_ context.Context, entries []queue.Entry) (failures []queue.Failure) {
-	if !s.down {
-		s.taken = append(s.taken, entries...)
-		return nil
-	}
-	for i := range entries {
-		failures = append(failures, queue.Failure{Index: i, Err: context.DeadlineExceeded})
-	}
-	return failures
-}
-
-// held are the secrets of every sample.
-type held struct{ of secrets.Webhooks }
-
-func (h held) Get(context.Context) (secrets.Held[secrets.Webhooks], error) {
-	return secrets.Held[secrets.Webhooks]{Value: h.of, Version: "v1"}, nil
-}
-
-func (h held) Refresh(ctx context.Context, _ string) (secrets.Held[secrets.Webhooks], error) {
-	return h.Get(ctx)
-}
-
 func allSamples(t *testing.T) []sample.Sample {
 	t.Helper()
 	samples, err := sample.ReadAll(events.FS())
@@ -61,7 +33,7 @@ func allSamples(t *testing.T) []sample.Sample {
 	return samples
 }
 
-func sampleSecrets(t *testing.T, loaded *source.Sources) held {
+func sampleSecrets(t *testing.T, loaded *source.Sources) heldSecrets {
 	t.Helper()
 	texts := map[string]string{}
 	for _, name := range loaded.Names() {
@@ -75,7 +47,7 @@ func sampleSecrets(t *testing.T, loaded *source.Sources) held {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return held{parsed}
+	return heldSecrets{parsed}
 }
 
 // row is a line of the table of answers: what happens to a delivery, and what its sender hears.
@@ -134,7 +106,8 @@ func TestAnswersInEachSendersDialect(t *testing.T) {
 }
 
 func answerOf(t *testing.T, loaded *source.Sources, s sample.Sample, c row, patient bool) {
-	jobs, letters := &stubborn{down: c.down}, &stubborn{down: c.noDLQ}
+	jobs := &fakeQueue{refuse: func(queue.Entry) bool { return c.down }}
+	letters := &fakeQueue{refuse: func(queue.Entry) bool { return c.noDLQ }}
 	handler, err := webhook.New(webhook.Config{
 		Sources: loaded, Secrets: sampleSecrets(t, loaded), Queue: jobs, DeadLetters: letters,
 		Recorder: telemetry.New(io.Discard, slog.LevelError, ""),

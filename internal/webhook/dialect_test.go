@@ -21,19 +21,19 @@ answer: fastspring
 		return `{"id":"` + id + `","type":"r","data":{"license_key":"K-` + id + `","product":"XY","hardware_id":"h1"}}`
 	}
 	body := `{"events":[` + good("a") + `,{"id":"b","type":"other"},{"id":"c","type":"r","data":{}},` + good("d") + `]}`
-	b := newBench(t, file)
+	b := newHarness(t, file)
 	got := b.post(t, signed(t, b, "tiny", "tiny-secret-canary", body, clock, nil))
 	if got.StatusCode != 200 || len(b.queue.taken) != 2 || len(b.letters.taken) != 1 {
 		t.Errorf("answer %d, %d messages, %d dead letters, want 200, 2 and 1", got.StatusCode, len(b.queue.taken), len(b.letters.taken))
 	}
 
-	part := newBench(t, file)
+	part := newHarness(t, file)
 	part.queue.refuse = refuseHolding("K-d")
 	got = part.post(t, signed(t, part, "tiny", "tiny-secret-canary", body, clock, nil))
 	if got.StatusCode != 202 || got.Body != "a\nb\nc\n" {
 		t.Errorf("when one was not taken: %d %q, want 202 and the ids that are done", got.StatusCode, got.Body)
 	}
-	down := newBench(t, file)
+	down := newHarness(t, file)
 	down.queue.refuse, down.letters.refuse = refuseHolding(""), refuseHolding("")
 	got = down.post(t, signed(t, down, "tiny", "tiny-secret-canary", `{"events":[`+good("a")+`]}`, clock, nil))
 	if got.StatusCode != 503 {
@@ -55,7 +55,7 @@ func refuseHolding(text string) func(queue.Entry) bool {
 
 func TestNothingMayFollowTheBody(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "")
+	b := newHarness(t, "")
 	for _, after := range []string{"}", "]", "]]x", ",", "{}", "1", "\x00", " null"} {
 		if got := b.post(t, signed(t, b, "stripe", stripeSecret, refundBody+after, clock, nil)); got.StatusCode != 400 {
 			t.Errorf("%q after it: status %d, want 400", after, got.StatusCode)
@@ -94,10 +94,10 @@ func soap(organization, inside string) string {
 func TestASOAPBodyIsReadAndAcknowledged(t *testing.T) {
 	t.Parallel()
 	const organization = "00D000000000062EAA"
-	post := func(b *bench, body string) reply {
+	post := func(b *harness, body string) reply {
 		return b.post(t, delivery{source: "tiny", query: "token=tiny-secret-canary", body: body, base64: true, headers: map[string]string{"content-type": "text/xml"}})
 	}
-	b := newBench(t, salesforceLike)
+	b := newHarness(t, salesforceLike)
 	got := post(b, soap(organization, notification("n1", "K1")+notification("n2", "K2")))
 	if got.StatusCode != 200 || !strings.Contains(got.Body, "<Ack>true</Ack>") || got.Headers["content-type"] != "text/xml; charset=utf-8" {
 		t.Errorf("answer %d %s", got.StatusCode, got.Body)
@@ -117,7 +117,7 @@ func TestASOAPBodyIsReadAndAcknowledged(t *testing.T) {
 			t.Errorf("%s: answer %d", name, got.StatusCode)
 		}
 	}
-	down := newBench(t, salesforceLike)
+	down := newHarness(t, salesforceLike)
 	down.queue.refuse = refuseHolding("")
 	if got := post(down, soap(organization, notification("n1", "K1"))); got.StatusCode != 503 || !strings.Contains(got.Body, "<Ack>false</Ack>") {
 		t.Errorf("queue down: %d %s", got.StatusCode, got.Body)
@@ -139,7 +139,7 @@ func TestAPingIsAnsweredAndNothingElseHappens(t *testing.T) {
 	for body, want := range map[string]int{
 		"webhook_id=1": 200, "webhook_id=123456": 200, "webhook_id=1&x=2": 401, " webhook_id=1": 401, "webhook_id=": 401, "webhook_id=1\n": 401, "": 401,
 	} {
-		b := newBench(t, wooLike)
+		b := newHarness(t, wooLike)
 		if got := b.post(t, delivery{source: "tiny", body: body, headers: map[string]string{}}); got.StatusCode != want {
 			t.Errorf("%q: %d, want %d", body, got.StatusCode, want)
 		}

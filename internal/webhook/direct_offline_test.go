@@ -32,7 +32,7 @@ func jsonText(t *testing.T, text string) string {
 
 func TestARowCarriesARequestFileTrimmedAndOtherwiseAsItIs(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "")
+	b := newHarness(t, "")
 	file := requestFile(t)
 	row := `{"action":"deactivate_offline","request_file":` + jsonText(t, file) + `}`
 	got, raw := direct(t, b, `[`+row+`,`+strings.Replace(row, `\n"`, `"`, 1)+`,`+strings.Replace(row, "deactivate_offline", "deactivate_bundle_offline", 1)+`]`)
@@ -68,7 +68,7 @@ func TestARowWithACorruptRequestFileIsRejectedWithItsReason(t *testing.T) {
 		"beside a license":   {`{"action":"deactivate_offline","license_key":"canary","request_file":` + jsonText(t, file) + `}`, "conflicting_identity", "license_key: must be left out"},
 		"of another product": {`{"action":"deactivate_offline","product":"canary","request_file":` + jsonText(t, file) + `}`, "conflicting_identity", "product: must be left out"},
 	} {
-		b := newBench(t, "")
+		b := newHarness(t, "")
 		got, raw := direct(t, b, `[`+c.row+`]`)
 		if got.Accepted != 0 || len(got.Rejected) != 1 || got.Rejected[0].Code != c.code || !strings.HasPrefix(got.Rejected[0].Message, c.message) {
 			t.Errorf("%s: answer %s, want %s, %s …", name, raw, c.code, c.message)

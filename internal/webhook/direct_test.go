@@ -22,7 +22,7 @@ type directReply struct {
 	} `json:"rejected"`
 }
 
-func direct(t *testing.T, b *bench, requests string) (directReply, []byte) {
+func direct(t *testing.T, b *harness, requests string) (directReply, []byte) {
 	t.Helper()
 	out, err := b.Invoke(t.Context(), []byte(`{"source":"ops","requests":`+requests+`}`))
 	if err != nil {
@@ -73,7 +73,7 @@ func TestADirectInvocationIsAnsweredByIndexWithReasons(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, "")
+			b := newHarness(t, "")
 			good := `{"product":"XY","license_key":"K0","hardware_id":"h0"}`
 			got, raw := direct(t, b, "["+good+","+c.row+","+good+"]")
 
@@ -98,7 +98,7 @@ func TestADirectInvocationIsAnsweredByIndexWithReasons(t *testing.T) {
 
 func TestTheActionOfARowIsThatOfItsMessage(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "")
+	b := newHarness(t, "")
 	got, raw := direct(t, b, `[{"action":"deactivate_bundle","product":"B","license_key":"K1","hardware_id":"h"},`+
 		`{"action":"deactivate_license","product":"B","license_key":"K1","hardware_id":"h"},{"product":"B","license_key":"K1","hardware_id":"h"}]`)
 	if got.Accepted != 3 || got.IDs[0] == got.IDs[1] || got.IDs[1] != got.IDs[2] {
@@ -115,12 +115,12 @@ func TestTheActionOfARowIsThatOfItsMessage(t *testing.T) {
 
 func TestTheAnswerOfADirectInvocationHasTheDocumentedShape(t *testing.T) {
 	t.Parallel()
-	_, raw := direct(t, newBench(t, ""), `[{"id":"mine","product":"XY","license_key":"K1","hardware_id":"h1"},{"id":"bad"}]`)
+	_, raw := direct(t, newHarness(t, ""), `[{"id":"mine","product":"XY","license_key":"K1","hardware_id":"h1"},{"id":"bad"}]`)
 	const want = `{"accepted":1,"ids":["mine"],"rejected":[{"index":1,"code":"missing_field","message":"license_key: is missing (or username, or id_token or code with customer_account_code)"}]}`
 	if string(raw) != want {
 		t.Errorf("got  %s\nwant %s", raw, want)
 	}
-	_, raw = direct(t, newBench(t, ""), `[]`)
+	_, raw = direct(t, newHarness(t, ""), `[]`)
 	if string(raw) != `{"accepted":0,"ids":[],"rejected":[]}` {
 		t.Errorf("of no requests: %s", raw)
 	}
@@ -130,8 +130,8 @@ func TestAnIDWithoutOneComesFromTheContent(t *testing.T) {
 	t.Parallel()
 	rows := `[{"product":"XY","license_key":"K1","hardware_id":"h1"},{"hardware_id":"h1","license_key":"K1","product":"XY"},{"product":"XY","license_key":"K1","hardware_id":"h2"},` +
 		`{"product":"XY","username":"u","password":"one","hardware_id":"h1"},{"product":"XY","username":"u","password":"two","hardware_id":"h1"}]`
-	first, _ := direct(t, newBench(t, ""), rows)
-	again, _ := direct(t, newBench(t, ""), rows)
+	first, _ := direct(t, newHarness(t, ""), rows)
+	again, _ := direct(t, newHarness(t, ""), rows)
 	if diff := cmp.Diff(first.IDs, again.IDs); diff != "" {
 		t.Errorf("the same rows have other ids: %s", diff)
 	}
@@ -145,7 +145,7 @@ func TestAnIDWithoutOneComesFromTheContent(t *testing.T) {
 
 func TestWhatTheQueueDoesNotTakeIsNamed(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "")
+	b := newHarness(t, "")
 	b.queue.refuse = func(e queue.Entry) bool { return strings.Contains(e.Body, "K1") }
 	got, raw := direct(t, b, `[{"product":"XY","license_key":"K0","hardware_id":"h"},{"product":"XY"},{"product":"XY","license_key":"K1","hardware_id":"h"}]`)
 	if got.Accepted != 1 || len(got.Rejected) != 2 || got.Rejected[0].Index != 1 || got.Rejected[1].Index != 2 || got.Rejected[1].Code != "not_enqueued" {
@@ -162,11 +162,11 @@ func TestSixMegabytesOfRequestsFitIntoTheAnswer(t *testing.T) {
 	}
 	requests := "[" + strings.Join(rows, ",") + "]"
 
-	got, raw := direct(t, newBench(t, ""), requests)
+	got, raw := direct(t, newHarness(t, ""), requests)
 	if got.Accepted != len(rows) || len(raw) > limit {
 		t.Errorf("%d of %d accepted, answer of %d bytes", got.Accepted, len(rows), len(raw))
 	}
-	down := newBench(t, "")
+	down := newHarness(t, "")
 	down.queue.refuse = func(queue.Entry) bool { return true }
 	got, raw = direct(t, down, requests)
 	if got.Accepted != 0 || len(got.Rejected) != len(rows) || len(raw) > limit {
@@ -189,7 +189,7 @@ func TestAnInvocationThatIsNoneOfOursIsAnErrorAndEnqueuesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, "")
+			b := newHarness(t, "")
 			if out, err := b.Invoke(context.Background(), []byte(payload)); err == nil {
 				t.Errorf("answer %s, want an error", out)
 			}

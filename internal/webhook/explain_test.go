@@ -82,26 +82,26 @@ func TestExplainAnswersAsTheHandlerDoes(t *testing.T) {
 		source, secret, body string
 		at                   time.Time
 		headers              map[string]string
-		vault                string
+		secrets              string
 		want                 int
 	}{
-		"accepted":       {"stripe", stripeSecret, refundBody, clock, nil, vaultText, 200},
-		"ignored":        {"stripe", stripeSecret, `{"id":"e","type":"x","livemode":true}`, clock, nil, vaultText, 200},
-		"unmappable":     {"stripe", stripeSecret, `{"id":"e","type":"customer.subscription.deleted","livemode":true}`, clock, nil, vaultText, 200},
-		"unreadable":     {"stripe", stripeSecret, `[]`, clock, nil, vaultText, 400},
-		"empty":          {"stripe", stripeSecret, ``, clock, nil, vaultText, 400},
-		"wrong secret":   {"stripe", "whsec_wrong", refundBody, clock, nil, vaultText, 401},
-		"stale":          {"stripe", stripeSecret, refundBody, stale, nil, vaultText, 401},
+		"accepted":       {"stripe", stripeSecret, refundBody, clock, nil, secretsText, 200},
+		"ignored":        {"stripe", stripeSecret, `{"id":"e","type":"x","livemode":true}`, clock, nil, secretsText, 200},
+		"unmappable":     {"stripe", stripeSecret, `{"id":"e","type":"customer.subscription.deleted","livemode":true}`, clock, nil, secretsText, 200},
+		"unreadable":     {"stripe", stripeSecret, `[]`, clock, nil, secretsText, 400},
+		"empty":          {"stripe", stripeSecret, ``, clock, nil, secretsText, 400},
+		"wrong secret":   {"stripe", "whsec_wrong", refundBody, clock, nil, secretsText, 401},
+		"stale":          {"stripe", stripeSecret, refundBody, stale, nil, secretsText, 401},
 		"no secret":      {"stripe", stripeSecret, refundBody, clock, nil, `{"shopify":"x"}`, 404},
 		"useless secret": {"standard", "c2VjcmV0", `{}`, clock, map[string]string{"webhook-id": "m"}, `{"standard":"whsec_%%%"}`, 503},
-		"encoded":        {"stripe", stripeSecret, refundBody, clock, map[string]string{"content-encoding": "gzip"}, vaultText, 415},
-		"too large":      {"stripe", stripeSecret, strings.Repeat(" ", webhook.MaxBodyBytes+1), clock, nil, vaultText, 413},
+		"encoded":        {"stripe", stripeSecret, refundBody, clock, map[string]string{"content-encoding": "gzip"}, secretsText, 415},
+		"too large":      {"stripe", stripeSecret, strings.Repeat(" ", webhook.MaxBodyBytes+1), clock, nil, secretsText, 413},
 		"salesforce":     {"salesforce", "t", soap("00D", notification("n", "K")), clock, nil, `{"salesforce":"t"}`, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, "")
-			b.secrets.text = c.vault
+			b := newHarness(t, "")
+			b.secrets.text = c.secrets
 			d := signing.Delivery{Method: "POST", URL: "https://hooks.example.com/webhooks/" + c.source, Header: map[string]string{}, Body: []byte(c.body)}
 			for name, text := range c.headers {
 				d.Header[name] = text
@@ -112,7 +112,7 @@ func TestExplainAnswersAsTheHandlerDoes(t *testing.T) {
 			}
 			_, query, _ := strings.Cut(d.URL, "?")
 			want := b.post(t, delivery{source: c.source, query: query, body: c.body, headers: d.Header})
-			got := webhook.Explain(src, d, clock, parseSecrets(t, c.vault))
+			got := webhook.Explain(src, d, clock, parseSecrets(t, c.secrets))
 			if got.Status != c.want || got.Status != want.StatusCode || got.Body != strings.TrimSpace(want.Body) {
 				t.Errorf("explained as %d %s, answered with %d %s, want %d", got.Status, got.Body, want.StatusCode, want.Body, c.want)
 			}

@@ -30,16 +30,16 @@ const (
 	shopifySecret = "shpss_test_shopify_canary"
 )
 
-// bench is a handler with everything around it that a test looks at.
-type bench struct {
+// harness is a handler with everything around it that a test looks at.
+type harness struct {
 	*webhook.Handler
-	queue, letters *spy
-	secrets        *vault
+	queue, letters *fakeQueue
+	secrets        *fakeSecrets
 	log            *bytes.Buffer
 }
 
-// spy is a queue that takes what it is told to.
-type spy struct {
+// fakeQueue is a queue that takes every message, less those that refuse selects.
+type fakeQueue struct {
 	mu     sync.Mutex
 	taken  []queue.Entry
 	refuse func(queue.Entry) bool
@@ -48,7 +48,7 @@ type spy struct {
 
 var errRefused = errors.New("the queue is down")
 
-func (s *spy) Send(_ context.Context, entries []queue.Entry) (failures []queue.Failure) {
+func (s *fakeQueue) Send(_ context.Context, entries []queue.Entry) (failures []queue.Failure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
@@ -63,7 +63,7 @@ func (s *spy) Send(_ context.Context, entries []queue.Entry) (failures []queue.F
 }
 
 // requests are the messages that were taken, parsed.
-func (s *spy) requests(t *testing.T) []deactivation.Request {
+func (s *fakeQueue) requests(t *testing.T) []deactivation.Request {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,19 +78,19 @@ func (s *spy) requests(t *testing.T) []deactivation.Request {
 	return all
 }
 
-// vault holds the webhook secrets and counts forced refreshes.
-type vault struct {
+// fakeSecrets holds the webhook secrets and counts forced refreshes.
+type fakeSecrets struct {
 	text, fresh string // fresh: what a refresh finds; "" the same
 	err         error
 	refreshErr  error // of a value that is still used
 	refreshes   int
 }
 
-func (v *vault) Get(context.Context) (secrets.Held[secrets.Webhooks], error) {
+func (v *fakeSecrets) Get(context.Context) (secrets.Held[secrets.Webhooks], error) {
 	return v.parse(v.text, "v1")
 }
 
-func (v *vault) Refresh(context.Context, string) (secrets.Held[secrets.Webhooks], error) {
+func (v *fakeSecrets) Refresh(context.Context, string) (secrets.Held[secrets.Webhooks], error) {
 	v.refreshes++
 	if v.fresh == "" {
 		return v.parse(v.text, "v1")
@@ -98,7 +98,7 @@ func (v *vault) Refresh(context.Context, string) (secrets.Held[secrets.Webhooks]
 	return v.parse(v.fresh, "v2")
 }
 
-func (v *vault) parse(text, version string) (secrets.Held[secrets.Webhooks], error) {
+func (v *fakeSecrets) parse(text, version string) (secrets.Held[secrets.Webhooks], error) {
 	if v.err != nil {
 		return secrets.Held[secrets.Webhooks]{}, v.err
 	}
@@ -106,12 +106,12 @@ func (v *vault) parse(text, version string) (secrets.Held[secrets.Webhooks], err
 	return secrets.Held[secrets.Webhooks]{Value: parsed, Version: version, RefreshErr: v.refreshErr}, err
 }
 
-const vaultText = `{"stripe":["` + stripeSecret + `","whsec_old"],"shopify":"` + shopifySecret + `","tiny":"tiny-secret-canary"}`
+const secretsText = `{"stripe":["` + stripeSecret + `","whsec_old"],"shopify":"` + shopifySecret + `","tiny":"tiny-secret-canary"}`
 
-// newBench makes a handler of the built-in sources, or of one small file named tiny.
-func newBench(t testing.TB, tiny string, change ...func(*webhook.Config)) *bench {
+// newHarness makes a handler of the built-in sources, or of one small file named tiny.
+func newHarness(t testing.TB, tiny string, change ...func(*webhook.Config)) *harness {
 	t.Helper()
-	b := &bench{queue: &spy{}, letters: &spy{}, secrets: &vault{text: vaultText}, log: &bytes.Buffer{}}
+	b := &harness{queue: &fakeQueue{}, letters: &fakeQueue{}, secrets: &fakeSecrets{text: secretsText}, log: &bytes.Buffer{}}
 	c := webhook.Config{
 		Sources: load(t, tiny), Secrets: b.secrets, Queue: b.queue, DeadLetters: b.letters,
 		Recorder: telemetry.New(b.log, slog.LevelDebug, "webhook"), Now: func() time.Time { return clock },
@@ -149,7 +149,7 @@ type delivery struct {
 }
 
 // signed signs a body as the source's sender does, at the given time.
-func signed(t testing.TB, b *bench, source, secret, body string, at time.Time, headers map[string]string) delivery {
+func signed(t testing.TB, b *harness, source, secret, body string, at time.Time, headers map[string]string) delivery {
 	t.Helper()
 	s, ok := b.Sources.Get(source)
 	if !ok {
@@ -196,12 +196,12 @@ type reply struct {
 	Body       string            `json:"body"`
 }
 
-func (b *bench) post(t testing.TB, d delivery) reply {
+func (b *harness) post(t testing.TB, d delivery) reply {
 	t.Helper()
 	return b.invoke(t, t.Context(), d)
 }
 
-func (b *bench) invoke(t testing.TB, ctx context.Context, d delivery) reply { //nolint:revive // t first, as everywhere here
+func (b *harness) invoke(t testing.TB, ctx context.Context, d delivery) reply { //nolint:revive // t first, as everywhere here
 	t.Helper()
 	out, err := b.Invoke(ctx, d.event(t))
 	if err != nil {

@@ -61,7 +61,7 @@ func TestTheRunbooksQueryFindsAnOrderWhateverTheAnswer(t *testing.T) {
 	} {
 		t.Run(answer, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, "")
+			b := newHarness(t, "")
 			if c.down {
 				b.queue.refuse = func(queue.Entry) bool { return true }
 			}
@@ -83,7 +83,7 @@ func TestTheRunbooksQueryFindsAnOrderWhateverTheAnswer(t *testing.T) {
 
 func TestTheMessagesOfADirectInvocationHaveItsOrdersAndItsLineHasNone(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "")
+	b := newHarness(t, "")
 	direct(t, b, `[{"order":["1001","#7"],"product":"XY","license_key":"K1","hardware_id":"h1"}]`)
 	if diff := cmp.Diff([]string{"1001", "#7"}, b.queue.requests(t)[0].Order); diff != "" {
 		t.Error(diff)
@@ -106,7 +106,7 @@ func parked(t *testing.T, body string) deactivation.Event {
 // TestADeadLetterIsMappedAgainToTheSame takes an unmappable delivery out of the dead-letter queue by its text alone.
 func TestADeadLetterIsMappedAgainToTheSame(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "")
+	b := newHarness(t, "")
 	body := strings.Replace(refundBody, `"hardware_id"`, `"other"`, 1)
 	d := signed(t, b, "stripe", stripeSecret, body, clock, nil)
 	b.post(t, d)

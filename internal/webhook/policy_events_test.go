@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// dice make events at random: of every source, of every type that matters and of some that do not, with license data
+// randomEvents makes events at random: of every source, of every type that matters and of some that do not, with license data
 // in every shape that senders and vendors could give it. The same seed makes the same events.
-type dice struct{ *rand.Rand }
+type randomEvents struct{ *rand.Rand }
 
 type object = map[string]any
 
-func (d dice) delivery(sources []string) made {
-	m := made{source: d.text(sources...), headers: map[string]string{}}
+func (d randomEvents) delivery(sources []string) unsignedDelivery {
+	m := unsignedDelivery{source: d.text(sources...), headers: map[string]string{}}
 	if d.in(3) { // those with the most to go wrong
 		m.source = d.text("shopify", "shopify", "stripe", "paddle")
 	}
@@ -49,7 +49,7 @@ func (d dice) delivery(sources []string) made {
 	return m
 }
 
-func (d dice) stripe() any {
+func (d randomEvents) stripe() any {
 	about := object{"id": d.id("ch_"), "amount": 10000, "refunded": d.one(true, true, false, nil, "true", 1)}
 	d.put(about, "metadata", d.free())
 	d.put(about, "status", d.one("needs_response", "needs_response", "under_review", "under_review", "lost", "won", "prevented", "warning_needs_response",
@@ -70,7 +70,7 @@ func (d dice) stripe() any {
 	return event
 }
 
-func (d dice) shopify() any {
+func (d randomEvents) shopify() any {
 	switch d.IntN(10) {
 	case 0:
 		return object{"id": d.number(), "order_id": d.number(), "type": d.text("chargeback", "inquiry"), "amount": "11.50",
@@ -114,7 +114,7 @@ func (d dice) shopify() any {
 	return order
 }
 
-func (d dice) fastspring() any {
+func (d randomEvents) fastspring() any {
 	var events []any
 	for range 1 + d.IntN(4) {
 		about := object{"id": d.id("")}
@@ -144,7 +144,7 @@ func (d dice) fastspring() any {
 	return object{"events": events}
 }
 
-func (d dice) standard() any {
+func (d randomEvents) standard() any {
 	about := object{"order_id": d.id("")}
 	if d.flag() {
 		if fields, ok := d.free().(object); ok {
@@ -158,7 +158,7 @@ func (d dice) standard() any {
 		"type": d.text("order.refunded", "subscription.ended", "license.deactivate", "order.partially_refunded", "order.paid", "subscription.canceled")}
 }
 
-func (d dice) paddle() any {
+func (d randomEvents) paddle() any {
 	about := object{"id": d.id("")}
 	event := object{"event_id": d.id("evt_"), "data": about, "event_type": d.text("subscription.canceled", "subscription.canceled", "subscription.canceled",
 		"adjustment.created", "adjustment.updated", "adjustment.updated", "adjustment.updated", "subscription.updated", "subscription.paused", "subscription.past_due", "transaction.revised")}
@@ -180,7 +180,7 @@ func (d dice) paddle() any {
 	return event
 }
 
-func (d dice) woo() any {
+func (d randomEvents) woo() any {
 	order := object{"id": d.IntN(100000), "status": d.text("refunded", "refunded", "cancelled", "completed", "processing", "failed", "on-hold", "pending"),
 		"meta_data": d.pairs(d.free(), "key"), "refunds": d.one([]any{}, []any{object{"id": 1, "total": "-5.00"}}, nil)}
 	var lines []any
@@ -193,7 +193,7 @@ func (d dice) woo() any {
 	return order
 }
 
-func (d dice) lemonsqueezy() any {
+func (d randomEvents) lemonsqueezy() any {
 	about := object{"event_name": d.text("order_refunded", "order_refunded", "order_refunded", "subscription_expired", "subscription_expired", "subscription_cancelled", "subscription_updated",
 		"subscription_payment_refunded", "subscription_payment_failed", "order_created", "subscription_resumed")}
 	d.put(about, "custom_data", d.free())
@@ -203,7 +203,7 @@ func (d dice) lemonsqueezy() any {
 		"refunded_amount": d.one(total, total, d.amount(), 0, nil)}}}
 }
 
-func (d dice) hubspot() any {
+func (d randomEvents) hubspot() any {
 	workflow := func() any {
 		event := object{"objectId": d.IntN(100000), "portalId": 62515}
 		if fields, ok := d.free().(object); ok && d.flag() {
@@ -236,7 +236,7 @@ func (d dice) hubspot() any {
 	return changes
 }
 
-func (d dice) chargebee() any {
+func (d randomEvents) chargebee() any {
 	subscription := object{"id": d.id(""), "status": d.text("cancelled", "cancelled", "active", "non_renewing", "paused")}
 	if d.in(5) {
 		delete(subscription, "status")
@@ -252,12 +252,12 @@ func (d dice) chargebee() any {
 			"transaction_created", "subscription_cancellation_scheduled", "subscription_scheduled_cancellation_removed", "subscription_paused", "payment_failed")}
 }
 
-func (d dice) recurly() any {
+func (d randomEvents) recurly() any {
 	return object{"id": d.id(""), "object_type": d.text("subscription", "account", "invoice"), "event_type": d.text("expired", "canceled", "renewed", "created", "paused"),
 		"event_time": "2026-11-01T12:00:00Z", "account_code": d.id("")}
 }
 
-func (d dice) flow() any {
+func (d randomEvents) flow() any {
 	event := object{"event_id": d.id(""), "type": d.text("order.refunded", "order.refunded", "subscription.ended", "license.deactivate", "order.paid")}
 	if fields, ok := d.free().(object); ok {
 		for name, value := range fields {
@@ -267,7 +267,7 @@ func (d dice) flow() any {
 	return event
 }
 
-func (d dice) salesforce() []byte {
+func (d randomEvents) salesforce() []byte {
 	prefix := d.text("soapenv", "s", "env")
 	var body strings.Builder
 	fmt.Fprintf(&body, `<?xml version="1.0" encoding="UTF-8"?><%[1]s:Envelope xmlns:%[1]s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">`+
@@ -298,7 +298,7 @@ func (d dice) salesforce() []byte {
 
 // free is the vendor's own data: an object with license data and other things in it, two objects that share them, or
 // something else altogether.
-func (d dice) free() any {
+func (d randomEvents) free() any {
 	switch d.IntN(24) {
 	case 0:
 		return nil
@@ -338,7 +338,7 @@ func (d dice) free() any {
 }
 
 // texts is a key or an id, or several, in every form that is taken and some that are not.
-func (d dice) texts(prefix string) any {
+func (d randomEvents) texts(prefix string) any {
 	one := func() string { return fmt.Sprint(prefix, 1+d.IntN(5)) }
 	switch d.IntN(60) {
 	case 0:
@@ -369,7 +369,7 @@ func (d dice) texts(prefix string) any {
 }
 
 // pairs are the fields of an object as a list of names and values, as shops have them.
-func (d dice) pairs(fields any, name string) any {
+func (d randomEvents) pairs(fields any, name string) any {
 	if _, ok := fields.(object); !ok {
 		return d.one(nil, []any{})
 	}
@@ -381,28 +381,28 @@ func (d dice) pairs(fields any, name string) any {
 	return out
 }
 
-func (d dice) in(n int) bool     { return d.IntN(n) == 0 }
-func (d dice) flag() bool        { return d.in(2) }
-func (d dice) number() any       { return d.Int64N(1 << 60) }
-func (d dice) amount() any       { return d.one(9900, 300.0, 100, 99.99, 100.1, 3000) }
-func (d dice) one(of ...any) any { return of[d.IntN(len(of))] }
+func (d randomEvents) in(n int) bool     { return d.IntN(n) == 0 }
+func (d randomEvents) flag() bool        { return d.in(2) }
+func (d randomEvents) number() any       { return d.Int64N(1 << 60) }
+func (d randomEvents) amount() any       { return d.one(9900, 300.0, 100, 99.99, 100.1, 3000) }
+func (d randomEvents) one(of ...any) any { return of[d.IntN(len(of))] }
 
-func (d dice) text(of ...string) string { return of[d.IntN(len(of))] }
+func (d randomEvents) text(of ...string) string { return of[d.IntN(len(of))] }
 
 // id is a sender's id; now and then one that no request id can hold as it is.
-func (d dice) id(prefix string) string {
+func (d randomEvents) id(prefix string) string {
 	return prefix + fmt.Sprintf("%016x", d.Uint64()) + d.text("", "", "", "", "", "", "/ä b", strings.Repeat("x", 90))
 }
 
 // put sets a field, or now and then leaves it out.
-func (d dice) put(o object, name string, value any) {
+func (d randomEvents) put(o object, name string, value any) {
 	if !d.in(12) {
 		o[name] = value
 	}
 }
 
 // live sets a test flag: mostly to what says that the event is real, now and then to the opposite, or not at all.
-func (d dice) live(o object, name string, real bool) {
+func (d randomEvents) live(o object, name string, real bool) {
 	if d.in(8) {
 		real = !real
 	}

@@ -18,7 +18,7 @@ import (
 
 //nolint:gochecknoglobals // flags of the test, read-only after they were parsed
 var (
-	policyDeliveries = flag.Int("policy.events", 5000, "deliveries that the policy's oracle judges; each has at least one event")
+	policyDeliveries = flag.Int("policy.events", 5000, "deliveries that the policy's oracle harnesses; each has at least one event")
 	policySeed       = flag.Uint64("policy.seed", 0, "seed of the deliveries; 0: the time")
 )
 
@@ -34,18 +34,18 @@ func TestThePolicyIsWhatTheOracleSays(t *testing.T) {
 		seed = uint64(time.Now().UnixNano())
 	}
 	sources := load(t, "")
-	judges := make([]*judge, runtime.GOMAXPROCS(0))
+	harnesses := make([]*policyHarness, runtime.GOMAXPROCS(0))
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	seen := map[string]int{} // events, by source and answer
 	differences := map[string]int{}
-	for w := range judges {
-		j := newJudge(t)
-		judges[w] = j
+	for w := range harnesses {
+		h := newPolicyHarness(t)
+		harnesses[w] = h
 		wg.Go(func() {
-			for i := w; i < *policyDeliveries; i += len(judges) {
-				m := dice{rand.New(rand.NewPCG(seed, uint64(i)))}.delivery(shipped()) //nolint:gosec // i is not negative, and nothing secret is made
-				got, want := j.did(t, m), oracle(t, m.source, m.headers, m.body)
+			for i := w; i < *policyDeliveries; i += len(harnesses) {
+				m := randomEvents{rand.New(rand.NewPCG(seed, uint64(i)))}.delivery(shipped()) //nolint:gosec // i is not negative, and nothing secret is made
+				got, want := h.rule(t, m), oracle(t, m.source, m.headers, m.body)
 				mu.Lock()
 				for _, r := range want {
 					seen[m.source+" "+string(r.answer)]++
@@ -68,7 +68,7 @@ func TestThePolicyIsWhatTheOracleSays(t *testing.T) {
 	if *policyDeliveries < 1000 {
 		return
 	}
-	for _, name := range shipped() { // loaded dice would prove nothing
+	for _, name := range shipped() { // an answer that never occurs is not tested
 		for _, answer := range []deactivation.Answer{deactivation.Accepted, deactivation.Ignored, deactivation.Unmappable} {
 			impossible := name == "recurly" && answer == deactivation.Accepted || name == "salesforce" && answer == deactivation.Ignored
 			if !impossible && seen[name+" "+string(answer)] == 0 {
@@ -77,7 +77,7 @@ func TestThePolicyIsWhatTheOracleSays(t *testing.T) {
 		}
 		source, _ := sources.Get(name)
 		for _, rule := range source.Rules() {
-			decided := slices.ContainsFunc(judges, func(j *judge) bool { return j.rules[name+": "+rule.Name] > 0 })
+			decided := slices.ContainsFunc(harnesses, func(h *policyHarness) bool { return h.rules[name+": "+rule.Name] > 0 })
 			if rule.Enabled != decided {
 				t.Errorf("seed %d: the rule %q of %s is enabled: %t, and has decided: %t", seed, rule.Name, name, rule.Enabled, decided)
 			}

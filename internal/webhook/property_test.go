@@ -291,7 +291,7 @@ func TestNoBodyPanics(t *testing.T) {
 		`[[[[]]]]`, `[{}]`, `{"":{}}`, `[1,"2",null,{},[]]`, `{"value":{"value":1}}`, `{"license_key":"K1","hardware_id":["h1",2]}`,
 		`"` + strings.Repeat("x", 300) + `"`, `[` + strings.Repeat(`{},`, 1200) + `1]`, strings.Repeat("[", 200) + strings.Repeat("]", 200)}
 	forEachSource(t, func(t *testing.T) property {
-		j := newJudge(t)
+		h := newPolicyHarness(t)
 		return func(r *rapid.T, source *source.Source, s sample.Sample) {
 			body := slices.Clone(s.Body)
 			at := rapid.IntRange(0, len(body)-1).Draw(r, "at")
@@ -306,12 +306,12 @@ func TestNoBodyPanics(t *testing.T) {
 			}
 			d := signedSample(r, source, s, body)
 			_, query, _ := strings.Cut(d.URL, "?")
-			j.queue.taken = nil
-			got := j.post(t, delivery{source: s.Source, body: string(body), query: query, headers: d.Header, base64: true})
+			h.queue.taken = nil
+			got := h.post(t, delivery{source: s.Source, body: string(body), query: query, headers: d.Header, base64: true})
 			if got.StatusCode != 200 && got.StatusCode != 400 {
 				r.Fatalf("%s: status %d %s", s.Name(), got.StatusCode, got.Body)
 			}
-			for _, e := range j.queue.taken {
+			for _, e := range h.queue.taken {
 				if _, event, err := deactivation.Parse(e.Body); err != nil || event != nil {
 					r.Fatalf("%s: a message that the worker could not read: %v", s.Name(), err)
 				}

@@ -20,7 +20,7 @@ import (
 
 func TestARefundBecomesOneRequest(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "")
+	b := newHarness(t, "")
 	d := signed(t, b, "stripe", stripeSecret, refundBody, clock, map[string]string{"content-type": "application/json"})
 
 	got := b.post(t, d)
@@ -60,7 +60,7 @@ func TestHowADeliveryArrivesChangesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, "")
+			b := newHarness(t, "")
 			d := signed(t, b, "stripe", stripeSecret, refundBody, clock, map[string]string{"content-type": "application/json"})
 			change(&d)
 			if got := b.post(t, d); got.StatusCode != http.StatusOK || len(b.queue.taken) != 1 {
@@ -72,36 +72,38 @@ func TestHowADeliveryArrivesChangesNothing(t *testing.T) {
 
 func TestWhatIsRefusedAndHow(t *testing.T) {
 	t.Parallel()
-	resign := func(body string) func(*testing.T, *bench, *delivery) {
-		return func(t *testing.T, b *bench, d *delivery) { *d = signed(t, b, "stripe", stripeSecret, body, clock, nil) }
+	resign := func(body string) func(*testing.T, *harness, *delivery) {
+		return func(t *testing.T, b *harness, d *delivery) {
+			*d = signed(t, b, "stripe", stripeSecret, body, clock, nil)
+		}
 	}
-	at := func(when time.Time) func(*testing.T, *bench, *delivery) {
-		return func(t *testing.T, b *bench, d *delivery) {
+	at := func(when time.Time) func(*testing.T, *harness, *delivery) {
+		return func(t *testing.T, b *harness, d *delivery) {
 			*d = signed(t, b, "stripe", stripeSecret, refundBody, when, nil)
 		}
 	}
 	for name, c := range map[string]struct {
-		change func(*testing.T, *bench, *delivery)
+		change func(*testing.T, *harness, *delivery)
 		want   int
 	}{
-		"forged": {func(t *testing.T, b *bench, d *delivery) {
+		"forged": {func(t *testing.T, b *harness, d *delivery) {
 			*d = signed(t, b, "stripe", "whsec_forged", refundBody, clock, nil)
 		}, 401},
-		"altered":          {func(_ *testing.T, _ *bench, d *delivery) { d.body = strings.Replace(d.body, "AAAA", "AAAB", 1) }, 401},
-		"unsigned":         {func(_ *testing.T, _ *bench, d *delivery) { delete(d.headers, "stripe-signature") }, 401},
+		"altered":          {func(_ *testing.T, _ *harness, d *delivery) { d.body = strings.Replace(d.body, "AAAA", "AAAB", 1) }, 401},
+		"unsigned":         {func(_ *testing.T, _ *harness, d *delivery) { delete(d.headers, "stripe-signature") }, 401},
 		"stale":            {at(clock.Add(-6 * time.Minute)), 401},
 		"future":           {at(clock.Add(6 * time.Minute)), 401},
-		"re-pointed":       {func(_ *testing.T, _ *bench, d *delivery) { d.source = "shopify" }, 401},
-		"unknown source":   {func(_ *testing.T, _ *bench, d *delivery) { d.source = "nobody" }, 404},
-		"no secret":        {func(_ *testing.T, _ *bench, d *delivery) { d.source = "standard" }, 404},
-		"no source":        {func(_ *testing.T, _ *bench, d *delivery) { d.source = "" }, 404},
-		"path below":       {func(_ *testing.T, _ *bench, d *delivery) { d.source = "stripe/x" }, 404},
-		"GET":              {func(_ *testing.T, _ *bench, d *delivery) { d.method = http.MethodGet }, 405},
-		"PUT":              {func(_ *testing.T, _ *bench, d *delivery) { d.method = http.MethodPut }, 405},
-		"too large":        {func(_ *testing.T, _ *bench, d *delivery) { d.body = strings.Repeat(" ", 256<<10+1) }, 413},
-		"too large base64": {func(_ *testing.T, _ *bench, d *delivery) { d.body, d.base64 = strings.Repeat(" ", 256<<10+1), true }, 413},
-		"gzip":             {func(_ *testing.T, _ *bench, d *delivery) { d.headers["Content-Encoding"] = "gzip" }, 415},
-		"empty forged":     {func(_ *testing.T, _ *bench, d *delivery) { d.body = "" }, 401},
+		"re-pointed":       {func(_ *testing.T, _ *harness, d *delivery) { d.source = "shopify" }, 401},
+		"unknown source":   {func(_ *testing.T, _ *harness, d *delivery) { d.source = "nobody" }, 404},
+		"no secret":        {func(_ *testing.T, _ *harness, d *delivery) { d.source = "standard" }, 404},
+		"no source":        {func(_ *testing.T, _ *harness, d *delivery) { d.source = "" }, 404},
+		"path below":       {func(_ *testing.T, _ *harness, d *delivery) { d.source = "stripe/x" }, 404},
+		"GET":              {func(_ *testing.T, _ *harness, d *delivery) { d.method = http.MethodGet }, 405},
+		"PUT":              {func(_ *testing.T, _ *harness, d *delivery) { d.method = http.MethodPut }, 405},
+		"too large":        {func(_ *testing.T, _ *harness, d *delivery) { d.body = strings.Repeat(" ", 256<<10+1) }, 413},
+		"too large base64": {func(_ *testing.T, _ *harness, d *delivery) { d.body, d.base64 = strings.Repeat(" ", 256<<10+1), true }, 413},
+		"gzip":             {func(_ *testing.T, _ *harness, d *delivery) { d.headers["Content-Encoding"] = "gzip" }, 415},
+		"empty forged":     {func(_ *testing.T, _ *harness, d *delivery) { d.body = "" }, 401},
 		"empty":            {resign(""), 400},
 		"not JSON":         {resign("hello"), 400},
 		"no object":        {resign(`["a"]`), 400},
@@ -110,7 +112,7 @@ func TestWhatIsRefusedAndHow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, "")
+			b := newHarness(t, "")
 			d := signed(t, b, "stripe", stripeSecret, refundBody, clock, nil)
 			c.change(t, b, &d)
 			got := b.post(t, d)
@@ -138,7 +140,7 @@ func TestBodiesThatCannotBeReadAreRefusedOnlyAfterTheyVerify(t *testing.T) {
 	for name, body := range bodies {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, "")
+			b := newHarness(t, "")
 			d := signed(t, b, "stripe", stripeSecret, body, clock, nil)
 			d.base64 = true
 			if got := b.post(t, d); got.StatusCode != http.StatusBadRequest {
@@ -158,15 +160,15 @@ func TestTheSenderComesAgainWhenNothingCouldBeKept(t *testing.T) {
 	unmappableBody := strings.Replace(refundBody, `"hardware_id"`, `"other"`, 1)
 	for name, c := range map[string]struct {
 		body    string
-		prepare func(*bench)
+		prepare func(*harness)
 	}{
-		"the queue is down":             {refundBody, func(b *bench) { b.queue.refuse = all }},
-		"the dead-letter queue is down": {unmappableBody, func(b *bench) { b.letters.refuse = all }},
-		"the secrets are out of reach":  {refundBody, func(b *bench) { b.secrets.err = errors.New("timeout") }},
+		"the queue is down":             {refundBody, func(b *harness) { b.queue.refuse = all }},
+		"the dead-letter queue is down": {unmappableBody, func(b *harness) { b.letters.refuse = all }},
+		"the secrets are out of reach":  {refundBody, func(b *harness) { b.secrets.err = errors.New("timeout") }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, "")
+			b := newHarness(t, "")
 			c.prepare(b)
 			if got := b.post(t, signed(t, b, "stripe", stripeSecret, c.body, clock, nil)); got.StatusCode != http.StatusServiceUnavailable {
 				t.Errorf("answer %d %s, want 503", got.StatusCode, got.Body)
@@ -177,7 +179,7 @@ func TestTheSenderComesAgainWhenNothingCouldBeKept(t *testing.T) {
 
 func TestAnUnmappableEventIsKeptWhole(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "")
+	b := newHarness(t, "")
 	body := strings.Replace(refundBody, `"hardware_id"`, `"other"`, 1)
 	headers := map[string]string{"content-type": "application/json", "authorization": "Bearer canary", "x-other": "not read by the file"}
 	got := b.post(t, signed(t, b, "stripe", stripeSecret, body, clock, headers))
@@ -212,7 +214,7 @@ func TestAnUnmappableEventIsKeptWhole(t *testing.T) {
 
 func TestANewSecretIsFoundBeforeADeliveryIsRefused(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "")
+	b := newHarness(t, "")
 	b.secrets.fresh = `{"stripe":"whsec_new"}`
 	if got := b.post(t, signed(t, b, "stripe", "whsec_new", refundBody, clock, nil)); got.StatusCode != http.StatusOK {
 		t.Errorf("signed with the new secret: %d %s", got.StatusCode, got.Body)
@@ -226,7 +228,7 @@ func TestANewSecretIsFoundBeforeADeliveryIsRefused(t *testing.T) {
 
 func TestABrokenSecretIsOurFaultAndNotTheSenders(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "")
+	b := newHarness(t, "")
 	b.secrets.text = `{"stripe":"whsec_with_newline\n","shopify":"` + shopifySecret + `"}`
 	if got := b.post(t, signed(t, b, "stripe", stripeSecret, refundBody, clock, nil)); got.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("answer %d, want 503", got.StatusCode)
@@ -256,7 +258,7 @@ func TestAnUnavailableSecretStoreIsNoConfigurationFault(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, "")
+			b := newHarness(t, "")
 			b.secrets.err, b.secrets.refreshErr = c.err, c.refreshErr
 			if got := b.post(t, signed(t, b, "stripe", stripeSecret, refundBody, clock, nil)); got.StatusCode != c.status {
 				t.Errorf("answer %d, want %d", got.StatusCode, c.status)
@@ -274,14 +276,14 @@ func TestAnUnavailableSecretStoreIsNoConfigurationFault(t *testing.T) {
 func TestTestEventsAreIgnoredUnlessTheDeploymentIsATrial(t *testing.T) {
 	t.Parallel()
 	body := strings.Replace(refundBody, `"livemode":true`, `"livemode":false`, 1)
-	b := newBench(t, "")
+	b := newHarness(t, "")
 	if b.post(t, signed(t, b, "stripe", stripeSecret, body, clock, nil)); len(b.queue.taken) != 0 {
 		t.Error("a test event became a request")
 	}
 	if !strings.Contains(b.log.String(), `"rule":"test event"`) {
 		t.Error("the log does not say why it was ignored")
 	}
-	trial := newBench(t, "", func(c *webhook.Config) { c.AcceptTestEvents = true })
+	trial := newHarness(t, "", func(c *webhook.Config) { c.AcceptTestEvents = true })
 	if trial.post(t, signed(t, trial, "stripe", stripeSecret, body, clock, nil)); len(trial.queue.taken) != 1 {
 		t.Error("a trial deployment ignored a test event")
 	}
@@ -301,7 +303,7 @@ func TestForASenderThatNeverComesAgainTheQueueIsTriedForLonger(t *testing.T) {
 	t.Run("until it takes the request", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			b := newBench(t, persistent)
+			b := newHarness(t, persistent)
 			start := time.Now()
 			b.queue.refuse = func(queue.Entry) bool { return time.Since(start) < 4*time.Second }
 			if got := b.post(t, signed(t, b, "tiny", "tiny-secret-canary", body, clock, nil)); got.StatusCode != 200 || len(b.queue.taken) != 1 {
@@ -315,7 +317,7 @@ func TestForASenderThatNeverComesAgainTheQueueIsTriedForLonger(t *testing.T) {
 	t.Run("then the dead-letter queue keeps it", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			b := newBench(t, persistent)
+			b := newHarness(t, persistent)
 			b.queue.refuse = func(queue.Entry) bool { return true }
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
@@ -338,7 +340,7 @@ func TestForASenderThatNeverComesAgainTheQueueIsTriedForLonger(t *testing.T) {
 	t.Run("and when neither takes it the sender hears so", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			b := newBench(t, persistent)
+			b := newHarness(t, persistent)
 			b.queue.refuse = func(queue.Entry) bool { return true }
 			b.letters.refuse = b.queue.refuse
 			if got := b.post(t, signed(t, b, "tiny", "tiny-secret-canary", body, clock, nil)); got.StatusCode != 503 {
@@ -350,7 +352,7 @@ func TestForASenderThatNeverComesAgainTheQueueIsTriedForLonger(t *testing.T) {
 
 func TestNothingSecretIsLogged(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "")
+	b := newHarness(t, "")
 	for _, body := range []string{
 		refundBody,
 		strings.Replace(refundBody, `"product"`, `"other"`, 1),

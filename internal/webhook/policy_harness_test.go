@@ -21,8 +21,8 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// made is a delivery before it is signed.
-type made struct {
+// unsignedDelivery is a delivery before it is signed.
+type unsignedDelivery struct {
 	source  string
 	headers map[string]string
 	body    []byte
@@ -34,51 +34,51 @@ type ruling struct {
 	licenses []string // of an accepted event: each license on each device, as text, sorted
 }
 
-// judge is a function whose queue can be read.
-type judge struct {
-	*bench
+// policyHarness is a harness with a secret for every source, for deliveries without a signature.
+type policyHarness struct {
+	*harness
 	names   []string
 	answers []telemetry.Delivery // of the events of the last delivery, in order
 	rules   map[string]int       // how often each rule has decided, by "source: rule"
 }
 
-func newJudge(t *testing.T) *judge {
+func newPolicyHarness(t *testing.T) *policyHarness {
 	t.Helper()
-	j := &judge{rules: map[string]int{}}
-	j.bench = newBench(t, "", func(c *webhook.Config) {
-		c.OnDelivery = func(d telemetry.Delivery) { j.answers = append(j.answers, d) }
+	h := &policyHarness{rules: map[string]int{}}
+	h.harness = newHarness(t, "", func(c *webhook.Config) {
+		c.OnDelivery = func(d telemetry.Delivery) { h.answers = append(h.answers, d) }
 		c.Recorder = telemetry.New(io.Discard, slog.LevelError, "")
-		j.names = c.Sources.Names()
+		h.names = c.Sources.Names()
 		texts := map[string]string{}
-		for _, name := range j.names {
+		for _, name := range h.names {
 			texts[name] = sampleSecret(name)
 		}
 		text, err := json.Marshal(texts)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Secrets = &vault{text: string(text)}
+		c.Secrets = &fakeSecrets{text: string(text)}
 	})
-	return j
+	return h
 }
 
-// did posts a delivery and says what became of its events.
-func (j *judge) did(t *testing.T, m made) (rulings []ruling) {
-	source, _ := j.Sources.Get(m.source)
+// rule posts a delivery and returns what became of each of its events.
+func (h *policyHarness) rule(t *testing.T, m unsignedDelivery) (rulings []ruling) {
+	source, _ := h.Sources.Get(m.source)
 	d := signing.Delivery{Method: "POST", URL: "https://hooks.example.com/webhooks/" + m.source, Header: m.headers, Body: m.body}
 	if err := source.Sign(&d, clock, sampleSecret(m.source)); err != nil {
 		t.Errorf("%s: %v", m.source, err)
 		return nil
 	}
 	_, query, _ := strings.Cut(d.URL, "?")
-	j.queue.taken, j.letters.taken, j.answers = nil, nil, nil
-	reply := j.post(t, delivery{source: m.source, body: string(m.body), query: query, headers: d.Header, base64: len(m.body)%2 == 0})
+	h.queue.taken, h.letters.taken, h.answers = nil, nil, nil
+	reply := h.post(t, delivery{source: m.source, body: string(m.body), query: query, headers: d.Header, base64: len(m.body)%2 == 0})
 	if reply.StatusCode != 200 {
 		t.Errorf("%s: status %d %s", m.source, reply.StatusCode, reply.Body)
 		return nil
 	}
 	enqueued := map[string]string{}
-	for _, e := range j.queue.taken {
+	for _, e := range h.queue.taken {
 		r, event, err := deactivation.Parse(e.Body)
 		if err != nil || event != nil || enqueued[r.ID] != "" {
 			t.Errorf("%s: a message that the worker could not read, or an id twice: %v", m.source, err)
@@ -86,8 +86,8 @@ func (j *judge) did(t *testing.T, m made) (rulings []ruling) {
 		enqueued[r.ID] = asText(r.License)
 	}
 	lettered := false
-	for _, a := range j.answers {
-		j.rules[m.source+": "+a.Rule]++
+	for _, a := range h.answers {
+		h.rules[m.source+": "+a.Rule]++
 		r := ruling{answer: a.Answer}
 		for _, id := range a.Requests {
 			r.licenses = append(r.licenses, enqueued[id])
@@ -96,8 +96,8 @@ func (j *judge) did(t *testing.T, m made) (rulings []ruling) {
 		rulings = append(rulings, r)
 		lettered = lettered || a.Answer == deactivation.Unmappable
 	}
-	if lettered != (len(j.letters.taken) == 1) {
-		t.Errorf("%s: %d dead letters", m.source, len(j.letters.taken))
+	if lettered != (len(h.letters.taken) == 1) {
+		t.Errorf("%s: %d dead letters", m.source, len(h.letters.taken))
 	}
 	return rulings
 }
@@ -164,7 +164,7 @@ func newQuietHandler(tb testing.TB) *webhook.Handler {
 		tb.Fatal(err)
 	}
 	handler, err := webhook.New(webhook.Config{
-		Sources: loaded, Secrets: heldSecrets{parsed}, Queue: taker{}, DeadLetters: taker{},
+		Sources: loaded, Secrets: heldSecrets{parsed}, Queue: discardQueue{}, DeadLetters: discardQueue{},
 		Recorder: telemetry.New(io.Discard, slog.LevelInfo, "webhook"), PublicURL: "https://hooks.example.com",
 		Now: func() time.Time { return clock },
 	})
@@ -185,7 +185,7 @@ func (h heldSecrets) Refresh(ctx context.Context, _ string) (secrets.Held[secret
 	return h.Get(ctx)
 }
 
-// taker is a queue that takes everything and keeps nothing.
-type taker struct{}
+// discardQueue is a queue that takes everything and keeps nothing.
+type discardQueue struct{}
 
-func (taker) Send(context.Context, []queue.Entry) []queue.Failure { return nil }
+func (discardQueue) Send(context.Context, []queue.Entry) []queue.Failure { return nil }

@@ -1,0 +1,127 @@
+package source_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"license-deactivator/internal/source"
+	"license-deactivator/pkg/signing"
+)
+
+// signedBy is a delivery that a source's sender signed.
+func signedBy(t *testing.T, s *source.Source, secret, body string, at time.Time, headers map[string]string) signing.Delivery {
+	t.Helper()
+	d := signing.Delivery{Method: "POST", URL: "https://hooks.example.com/webhooks/" + s.Name, Header: map[string]string{}, Body: []byte(body)}
+	for name, text := range headers {
+		d.Header[name] = text
+	}
+	if err := s.Sign(&d, at, secret); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestAnySchemeAndAnySecretMayVerify(t *testing.T) {
+	t.Parallel()
+	const secret, other = "whsec_c2VjcmV0LW9uZQ==", "whsec_c2VjcmV0LXR3bw=="
+	s := get(t, load(t, ""), "standard")
+	for id, want := range map[string]string{"webhook-id": "in webhook-signature", "svix-id": "in svix-signature"} {
+		d := signedBy(t, s, secret, `{}`, clock, map[string]string{id: "msg_1"})
+		for _, secrets := range [][]string{{secret}, {secret, other}, {other, secret}} {
+			verified, err := s.Verify(d, clock, secrets)
+			if err != nil || !strings.Contains(verified.Scheme(), want) {
+				t.Errorf("%s with %d secrets: %v, scheme %q, want one %s", id, len(secrets), err, verified.Scheme(), want)
+			}
+		}
+		if !strings.Contains(s.GuessScheme(d), want) {
+			t.Errorf("%s: guessed as %s", id, s.GuessScheme(d))
+		}
+	}
+}
+
+func TestTheErrorOfVerifyIsThatOfTheSchemeThatCameFurthest(t *testing.T) {
+	t.Parallel()
+	const secret = "whsec_c2VjcmV0LW9uZQ=="
+	s := get(t, load(t, ""), "standard")
+	d := signedBy(t, s, secret, `{}`, clock, map[string]string{"svix-id": "msg_1"}) // by the second scheme
+	forged := d
+	forged.Body = []byte(`{"a":1}`)
+	for name, c := range map[string]struct {
+		d    signing.Delivery
+		at   time.Time
+		want error
+	}{
+		"no signature": {signing.Delivery{Body: []byte(`{}`)}, clock, signing.ErrMissing},
+		"forged":       {forged, clock, signing.ErrMismatch},
+		"old":          {d, clock.Add(time.Hour), signing.ErrStale},
+		"early":        {d, clock.Add(-time.Hour), signing.ErrFuture},
+	} {
+		if _, err := s.Verify(c.d, c.at, []string{secret}); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+func TestASecretThatCannotBeAKeyIsTheDeploymentsFault(t *testing.T) {
+	t.Parallel()
+	s := get(t, load(t, ""), "standard")
+	d := signedBy(t, s, "whsec_c2VjcmV0LW9uZQ==", `{}`, clock, map[string]string{"webhook-id": "msg_1"})
+	_, err := s.Verify(d, clock, []string{"whsec_%canary"})
+	if !errors.Is(err, source.ErrSecret) || strings.Contains(err.Error(), "canary") {
+		t.Errorf("got %v, want ErrSecret without the secret", err)
+	}
+}
+
+func TestAPingIsUnsignedAndMatchesTheWholeBody(t *testing.T) {
+	t.Parallel()
+	s := get(t, load(t, ""), "woocommerce")
+	for body, ping := range map[string]bool{
+		"webhook_id=1": true, "webhook_id=123456": true,
+		"webhook_id=1&x=2": false, " webhook_id=1": false, "webhook_id=": false, "webhook_id=1\n": false, "": false,
+	} {
+		d := signing.Delivery{Body: []byte(body)}
+		if _, err := s.Verify(d, clock, []string{"secret"}); errors.Is(err, source.ErrPing) != ping || err == nil {
+			t.Errorf("%q: %v, want a ping: %v", body, err, ping)
+		}
+		if _, err := s.Assume(d); errors.Is(err, source.ErrPing) != ping {
+			t.Errorf("%q, unchecked: %v, want a ping: %v", body, err, ping)
+		}
+		d.Header = map[string]string{"x-wc-webhook-signature": "Zm9v"}
+		if _, err := s.Verify(d, clock, []string{"secret"}); err == nil || errors.Is(err, source.ErrPing) {
+			t.Errorf("%q with a forged signature: %v", body, err)
+		}
+	}
+}
+
+func TestWhatMakesAVerifiedBodyNoEvent(t *testing.T) {
+	t.Parallel()
+	const file = `
+verify: {header: X-Sig, form: "{signature}", signed: "{body}", mac: hmac-sha256, encoding: hex, require: account == 'ours'}
+event: {records: events}
+license: [data]
+rules: [{name: r, when: a, cause: refund}]
+`
+	s := get(t, load(t, file), "tiny")
+	for body, want := range map[string]error{
+		`{"account":"ours","events":[]}`:     nil,
+		`{"account":"ours","events":[{}]}`:   nil,
+		`{"account":"theirs","events":[{}]}`: source.ErrNotRequired,
+		`{"events":[{}]}`:                    source.ErrNotRequired,
+		``:                                   source.ErrUnreadable,
+		"\xEF\xBB\xBF{}":                     source.ErrUnreadable,
+		"{\"a\":\"\xFF\"}":                   source.ErrUnreadable,
+		`{"account":"ours"}`:                 source.ErrUnreadable,
+		`{"account":"ours","events":["a"]}`:  source.ErrUnreadable,
+		`{"account":"ours","events":[{}` + strings.Repeat(",{}", 500) + `]}`: source.ErrUnreadable,
+	} {
+		v := assumed(t, s, nil, body)
+		if _, err := s.Map(v, false); !errors.Is(err, want) {
+			t.Errorf("Map of %.40q: %v, want %v", body, err, want)
+		}
+		if _, err := s.Explain(v); !errors.Is(err, want) {
+			t.Errorf("Explain of %.40q: %v, want %v", body, err, want)
+		}
+	}
+}
