@@ -9,10 +9,10 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// MaxBodyBytes is the largest delivery that is read: 256 KiB. The senders' largest real ones have some tens of KiB.
+// MaxBodyBytes is the largest delivery that is read: 256 KiB. The largest real ones of the senders have some tens of KiB.
 const MaxBodyBytes = 256 << 10
 
-// pathPrefix is where sources begin in an address.
+// pathPrefix is the part of the address before the name of the source.
 const pathPrefix = "/webhooks/"
 
 // httpEvent is what we read of an HTTP event, payload format 2.0, of API Gateway or of a function URL.
