@@ -39,7 +39,7 @@ func (h *Handler) receive(e httpEvent) (*source.Source, signing.Delivery, *refus
 		return nil, signing.Delivery{}, unknownSource()
 	}
 	if e.RequestContext.HTTP.Method != http.MethodPost {
-		return src, signing.Delivery{}, &refusal{http.StatusMethodNotAllowed, "only POST is taken"}
+		return src, signing.Delivery{}, &refusal{http.StatusMethodNotAllowed, "only POST is taken", ""}
 	}
 	headers := lowerCase(e.Headers)
 	if refused := refuseEncoded(headers); refused != nil {
@@ -69,7 +69,7 @@ func lowerCase(headers map[string]string) map[string]string {
 // refuseEncoded refuses a compressed body.
 func refuseEncoded(headers map[string]string) *refusal {
 	if coding := headers["content-encoding"]; coding != "" && !strings.EqualFold(coding, "identity") {
-		return &refusal{http.StatusUnsupportedMediaType, "an encoded body is not unpacked; send it as it is"}
+		return &refusal{http.StatusUnsupportedMediaType, "an encoded body is not unpacked; send it as it is", ""}
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func (e httpEvent) body() ([]byte, *refusal) {
 	}
 	body, err := base64.StdEncoding.DecodeString(e.Body)
 	if err != nil {
-		return nil, &refusal{http.StatusUnauthorized, "the body is not the Base64 that the event says"}
+		return nil, &refusal{http.StatusUnauthorized, "the body is not the Base64 that the event says", ""}
 	}
 	if len(body) > MaxBodyBytes {
 		return nil, tooLarge()
