@@ -80,7 +80,9 @@ func TestARequestFileIsPostedToTheEndpointOfItsAction(t *testing.T) {
 func TestAFilesLicenseIsNotCalledTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	api := fakeAPI(t, 1)
-	api.OnCall(func(licenseapitest.Call) licenseapitest.Fault { return licenseapitest.Fault{Delay: 20 * time.Millisecond} })
+	api.OnCall(func(licenseapitest.Call) licenseapitest.Fault {
+		return licenseapitest.Fault{Delay: 20 * time.Millisecond}
+	})
 	r := newHarness(t, api)
 	online := wire(request(1))
 	r.work(online, wire(offlineRequest(t, 1, testSharedKey)), online, wire(offlineRequest(t, 1, testSharedKey)))
