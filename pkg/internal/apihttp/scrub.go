@@ -2,6 +2,7 @@ package apihttp
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -22,6 +23,14 @@ const MaxTextRunes = 256
 // minInnerBytes is the length from which a value is removed even inside a word. A shorter one ("hw1", "7") is removed
 // where it stands alone: inside a word nobody can tell it, and the text would be unreadable without it.
 const minInnerBytes = 4
+
+// minUnseparated is how many letters and digits a value needs to be removed with other separators, too. A license key has
+// sixteen; a shorter value is too likely to be found across two words of a sentence.
+const minUnseparated = 8
+
+// minBase64 is the length from which Base64 of a value inside longer Base64 is removed, in characters: five bytes of the
+// value.
+const minBase64 = 7
 
 // Scrubber removes the values of one request from a server's texts: an API may repeat a license key in its message, and
 // net/http quotes what it could not read. It costs nothing until there is something to scrub. A nil Scrubber has no values.
@@ -80,18 +89,86 @@ func (s *Scrubber) find(text string) []bool {
 			}
 		}
 	}
+	return s.findUnseparated(folded, hidden)
+}
+
+// findUnseparated adds to hidden the values that a text spells with other separators or none, "AAAABBBB" or "AAAA BBBB"
+// for "AAAA-BBBB": it compares letters and digits alone. Values with fewer than minUnseparated of them are left out.
+func (s *Scrubber) findUnseparated(folded string, hidden []bool) []bool {
+	var bare strings.Builder
+	var starts []int // of each byte of bare, in folded
+	for i, r := range folded {
+		if isWord(r) {
+			for n := range utf8.RuneLen(r) {
+				starts = append(starts, i+n)
+			}
+			bare.WriteRune(r)
+		}
+	}
+	for _, v := range append(credentials(s.Authorization), s.Values...) {
+		v = wordsOnly(fold(clean(v)))
+		if utf8.RuneCountInString(v) < minUnseparated {
+			continue
+		}
+		done := 0 // marked so far for v, in folded: finds overlap
+		for from := 0; ; from++ {
+			i := strings.Index(bare.String()[from:], v)
+			if i < 0 {
+				break
+			}
+			from += i
+			if hidden == nil {
+				hidden = make([]bool, len(folded))
+			}
+			for done = max(done, starts[from]); done <= starts[from+len(v)-1]; done++ {
+				hidden[done] = true
+			}
+		}
+	}
 	return hidden
 }
 
+// wordsOnly drops what is neither a letter nor a digit.
+func wordsOnly(text string) string {
+	return strings.Map(func(r rune) rune {
+		if isWord(r) {
+			return r
+		}
+		return -1
+	}, text)
+}
+
 // spellings adds to each value what it looks like inside a text that was encoded: JSON with and without the escapes
-// for HTML and for all but ASCII, an address, and HTML. A server that repeats the body that it was sent repeats these.
+// for HTML and for all but ASCII, an address, HTML, and Base64 of the value or of a longer text around it. A server that
+// repeats the body that it was sent repeats these.
 func spellings(values []string) []string {
 	var all []string
 	for _, v := range values {
 		plain, ascii := jsonText(v)
-		for _, s := range []string{v, plain, ascii, strings.ReplaceAll(ascii, "/", `\/`), htmlInJSON(plain), url.QueryEscape(v), url.PathEscape(v), html.EscapeString(v)} {
+		for _, s := range append(base64Texts(v), v, plain, ascii, strings.ReplaceAll(ascii, "/", `\/`), htmlInJSON(plain), url.QueryEscape(v), url.PathEscape(v), html.EscapeString(v)) {
 			if !slices.Contains(all, s) {
 				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+// base64Texts returns what Base64 makes of v, in both alphabets: of v alone, and the characters that depend on v alone where
+// it begins at the first, second or third byte of a group within a longer text.
+func base64Texts(v string) []string {
+	if v == "" {
+		return nil
+	}
+	var all []string
+	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		all = append(all, encoding.EncodeToString([]byte(v)))
+		for before := range 3 {
+			text := encoding.EncodeToString(append(make([]byte, before), v...))
+			first := (before*8 + 5) / 6       // the first character without a bit of what stands before
+			last := (before + len(v)) * 8 / 6 // the first with a bit of what stands behind
+			if last-first >= minBase64 {
+				all = append(all, text[first:last])
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package apihttp
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"html"
 	"net/url"
@@ -47,5 +48,48 @@ func TestOverlappingValuesAndBearerTokensAreRemoved(t *testing.T) {
 	bearer := &Scrubber{Authorization: "Bearer eyJhbGciOi.J9"}
 	if got := bearer.Scrub("token eyJhbGciOi.J9 expired"); got != "token [removed] expired" {
 		t.Errorf("a bearer token: got %q", got)
+	}
+}
+
+func TestAKeyIsRemovedInEverySpelling(t *testing.T) {
+	t.Parallel()
+	const key, user = "CANA-RYKE-Y123-4567", "jo"
+	s := &Scrubber{Values: []string{key, user}, Authorization: `algorithm="hmac-sha256",headers="date",signature="x",apikey="company-api-key-7e6b"`}
+	body := []byte(`{"product":"XY","license_key":"` + key + `","hardware_id":"h"}`)
+	for _, c := range []struct{ name, said, want string }{
+		{"without separators", "no CANARYKEY1234567 here", "no [removed] here"},
+		{"in small letters", "no canarykey1234567 here", "no [removed] here"},
+		{"with other separators", "no CANA RYKE_Y123/4567 here", "no [removed] here"},
+		{"separated otherwise", "no C-A-N-A-R-Y-K-E-Y-1-2-3-4-5-6-7!", "no [removed]!"},
+		{"twice, without separators", "CANARYKEY1234567CANARYKEY1234567", "[removed]"},
+		{"inside a word", "xCANARYKEY1234567x", "x[removed]x"},
+		{"the API key without separators", "companyapikey7e6b", "[removed]"},
+		{"Base64", base64.StdEncoding.EncodeToString([]byte(key)), "[removed]="},
+		{"a part of it stays", "CANA-RYKE of the key", "CANA-RYKE of the key"},
+		{"a short value inside words", "a joke, major", "a joke, major"},
+	} {
+		if got := s.Scrub(c.said); strings.TrimRight(got, "=") != strings.TrimRight(c.want, "=") {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+	for before := range 7 {
+		for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+			text := encoding.EncodeToString(append([]byte("abcdefg")[:before], body...))
+			got := s.Scrub("your body was " + text)
+			for part := range strings.SplitSeq(strings.TrimPrefix(got, "your body was "), "[removed]") {
+				for cut := range 4 { // whatever is left decodes to nothing of the key
+					if len(part) < cut {
+						continue
+					}
+					decoded, _ := encoding.DecodeString(part[cut:][:(len(part)-cut)/4*4])
+					if bytes.Contains(decoded, []byte("RYKE")) || bytes.Contains(decoded, []byte("Y123")) {
+						t.Errorf("%d bytes before: %q holds the key", before, got)
+					}
+				}
+			}
+			if !strings.Contains(got, "[removed]") {
+				t.Errorf("%d bytes before: nothing removed of %q", before, text)
+			}
+		}
 	}
 }
