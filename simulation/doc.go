@@ -19,8 +19,8 @@
 // # Failpoints: what breaks
 //
 //   - License API (failpoints_api_test.go): resets, 5xx, 408, 429 with every form of Retry-After, slow and truncated
-//     answers, proxies' HTML, 401, 403, wrong configuration, refused connections, an hour of each during a day without
-//     the API; its own rate limits; a clock that is up to 40 minutes off; lost and repeated calls.
+//     answers, proxies' pages with 400, 404 and 200, refused connections, an hour of each during a day without the API; a
+//     suspended account, 401, 403 and wrong configuration, each to every call of its span; its own rate limits; a clock that is up to 40 minutes off; lost and repeated calls.
 //   - SQS (failpoints_queue_test.go): calls that hang, fail whole or in part, or fail although they were done; messages
 //     delivered twice, late, out of order, and after they were deleted.
 //   - Lambda (lambdapool_test.go, environment_test.go): environments killed or frozen before and after each of their
@@ -43,7 +43,7 @@
 // and no invocation makes two calls for one license at the same time. No invocation may fail, or time out without being
 // frozen; no message may be deferred for a wrong key two minutes after the right key is in the secret. At the end
 // validate_test.go compares history, dead letters and the API's state with the model: nothing accepted is lost, nothing
-// is dead-lettered without cause, no device that nobody asked for is inactive, the queue is empty within a day, and the
+// is dead-lettered without cause (but a license that was refused in two spans of a suspended account may be), no device that nobody asked for is inactive, the queue is empty within a day, and the
 // API's rate limits refused nothing but repeats of the transport.
 //
 // # Report

@@ -2,18 +2,22 @@ package simulation
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// apiFailpointKinds are the kinds of a failpoint of the License API. A storm mixes all the others.
+// apiFailpointKinds are the kinds of a failpoint of the License API. A storm mixes all of the others but deploymentKinds.
 func apiFailpointKinds() []string {
-	return []string{
-		"storm", "resets", "errors", "limits", "slow", "html", "cut", "refused", "unauthorized", "misconfigured", "locked", "down",
-	}
+	return append(deploymentKinds(),
+		"storm", "resets", "errors", "limits", "slow", "html", "page", "cut", "refused", "locked", "down")
 }
+
+// deploymentKinds concern the account or the address, and so every call of the span alike: by that the worker tells them
+// from a refusal of one license.
+func deploymentKinds() []string { return []string{"unauthorized", "suspended", "misconfigured"} }
 
 // apiFault returns what goes wrong with one call: it depends on the failpoint, the license and how often the license
 // was called before.
@@ -23,14 +27,21 @@ func (h *harness) apiFault(c licenseapitest.Call) licenseapitest.Fault {
 	r := rng(h.scenario.seed, c.LicenseKey+c.Username+c.HardwareID, uint64(c.Times)) //nolint:gosec // a count
 	delay := h.scenario.latency/2 + time.Duration(r.Int64N(int64(h.scenario.latency)))
 	f := h.scenario.apiFailpointAt(now)
-	if f.kind == "" || r.Float64() >= f.chance {
+	pick := r.IntN
+	if slices.Contains(deploymentKinds(), f.kind) {
+		pick = func(n int) int { return int(f.from/time.Second) % n }
+		h.recordRefusal(c.LicenseKey+c.Username, f.from)
+	} else if f.kind == "" || r.Float64() >= f.chance {
 		return licenseapitest.Fault{Delay: delay}
 	}
 	kind := f.kind
 	if kind == "storm" {
-		kind = apiFailpointKinds()[1+r.IntN(len(apiFailpointKinds())-1)]
+		mixed := slices.DeleteFunc(apiFailpointKinds(), func(kind string) bool {
+			return kind == "storm" || slices.Contains(deploymentKinds(), kind)
+		})
+		kind = mixed[r.IntN(len(mixed))]
 	}
-	fault := faultOf(kind, r.IntN, now)
+	fault := faultOf(kind, pick, now)
 	fault.Delay += delay
 	if fault.Reset {
 		h.monitor.connectionLost()
@@ -67,13 +78,24 @@ func faultOf(kind string, pick func(int) int, now time.Duration) licenseapitest.
 	case "html":
 		page := header("Content-Type", "text/html")
 		faults = []licenseapitest.Fault{
-			{Status: 400, Body: "<html>blocked</html>", Header: page}, {Status: 403, Body: "<html>blocked</html>", Header: page},
+			{Status: 400, Body: "<html>blocked</html>", Header: page},
 			{Status: 404, Body: "<html>lost</html>", Header: page}, {Status: 400},
+		}
+	case "page":
+		page := header("Content-Type", "text/html")
+		faults = []licenseapitest.Fault{
+			{Status: 200, Body: "<html>maintenance</html>", Header: page}, {Status: 200}, {Status: 200, Body: refusal},
+			{Status: 200, Body: "<html>maintenance</html>", Header: page, After: true},
 		}
 	case "cut":
 		faults = []licenseapitest.Fault{{Status: 400, Body: refusal, Cut: true}, {Cut: true, After: true}}
 	case "unauthorized":
-		faults = []licenseapitest.Fault{{Status: 401}, {Status: 403}}
+		faults = []licenseapitest.Fault{{Status: 401}, {Status: 403}, {Status: 403, Body: "<html>blocked</html>", Header: header("Content-Type", "text/html")}}
+	case "suspended":
+		faults = []licenseapitest.Fault{
+			{Status: 403, Body: licenseapitest.ErrorBody(403, "account_suspended", "The account is suspended")}, {Status: 402},
+			{Status: 400, Body: licenseapitest.ErrorBody(400, "account_suspended", "The account is suspended")},
+		}
 	case "misconfigured":
 		faults = []licenseapitest.Fault{
 			{Status: 404, Body: licenseapitest.ErrorBody(404, "not_found", "Not found")}, {Status: 301, Header: header("Location", "https://example.com/")},

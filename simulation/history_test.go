@@ -16,9 +16,10 @@ type history struct {
 	delayed atomic.Int64 // sends to a queue that are not visible yet
 
 	mu         sync.Mutex
-	accepted   map[string]*request             // by the request id that the sender was given
-	parked     map[string]bool                 // unmappable events whose sender got a success answer
-	outcomes   map[string]deactivation.Outcome // the last final one, by request id
+	accepted   map[string]*request               // by the request id that the sender was given
+	parked     map[string]bool                   // unmappable events whose sender got a success answer
+	outcomes   map[string]deactivation.Outcome   // the last final one, by request id
+	refusals   map[string]map[time.Duration]bool // begins of the spans in which the account was refused, by key or user name
 	violations []string
 }
 
@@ -52,6 +53,19 @@ func (h *history) recordParked(d *delivery) {
 		h.parked = map[string]bool{}
 	}
 	h.parked[d.source+"/"+fmt.Sprint(d.number)] = true
+}
+
+// recordRefusal records that a call for that license key or user name was refused in the span that begins then.
+func (h *history) recordRefusal(license string, from time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.refusals == nil {
+		h.refusals = map[string]map[time.Duration]bool{}
+	}
+	if h.refusals[license] == nil {
+		h.refusals[license] = map[time.Duration]bool{}
+	}
+	h.refusals[license][from] = true
 }
 
 // recordOutcome records a message's final outcome.

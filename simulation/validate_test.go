@@ -35,6 +35,9 @@ func (h *harness) validateRequest(id string, q *request, letter deadLetter, acti
 		h.deadLettered++
 	case q.expectation == rejected:
 		h.violation("%s is not in the dead-letter queue as %s: its outcome is %q, its dead letter %+v", id, q.code, outcome, letter)
+	case letter.refused() && len(h.refusals[q.license.LicenseKey+q.license.Username]) > 1:
+		// Refused in two spans, with successes of others between: to the worker that is this license's.
+		h.deadLettered++
 	case letter != deadLetter{}:
 		h.violation("%s is dead-lettered without cause: %+v", id, letter)
 	case stillActive:
@@ -52,6 +55,12 @@ func (h *harness) validateRequest(id string, q *request, letter deadLetter, acti
 type deadLetter struct {
 	reason deactivation.Reason
 	code   string
+}
+
+// refused reports whether the license was given up for a refusal that may have been the account's.
+func (d deadLetter) refused() bool {
+	return d.reason == deactivation.ReasonRejected &&
+		slices.Contains([]string{"http_401", "http_402", "http_403", "not_found", "account_suspended"}, d.code)
 }
 
 // validateDeadLetters empties the dead-letter queue, checks the foreign messages and the unmappable events in it, and

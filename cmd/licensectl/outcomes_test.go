@@ -22,13 +22,14 @@ const outcomesHead = `# Outcomes: what became of a message, and what to do
 Made from the tables in the code (` + "`pkg/licenseapi/codes.go`, `internal/worker/treatment.go`" + `); a test holds this page to them.
 
 Find the message's ` + "`code`" + ` (in the dead letter's attributes, or in the log line) below. Answers are judged in this order: status
-429, 408 and 5xx by the status alone; then a known code; then 401 and 403; then any other 4xx.
+429, 408 and 5xx by the status alone; then a known code; then 401 and 403; then any other 4xx. A message that is still deferred at its
+290th receive, after nearly three days, goes to the dead-letter queue with the reason ` + "`exhausted`" + ` and its last code.
 
 | log line | level | metric (namespace LicenseDeactivator) |
 |---|---|---|
 | deactivated, already_inactive, deferred | INFO | Messages by service and outcome; Answers by class |
-| rejected | WARN | the same; the dead-letter queue's alarm speaks |
-| configuration fault | ERROR | ConfigurationFaults; its alarm speaks |
+| rejected | WARN | the same; the dead-letter queue's alarm fires |
+| configuration fault | ERROR | ConfigurationFaults; its alarm fires |
 
 `
 
@@ -45,25 +46,28 @@ const outcomesTail = `## Without a code of the API
 
 | code | class | when | outcome |
 |---|---|---|---|
-| (none) | deactivated | status 200, whatever the body | deactivated |
+| (none) | deactivated | status 200 and a body that says ` + "`license_deactivated`" + ` | deactivated |
+| ` + "`http_200`" + ` | unconfirmed | status 200 and any other body: a proxy's page, say | deferred |
 | ` + "`http_408`, `http_5xx`" + ` | unavailable | the server's trouble | deferred |
 | ` + "`http_429`" + ` | rate_limited | too many calls | deferred |
-| ` + "`http_401`, `http_403`" + ` | unauthorized | refused without a code: signed again once, then a configuration fault | deferred |
+| ` + "`http_401`, `http_403`" + ` | unauthorized | refused without a known code: signed again once, then as under unauthorized | deferred |
+| ` + "`http_402`, `http_409`, `http_423`, `http_425`" + ` | refused | as under refused | deferred |
 | ` + "`http_3xx`" + ` | misconfigured | a redirect: the address is wrong | deferred, configuration fault |
 | ` + "`http_4xx`" + ` | unavailable | any other 4xx without a readable body: a proxy, say | deferred |
 | ` + "`timeout`, `connection`, `canceled`" + ` | unavailable | no answer came; what was done is unknown, and repeating is safe | deferred |
-| any other code with a 4xx | rejected | a code that this release does not know; redrive it after one that does | rejected |
+| any other code with a 4xx | refused | a code that this release does not know; redrive its dead letters after one that does | deferred |
 
 ## Reasons of a dead letter
 
 | reason | what it is | what to do |
 |---|---|---|
-| rejected | the License API's answer, see the code above | mend the data, send the request again |
+| rejected | the License API's answer, see the code above | correct the data, send the request again |
 | unmappable | an event that matters, without license data; ` + "`detail`" + ` names what is missing | put the data onto the order or the source's file; ` + "`licensectl explain`" + ` shows what was looked for |
 | invalid | not a message of ours | find out who may send to the queue |
 | crashed | the worker panicked over it five times | tell us, with the log's stack |
 | undelivered | the queue did not take the request in time | send it on to the queue |
-| (no attributes) | SQS moved it after 300 receives: an outage of more than three days | redrive it |
+| exhausted | deferred at 290 receives: an outage or a configuration fault of nearly three days (69 h 42 min at least); ` + "`code` and `detail`" + ` are the last ones | end the cause, then redrive it |
+| (no attributes) | SQS moved it after 300 receives: the same, and the worker could not send it | redrive it |
 `
 
 func outcomesPage() string {

@@ -20,7 +20,10 @@ import (
 	"license-deactivator/pkg/licenseapi"
 )
 
-const warmUpTime = 2 * time.Second // of the 10 s that Lambda gives to init
+const (
+	warmUpTime = 2 * time.Second  // of the 10 s that Lambda gives to init
+	timeout    = 60 * time.Second // of an invocation: the template's
+)
 
 func main() {
 	cfg, badConfig := config.ReadWorker(os.Getenv)
@@ -40,7 +43,7 @@ func main() {
 		CallsInFlight: cfg.CallsInFlight, CallsPerSecond: stack.PerInstance(), Limits: stack.Limits(),
 		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
 	})
-	if err != nil {
+	if err := errors.Join(stack.Check(timeout), err); err != nil {
 		log.Fatal(err)
 	}
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ func TestAStartThatFailsPrintsOneJSONLineOfLevelError(t *testing.T) {
 		want string // part of the message
 	}{
 		{"without configuration", nil, "QUEUE_URL: is missing"},
+		{"a share below one call", append(configured(), "PLAN_CALLS_PER_MINUTE=10", "WORKER_INSTANCES=10"), "PLAN_CALLS_PER_MINUTE 10 × (1 − LIVE_SHARE 0.5) ÷ WORKER_INSTANCES 10 is one call in 2m0.6s"},
 		{"without Lambda's runtime", configured(), "AWS_LAMBDA_RUNTIME_API"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -66,5 +68,20 @@ func configured() []string {
 		"QUEUE_URL=http://127.0.0.1:1/123456789012/jobs", "DEAD_LETTER_QUEUE_URL=http://127.0.0.1:1/123456789012/dead",
 		"AWS_ENDPOINT_URL=http://127.0.0.1:1", "AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=secret",
 		"LICENSE_API_SECRET_ARN=" + arn, "LICENSE_API_URL=http://127.0.0.1:1/api/v4",
+	}
+}
+
+func TestTheTimeoutIsTheTemplates(t *testing.T) {
+	t.Parallel()
+	template, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?ms)^  WorkerFunction:\n.*?^      Timeout: (\d+)\b`).FindSubmatch(template)
+	if found == nil {
+		t.Fatal("the template has no WorkerFunction with a Timeout")
+	}
+	if got, err := time.ParseDuration(string(found[1]) + "s"); err != nil || got != timeout {
+		t.Errorf("the template says %v, the function %v", got, timeout)
 	}
 }

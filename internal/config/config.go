@@ -133,7 +133,8 @@ func (e *environment) rate() (calls float64, instances int) {
 		fmt.Sprintf("set above 0 to %d", maxCallsPerSecond))
 	instances = e.integer(workerInstances, defaultInstances, maxInstances)
 	if calls/float64(instances) < minCallsPerSecond {
-		e.problem(callsPerSecond, "is too little for WORKER_INSTANCES: each would wait more than 50 s for its first call",
+		e.problem(callsPerSecond, fmt.Sprintf("is too little for WORKER_INSTANCES: %v ÷ %d is one call in %.1f s for each, and more than 50 s",
+			calls, instances, float64(instances)/calls),
 			"set more calls per second or fewer instances")
 	}
 	return calls, instances

@@ -69,7 +69,7 @@ const (
 	ReasonInvalid     Reason = "invalid"     // not a message of ours
 	ReasonCrashed     Reason = "crashed"     // a panic, five times
 	ReasonUndelivered Reason = "undelivered" // the queue did not take it
-	ReasonExhausted   Reason = "exhausted"   // received maxReceiveCount times; SQS moved it, without attributes
+	ReasonExhausted   Reason = "exhausted"   // still deferred at receive 290; without attributes, SQS moved it at receive 301
 )
 
 // Request asks for one license to be deactivated on one device. Its ID is source, event id and place within the

@@ -24,7 +24,10 @@ const (
 	LogAttempts      = "attempts"
 	LogLatency       = "latency_ms"
 	LogRetryIn       = "retry_in_s"
-	LogLicense       = "license"
+	LogAction        = "action"
+	LogLicense       = "license" // Shorten
+	LogUser          = "user"    // HashUser
+	LogDevice        = "device"  // Shorten
 	LogProduct       = "product"
 	LogSecretVersion = "secret_version"
 

@@ -1,6 +1,8 @@
 package deactivation
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -9,6 +11,10 @@ import (
 // keptCharacters is how much of a license key's end is shown: enough to find it in the vendor's own list,
 // too little to use it.
 const keptCharacters = 4
+
+// hashedCharacters is how much of a user's hash is shown, in hexadecimal digits: 48 bits, so that two of a vendor's users do
+// not share one.
+const hashedCharacters = 12
 
 // Shorten shows a license key or hardware id by its last four characters, "…DDDD"; one of up to eight
 // characters is not shown at all ("…").
@@ -21,6 +27,16 @@ func Shorten(key string) string {
 		return "…"
 	}
 	return "…" + string(runes[len(runes)-keptCharacters:])
+}
+
+// HashUser shows a license user by the first twelve hexadecimal digits of the name's SHA-256: the same user is the same text
+// on every line, and whoever has the name can find its lines; "" for none.
+func HashUser(name string) string {
+	if name == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:])[:hashedCharacters]
 }
 
 // LogValue implements slog.LogValuer: id, source, cause, rule, product and the license key shortened.

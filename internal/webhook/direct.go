@@ -37,8 +37,8 @@ type rejectedRow struct {
 	Message string `json:"message"`
 }
 
-// invokeDirectly takes requests from people and scripts that may invoke the function. A bad row does not affect the
-// others. An error means that nothing was enqueued.
+// invokeDirectly takes requests from people and scripts that may invoke the function. A bad row never stops the
+// others; an error means that nothing was enqueued.
 func (h *Handler) invokeDirectly(ctx context.Context, source string, requests json.RawMessage) ([]byte, error) {
 	if !deactivation.IsSourceName(source) {
 		return nil, errors.New(`webhook: "source" is missing or no name (small letters, digits and hyphens, at most 32); say who asks, "ops" for example`)
@@ -91,7 +91,7 @@ func (a directAnswer) line(source string) telemetry.Delivery {
 	return line
 }
 
-// marshal leaves the messages out where the answer would be larger than Lambda returns; the codes stay.
+// marshal leaves the messages out where the answer would be larger than Lambda passes on; the codes stay.
 func (a directAnswer) marshal() ([]byte, error) {
 	out, err := json.Marshal(a)
 	if err != nil || len(out) <= maxAnswerBytes {

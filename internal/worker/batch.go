@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -27,6 +28,12 @@ const (
 // outlive a passing fault, early enough that the message is not tried for three days.
 const maxPanics = 5
 
+// exhaustedReceives is the receive from which on a message that is still deferred is dead-lettered, with the last code and
+// detail. SQS moves a message itself, without a reason, after maxReceiveCount (300) receives; the ten between are for a
+// dead-letter queue that does not take it at once. The waits of 289 receives last 250,953 s at least, which is 69 h 42 min;
+// at a configuration fault, where every wait is the Cap, 72 h 15 min.
+const exhaustedReceives = 290
+
 // maxStackBytes bounds the stack of a panic in the log: the first frames show where it was.
 const maxStackBytes = 4 << 10
 
@@ -42,6 +49,8 @@ type batch struct {
 
 	mu    sync.Mutex
 	fault *fault // the invocation's one configuration fault; nil while there is none
+
+	starts atomic.Int64 // calls that the limiter let start
 
 	warnRefresh sync.Once // of a secret that stays in use because a newer one cannot be read
 }
@@ -107,6 +116,9 @@ func (b *batch) processOne(ctx context.Context, m *message) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			m.result = b.crashed(ctx, m, cause)
+		}
+		if m.result.outcome == deactivation.Deferred && m.receives >= exhaustedReceives {
+			m.result.outcome, m.result.reason, m.result.retryIn = deactivation.Rejected, deactivation.ReasonExhausted, 0
 		}
 	}()
 	m.result = b.call(m)

@@ -90,7 +90,7 @@ func TestPanicIsOneMessagesAlone(t *testing.T) {
 	} {
 		t.Run("receive "+receives, func(t *testing.T) {
 			t.Parallel()
-			r := newHarness(t, &answering{status: 200}, func(cfg *worker.Config) {
+			r := newHarness(t, confirming(), func(cfg *worker.Config) {
 				cfg.CallsInFlight, cfg.Secrets = 1, &panicking{Secrets: cfg.Secrets, at: 2}
 			})
 			event := r.batch(requests(3)...)

@@ -14,6 +14,7 @@ import (
 type response struct {
 	err        error // nil for status 200
 	kind       licenseapi.Kind
+	started    time.Time
 	latency    time.Duration
 	version    string // of the secret that signed the call
 	refreshErr error  // why the secret may be an old one: it could not be read or parsed again; nil where it could
@@ -47,6 +48,7 @@ func (b *batch) attempt(m *message) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	b.starts.Add(1)
 	held, err := b.h.cfg.Secrets.Get(b.mayCall)
 	if b.mayCall.Err() != nil {
 		return response{}, errStopped
@@ -72,7 +74,7 @@ func (b *batch) attempt(m *message) (response, error) {
 	if errors.Is(err, throttle.ErrOpen) {
 		return response{}, err
 	}
-	resp := response{err: err, kind: licenseapi.KindOf(err), latency: time.Since(begin), version: held.Version}
+	resp := response{err: err, kind: licenseapi.KindOf(err), started: begin, latency: time.Since(begin), version: held.Version}
 	b.h.accepted.note(resp)
 	if resp.kind == licenseapi.KindRateLimited {
 		b.slowDown(started, err)
@@ -107,7 +109,10 @@ func (b *batch) slowDown(started time.Time, err error) {
 }
 
 // notCalled decides a message without a call. Skipped by the open breaker or by a long pause: normal back-off, else it
-// would burn its receives within minutes. Left over for lack of time: returned at once, for another invocation.
+// would burn its receives within minutes. Left over for lack of time: returned at once, for another invocation, but not
+// twice in a row, and not by an invocation that could not start a single call: such returns take no time, and would use
+// up 300 receives within the hour. No environment knows what became of the receive before, so an odd receive count
+// returns at once and an even one backs off.
 func (b *batch) notCalled(m *message, why error) result {
 	b.mu.Lock()
 	f := b.fault
@@ -131,5 +136,9 @@ func (b *batch) notCalled(m *message, why error) result {
 			detail: "not called, the License API did not answer the calls before",
 		}
 	}
-	return result{outcome: deactivation.Deferred, detail: "no time left for one more call"}
+	r := result{outcome: deactivation.Deferred, detail: "no time left for one more call"}
+	if m.receives%2 == 0 || b.starts.Load() == 0 {
+		r.retryIn = backoff.wait(m.receives)
+	}
+	return r
 }

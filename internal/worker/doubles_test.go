@@ -138,6 +138,12 @@ func (a *answering) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte(a.body))
 }
 
+// confirming is an API that confirms every deactivation.
+func confirming() *answering { return &answering{status: 200, body: confirmation} }
+
+// confirmation is the body of a 200 that deactivated a license.
+const confirmation = "license_deactivated"
+
 // failure is an API that answers with that code.
 func failure(status int, code string) *answering {
 	return &answering{status: status, body: fmt.Sprintf(`{"status":%d,"code":%q,"message":"Message of %s."}`, status, code, code)}

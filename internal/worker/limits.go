@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"license-deactivator/internal/throttle"
@@ -29,6 +31,44 @@ type Stack struct {
 // PerInstance is one instance's part of the ceiling, in calls per second.
 func (s Stack) PerInstance() float64 { return s.CallsPerSecond / float64(s.Instances) }
 
+// Check refuses a plan of which an instance's part does not allow one call in an invocation of that length: its messages
+// would be received and returned until their receives are used up. It also refuses more instances than a flood limit has
+// calls, since one call of each may fall into the same second. Each problem is an error with its arithmetic, by the names of
+// the settings. What CALLS_PER_SECOND leaves to an instance is checked by internal/config.
+func (s Stack) Check(invocation time.Duration) error {
+	var problems []error
+	if s.PlanCallsPerMinute > 0 {
+		available := invocation - callReserve - leastCall
+		part := throttle.PerInstance(s.planCalls(), planSpan, s.Instances)
+		if every := part.In / time.Duration(part.Calls); every > available {
+			problems = append(problems, fmt.Errorf("worker: PLAN_CALLS_PER_MINUTE %d × (1 − LIVE_SHARE %v) ÷ WORKER_INSTANCES %d is one call in %v, "+
+				"and an invocation has %v for calls: lower WORKER_INSTANCES or LIVE_SHARE",
+				s.PlanCallsPerMinute, s.LiveShare, s.Instances, every.Round(time.Millisecond), available))
+		}
+	}
+	if s.CallsPerSecond > perAuthorization {
+		return errors.Join(problems...)
+	}
+	for _, flood := range []struct {
+		calls int
+		in    time.Duration
+	}{{perAuthorization, authorizationSpan}, {int(perAddress * s.addresses()), addressSpan}} {
+		if s.Instances > flood.calls {
+			problems = append(problems, fmt.Errorf("worker: WORKER_INSTANCES %d × 1 call is above the License API's limit of %d calls in %v: lower WORKER_INSTANCES",
+				s.Instances, flood.calls, flood.in))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// planCalls is what the plan leaves to the stack, in calls per planSpan.
+func (s Stack) planCalls() float64 { return float64(s.PlanCallsPerMinute) * (1 - s.LiveShare) }
+
+// addresses is how many addresses the ceiling implies, 1 at least and one for each instance at most.
+func (s Stack) addresses() float64 {
+	return min(max(s.CallsPerSecond*addressSpan.Seconds()/perAddress, 1), float64(s.Instances))
+}
+
 // Limits is one instance's part of each of the License API's limits (throttle.PerInstance):
 //
 //	company        PlanCallsPerMinute × (1 − LiveShare) in 60 s; none where the plan is not known
@@ -41,14 +81,12 @@ func (s Stack) PerInstance() float64 { return s.CallsPerSecond / float64(s.Insta
 func (s Stack) Limits() []throttle.Limit {
 	var limits []throttle.Limit
 	if s.PlanCallsPerMinute > 0 {
-		limits = append(limits, throttle.PerInstance(float64(s.PlanCallsPerMinute)*(1-s.LiveShare), planSpan, s.Instances))
+		limits = append(limits, throttle.PerInstance(s.planCalls(), planSpan, s.Instances))
 	}
 	if s.CallsPerSecond > perAuthorization {
 		return limits
 	}
-	addresses := max(s.CallsPerSecond*addressSpan.Seconds()/perAddress, 1)
-	addresses = min(addresses, float64(s.Instances))
 	return append(limits,
-		throttle.PerInstance(perAddress*addresses, addressSpan, s.Instances),
+		throttle.PerInstance(perAddress*s.addresses(), addressSpan, s.Instances),
 		throttle.PerInstance(perAuthorization, authorizationSpan, s.Instances))
 }

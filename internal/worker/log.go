@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 
 	"license-deactivator/internal/deactivation"
@@ -29,12 +30,21 @@ func (b *batch) log(ctx context.Context, m *message) {
 		Order: cleanAll(m.request.Order), Outcome: m.result.outcome, Reason: m.result.reason,
 		Class: m.result.class, Code: m.result.code, Detail: m.result.detail,
 		Attempts: m.receives, Latency: m.result.latency, RetryIn: m.result.retryIn,
-		License: deactivation.Shorten(m.request.LicenseKey), Product: deactivation.CleanText(m.request.Product), KeyVersion: m.result.version,
+		Action: actionOf(m), License: deactivation.Shorten(m.request.LicenseKey), User: deactivation.HashUser(m.request.Username),
+		Device: deactivation.Shorten(m.request.HardwareID), Product: deactivation.CleanText(m.request.Product), KeyVersion: m.result.version,
 	}
 	b.h.cfg.Recorder.Message(ctx, line)
 	if b.h.cfg.OnOutcome != nil {
 		b.h.cfg.OnOutcome(line)
 	}
+}
+
+// actionOf is the action of a message that is a request; "" for any other.
+func actionOf(m *message) string {
+	if m.decided {
+		return deactivation.CleanText(m.request.Action)
+	}
+	return cmp.Or(m.request.Action, deactivation.ActionDeactivateLicense)
 }
 
 // cleanAll cleans each text.

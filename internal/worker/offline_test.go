@@ -68,7 +68,7 @@ func TestARequestFileIsPostedToTheEndpointOfItsAction(t *testing.T) {
 		if i == 0 {
 			got.Latency = 0
 			want := telemetry.Message{ID: "ops.offline", Source: "ops", Cause: "refund", Outcome: deactivation.Deactivated, Class: "deactivated",
-				Attempts: 1, License: "…0001", Product: "XY", KeyVersion: "v1"}
+				Attempts: 1, Action: deactivation.ActionDeactivateOffline, License: "…0001", Device: "…re-1", Product: "XY", KeyVersion: "v1"}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("the line says what the file names (-want +got):\n%s", diff)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -39,7 +40,9 @@ func (l *locked) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if !strings.Contains(r.Header.Get("Authorization"), `signature="`+signing.OnlineSignature(key, r.Header.Get("Date"))+`"`) {
 		failure(401, "signature_mismatch").ServeHTTP(w, r)
+		return
 	}
+	_, _ = io.WriteString(w, confirmation)
 }
 
 func (l *locked) rotate(sharedKey string) {
@@ -98,7 +101,7 @@ func TestSecondAnswerDecides(t *testing.T) {
 		{"stale date once", first(failure(400, "date_header_diff")), false, deactivation.Deactivated, "", 2, 0},
 		{"stale date twice", always(failure(400, "date_header_diff")), false, deactivation.Deferred, "date_header_diff", 2, 1},
 		{"401 once", first(&answering{status: 401}), false, deactivation.Deactivated, "", 2, 0},
-		{"403 twice", always(&answering{status: 403}), false, deactivation.Deferred, "http_403", 2, 1},
+		{"403 twice", always(&answering{status: 403}), false, deactivation.Deferred, "http_403", 2, 0},
 		{"401, then 503", func(calls int) *answering {
 			return []*answering{1: {status: 401}, 2: {status: 503}}[calls]
 		}, false, deactivation.Deferred, "http_503", 2, 0},
@@ -129,7 +132,7 @@ func TestSecondAnswerDecides(t *testing.T) {
 
 func TestConfigurationFaultStopsTheBatch(t *testing.T) {
 	t.Parallel()
-	for _, code := range []string{"invalid_api_key", "read_only_api_key", "not_found"} {
+	for _, code := range []string{"invalid_api_key", "read_only_api_key", "hmac_required"} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
 			api := failure(400, code)
@@ -163,7 +166,9 @@ func TestProductThatTheKeyMayNotTouchIsOneMessagesFault(t *testing.T) {
 	r := newHarness(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if n := licenseOf(req); n == licenseKey(1) || n == licenseKey(2) {
 			failure(400, "api_key_product_not_allowed").ServeHTTP(w, req)
+			return
 		}
+		_, _ = io.WriteString(w, confirmation)
 	}))
 	logged := r.work(requests(50)...)
 	want := map[deactivation.Outcome]int{deactivation.Deactivated: 48, deactivation.Deferred: 2}
@@ -259,7 +264,7 @@ func TestSecretThatIsNoSecretIsAFaultOfTheBatch(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			api := &answering{status: 200}
+			api := confirming()
 			r := newHarness(t, api)
 			r.secret.text, r.secret.err = test.text, test.err
 			logged := r.work(requests(20)...)

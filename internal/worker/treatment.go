@@ -23,6 +23,10 @@ const (
 	productLocked       = "the API key may not touch this message's product: allow the product for the key, or use another key"
 	fileOrSecretRefused = "the License API refuses the signature, key or date of calls with request files, and no other call has shown lately " +
 		"that the worker's own are right: check the secret behind LICENSE_API_SECRET_ARN; if it is right, the files were made with another key"
+	licensesRefused = "the License API refuses license after license with the same answer: check the account at LicenseSpring (suspended, " +
+		"unpaid), LICENSE_API_URL, and that no proxy stands before it"
+	notConfirmed = "something answers 200 in place of the License API, and does not confirm the deactivation: check LICENSE_API_URL, and " +
+		"that no proxy or maintenance page stands before it"
 )
 
 // Treatment is one row of the outcome table: what happens to a message after an answer of one kind.
@@ -32,14 +36,25 @@ type Treatment struct {
 	Todo    string // for the operator; "" for nothing
 	Fault   string // the configuration fault, for the operator; "" where the deployment is not at fault
 	Stops   bool   // the fault affects every message: no further call in this batch
+
+	// ByEvidence: the answer may be this license's or the deployment's. Fault and Stops count only once several licenses in a
+	// row got it (evidence.go); until then the message is deferred with its back-off.
+	ByEvidence bool
+	// Rejects: from the fifth receive on the message is rejected, if other licenses succeeded meanwhile.
+	Rejects bool
 }
 
 const (
 	happensDeleted    = "deleted"
 	happensDeadLetter = "to the dead-letter queue at once, reason `rejected`"
-	happensLater      = "kept; tried again after 30 s, then ever later, at most every 15 minutes, for three days"
-	happensFile       = "kept; tried again like one that was not answered; from the fifth time on to the dead-letter queue, reason `rejected`, if the API accepts other calls meanwhile, else a configuration fault"
-	happensAtCap      = "kept; tried again in 15 minutes, like the rest of its batch, until the fault is mended"
+	happensLater      = "kept; tried again after 30 s, then ever later, at most every 15 minutes, for nearly three days; then to the " +
+		"dead-letter queue, reason `exhausted`"
+	happensAtCap      = "kept; tried again in 15 minutes, like the rest of its batch, until the fault is repaired"
+	happensByEvidence = "kept and tried again like `unavailable`; from the fifth time on to the dead-letter queue, reason `rejected`, " +
+		"if other licenses succeeded meanwhile. Three licenses in a row with the same answer and no success between them: a configuration " +
+		"fault; the batch is kept and tried again in 15 minutes"
+	todoByEvidence = "look the license up in LicenseSpring by the code, and send the request again when it is repaired"
+	happensFile    = "kept; tried again like one that was not answered; from the fifth time on to the dead-letter queue, reason `rejected`, if the API accepts other calls meanwhile, else a configuration fault"
 )
 
 // TreatmentOf is the one table from the kind of an answer to the treatment of the message. The answer is the last one:
@@ -54,7 +69,7 @@ func TreatmentOf(kind licenseapi.Kind) Treatment {
 			Todo: "nothing, if the code is expected; many of them from one source mean that its hardware ids are wrong"}
 	case licenseapi.KindRejected:
 		return Treatment{Outcome: deactivation.Rejected, Happens: happensDeadLetter,
-			Todo: "compare license key, product and device with LicenseSpring; mend them where the store got them from, then send the request again"}
+			Todo: "compare license key, product and device with LicenseSpring; correct them where the store got them from, then send the request again"}
 	case licenseapi.KindUnavailable:
 		return Treatment{Outcome: deactivation.Deferred, Happens: happensLater,
 			Todo: "nothing; if it lasts, look at LicenseSpring's status and at LICENSE_API_URL"}
@@ -66,7 +81,15 @@ func TreatmentOf(kind licenseapi.Kind) Treatment {
 	case licenseapi.KindStaleDate:
 		return Treatment{Outcome: deactivation.Deferred, Happens: happensAtCap, Fault: dateRefused, Stops: true}
 	case licenseapi.KindUnauthorized:
-		return Treatment{Outcome: deactivation.Deferred, Happens: happensAtCap, Fault: accessRefused, Stops: true}
+		return Treatment{Outcome: deactivation.Deferred, Happens: happensByEvidence, Todo: todoByEvidence,
+			Fault: accessRefused, Stops: true, ByEvidence: true, Rejects: true}
+	case licenseapi.KindRefused:
+		return Treatment{Outcome: deactivation.Deferred, Happens: happensByEvidence, Todo: todoByEvidence,
+			Fault: licensesRefused, Stops: true, ByEvidence: true, Rejects: true}
+	case licenseapi.KindUnconfirmed:
+		return Treatment{Outcome: deactivation.Deferred, Happens: "kept and tried again like `unavailable`, since the next answer shows whether the " +
+			"device is free. The second such answer in a row: a configuration fault; three licenses in a row: the batch is kept and tried again in 15 minutes",
+			Todo: "see what answers at LICENSE_API_URL: a proxy, a login page or a maintenance page", Fault: notConfirmed, Stops: true, ByEvidence: true}
 	case licenseapi.KindMisconfigured:
 		return Treatment{Outcome: deactivation.Deferred, Happens: happensAtCap, Fault: callRefused, Stops: true}
 	case licenseapi.KindProductNotAllowed:
@@ -110,8 +133,12 @@ func (b *batch) resultOf(m *message, resp response) result {
 	switch {
 	case resp.kind == licenseapi.KindFileRefused:
 		return b.fileRefused(m, resp, r)
+	case t.Outcome == deactivation.Deactivated, t.Outcome == deactivation.AlreadyInactive:
+		b.h.evidence.succeeded(resp.started, m.request.ID)
 	case t.Outcome == deactivation.Rejected:
 		r.reason = deactivation.ReasonRejected
+	case t.ByEvidence && !licenseapi.FromTokenEndpoint(resp.err):
+		b.weigh(m, resp, t, &r)
 	case t.Fault != "":
 		r.retryIn = b.h.cfg.Backoff.Cap
 		b.setFault(fault{what: t.Fault, evidence: errors.Join(resp.err, resp.refreshErr), code: r.code, stops: t.Stops})
@@ -119,6 +146,21 @@ func (b *batch) resultOf(m *message, resp response) result {
 		r.retryIn = b.h.cfg.Backoff.after(resp.err, m.receives)
 	}
 	return r
+}
+
+// weigh decides a message whose answer may be its own or the deployment's, by the answers to other licenses.
+func (b *batch) weigh(m *message, resp response, t Treatment, r *result) {
+	s := b.h.evidence.refusal(r.class+" "+r.code, m.request.ID, m.request.Identity())
+	r.retryIn = b.h.cfg.Backoff.wait(m.receives)
+	switch {
+	case s.deployment:
+		r.retryIn = b.h.cfg.Backoff.Cap
+		b.setFault(fault{what: t.Fault, evidence: resp.err, code: r.code, stops: t.Stops})
+	case t.Rejects && s.local && m.receives >= localReceives:
+		r.outcome, r.reason, r.retryIn = deactivation.Rejected, deactivation.ReasonRejected, 0
+	case !t.Rejects && s.repeated:
+		b.setFault(fault{what: t.Fault, evidence: resp.err, code: r.code})
+	}
 }
 
 // messageOf is the API's own message if it sent one, else the error's text.

@@ -34,13 +34,17 @@ func TestAnswerDecidesTheOutcome(t *testing.T) {
 		faults  int
 	}{
 		{"200", &answering{status: 200, body: "license_deactivated"}, deactivation.Deactivated, "", 1, never, 0},
-		{"200 with any body", &answering{status: 200, body: "<html>"}, deactivation.Deactivated, "", 1, never, 0},
+		{"200 of a proxy", &answering{status: 200, body: "<html>"}, deactivation.Deferred, "http_200", 1, backoff, 0},
 		{"device_not_found", failure(400, "device_not_found"), deactivation.AlreadyInactive, "device_not_found", 1, never, 0},
 		{"license_not_active", failure(400, "license_not_active"), deactivation.AlreadyInactive, "license_not_active", 1, never, 0},
 		{"license_not_enabled", failure(400, "license_not_enabled"), deactivation.AlreadyInactive, "license_not_enabled", 1, never, 0},
 		{"license_not_found", failure(400, "license_not_found"), deactivation.Rejected, "license_not_found", 1, never, 0},
-		{"unknown code", failure(400, "brand_new"), deactivation.Rejected, "brand_new", 1, never, 0},
-		{"unknown code of 404", failure(404, "brand_new"), deactivation.Rejected, "brand_new", 1, never, 0},
+		{"unknown code", failure(400, "brand_new"), deactivation.Deferred, "brand_new", 1, backoff, 0},
+		{"unknown code of 404", failure(404, "brand_new"), deactivation.Deferred, "brand_new", 1, backoff, 0},
+		{"402", &answering{status: 402}, deactivation.Deferred, "http_402", 1, backoff, 0},
+		{"409", &answering{status: 409}, deactivation.Deferred, "http_409", 1, backoff, 0},
+		{"423", &answering{status: 423}, deactivation.Deferred, "http_423", 1, backoff, 0},
+		{"425", &answering{status: 425}, deactivation.Deferred, "http_425", 1, backoff, 0},
 		{"500", failure(500, "license_not_found"), deactivation.Deferred, "license_not_found", 1, backoff, 0},
 		{"503 without a body", &answering{status: 503}, deactivation.Deferred, "http_503", 1, backoff, 0},
 		{"408", failure(408, "license_not_found"), deactivation.Deferred, "license_not_found", 1, backoff, 0},
@@ -54,9 +58,9 @@ func TestAnswerDecidesTheOutcome(t *testing.T) {
 		{"date_header_diff", failure(400, "date_header_diff"), deactivation.Deferred, "date_header_diff", 2, fault, 1},
 		{"signature_mismatch", failure(401, "signature_mismatch"), deactivation.Deferred, "signature_mismatch", 1, fault, 1},
 		{"invalid_api_key", failure(400, "invalid_api_key"), deactivation.Deferred, "invalid_api_key", 1, fault, 1},
-		{"401 alone", &answering{status: 401}, deactivation.Deferred, "http_401", 2, fault, 1},
-		{"403 with an unknown code", failure(403, "brand_new"), deactivation.Deferred, "brand_new", 2, fault, 1},
-		{"not_found", failure(404, "not_found"), deactivation.Deferred, "not_found", 1, fault, 1},
+		{"401 alone", &answering{status: 401}, deactivation.Deferred, "http_401", 2, backoff, 0},
+		{"403 with an unknown code", failure(403, "brand_new"), deactivation.Deferred, "brand_new", 2, backoff, 0},
+		{"not_found", failure(404, "not_found"), deactivation.Deferred, "not_found", 1, backoff, 0},
 		{"a redirect", &answering{status: 302, header: map[string]string{"Location": "/elsewhere"}},
 			deactivation.Deferred, "http_302", 1, fault, 1},
 		{"read_only_api_key", failure(400, "read_only_api_key"), deactivation.Deferred, "read_only_api_key", 1, fault, 1},
@@ -118,8 +122,8 @@ func TestLineSaysEverythingOfAMessage(t *testing.T) {
 	got.Latency = 0
 	want := telemetry.Message{
 		ID: "stripe.evt_1.0", Source: "stripe", Cause: "refund", Rule: "refunded in full", Outcome: deactivation.AlreadyInactive,
-		Class: "already_inactive", Code: "license_not_active", Detail: "Message of license_not_active.", Attempts: 1, License: "…0001", Product: "XY",
-		KeyVersion: "v1",
+		Class: "already_inactive", Code: "license_not_active", Detail: "Message of license_not_active.", Attempts: 1, Action: "deactivate_license", License: "…0001", Device: "…re-1",
+		Product: "XY", KeyVersion: "v1",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("logged (-want +got):\n%s", diff)
@@ -176,7 +180,7 @@ func TestWhatIsNoRequestIsDeadLetteredAsItCame(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			api := &answering{status: 200}
+			api := confirming()
 			r := newHarness(t, api)
 			r.work(test.body)
 			if api.calls > 0 {

@@ -5,7 +5,8 @@
 //
 // It guarantees: a message leaves the queue only when its license is inactive, or when the dead-letter queue has taken
 // it with a reason. Every other message stays, for a growing time (backoff.go). A message may be processed twice, which
-// does no harm: the second call finds the device inactive. A fault of the deployment (a wrong key, a wrong address) is
+// does no harm: the second call finds the device inactive. Within an invocation there is one call for a license at a time;
+// two environments may call for one license at the same time, which does no harm either. A fault of the deployment (a wrong key, a wrong address) is
 // never treated as the message's fault: no message of the batch is deleted, and ConfigurationFaults is emitted once.
 //
 // Start with New and give Handle to lambda.Start. The event source mapping must have
@@ -98,12 +99,13 @@ type Config struct {
 	OnOutcome func(telemetry.Message)
 }
 
-// Handler processes batches. It is safe for concurrent use; concurrent invocations share the limiter. Limiter and breaker
-// keep their state from one invocation to the next.
+// Handler processes batches. It is safe for concurrent use; concurrent invocations share the limiter. Limiter, breaker
+// and evidence keep their state from one invocation to the next.
 type Handler struct {
-	cfg     Config
-	limiter *throttle.Limiter
-	breaker *throttle.Breaker
+	cfg      Config
+	limiter  *throttle.Limiter
+	breaker  *throttle.Breaker
+	evidence *evidence
 
 	accepted accepted
 
@@ -126,7 +128,8 @@ func New(cfg Config) (*Handler, error) {
 			CallsPerSecond: cfg.CallsPerSecond, Limits: cfg.Limits, Pause: cfg.Backoff.First / pausesPerFirst,
 			LongestPause: cfg.Backoff.Cap, Recovery: recoveryFirsts * cfg.Backoff.First,
 		}),
-		breaker: newBreaker(cfg.CallsInFlight, cfg.Backoff, cfg.Recorder.Logger()),
+		breaker:  newBreaker(cfg.CallsInFlight, cfg.Backoff, cfg.Recorder.Logger()),
+		evidence: newEvidence(),
 	}, nil
 }
 

@@ -29,7 +29,7 @@ func TestNewNamesEveryBadField(t *testing.T) {
 		}
 	}
 
-	r := newHarness(t, &answering{status: 200})
+	r := newHarness(t, confirming())
 	good := worker.Config{
 		API: &licenseapi.Client{}, Secrets: &clocked{}, Queue: r.source, DeadLetters: r.dead,
 		Recorder: telemetry.New(io.Discard, slog.LevelInfo, ""), CallsInFlight: 1, CallsPerSecond: 0.1, Backoff: production(),

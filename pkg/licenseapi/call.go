@@ -3,6 +3,7 @@ package licenseapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -20,8 +21,8 @@ type content struct {
 
 const jsonType = "application/json"
 
-// post makes one attempt: dated, signed, sent, read. expected reports whether the trimmed body of a 200 is one that the
-// documentation promises.
+// post makes one attempt: dated, signed, sent, read. expected reports whether the trimmed body of a 200
+// confirms the deactivation; any other 200 is an error of KindUnconfirmed.
 func (c *Client) post(ctx context.Context, op string, expected func(text string) bool, content content) error {
 	ctx, cancel := context.WithTimeout(ctx, apihttp.CallTimeout)
 	defer cancel()
@@ -56,19 +57,23 @@ func (c *Client) post(ctx context.Context, op string, expected func(text string)
 		return apihttp.NewNetworkError("licenseapi: "+op, err, s)
 	}
 	defer resp.Body.Close()
-	reply, whole := apihttp.ReadReply(resp, apihttp.MaxReplyBytes)
+	reply, err := apihttp.ReadReply(resp, apihttp.MaxReplyBytes)
 	if resp.StatusCode != http.StatusOK {
-		answer := newError(op, resp, reply, whole, s, c.now())
+		answer := newError(op, resp, reply, err == nil, s, c.now())
 		if o, ok := c.authorizer.(*OAuth); ok && (answer.tokenRefused() || answer.kind() == KindUnauthorized) {
 			o.drop(authorization)
 		}
 		return answer
 	}
-
-	// The status alone decides: the body's form is not documented clearly, and what was done is done.
-	if !whole || !expected(strings.TrimSpace(string(reply))) {
-		c.logger.WarnContext(ctx, "license api: 200 with an unexpected body", "op", op,
-			"length", len(reply), "whole", whole, "content_type", s.Keep(apihttp.MediaType(resp), maxCodeRunes))
+	switch {
+	case err == nil && expected(strings.TrimSpace(string(reply))):
+		return nil
+	case err != nil && !errors.Is(err, apihttp.ErrReplyTooLong):
+		return apihttp.NewNetworkError("licenseapi: "+op, err, s)
 	}
-	return nil
+	// A proxy's page has the status 200 as well, and then nothing was deactivated. If something was, the next attempt
+	// finds the device inactive.
+	c.logger.WarnContext(ctx, "license api: 200 with an unexpected body", "op", op,
+		"length", len(reply), "whole", err == nil, "content_type", s.Keep(apihttp.MediaType(resp), maxCodeRunes))
+	return &Error{Op: op, Status: resp.StatusCode, RequestID: apihttp.RequestID(resp.Header, s), Message: "the answer does not confirm the deactivation"}
 }

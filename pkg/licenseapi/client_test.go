@@ -2,6 +2,7 @@ package licenseapi
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -64,6 +65,11 @@ func testAPI(t testing.TB, options ...licenseapitest.Option) (api *licenseapites
 
 func keyBased() Deactivation {
 	return Deactivation{Product: "XY", LicenseKey: "AAAA-BBBB-CCCC-DDDD", HardwareID: "some-unique-id"}
+}
+
+// confirmed is a 200 that confirms the deactivation.
+func confirmed() *http.Response {
+	return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(licenseDeactivated))}
 }
 
 // roundTrip is a transport made of one function.
@@ -208,7 +214,7 @@ func TestEachAttemptHasItsOwnDate(t *testing.T) {
 	client.transport = roundTrip(func(r *http.Request) (*http.Response, error) {
 		dates = append(dates, r.Header.Get("Date"))
 		signatures = append(signatures, r.Header.Get("Authorization"))
-		return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+		return confirmed(), nil
 	})
 	for range 2 {
 		if err := client.Deactivate(t.Context(), keyBased()); err != nil {

@@ -67,7 +67,8 @@ func Codes() []Code {
 		{"hmac_required", KindMisconfigured, "the Authorization header names another algorithm"},
 		{"read_only_api_key", KindMisconfigured, "the API key may not change anything"},
 		{"missing_headers", KindMisconfigured, "Date or Authorization did not arrive"},
-		{"not_found", KindMisconfigured, "nothing is at this address; whether route or object, nobody says, so nothing is given up"},
+
+		{"not_found", KindRefused, "nothing is at this address; whether route or object is not documented"},
 
 		{"api_key_product_not_allowed", KindProductNotAllowed, "the API key is restricted to other products"},
 

@@ -20,8 +20,24 @@ const (
 // licenseDeactivated is the documented body of a 200, with or without quotation marks.
 const licenseDeactivated = "license_deactivated"
 
+// saysDeactivated accepts the documented body, and a JSON object that has it as its only or its "message" value. An object
+// with a code beside it is an error's body.
 func saysDeactivated(text string) bool {
-	return text == licenseDeactivated || text == `"`+licenseDeactivated+`"`
+	const quoted = `"` + licenseDeactivated + `"`
+	if text == licenseDeactivated || text == quoted {
+		return true
+	}
+	var object map[string]json.RawMessage
+	if json.Unmarshal([]byte(text), &object) != nil {
+		return false
+	}
+	if len(object) == 1 {
+		for _, value := range object {
+			return string(value) == quoted
+		}
+	}
+	_, code := object["code"]
+	return !code && string(object["message"]) == quoted
 }
 
 // Errors of a Deactivation that is refused before it is sent. Each is wrapped with the name of the field and never
@@ -68,7 +84,7 @@ type Deactivation struct {
 
 // Deactivate frees the license's slot on the device, in one attempt. The license itself stays enabled.
 //
-// Nil means that the API answered 200. Otherwise the error is an *[Error] for any other answer; wraps
+// Nil means that the API confirmed the deactivation: status 200 and a body that says so. Otherwise the error is an *[Error] for any other answer; wraps
 // [ErrIdentity], [ErrMissingField] or [ErrInvalidField] if nothing was sent; is the Authorizer's, wrapped; or is a
 // network error (errors.Is context.DeadlineExceeded for a time-out, of ctx or of the five seconds of a call), after
 // which it is not known whether the device was deactivated. [KindOf] says what to do.

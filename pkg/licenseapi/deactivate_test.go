@@ -92,7 +92,7 @@ func TestDeactivateSendsEveryFieldAndNoOther(t *testing.T) {
 			if r.ContentLength <= 0 {
 				t.Errorf("%s: no Content-Length", c.name)
 			}
-			return &http.Response{StatusCode: 200, Body: http.NoBody}, json.NewDecoder(r.Body).Decode(&sent)
+			return confirmed(), json.NewDecoder(r.Body).Decode(&sent)
 		})
 		if err := client.Deactivate(t.Context(), c.d); err != nil {
 			t.Errorf("%s: %v", c.name, err)

@@ -43,12 +43,12 @@ func TestAnswersAreReadLeniently(t *testing.T) {
 		{"no message", `{"code":"device_not_found"}`, "device_not_found", "", KindAlreadyInactive},
 		{"message of another type", `{"code":"device_not_found","message":["a"]}`, "device_not_found", "", KindAlreadyInactive},
 		{"white space around", "\n {\"code\":\"device_not_found\"} \n", "device_not_found", "", KindAlreadyInactive},
-		{"unknown code", `{"code":"brand_new","message":"x"}`, "brand_new", "x", KindRejected},
-		{"code of another case", `{"code":"License_Not_Active"}`, "License_Not_Active", "", KindRejected},
-		{"code of 64 characters", `{"code":"` + strings.Repeat("ä", 64) + `"}`, strings.Repeat("ä", 64), "", KindRejected},
-		{"code of 65 characters", `{"code":"` + strings.Repeat("a", 65) + `"}`, "http_400", "", KindRejected},
-		{"code with a line break", `{"code":"new\ncode"}`, "http_400", "", KindRejected},
-		{"code with the key", `{"code":"no AAAA-BBBB-CCCC-DDDD"}`, "http_400", "", KindRejected},
+		{"unknown code", `{"code":"brand_new","message":"x"}`, "brand_new", "x", KindRefused},
+		{"code of another case", `{"code":"License_Not_Active"}`, "License_Not_Active", "", KindRefused},
+		{"code of 64 characters", `{"code":"` + strings.Repeat("ä", 64) + `"}`, strings.Repeat("ä", 64), "", KindRefused},
+		{"code of 65 characters", `{"code":"` + strings.Repeat("a", 65) + `"}`, "http_400", "", KindRefused},
+		{"code with a line break", `{"code":"new\ncode"}`, "http_400", "", KindRefused},
+		{"code with the key", `{"code":"no AAAA-BBBB-CCCC-DDDD"}`, "http_400", "", KindRefused},
 		{"code a number", `{"code":42,"message":"x"}`, "", "x", KindUnavailable},
 		{"code null", `{"code":null}`, "", "", KindUnavailable},
 		{"code empty", `{"code":""}`, "", "", KindUnavailable},
@@ -97,32 +97,43 @@ func TestABrokenBodyLeavesTheStatus(t *testing.T) {
 	}
 }
 
-func TestStatus200IsSuccessWhateverTheBody(t *testing.T) {
+// TestA200IsBelievedWhenItSaysSo: a proxy's page has the status 200 as well, and nothing was deactivated.
+func TestA200IsBelievedWhenItSaysSo(t *testing.T) {
 	t.Parallel()
 	const echo = "AAAA-BBBB-CCCC-DDDD"
 	for _, c := range []struct {
-		name   string
-		body   io.Reader
-		logged bool
+		name string
+		body io.Reader
+		want Kind
+		code string
 	}{
-		{"text", strings.NewReader("license_deactivated"), false},
-		{"quoted", strings.NewReader(`"license_deactivated"`), false},
-		{"with a line break", strings.NewReader("license_deactivated\n"), false},
-		{"empty", strings.NewReader(""), true},
-		{"HTML", strings.NewReader("<html>" + echo + "</html>"), true},
-		{"an error's body", strings.NewReader(`{"status":400,"code":"license_not_found","message":"` + echo + `"}`), true},
-		{"cut", broken("license_deactivated"), true},
-		{"cut and short", broken("license"), true},
-		{"too long", strings.NewReader(strings.Repeat(echo, apihttp.MaxReplyBytes/len(echo)+1)), true},
+		{"text", strings.NewReader("license_deactivated"), KindDeactivated, ""},
+		{"quoted", strings.NewReader(`"license_deactivated"`), KindDeactivated, ""},
+		{"with a line break", strings.NewReader("license_deactivated\n"), KindDeactivated, ""},
+		{"an only value", strings.NewReader(`{"result":"license_deactivated"}`), KindDeactivated, ""},
+		{"a message", strings.NewReader(`{"status":200,"message":"license_deactivated"}`), KindDeactivated, ""},
+		{"empty", strings.NewReader(""), KindUnconfirmed, "http_200"},
+		{"HTML", strings.NewReader("<html>" + echo + "</html>"), KindUnconfirmed, "http_200"},
+		{"HTML with the word", strings.NewReader("<p>license_deactivated " + echo + "</p>"), KindUnconfirmed, "http_200"},
+		{"another value", strings.NewReader(`{"result":"` + echo + `"}`), KindUnconfirmed, "http_200"},
+		{"an error's body", strings.NewReader(`{"status":400,"code":"license_not_found","message":"` + echo + `"}`), KindUnconfirmed, "http_200"},
+		{"a code beside the word", strings.NewReader(`{"code":"x","message":"license_deactivated"}`), KindUnconfirmed, "http_200"},
+		{"a number", strings.NewReader("200"), KindUnconfirmed, "http_200"},
+		{"null", strings.NewReader("null"), KindUnconfirmed, "http_200"},
+		{"a list", strings.NewReader(`["license_deactivated"]`), KindUnconfirmed, "http_200"},
+		{"too long", strings.NewReader(strings.Repeat(echo, apihttp.MaxReplyBytes/len(echo)+1)), KindUnconfirmed, "http_200"},
+		{"cut", broken("license_deactivated"), KindUnavailable, "connection"},
+		{"cut and short", broken("license"), KindUnavailable, "connection"},
 	} {
 		log, err := answered(t, keyBased(), 200, http.Header{"Content-Type": {"text/html; x=" + echo}}, c.body)
-		if err != nil {
-			t.Errorf("%s: got %v, want nil", c.name, err)
+		if KindOf(err) != c.want || CodeOf(err) != c.code {
+			t.Errorf("%s: got %v (%v, %q), want %v, %q", c.name, err, KindOf(err), CodeOf(err), c.want, c.code)
 		}
-		if (log != "") != c.logged || strings.Contains(log, echo) {
-			t.Errorf("%s: logged %q, want a line: %v, without the body", c.name, log, c.logged)
+		logged := c.want == KindUnconfirmed
+		if (log != "") != logged || strings.Contains(log, echo) || err != nil && strings.Contains(err.Error(), echo) {
+			t.Errorf("%s: logged %q, want a line: %v, without the body", c.name, log, logged)
 		}
-		if c.logged && (!strings.Contains(log, `"length":`) || !strings.Contains(log, `"content_type":"text/html"`)) {
+		if logged && (!strings.Contains(log, `"length":`) || !strings.Contains(log, `"content_type":"text/html"`)) {
 			t.Errorf("%s: length or type is not in the log: %s", c.name, log)
 		}
 	}

@@ -29,10 +29,17 @@ const (
 	// KindBadCredentials: key, client or token are not (or no longer) valid. Read them again (a refused token has been
 	// dropped: see TokenRefused), sign again once, then it is a configuration fault.
 	KindBadCredentials
-	// KindUnauthorized: 401 or 403 without a reason that we know. Sign again once, then it is a configuration fault.
+	// KindUnauthorized: 401 or 403 without a known reason. Sign again once; then it is a refusal like KindRefused.
 	KindUnauthorized
 	// KindMisconfigured: address or request are wrong for every request alike. Keep the message and raise an alarm.
 	KindMisconfigured
+	// KindRefused: a refusal that may mean this license, the account or the address: 402, 409, 423, 425, not_found, or a
+	// code that this release does not know. Only other licenses show which: keep the message; if several licenses in a row
+	// get it, it is a configuration fault; if others succeed meanwhile, it is this license's.
+	KindRefused
+	// KindUnconfirmed: status 200, but the body does not say that the license was deactivated. A proxy's page does that. Try
+	// again later: if the device was freed, the next attempt ends as KindAlreadyInactive.
+	KindUnconfirmed
 	// KindProductNotAllowed: the API key may not act on this product: a configuration fault of this message alone.
 	KindProductNotAllowed
 	// KindFileRefused: the API refuses a signature, a key or a date, and the call carried two of each: the header's and the
@@ -62,6 +69,10 @@ func (k Kind) String() string {
 		return "unauthorized"
 	case KindMisconfigured:
 		return "misconfigured"
+	case KindRefused:
+		return "refused"
+	case KindUnconfirmed:
+		return "unconfirmed"
 	case KindProductNotAllowed:
 		return "product_not_allowed"
 	case KindFileRefused:
@@ -91,6 +102,8 @@ func (e *Error) kind() Kind {
 	switch {
 	case e.Status == http.StatusTooManyRequests:
 		return KindRateLimited
+	case e.Status == http.StatusOK && e.Op != opToken:
+		return KindUnconfirmed
 	case e.Status == http.StatusRequestTimeout, e.Status >= 500, e.Status < 300:
 		return KindUnavailable
 	case e.Status < 400:
@@ -105,13 +118,16 @@ func (e *Error) kind() Kind {
 	if kind, known := kindOfCode(e.Code); known {
 		return kind
 	}
-	switch {
-	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
+	switch e.Status {
+	case http.StatusUnauthorized, http.StatusForbidden:
 		return KindUnauthorized
-	case e.Code == "":
+	case http.StatusPaymentRequired, http.StatusConflict, http.StatusLocked, http.StatusTooEarly:
+		return KindRefused
+	}
+	if e.Code == "" {
 		return KindUnavailable // a proxy's page must not empty a queue into the dead letters
 	}
-	return KindRejected
+	return KindRefused
 }
 
 // CodeOf returns what to report for an error: the API's code, or http_<status> where it gave none; "timeout",

@@ -153,11 +153,11 @@ func (o *OAuth) fetch(ctx context.Context) (authorization string, err error) {
 		return "", apihttp.NewNetworkError("licenseapi: "+opToken, err, s)
 	}
 	defer resp.Body.Close()
-	reply, whole := apihttp.ReadReply(resp, apihttp.MaxReplyBytes)
+	reply, readErr := apihttp.ReadReply(resp, apihttp.MaxReplyBytes)
 	if resp.StatusCode != http.StatusOK {
-		return "", newError(opToken, resp, reply, whole, s, o.now())
+		return "", newError(opToken, resp, reply, readErr == nil, s, o.now())
 	}
-	fresh, ok := readToken(reply, whole, asked)
+	fresh, ok := readToken(reply, readErr == nil, asked)
 	if !ok {
 		return "", &Error{Op: opToken, Status: resp.StatusCode, Message: "the answer holds no bearer token that can be sent"}
 	}
@@ -198,6 +198,13 @@ func (o *OAuth) wall() time.Time { return o.now().Round(0) }
 func TokenRefused(err error) bool {
 	answer, ok := errors.AsType[*Error](err)
 	return ok && answer.tokenRefused()
+}
+
+// FromTokenEndpoint reports whether an error is an answer of OAuth's token endpoint. Such an answer says nothing about the
+// license of the call.
+func FromTokenEndpoint(err error) bool {
+	answer, ok := errors.AsType[*Error](err)
+	return ok && answer.Op == opToken
 }
 
 func (e *Error) tokenRefused() bool {

@@ -243,7 +243,7 @@ func TestADateIsSentWithATokenToo(t *testing.T) {
 		if r.Header.Get("Authorization") != "Bearer t" || r.Header.Get("Date") == "" {
 			t.Errorf("Authorization right: %t, Date %q", r.Header.Get("Authorization") == "Bearer t", r.Header.Get("Date"))
 		}
-		return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+		return confirmed(), nil
 	})
 	o := asking(t, &tokens{answer: func(int, url.Values) (int, string) { return 200, `{"access_token":"t","token_type":"Bearer"}` }})
 	if err := client.With(o).Deactivate(t.Context(), keyBased()); err != nil {

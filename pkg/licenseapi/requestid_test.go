@@ -1,6 +1,7 @@
 package licenseapi
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,7 +11,8 @@ import (
 func TestTheCallersRequestIDIsSentAlong(t *testing.T) {
 	t.Parallel()
 	var got []string
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, licenseDeactivated)
 		got = append(got, strings.Join(r.Header.Values("X-Request-Id"), "|"))
 	}))
 	t.Cleanup(server.Close)

@@ -106,7 +106,10 @@ func TestACallOnADeadConnectionIsRepeated(t *testing.T) {
 func TestTheIdempotencyKeyIsNotSent(t *testing.T) {
 	t.Parallel()
 	var header http.Header
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { header = r.Header }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header = r.Header
+		_, _ = io.WriteString(w, licenseDeactivated)
+	}))
 	defer server.Close()
 	client, _ := testClient(t, server.URL)
 	if err := client.Deactivate(t.Context(), keyBased()); err != nil {
@@ -301,10 +304,10 @@ func TestFaultsOfTheServerHaveTheirKinds(t *testing.T) {
 		{"stale-date", KindStaleDate, "date_header_diff"},
 		{"rotated-key", KindBadCredentials, "signature_mismatch"},
 		{"moved", KindMisconfigured, "http_301"},
-		{"echo", KindRejected, "echo"},
+		{"echo", KindRejected, "validation_error"},
 		{"code=license_expired", KindRejected, "license_expired"},
 		{"404", KindUnavailable, "http_404"},
-		{"cut-after", KindDeactivated, ""},
+		{"cut-after", KindUnavailable, "connection"},
 	} {
 		api, url := testAPI(t)
 		if err := api.Fail(c.fault); err != nil {

@@ -72,11 +72,11 @@ func (c *Client) send(ctx context.Context, op, method, path string, query url.Va
 		return nil, apihttp.NewNetworkError("managementapi: "+op, err, s)
 	}
 	defer resp.Body.Close()
-	reply, whole := apihttp.ReadReply(resp, maxReplyBytes)
+	reply, readErr := apihttp.ReadReply(resp, maxReplyBytes)
 	if resp.StatusCode != http.StatusOK {
-		return nil, newError(op, resp, reply, whole, s, c.now())
+		return nil, newError(op, resp, reply, readErr == nil, s, c.now())
 	}
-	if !whole {
+	if readErr != nil {
 		return nil, &UnreadableError{Op: op, Why: "the reply is cut off or too long"}
 	}
 	return reply, nil

@@ -1,6 +1,7 @@
 package apihttp
 
 import (
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -21,14 +22,20 @@ const (
 	maxRequestIDRunes = 128
 )
 
-// ReadReply reads the body to its end, so that the connection can be used again. whole is false when the body is cut off
-// or longer than limit bytes.
-func ReadReply(resp *http.Response, limit int) (reply []byte, whole bool) {
+// ErrReplyTooLong says that a body is longer than the limit, or has no end.
+var ErrReplyTooLong = errors.New("apihttp: the reply is too long")
+
+// ReadReply reads the body to its end, so that the connection can be used again, up to limit bytes. The error is ErrReplyTooLong, or the
+// network's when the body is cut off; reply is what was read until then.
+func ReadReply(resp *http.Response, limit int) (reply []byte, err error) {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		return nil, false // its body is the connection itself and has no end
+		return nil, ErrReplyTooLong // its body is the connection itself and has no end
 	}
-	reply, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
-	return reply, err == nil && len(reply) <= limit
+	reply, err = io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
+	if err == nil && len(reply) > limit {
+		err = ErrReplyTooLong
+	}
+	return reply, err
 }
 
 // MediaType is the reply's media type without parameters; "" if there is none that can be read.

@@ -100,7 +100,11 @@ func TestNamedFaults(t *testing.T) {
 		"down":            {"503 internal_error", "503 internal_error", "503 internal_error"},
 		"gone":            {"reset", "reset", "reset"},
 		"moved":           {"301 ", "301 ", "301 "},
-		"echo":            {"400 echo", "400 echo", "400 echo"},
+		"page":            {"200 HTML", "200 HTML", ok},
+		"page-after":      {"200 HTML", "200 HTML", gone},
+		"maintenance":     {"200 HTML", "200 HTML", "200 HTML"},
+		"suspended":       {"403 account_suspended", "403 account_suspended", "403 account_suspended"},
+		"echo":            {"400 validation_error", "400 validation_error", "400 validation_error"},
 		"code=a_code":     {"400 a_code", "400 a_code", "400 a_code"},
 
 		"slow": nil, "slow-after": nil, // TestSlowFaults

@@ -89,7 +89,7 @@ func ManagementFaults() []NamedFault {
 		fault("hang", "for good: no call is answered", managementAlways(Fault{Delay: managementSlow})),
 		fault("cut", "the first 2 of each call get half of their true answer", managementFirst(badCalls, Fault{Cut: true, After: true})),
 		fault("html", "the first 2 of each call are answered 200 with a proxy's HTML page, and nothing is done",
-			managementFirst(badCalls, Fault{Status: http.StatusOK, Header: http.Header{"Content-Type": {htmlText}}, Body: htmlPage().Body})),
+			managementFirst(badCalls, page(http.StatusOK))),
 		habit("filters-ignored", "for good: a list returns everything, whatever its filter", func(h *Habits) { h.IgnoreFilters = true }),
 		habit("filters-partial", "for good: a list returns what begins with the filter's value", func(h *Habits) { h.MatchParts = true }),
 		habit("filters-refused", "for good: a list with a filter is answered 400", func(h *Habits) { h.RefuseFilters = true }),

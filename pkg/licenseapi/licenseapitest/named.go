@@ -63,7 +63,11 @@ func faults(now func() time.Time) []NamedFault {
 		{Name: "cut-after", Meaning: "the first 2 calls of each license get half of the body of their true answer",
 			fault: passing(Fault{Cut: true, After: true})},
 		{Name: "html", Meaning: "the first 2 calls of each license get a proxy's HTML page with status 400",
-			fault: passing(htmlPage())},
+			fault: passing(page(http.StatusBadRequest))},
+		{Name: "page", Meaning: "the first 2 calls of each license get a proxy's HTML page with status 200, and nothing is done",
+			fault: passing(page(http.StatusOK))},
+		{Name: "page-after", Meaning: "the first 2 calls of each license get an HTML page with status 200 after the device was deactivated",
+			fault: passing(after(page(http.StatusOK)))},
 		{Name: "unauthorized", Meaning: "the first call of each license is answered 401 without a body",
 			fault: first(1, answer(401, nil))},
 		{Name: "stale-date", Meaning: "the first call of each license is answered date_header_diff",
@@ -82,6 +86,10 @@ func faults(now func() time.Time) []NamedFault {
 			fault: always(answer(503, nil))},
 		{Name: "gone", Meaning: "for good: every call ends in a connection reset",
 			fault: always(Fault{Reset: true})},
+		{Name: "maintenance", Meaning: "for good: every call gets a maintenance page with status 200",
+			fault: always(page(http.StatusOK))},
+		{Name: "suspended", Meaning: "for good: every call is answered 403 account_suspended, which is no documented code",
+			fault: always(Fault{Status: http.StatusForbidden, Body: ErrorBody(http.StatusForbidden, "account_suspended", "The account is suspended")})},
 		{Name: "moved", Meaning: "for good: every call is redirected elsewhere (301)",
 			fault: always(answer(301, http.Header{"Location": {"https://example.com/"}}))},
 		{Name: "echo", Meaning: "for good: every call is rejected with a text that repeats its license key and device",
@@ -188,11 +196,18 @@ func coded(code string) Fault {
 	return Fault{Status: http.StatusBadRequest, Body: ErrorBody(http.StatusBadRequest, code, "asked for")}
 }
 
-func htmlPage() Fault {
+// page is an HTML page that a proxy answers in place of the API.
+func page(status int) Fault {
 	return Fault{
-		Status: http.StatusBadRequest, Header: http.Header{"Content-Type": {htmlText}},
-		Body: "<!doctype html><title>400</title><h1>Bad request</h1><p>a proxy in between</p>\n",
+		Status: status, Header: http.Header{"Content-Type": {htmlText}},
+		Body: fmt.Sprintf("<!doctype html><title>%d</title><h1>%s</h1><p>a proxy in between</p>\n", status, http.StatusText(status)),
 	}
+}
+
+// after is the fault after the work was done.
+func after(f Fault) Fault {
+	f.After = true
+	return f
 }
 
 func echo(c Call) Fault {
@@ -202,7 +217,7 @@ func echo(c Call) Fault {
 	}
 	return Fault{
 		Status: http.StatusBadRequest,
-		Body:   ErrorBody(http.StatusBadRequest, "echo", "cannot deactivate "+string(said)+" "+c.LicenseKey+c.Username),
+		Body:   ErrorBody(http.StatusBadRequest, "validation_error", "cannot deactivate "+string(said)+" "+c.LicenseKey+c.Username),
 	}
 }
 

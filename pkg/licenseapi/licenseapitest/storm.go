@@ -24,7 +24,7 @@ func Storm(seed uint64, calls int, chance float64) func(Call) Fault {
 			{Reset: true, After: true},
 			{Status: 400, Body: ErrorBody(400, "license_not_found", "a text that breaks off"), Cut: true},
 			{Cut: true, After: true},
-			htmlPage(),
+			page(400),
 			answer(429, nil),
 		}
 		return kinds[rng.IntN(len(kinds))]

@@ -1,0 +1,90 @@
+package worker
+
+import (
+	"crypto/sha256"
+	"sync"
+	"time"
+)
+
+const (
+	// deploymentLicenses is how many different licenses in a row must get the same refusal, without a success between them,
+	// before it counts as the deployment's. One or two may be broken licenses that happen to stand side by side.
+	deploymentLicenses = 3
+
+	// localReceives is the receive from which on a refusal that only this message gets dead-letters it: about four minutes
+	// after the first.
+	localReceives = 5
+
+	// maxRefusals and maxRefused bound the memory of an environment. When one is reached that memory is emptied: messages
+	// then stay deferred longer, none is rejected sooner.
+	maxRefusals = 64
+	maxRefused  = 4096
+)
+
+// evidence tells a refusal of one license from one of the deployment. A 403, a 404 or an unknown code may mean either, and
+// one answer does not show which: a message of a broken license must not stop the others, and a suspended account must not
+// empty the queue into the dead-letter queue. It belongs to an environment and outlives an invocation. Its zero value is
+// not ready: use newEvidence.
+type evidence struct {
+	mu sync.Mutex
+	// rows has, for each refusal, the licenses that got it since the last success; at most deploymentLicenses of each.
+	rows map[string]map[license]bool
+	// refused is when a message got its first refusal in this environment, by request id.
+	refused map[string]time.Time
+	// success is when the latest call that succeeded started.
+	success time.Time
+}
+
+// license is the hash of a license's identity: memory that may be dumped holds no keys.
+type license [sha256.Size]byte
+
+func newEvidence() *evidence {
+	return &evidence{rows: make(map[string]map[license]bool), refused: make(map[string]time.Time)}
+}
+
+// succeeded notes a call that deactivated a license or found it inactive.
+func (e *evidence) succeeded(started time.Time, id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	clear(e.rows)
+	delete(e.refused, id)
+	if started.After(e.success) {
+		e.success = started
+	}
+}
+
+// scope is what the refusals of an environment show about the latest one.
+type scope struct {
+	deployment bool // several licenses in a row got it
+	repeated   bool // it is not the first since the last success
+	local      bool // no other license got it, and a call that started after this message's first refusal succeeded
+}
+
+// refusal notes that a message got that refusal, and returns what is known now.
+func (e *evidence) refusal(refusal, id, identity string) scope {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.rows) >= maxRefusals {
+		clear(e.rows)
+	}
+	row := e.rows[refusal]
+	repeated := len(row) > 0
+	if row == nil {
+		row = make(map[license]bool)
+		e.rows[refusal] = row
+	}
+	if len(row) < deploymentLicenses {
+		row[sha256.Sum256([]byte(identity))] = true
+	}
+	if len(e.refused) >= maxRefused {
+		clear(e.refused)
+	}
+	first, known := e.refused[id]
+	if !known {
+		e.refused[id] = time.Now()
+	}
+	return scope{
+		deployment: len(row) >= deploymentLicenses, repeated: repeated,
+		local: known && len(row) == 1 && e.success.After(first),
+	}
+}
