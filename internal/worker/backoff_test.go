@@ -72,6 +72,21 @@ func TestBackoffOutlastsThreeDays(t *testing.T) {
 	}
 }
 
+// TestExhaustedAfterNearlyThreeDays holds the sums in the documents: the worker gives a message up at receive 290.
+func TestExhaustedAfterNearlyThreeDays(t *testing.T) {
+	t.Parallel()
+	var outage, fault time.Duration
+	for range 289 {
+		fault += production().Cap
+	}
+	for receives := 1; receives < 290; receives++ {
+		outage += production().Wait(receives, 0)
+	}
+	if outage != 250_953*time.Second || fault != 260_100*time.Second {
+		t.Errorf("%v in an outage and %v at a configuration fault, want 69 h 42 min 33 s and 72 h 15 min", outage, fault)
+	}
+}
+
 func TestRateLimitedWaitsForRetryAfter(t *testing.T) {
 	t.Parallel()
 	local := worker.Backoff{First: time.Second, Cap: 30 * time.Second}

@@ -47,8 +47,9 @@ type batch struct {
 	calls, mayCall      context.Context
 	endCalls, stopCalls context.CancelFunc
 
-	mu    sync.Mutex
-	fault *fault // the invocation's one configuration fault; nil while there is none
+	mu        sync.Mutex
+	fault     *fault // the invocation's one configuration fault; nil while there is none
+	secretErr error  // why there is no secret, where that may pass by itself; nil while there is one
 
 	starts atomic.Int64 // calls that the limiter let start
 

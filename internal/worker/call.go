@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/throttle"
 	"license-deactivator/pkg/licenseapi"
 )
@@ -35,7 +36,8 @@ func (b *batch) call(m *message) result {
 	}
 }
 
-// errStopped says that no further call may start: too close to the deadline, or after a configuration fault.
+// errStopped says that no further call may start: too close to the deadline, after a configuration fault, or without a
+// secret.
 var errStopped = errors.New("worker: no further call")
 
 // attempt waits for the limiter, then signs with the secret and the date of this moment and calls. An error means that
@@ -51,6 +53,10 @@ func (b *batch) attempt(m *message) (response, error) {
 	b.starts.Add(1)
 	held, err := b.h.cfg.Secrets.Get(b.mayCall)
 	if b.mayCall.Err() != nil {
+		return response{}, errStopped
+	}
+	if errors.Is(err, secrets.ErrUnavailable) {
+		b.setSecretErr(err)
 		return response{}, errStopped
 	}
 	if err != nil {
@@ -115,13 +121,19 @@ func (b *batch) slowDown(started time.Time, err error) {
 // returns at once and an even one backs off.
 func (b *batch) notCalled(m *message, why error) result {
 	b.mu.Lock()
-	f := b.fault
+	f, secretErr := b.fault, b.secretErr
 	b.mu.Unlock()
 	backoff := b.h.cfg.Backoff
 	if f != nil && f.stops {
 		return result{
 			outcome: deactivation.Deferred, retryIn: backoff.Cap, code: f.code,
 			detail: deactivation.CleanText("not called, the configuration is at fault: " + f.what),
+		}
+	}
+	if secretErr != nil {
+		return result{
+			outcome: deactivation.Deferred, retryIn: backoff.wait(m.receives),
+			detail: deactivation.CleanText("not called, the License API's secret cannot be read now: " + secretErr.Error()),
 		}
 	}
 	if paused, ok := errors.AsType[*throttle.PausedError](why); ok {

@@ -21,7 +21,7 @@ const (
 	maxRefused  = 4096
 )
 
-// evidence tells a refusal of one license from one of the deployment. A 403, a 404 or an unknown code may mean either, and
+// evidence separates a refusal of one license from one of the deployment. A 403, a 404 or an unknown code may mean either, and
 // one answer does not show which: a message of a broken license must not stop the others, and a suspended account must not
 // empty the queue into the dead-letter queue. It belongs to an environment and outlives an invocation. Its zero value is
 // not ready: use newEvidence.

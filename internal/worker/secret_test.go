@@ -286,3 +286,27 @@ func TestSecretThatIsNoSecretIsAFaultOfTheBatch(t *testing.T) {
 		})
 	}
 }
+
+// TestASecretThatCannotBeReadNowIsNoFault: Secrets Manager throttles or does not answer, and does so no more in a minute.
+func TestASecretThatCannotBeReadNowIsNoFault(t *testing.T) {
+	t.Parallel()
+	api := confirming()
+	r := newHarness(t, api)
+	r.secret.err = fmt.Errorf("%w: throttled", secrets.ErrUnavailable)
+	for _, m := range r.work(requests(20)...) {
+		if m.Outcome != deactivation.Deferred || m.RetryIn < 15*time.Second || m.RetryIn > 30*time.Second || !strings.Contains(m.Detail, "throttled") {
+			t.Errorf("%s is %s (%s) and comes back in %v; want deferred with back-off", m.ID, m.Outcome, m.Detail, m.RetryIn)
+		}
+	}
+	if api.calls > 0 || r.faults() > 0 || r.dead.Len() > 0 {
+		t.Errorf("%d calls, %d configuration faults, %d dead letters; want none", api.calls, r.faults(), r.dead.Len())
+	}
+	if n := r.secret.readCount(); n > 10 {
+		t.Errorf("the secret was read %d times in one batch", n)
+	}
+
+	r.secret.err = nil
+	if got := count(r.work(requests(40)[20:]...)); got[deactivation.Deactivated] != 20 {
+		t.Errorf("afterwards outcomes %v", got)
+	}
+}

@@ -122,6 +122,15 @@ func (b *batch) setFault(f fault) {
 	}
 }
 
+// setSecretErr notes that there is no secret for now, which is no configuration fault: the messages back off. No further call
+// starts, since each would only read the secret again.
+func (b *batch) setSecretErr(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.secretErr = err
+	b.stopCalls()
+}
+
 // resultOf decides a message by a response. The client's errors hold nothing secret.
 func (b *batch) resultOf(m *message, resp response) result {
 	t := TreatmentOf(resp.kind)

@@ -19,7 +19,7 @@ const (
 	KindAlreadyInactive
 	// KindRejected: this request can never succeed.
 	KindRejected
-	// KindUnavailable: a failure that passes, or that cannot be told from one: 5xx, 408, the network, an answer that cannot
+	// KindUnavailable: a failure that passes, or that looks like one: 5xx, 408, the network, an answer that cannot
 	// be read. Retry later.
 	KindUnavailable
 	// KindRateLimited: 429. Retry after Error.RetryAfter, or at least a minute if there is none, and slow down.

@@ -79,7 +79,7 @@ func TestOAuthSignsAllCallsWithOneToken(t *testing.T) {
 	}
 }
 
-// TestARefusedTokenIsReplaced: the first call hears it, and the caller's repeat is signed with a new token.
+// TestARefusedTokenIsReplaced: the first call gets the refusal, and the caller's repeat is signed with a new token.
 func TestARefusedTokenIsReplaced(t *testing.T) {
 	t.Parallel()
 	for fault, want := range map[string]struct {
@@ -131,7 +131,7 @@ func TestOneRefusalDropsOneToken(t *testing.T) {
 	}
 }
 
-// tokens is a token endpoint that answers as told, for tests with a clock of their own.
+// tokens is a token endpoint with given answers, for tests with a clock of their own.
 type tokens struct {
 	asked  int
 	answer func(n int, form url.Values) (status int, body string)
@@ -387,7 +387,7 @@ func TestOAuthNamesEveryBadField(t *testing.T) {
 	}
 }
 
-// TestOAuthPrintsNoSecret prints an authorization that holds a token, and what a server makes of all it hears.
+// TestOAuthPrintsNoSecret prints an authorization that holds a token, and what a server makes of all it receives.
 func TestOAuthPrintsNoSecret(t *testing.T) {
 	t.Parallel()
 	api, client := withOAuth(t)

@@ -51,7 +51,7 @@ func (c *Client) DeactivateBundleOffline(ctx context.Context, file RequestFile) 
 }
 
 // OfflineCodes returns the codes that ask for something else as the answer to a request file than in Codes. A file has a
-// signature, an API key and a date of its own, and nothing tells which of them, or of the header's, was refused.
+// signature, an API key and a date of its own, and nothing shows which of them, or of the header's, was refused.
 //
 // Source: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-offline-method
 func OfflineCodes() []Code {

@@ -44,7 +44,7 @@ func (s *Server) RotateClient(id, secret string) {
 	s.clients[id] = secret
 }
 
-// serveOAuthURL tells the address of the token endpoint on this server.
+// serveOAuthURL answers with the address of the token endpoint on this server.
 func (s *Server) serveOAuthURL(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
