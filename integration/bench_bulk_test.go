@@ -6,13 +6,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
 
 const (
-	// bulkRows is the largest direct invocation.
-	bulkRows = 10_000
+	// bulkRows is the largest direct invocation, and bulkFiller what makes each row so long that together they have 6 MB,
+	// the largest payload of Lambda.
+	bulkRows   = 10_000
+	bulkFiller = 390
 
 	// webhookMB and webhookTimeout are the webhook function's, as template.yaml has them.
 	webhookMB      = 256
@@ -20,15 +23,16 @@ const (
 )
 
 // BenchmarkBulk measures the largest direct invocation, with the processor's share of the webhook function's memory: how
-// long it takes, and how many rows are enqueued. "slow": SQS takes 20 ms for a batch. "hangs": SQS does not respond, and
-// the invocation must be answered before Lambda ends it.
+// long it takes, and how many rows are enqueued. "slow" and "slow-6MB": SQS takes 20 ms for a batch. "hangs-6MB": SQS does
+// not respond, and the invocation must be answered before Lambda ends it.
 func BenchmarkBulk(b *testing.B) {
-	event := bulkEvent(b)
 	for _, c := range []struct {
-		name  string
-		takes time.Duration
-	}{{"slow", 20 * time.Millisecond}, {"hangs", time.Hour}} {
+		name   string
+		takes  time.Duration
+		filler int
+	}{{"slow", 20 * time.Millisecond, 0}, {"slow-6MB", 20 * time.Millisecond, bulkFiller}, {"hangs-6MB", time.Hour, bulkFiller}} {
 		b.Run(c.name, func(b *testing.B) {
+			event := bulkEvent(b, c.filler)
 			bootstrap := built(b, "", "../functions/webhook")
 			var took, accepted []float64
 			held := 0.0
@@ -65,19 +69,23 @@ func BenchmarkBulk(b *testing.B) {
 	}
 }
 
-// bulkEvent is a direct invocation with bulkRows rows of the size that an export has.
-func bulkEvent(b *testing.B) []byte {
+// bulkEvent is a direct invocation with bulkRows rows, each as an export has it and longer by filler bytes.
+func bulkEvent(b *testing.B, filler int) []byte {
 	b.Helper()
 	rows := make([]map[string]any, bulkRows)
 	for i := range rows {
 		rows[i] = map[string]any{
 			"id": fmt.Sprintf("ops.2026-11-campus-a.%d", i), "cause": "manual", "order": []string{fmt.Sprintf("CAMPUS-%d", i)},
 			"product": "acme-pro", "license_key": fmt.Sprintf("CEGX-KB42-DYCQ-%04d", i), "hardware_id": fmt.Sprintf("e58a99bf-2467-%d", i),
+			"vm_info": strings.Repeat("x", filler),
 		}
 	}
 	event, err := json.Marshal(map[string]any{"source": "ops", "requests": rows})
 	if err != nil {
 		b.Fatal(err)
+	}
+	if len(event) > 6<<20 {
+		b.Fatalf("%d bytes: Lambda would not take them", len(event))
 	}
 	return event
 }

@@ -36,6 +36,15 @@ func Causes() []string {
 	return []string{CauseRefund, CauseDispute, CauseOrderCancelled, CauseSubscriptionEnded, CauseManual}
 }
 
+// Origins of a request.
+const (
+	OriginEvent  = "event"  // an event that a sender delivered
+	OriginDirect = "direct" // a direct invocation: somebody asked for it
+)
+
+// Origins lists every origin of a request.
+func Origins() []string { return []string{OriginEvent, OriginDirect} }
+
 // Outcome says what became of a message in one receive.
 type Outcome string
 
@@ -78,6 +87,8 @@ type Request struct {
 	ID         string
 	Action     string // "" means ActionDeactivateLicense
 	Source     string
+	Origin     string // one of Origins; "" means OriginEvent
+	Run        string // name of the bulk run that it belongs to; "" for none
 	Cause      string // one of Causes
 	Rule       string // name of the rule that asked; "" for a direct invocation
 	Event      string // the sender's event id; "" for a direct invocation

@@ -73,7 +73,7 @@ func TestTheWireFormIsTheGoldenFile(t *testing.T) {
 func TestParseReadsWhatWireWrites(t *testing.T) {
 	t.Parallel()
 	want := refund()
-	want.Action = deactivation.ActionDeactivateLicense
+	want.Action, want.Origin = deactivation.ActionDeactivateLicense, deactivation.OriginEvent
 	got, event, err := deactivation.Parse(golden(t, "request.json"))
 	if err != nil || event != nil {
 		t.Fatal(err, event)
@@ -87,6 +87,19 @@ func TestParseReadsWhatWireWrites(t *testing.T) {
 	_, event, err = deactivation.Parse(golden(t, "event.json"))
 	if err != nil || event == nil || string(event.Body) != `{"id":"evt_3Nx"}` || event.Missing[0] != "hardware_id" {
 		t.Error(err, event)
+	}
+}
+
+func TestAMessageOfAnOlderVersionIsOfAnEvent(t *testing.T) {
+	t.Parallel()
+	older := strings.Replace(golden(t, "request.json"), `"origin":"event",`, "", 1)
+	got, _, err := deactivation.Parse(older)
+	if err != nil || got.Origin != deactivation.OriginEvent {
+		t.Errorf("origin %q, error %v; want %q", got.Origin, err, deactivation.OriginEvent)
+	}
+	got, _, err = deactivation.Parse(golden(t, "offline.json"))
+	if err != nil || got.Origin != deactivation.OriginDirect || got.Run != "2026-11-campus" {
+		t.Errorf("origin %q, run %q, error %v; want those of the message", got.Origin, got.Run, err)
 	}
 }
 
@@ -106,6 +119,8 @@ func TestWhatIsNoMessageOfOursIsInvalid(t *testing.T) {
 		"a bundle":                       {strings.Replace(valid, `deactivate_license`, `deactivate_bundle`, 1), ""},
 		"one product of a whole bundle":  {strings.Replace(golden(t, "bundle.json"), `"product"`, `"bundle_code":"canary","product"`, 1), "bundle_code: means one product"},
 		"no device":                      {strings.Replace(valid, `"hardware_id"`, `"x"`, 1), ""},
+		"another origin":                 {strings.Replace(valid, `"origin":"event"`, `"origin":"canary"`, 1), "origin: must be one of event, direct"},
+		"a run with a line break":        {strings.Replace(valid, `"origin"`, `"run":"canary\n","origin"`, 1), "run: holds the character U+000A"},
 		"no id":                          {strings.Replace(valid, `"id"`, `"x"`, 1), "id: is missing"},
 		"no source":                      {strings.Replace(valid, `"source"`, `"x"`, 1), "source: is missing"},
 		"a cause that is none":           {strings.Replace(valid, `"refund"`, `"canary"`, 1), "cause: must be one of"},

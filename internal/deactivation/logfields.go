@@ -10,6 +10,7 @@ const (
 	// LogOrder holds the order's ids as one text, separated by one blank each: CloudWatch Logs Insights flattens a list
 	// into order.0, order.1, …, which no query and no index can name.
 	LogOrder = "order"
+	LogRun   = "run" // name of the bulk run
 
 	// The line of a message in one receive: LogMessage is its text.
 
@@ -41,6 +42,9 @@ const (
 	LogRequests     = "requests"
 	LogMissing      = "missing"
 	LogProblem      = "problem"
+	LogBy           = "by"      // who invoked the function directly, as they say
+	LogComment      = "comment" // why, as they say
+	LogDryRun       = "dry_run"
 
 	// The line of a configuration fault: LogFault is its text.
 

@@ -37,7 +37,7 @@ func TestTheWireFormOfALookupIsTheGoldenFile(t *testing.T) {
 		t.Error(diff)
 	}
 	want := lookedUp()
-	want.Action = deactivation.ActionDeactivateLicense
+	want.Action, want.Origin = deactivation.ActionDeactivateLicense, deactivation.OriginEvent
 	read, _, err := deactivation.Parse(got)
 	if err != nil {
 		t.Fatal(err)

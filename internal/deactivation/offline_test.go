@@ -22,6 +22,7 @@ const requestFile = "eyJyZXF1ZXN0IjoiZGVhY3RpdmF0aW9uIiwibGljZW5zZV9rZXkiOiJCU0s
 func offline() deactivation.Request {
 	r := refund()
 	r.Source, r.ID, r.Cause, r.Rule, r.Event = "ops", "ops.1", deactivation.CauseManual, "", ""
+	r.Origin, r.Run = deactivation.OriginDirect, "2026-11-campus"
 	r.Action, r.RequestFile, r.License = deactivation.ActionDeactivateOffline, requestFile, deactivation.License{}
 	return r
 }

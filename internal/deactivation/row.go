@@ -1,6 +1,7 @@
 package deactivation
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -38,11 +39,11 @@ func ReadRow(raw []byte) (Row, error) {
 	return r, nil
 }
 
-// Request makes the row the request of a source, received at the given time. It fills in the cause and the id, and
-// checks nothing: see Request.Validate.
+// Request makes the row the request of a source, received at the given time. It fills in the origin, the cause and the
+// id, and checks nothing: see Request.Validate.
 func (r Row) Request(source string, receivedAt time.Time) Request {
 	request := Request{
-		ID: r.ID, Action: r.Action, Source: source, Cause: r.Cause, Event: r.Event, Order: r.Order,
+		ID: r.ID, Action: r.Action, Source: source, Origin: OriginDirect, Cause: r.Cause, Event: r.Event, Order: r.Order,
 		OccurredAt: r.OccurredAt, ReceivedAt: receivedAt, RequestFile: r.RequestFile, License: r.License,
 	}
 	if request.Cause == "" {
@@ -61,7 +62,9 @@ const contentIDLength = 32
 func contentID(r Request) string {
 	r.ID, r.ReceivedAt = "", time.Time{}
 	r.Password, r.IDToken, r.Code = "", "", "" // an id is logged, and a hash of a password could be guessed
-	content, _ := r.Wire()                     // what cannot be written is refused later, whatever its id
+	wire := r.wire()
+	wire.Origin, wire.Run = "", "" // the same row has the same id in every run, and had it before there was an origin
+	content, _ := marshal(wire)    // what cannot be written is refused later, whatever its id
 	sum := sha256.Sum256([]byte(content))
 	return r.Source + "." + hex.EncodeToString(sum[:])[:contentIDLength]
 }
@@ -92,18 +95,46 @@ func isRowField(name string) bool {
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
 
 func checkRowFields(raw []byte) error {
-	var fields map[string]json.RawMessage
-	_ = json.Unmarshal(raw, &fields) // a row that is no object has no fields; reading it into a Row reports that
-	for name := range fields {
-		if isRowField(name) {
-			continue
-		}
-		if !plainName.MatchString(name) {
-			name = "request"
-		}
-		return &FieldError{CodeInvalidField, name, "is not a field that a request has"}
+	_, err := ReadFields(raw, isRowField)
+	if errors.Is(err, errNotObject) {
+		return nil // it has no fields; reading it into a Row reports that
 	}
-	return nil
+	return err
+}
+
+var errNotObject = errors.New("deactivation: not a JSON object")
+
+// ReadFields reads a JSON object's fields. It returns a *FieldError for a field that isField does not know, and for one
+// that appears twice: readers of JSON differ in which of the two counts. Any other error means that raw is no JSON object.
+func ReadFields(raw []byte, isField func(name string) bool) (map[string]json.RawMessage, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
+		return nil, errNotObject
+	}
+	fields := make(map[string]json.RawMessage)
+	for dec.More() {
+		key, err := dec.Token()
+		var value json.RawMessage
+		if err != nil || dec.Decode(&value) != nil {
+			return nil, errNotObject
+		}
+		name, _ := key.(string) // of an object every key is a text
+		why := ""
+		if _, twice := fields[name]; twice {
+			why = "appears twice"
+		}
+		if !isField(name) {
+			why = "is not a field that a request has"
+		}
+		if why != "" {
+			if !plainName.MatchString(name) {
+				name = "request"
+			}
+			return nil, &FieldError{CodeInvalidField, name, why}
+		}
+		fields[name] = value
+	}
+	return fields, nil
 }
 
 // OrderIDs are the ids of an order. In JSON they are a text, a whole number, or a list of both; null and empty texts

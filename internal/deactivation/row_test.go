@@ -41,6 +41,8 @@ func TestWhatARowCannotBe(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ row, field, why string }{
 		"unknown field":          {`{"licence_id":"canary"}`, "licence_id", "is not a field that a request has"},
+		"a field twice":          {`{"product":"A","license_key":"canary 1","license_key":"canary 2"}`, "license_key", "appears twice"},
+		"a field twice, escaped": {`{"license_key":"canary 1","license\u005fkey":"canary 2"}`, "license_key", "appears twice"},
 		"unknown and odd":        {`{"canary field":1}`, "request", "is not a field that a request has"},
 		"a text":                 {`"canary"`, "request", "is not an object"},
 		"not JSON":               {`{"canary`, "request", "is not an object"},
@@ -88,7 +90,7 @@ func TestARowBecomesARequestOfItsSource(t *testing.T) {
 	}
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	want := deactivation.Request{
-		ID: "mine", Source: "ops", Cause: "refund", Event: "e", Order: []string{"1001"},
+		ID: "mine", Source: "ops", Origin: "direct", Cause: "refund", Event: "e", Order: []string{"1001"},
 		OccurredAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), ReceivedAt: at,
 		License: deactivation.License{Product: "XY", LicenseKey: "K1", HardwareID: "h1"},
 	}

@@ -52,6 +52,9 @@ func (r Request) Validate() error {
 			return &FieldError{CodeMissingField, f.name, "is missing"}
 		}
 	}
+	if r.Origin != "" && !slices.Contains(Origins(), r.Origin) {
+		return &FieldError{CodeInvalidField, "origin", "must be one of " + strings.Join(Origins(), ", ")}
+	}
 	if !slices.Contains(Causes(), r.Cause) {
 		return &FieldError{CodeInvalidField, "cause", "must be one of " + strings.Join(Causes(), ", ")}
 	}
@@ -60,7 +63,7 @@ func (r Request) Validate() error {
 			return err
 		}
 	}
-	for _, f := range []struct{ name, value string }{{"id", r.ID}, {"source", r.Source}, {"event", r.Event}, {"rule", r.Rule}} {
+	for _, f := range []struct{ name, value string }{{"id", r.ID}, {"source", r.Source}, {"event", r.Event}, {"rule", r.Rule}, {"run", r.Run}} {
 		if err := CheckText(f.name, f.value); err != nil {
 			return err
 		}

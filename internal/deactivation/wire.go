@@ -2,6 +2,7 @@ package deactivation
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +38,8 @@ type wireRequest struct {
 	ID         string     `json:"id"`
 	Action     string     `json:"action"`
 	Source     string     `json:"source"`
+	Origin     string     `json:"origin,omitempty"` // "" in a message of an older version
+	Run        string     `json:"run,omitempty"`
 	Cause      string     `json:"cause"`
 	Rule       string     `json:"rule,omitempty"`
 	Event      string     `json:"event,omitempty"`
@@ -75,17 +78,16 @@ type wireEvent struct {
 }
 
 // Wire returns the request's wire form v1. The request must be valid (Validate).
-func (r Request) Wire() (string, error) {
-	action := r.Action
-	if action == "" {
-		action = ActionDeactivateLicense
-	}
-	return marshal(wireRequest{
-		V: wireVersion, ID: r.ID, Action: action, Source: r.Source, Cause: r.Cause, Rule: r.Rule, Event: r.Event,
+func (r Request) Wire() (string, error) { return marshal(r.wire()) }
+
+func (r Request) wire() wireRequest {
+	return wireRequest{
+		V: wireVersion, ID: r.ID, Action: cmp.Or(r.Action, ActionDeactivateLicense), Source: r.Source,
+		Origin: cmp.Or(r.Origin, OriginEvent), Run: r.Run, Cause: r.Cause, Rule: r.Rule, Event: r.Event,
 		Order: r.Order, OccurredAt: wireTime(r.OccurredAt), ReceivedAt: wireTime(r.ReceivedAt),
 		Lookup: wireLookup(r.Lookup), Scope: r.Scope, Products: r.Products, Disable: r.Disable,
 		RequestFile: r.RequestFile, wireLicense: wireLicense(r.License),
-	})
+	}
 }
 
 // Wire returns the wire form of an unmappable event.
@@ -114,7 +116,8 @@ func Parse(body string) (req Request, event *Event, err error) {
 		return Request{}, nil, fmt.Errorf("%w: kind is not known", ErrInvalid)
 	}
 	req = Request{
-		ID: w.ID, Action: w.Action, Source: w.Source, Cause: w.Cause, Rule: w.Rule, Event: w.Event, Order: w.Order,
+		ID: w.ID, Action: w.Action, Source: w.Source, Origin: cmp.Or(w.Origin, OriginEvent), Run: w.Run,
+		Cause: w.Cause, Rule: w.Rule, Event: w.Event, Order: w.Order,
 		OccurredAt: timeOf(w.OccurredAt), ReceivedAt: timeOf(w.ReceivedAt),
 		Lookup: Lookup(w.Lookup), Scope: w.Scope, Products: w.Products, Disable: w.Disable, RequestFile: w.RequestFile,
 		License: License(w.wireLicense),

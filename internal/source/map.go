@@ -151,7 +151,7 @@ func (s *Source) requests(m *Mapping, cause string, f facts, receivedAt time.Tim
 	requests := make([]deactivation.Request, len(licenses))
 	for n, license := range licenses {
 		requests[n] = deactivation.Request{
-			ID: requestID(s.Name, m.Event, n), Source: s.Name, Cause: cause, Rule: m.Rule, Event: eventID,
+			ID: requestID(s.Name, m.Event, n), Source: s.Name, Origin: deactivation.OriginEvent, Cause: cause, Rule: m.Rule, Event: eventID,
 			Order: m.Order, OccurredAt: occurredAt, ReceivedAt: receivedAt, License: license,
 		}
 	}

@@ -46,6 +46,7 @@ const (
 type Message struct {
 	ID      string // the request's id; the queue's message id where the body holds none
 	Source  string
+	Run     string // name of the bulk run; "" for none
 	Cause   string
 	Rule    string
 	Outcome deactivation.Outcome
@@ -77,6 +78,11 @@ type Delivery struct {
 	Requests []string // ids of the requests that were enqueued
 	Missing  []string // of an unmappable event: the fields that no license was complete without
 	Problem  string   // why it was refused; never holds what was sent
+
+	// Of a direct invocation: what its caller says about it, and whether it was a dry run, in which nothing is enqueued:
+	// then Requests are those that would be, and are not counted.
+	Run, By, Comment string
+	DryRun           bool
 }
 
 // Recorder writes lines and counts metrics. It is safe for concurrent use. Make it with New.
@@ -127,7 +133,7 @@ func (r *Recorder) Message(ctx context.Context, m Message) {
 		level = slog.LevelWarn
 	}
 	attrs := texts(
-		deactivation.LogID, m.ID, deactivation.LogSource, m.Source, deactivation.LogCause, m.Cause,
+		deactivation.LogID, m.ID, deactivation.LogSource, m.Source, deactivation.LogRun, m.Run, deactivation.LogCause, m.Cause,
 		deactivation.LogRule, m.Rule, deactivation.LogOutcome, string(m.Outcome), deactivation.LogReason, string(m.Reason),
 		deactivation.LogClass, m.Class, deactivation.LogCode, m.Code, deactivation.LogDetail, m.Detail,
 	)
@@ -151,7 +157,7 @@ func (r *Recorder) Message(ctx context.Context, m Message) {
 // when somebody has to look at it (refused, unmappable), else INFO.
 func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
 	r.add(series{metricDeliveries, string(d.Answer)}, 1, 0)
-	if len(d.Requests) > 0 {
+	if len(d.Requests) > 0 && !d.DryRun {
 		r.add(series{metricRequests, string(d.Answer)}, len(d.Requests), 0)
 	}
 
@@ -178,7 +184,11 @@ func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
 	if len(d.Missing) > 0 {
 		attrs = append(attrs, list(deactivation.LogMissing, d.Missing))
 	}
-	attrs = append(attrs, texts(deactivation.LogProblem, d.Problem)...)
+	attrs = append(attrs, texts(
+		deactivation.LogProblem, d.Problem, deactivation.LogRun, d.Run, deactivation.LogBy, d.By, deactivation.LogComment, d.Comment)...)
+	if d.DryRun {
+		attrs = append(attrs, slog.Bool(deactivation.LogDryRun, true))
+	}
 	r.logger.LogAttrs(ctx, level, lineDelivery, attrs...)
 }
 

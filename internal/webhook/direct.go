@@ -16,11 +16,10 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// Limits of a direct invocation. Lambda bounds the payload and the answer at 6 MB each.
-const (
-	maxRows        = 100_000      // more would not fit into the answer, one line each
-	maxAnswerBytes = 6<<20 - 4096 // Lambda's limit, with room for its envelope
-)
+// maxRows are enqueued in 6 s at 256 MB when SQS takes 20 ms a batch (BenchmarkBulk in integration). The function has 10 s,
+// one of them for the answer. Lambda limits the payload to 6 MB, and so the answer; the answer is smaller than the payload
+// it answers.
+const maxRows = 10_000
 
 const codeNotEnqueued = "not_enqueued"
 
@@ -37,36 +36,94 @@ type rejectedRow struct {
 	Message string `json:"message"`
 }
 
+// An invocation is a direct invocation: what it asks for, and what its caller says about it.
+type invocation struct {
+	source           string
+	dryRun           bool // answer what would be enqueued, and enqueue nothing
+	run, by, comment string
+	rows             []json.RawMessage
+}
+
+// isInvocationField reports whether a direct invocation has the field. A mistyped dry_run must not run.
+func isInvocationField(name string) bool {
+	switch name {
+	case "source", "dry_run", "run", "by", "comment", "requests":
+		return true
+	}
+	return false
+}
+
+// readInvocation reads a direct invocation. After an error nothing is enqueued.
+func readInvocation(payload []byte) (invocation, error) {
+	var in invocation
+	fields, err := deactivation.ReadFields(payload, isInvocationField)
+	if err != nil {
+		return in, fmt.Errorf("webhook: %w; a direct invocation has source, dry_run, run, by, comment and requests, each once; nothing was enqueued", err)
+	}
+	for _, f := range []struct {
+		name string
+		text *string
+	}{{"source", &in.source}, {"run", &in.run}, {"by", &in.by}, {"comment", &in.comment}} {
+		err := unmarshalField(fields[f.name], f.text)
+		if err == nil {
+			err = deactivation.CheckText(f.name, *f.text)
+		}
+		if err != nil {
+			return in, fmt.Errorf("webhook: %q must be a text of at most %d characters without line breaks; nothing was enqueued", f.name, deactivation.MaxFieldRunes)
+		}
+	}
+	if !deactivation.IsSourceName(in.source) {
+		return in, errors.New(`webhook: "source" is missing or no name (small letters, digits and hyphens, at most 32); say who asks, "ops" for example`)
+	}
+	if err := unmarshalField(fields["dry_run"], &in.dryRun); err != nil {
+		return in, errors.New(`webhook: "dry_run" must be true or false; nothing was enqueued`)
+	}
+	if err := json.Unmarshal(fields["requests"], &in.rows); err != nil || in.rows == nil {
+		return in, errors.New(`webhook: "requests" must be a list of objects`)
+	}
+	if len(in.rows) > maxRows {
+		return in, fmt.Errorf("webhook: %d requests in one invocation; send at most %d, nothing was enqueued", len(in.rows), maxRows)
+	}
+	return in, nil
+}
+
+// unmarshalField reads a field that may be absent. null is no value of it.
+func unmarshalField(raw json.RawMessage, value any) error {
+	switch {
+	case raw == nil:
+		return nil
+	case string(raw) == "null":
+		return errors.New("null")
+	}
+	return json.Unmarshal(raw, value)
+}
+
 // invokeDirectly takes requests from people and scripts that may invoke the function. A bad row never stops the
 // others; an error means that nothing was enqueued.
-func (h *Handler) invokeDirectly(ctx context.Context, source string, requests json.RawMessage) ([]byte, error) {
-	if !deactivation.IsSourceName(source) {
-		return nil, errors.New(`webhook: "source" is missing or no name (small letters, digits and hyphens, at most 32); say who asks, "ops" for example`)
-	}
-	var rows []json.RawMessage
-	if err := json.Unmarshal(requests, &rows); err != nil || rows == nil {
-		return nil, errors.New(`webhook: "requests" must be a list of objects`)
-	}
-	if len(rows) > maxRows {
-		return nil, fmt.Errorf("webhook: %d requests in one invocation; send at most %d, nothing was enqueued", len(rows), maxRows)
+func (h *Handler) invokeDirectly(ctx context.Context, payload []byte) ([]byte, error) {
+	in, err := readInvocation(payload)
+	if err != nil {
+		return nil, err
 	}
 	answer := directAnswer{IDs: []string{}, Rejected: []rejectedRow{}}
 	var messages []message
 	now := h.Now()
-	for i, raw := range rows {
-		m, err := readRow(raw, source, now, i)
+	for i, raw := range in.rows {
+		m, err := in.readRow(raw, now, i)
 		if err != nil {
 			answer.Rejected = append(answer.Rejected, rejectedRow{i, err.Code, err.Error()})
 			continue
 		}
 		messages = append(messages, m)
 	}
-	sendCtx, cancel := deadline.Before(ctx, answerReserve)
-	defer cancel()
 	failed := map[int]bool{}
-	for _, m := range send(sendCtx, h.Queue, messages) {
-		failed[m.of] = true
-		answer.Rejected = append(answer.Rejected, rejectedRow{m.of, codeNotEnqueued, "the queue did not take it; send it again"})
+	if !in.dryRun {
+		sendCtx, cancel := deadline.Before(ctx, answerReserve)
+		defer cancel()
+		for _, m := range send(sendCtx, h.Queue, messages) {
+			failed[m.of] = true
+			answer.Rejected = append(answer.Rejected, rejectedRow{m.of, codeNotEnqueued, "the queue did not take it; send it again"})
+		}
 	}
 	for _, m := range messages {
 		if !failed[m.of] {
@@ -75,13 +132,16 @@ func (h *Handler) invokeDirectly(ctx context.Context, source string, requests js
 	}
 	answer.Accepted = len(answer.IDs)
 	slices.SortFunc(answer.Rejected, func(a, b rejectedRow) int { return a.Index - b.Index })
-	h.log(ctx, answer.line(source))
-	return answer.marshal()
+	h.log(ctx, answer.line(in))
+	return json.Marshal(answer)
 }
 
 // line is the invocation's log line.
-func (a directAnswer) line(source string) telemetry.Delivery {
-	line := telemetry.Delivery{Source: source, Answer: deactivation.Accepted, Requests: a.IDs}
+func (a directAnswer) line(in invocation) telemetry.Delivery {
+	line := telemetry.Delivery{
+		Source: in.source, Answer: deactivation.Accepted, Requests: a.IDs,
+		Run: in.run, By: in.by, Comment: in.comment, DryRun: in.dryRun,
+	}
 	if len(a.Rejected) > 0 {
 		line.Problem = fmt.Sprintf("%d of the requests were rejected, the first with %s", len(a.Rejected), a.Rejected[0].Code)
 		if len(a.IDs) == 0 {
@@ -91,20 +151,8 @@ func (a directAnswer) line(source string) telemetry.Delivery {
 	return line
 }
 
-// marshal leaves the messages out where the answer would be larger than Lambda passes on; the codes stay.
-func (a directAnswer) marshal() ([]byte, error) {
-	out, err := json.Marshal(a)
-	if err != nil || len(out) <= maxAnswerBytes {
-		return out, err
-	}
-	for i := range a.Rejected {
-		a.Rejected[i].Message = ""
-	}
-	return json.Marshal(a)
-}
-
 // readRow makes a message of the row with the given index.
-func readRow(raw json.RawMessage, source string, now time.Time, index int) (message, *deactivation.FieldError) {
+func (in invocation) readRow(raw json.RawMessage, now time.Time, index int) (message, *deactivation.FieldError) {
 	row, err := deactivation.ReadRow(raw)
 	if err != nil {
 		return message{}, fieldError(err)
@@ -117,7 +165,8 @@ func readRow(raw json.RawMessage, source string, now time.Time, index int) (mess
 		}
 		row.RequestFile = file.Text // trimmed, so that the same file has the same id
 	}
-	request := row.Request(source, now)
+	request := row.Request(in.source, now)
+	request.Run = in.run
 	if err := cmp.Or(request.Validate(), request.CheckSendable()); err != nil {
 		return message{}, fieldError(err)
 	}

@@ -55,6 +55,8 @@ func TestADirectInvocationIsAnsweredByIndexWithReasons(t *testing.T) {
 		"unknown cause":              {`{"cause":"whim","product":"XY","license_key":"K1","hardware_id":"h1"}`, "invalid_field", "cause"},
 		"mistyped field":             {`{"product":"XY","licence_id":7,"username":"u","hardware_id":"h1"}`, "invalid_field", "licence_id"},
 		"a name in capitals":         {`{"product":"XY","license_key":"K1","LICENSE_KEY":"K2","hardware_id":"h1"}`, "invalid_field", "LICENSE_KEY"},
+		"a key twice":                {`{"product":"XY","license_key":"K1","license_key":"K2","hardware_id":"h1"}`, "invalid_field", "license_key"},
+		"a device twice":             {`{"product":"XY","license_key":"K1","hardware_id":"h1","hardware_id":"h1"}`, "invalid_field", "hardware_id"},
 		"a blank key":                {`{"product":"XY","license_key":" ","hardware_id":"h1"}`, "missing_field", "license_key"},
 		"a blank device":             {`{"product":"XY","license_key":"K1","hardware_id":"\u00a0"}`, "missing_field", "hardware_id"},
 		"line break":                 {`{"product":"XY","license_key":"K1\n","hardware_id":"h1"}`, "invalid_field", "license_key"},
@@ -153,24 +155,98 @@ func TestWhatTheQueueDoesNotTakeIsNamed(t *testing.T) {
 	}
 }
 
-func TestSixMegabytesOfRequestsFitIntoTheAnswer(t *testing.T) {
+func TestTheAnswerToTheLargestInvocationFitsIntoLambdasLimit(t *testing.T) {
 	t.Parallel()
 	const limit = 6 << 20
-	var rows []string
-	for size := 0; size < limit-200 && len(rows) < 100_000; size += len(rows[len(rows)-1]) + 1 {
-		rows = append(rows, fmt.Sprintf(`{"product":"X","license_key":"K%d","hardware_id":"h"}`, len(rows)))
-	}
-	requests := "[" + strings.Join(rows, ",") + "]"
+	for name, filler := range map[string]string{"long keys": `"license_key":"%0256d"`, "long ids": `"id":"%0256d","license_key":"K"`, "wrong fields": `"license_kez_%0025d":""`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var rows []string
+			for i := range 10_000 {
+				rows = append(rows, `{"product":"X","hardware_id":"h",`+fmt.Sprintf(filler, i)+`}`)
+			}
+			requests := "[" + strings.Join(rows, ",") + "]"
+			if len(requests) > limit {
+				t.Fatalf("%d bytes: Lambda would not take it", len(requests))
+			}
 
-	got, raw := direct(t, newHarness(t, ""), requests)
-	if got.Accepted != len(rows) || len(raw) > limit {
-		t.Errorf("%d of %d accepted, answer of %d bytes", got.Accepted, len(rows), len(raw))
+			got, raw := direct(t, newHarness(t, ""), requests)
+			if got.Accepted+len(got.Rejected) != len(rows) || len(raw) > limit {
+				t.Errorf("%d of %d answered, answer of %d bytes", got.Accepted+len(got.Rejected), len(rows), len(raw))
+			}
+			down := newHarness(t, "")
+			down.queue.refuse = func(queue.Entry) bool { return true }
+			got, raw = direct(t, down, requests)
+			if got.Accepted != 0 || len(got.Rejected) != len(rows) || len(raw) > limit {
+				t.Errorf("%d rejected of %d, answer of %d bytes: Lambda would lose it", len(got.Rejected), len(rows), len(raw))
+			}
+		})
 	}
-	down := newHarness(t, "")
-	down.queue.refuse = func(queue.Entry) bool { return true }
-	got, raw = direct(t, down, requests)
-	if got.Accepted != 0 || len(got.Rejected) != len(rows) || len(raw) > limit {
-		t.Errorf("%d rejected of %d, answer of %d bytes: Lambda would lose it", len(got.Rejected), len(rows), len(raw))
+}
+
+// invocation is a direct invocation with one good row, and with that beside it.
+func invocation(fields string) string {
+	return `{"source":"ops","requests":[{"id":"mine","product":"XY","license_key":"K1","hardware_id":"h1"}]` + fields + `}`
+}
+
+func TestADryRunAnswersWhatWouldBeEnqueuedAndEnqueuesNothing(t *testing.T) {
+	t.Parallel()
+	const rows = `"requests":[{"product":"XY","license_key":"K1","hardware_id":"h1"},{"product":"XY"},{"id":"mine","product":"XY","license_key":"K2","hardware_id":"h1"}]}`
+	real, dry := newHarness(t, ""), newHarness(t, "")
+	want, err := real.Invoke(t.Context(), []byte(`{"source":"ops","dry_run":false,`+rows))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := dry.Invoke(t.Context(), []byte(`{"source":"ops","dry_run":true,`+rows))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) || !strings.Contains(string(got), `"accepted":2`) {
+		t.Errorf("answer %s, want that of the real run, %s", got, want)
+	}
+	if dry.queue.calls != 0 || dry.letters.calls != 0 || real.queue.calls != 1 {
+		t.Errorf("calls of the queues: %d, %d in the dry run, %d in the real one; want 0, 0, 1", dry.queue.calls, dry.letters.calls, real.queue.calls)
+	}
+	if log := dry.log.String(); !strings.Contains(log, `"dry_run":true`) || !strings.Contains(log, `"request_count":2`) || strings.Contains(log, `"Requests"`) {
+		t.Errorf("the log of the dry run is %s, want dry_run and request_count, and no metric Requests", log)
+	}
+	if log := real.log.String(); strings.Contains(log, `dry_run`) || !strings.Contains(log, `"Requests"`) {
+		t.Errorf("the log of the real run is %s, want no dry_run, and the metric Requests", log)
+	}
+}
+
+func TestWhatTheCallerSaysAboutARunIsOnTheLineAndTheRunInTheMessage(t *testing.T) {
+	t.Parallel()
+	b := newHarness(t, "")
+	if _, err := b.Invoke(t.Context(), []byte(invocation(`,"run":"2026-11-campus","by":"jo","comment":"contract 7 ended"`))); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"run":"2026-11-campus"`, `"by":"jo"`, `"comment":"contract 7 ended"`} {
+		if !strings.Contains(b.log.String(), want) {
+			t.Errorf("the log is %s, want %s", b.log, want)
+		}
+	}
+	requests := b.queue.requests(t)
+	if len(requests) != 1 || requests[0].Run != "2026-11-campus" || requests[0].Origin != "direct" || requests[0].ID != "mine" {
+		t.Errorf("requests are %v, want one of that run with origin direct", requests)
+	}
+}
+
+func TestTheIDOfARowIsTheSameInEveryRun(t *testing.T) {
+	t.Parallel()
+	ids := func(run string) []string {
+		out, err := newHarness(t, "").Invoke(t.Context(), []byte(`{"source":"ops","run":"`+run+`","requests":[{"product":"XY","license_key":"K1","hardware_id":"h1"}]}`))
+		var r directReply
+		if err == nil {
+			err = json.Unmarshal(out, &r)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.IDs
+	}
+	if diff := cmp.Diff(ids("monday"), ids("tuesday")); diff != "" {
+		t.Errorf("ids of the same row in two runs: %s", diff)
 	}
 }
 
@@ -185,7 +261,20 @@ func TestAnInvocationThatIsNoneOfOursIsAnErrorAndEnqueuesNothing(t *testing.T) {
 		"requests is one":  `{"source":"ops","requests":{"product":"XY"}}`,
 		"no source":        `{"requests":[{"product":"XY","license_key":"K1","hardware_id":"h1"}]}`,
 		"hostile source":   `{"source":"ops\n","requests":[{"product":"XY","license_key":"K1","hardware_id":"h1"}]}`,
-		"too many":         `{"source":"ops","requests":[` + strings.Repeat(`{},`, 100_000) + `{}]}`,
+		"too many":         `{"source":"ops","requests":[` + strings.Repeat(`{},`, 10_000) + `{}]}`,
+
+		"an unknown field":         invocation(`,"dry-run":true`),
+		"a field in capitals":      invocation(`,"DRY_RUN":true`),
+		"dry_run twice":            invocation(`,"dry_run":true,"dry_run":false`),
+		"dry_run is a text":        invocation(`,"dry_run":"true"`),
+		"dry_run is null":          invocation(`,"dry_run":null`),
+		"requests twice":           invocation(`,"requests":[]`),
+		"source twice":             invocation(`,"source":"ops"`),
+		"run is a number":          invocation(`,"run":7`),
+		"run with a line break":    invocation(`,"run":"a\nb"`),
+		"comment is too long":      invocation(`,"comment":"` + strings.Repeat("x", 257) + `"`),
+		"by is a list":             invocation(`,"by":["jo"]`),
+		"a field of an HTTP event": invocation(`,"rawPath":"/"`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -17,7 +17,6 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	defer h.Recorder.Flush()
 	var event struct {
 		httpEvent
-		Source   string          `json:"source"`
 		Requests json.RawMessage `json:"requests"`
 	}
 	if err := json.Unmarshal(payload, &event); err != nil {
@@ -27,7 +26,7 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	case event.RequestContext.HTTP.Method != "":
 		return json.Marshal(h.deliver(ctx, event.httpEvent))
 	case event.Requests != nil:
-		return h.invokeDirectly(ctx, event.Source, event.Requests)
+		return h.invokeDirectly(ctx, payload)
 	}
 	return nil, errUnknownPayload
 }

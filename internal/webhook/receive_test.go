@@ -29,7 +29,7 @@ func TestARefundBecomesOneRequest(t *testing.T) {
 		t.Errorf("answer %d %s", got.StatusCode, got.Body)
 	}
 	want := []deactivation.Request{{
-		ID: "stripe.evt_1.0", Action: "deactivate_license", Source: "stripe", Cause: "refund", Rule: "refunded in full",
+		ID: "stripe.evt_1.0", Action: "deactivate_license", Source: "stripe", Origin: "event", Cause: "refund", Rule: "refunded in full",
 		Event: "evt_1", Order: []string{"pi_1", "ch_1"}, OccurredAt: time.Unix(1790000000, 0).UTC(), ReceivedAt: clock,
 		License: deactivation.License{Product: "XY", LicenseKey: "AAAA-BBBB-CCCC-DDDD", HardwareID: "hw-canary-1"},
 	}}

@@ -26,7 +26,7 @@ func (b *batch) log(ctx context.Context, m *message) {
 	}
 	m.logged = true
 	line := telemetry.Message{
-		ID: deactivation.CleanText(m.id()), Source: deactivation.CleanText(m.source), Cause: deactivation.CleanText(m.request.Cause), Rule: deactivation.CleanText(m.request.Rule),
+		ID: deactivation.CleanText(m.id()), Source: deactivation.CleanText(m.source), Run: deactivation.CleanText(m.request.Run), Cause: deactivation.CleanText(m.request.Cause), Rule: deactivation.CleanText(m.request.Rule),
 		Order: cleanAll(m.request.Order), Outcome: m.result.outcome, Reason: m.result.reason,
 		Class: m.result.class, Code: m.result.code, Detail: m.result.detail,
 		Attempts: m.receives, Latency: m.result.latency, RetryIn: m.result.retryIn,
