@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"license-deactivator/internal/local"
 	"license-deactivator/internal/secrets"
 )
 
@@ -124,15 +123,12 @@ func (o explainOptions) check() (at time.Time, headers map[string]string, err er
 	return at, headers, nil
 }
 
-// webhookSecrets reads the senders' secrets of a file.
+// webhookSecrets reads the senders' secrets of a --secrets file.
 func webhookSecrets(file string) (*secrets.Webhooks, error) {
-	stored, err := local.ReadSecrets(file)
+	stored, err := readSecrets(file)
 	if err != nil {
-		return nil, failed(err, `the file holds {"license_api":{"api_key":"…","shared_key":"…"},"webhooks":{"stripe":"…"}}`)
+		return nil, err
 	}
-	webhooks, err := secrets.ParseWebhooks(string(stored.Webhooks))
-	if err != nil {
-		return nil, failed(err, `"webhooks" in the file holds {"stripe":"…","shopify":["new","old"]}`)
-	}
-	return &webhooks, nil
+	webhooks, err := parseWebhooks(stored)
+	return &webhooks, err
 }

@@ -48,6 +48,9 @@ Without --state the API key is ` + local.APIKey + `, the shared key ` + local.Sh
   licensectl fake-api --addr 127.0.0.1:9000 --state state.json --fail 503`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkAddress(addr); err != nil {
+				return err
+			}
 			api, err := openFake(stateFile, faults)
 			if err != nil {
 				return err
@@ -58,6 +61,7 @@ Without --state the API key is ` + local.APIKey + `, the shared key ` + local.Sh
 	cmd.Flags().StringVar(&addr, "addr", defaultFakeAddress, "address to listen on; port 0 takes a free one")
 	cmd.Flags().StringVar(&stateFile, "state", "", "file with the keys and licenses to begin with (default: those of the samples)")
 	cmd.Flags().StringSliceVar(&faults, "fail", nil, "misbehave (see above)")
+	completeFaults(cmd)
 	return cmd
 }
 
@@ -106,7 +110,7 @@ func readState(file string) (licenseapitest.State, error) {
 func serveFake(ctx context.Context, addr string, api *licenseapitest.Server, stdout io.Writer) error {
 	address, stop, err := local.Serve(ctx, addr, api, func(context.Context) {})
 	if err != nil {
-		return failed(err, "is another one running? give another port with --addr, or port 0 for a free one")
+		return listenFailed(err)
 	}
 	fmt.Fprintf(stdout, "License API  %s%s (fake)\nUntil Ctrl-C.\n", address, licenseapitest.Base)
 	<-ctx.Done()
@@ -128,6 +132,17 @@ func failOn(api *licenseapitest.Server, names []string) error {
 		return misused("known are "+strings.Join(known, ", "), "--fail: %w", err)
 	}
 	return nil
+}
+
+// completeFaults completes --fail by the names of the faults.
+func completeFaults(cmd *cobra.Command) {
+	_ = cmd.RegisterFlagCompletionFunc("fail", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		var names []string
+		for _, f := range licenseapitest.Faults() {
+			names = append(names, f.Name+"\t"+f.Meaning)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	})
 }
 
 func faultsHelp() string {

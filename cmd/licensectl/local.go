@@ -1,35 +1,37 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
+	"slices"
+	"strconv"
 	"strings"
-	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"license-deactivator/events"
-	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/local"
 	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/source"
 	"license-deactivator/internal/telemetry"
+	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// Limits of `licensectl local`.
+// Defaults and limits of `licensectl local`.
 const (
-	defaultCallsPerSecond = 10              // as CALLS_PER_SECOND in production
-	defaultCallsInFlight  = 10              // as CALLS_IN_FLIGHT in production
+	defaultCallsPerSecond = 10              // CALLS_PER_SECOND of production
+	defaultCallsInFlight  = 10              // CALLS_IN_FLIGHT of production
 	maxCallsInFlight      = 100             // likewise
-	onceTimeout           = 2 * time.Minute // how long --once waits for the last sample
+	samplesTimeout        = 2 * time.Minute // how long the samples may take
 )
 
 type localOptions struct {
@@ -38,30 +40,33 @@ type localOptions struct {
 	licenseAPI     string
 	callsPerSecond float64
 	callsInFlight  int
+	testEvents     string
 	once           bool
 	asJSON         bool
 	faults         []string
-	firstRetry     time.Duration // see clock
+	clock          clock
 }
 
 func newLocal(load func() (*source.Sources, error), c clock) *cobra.Command {
-	o := localOptions{firstRetry: c.firstRetry}
+	o := localOptions{clock: c}
 	cmd := &cobra.Command{
 		Use:   "local",
 		Short: "Run everything on this machine: webhook, queue, worker and a fake License API",
-		Long: `local starts the webhook, the queue, the worker and a fake License API in one process on this machine, sends it
-the samples of events/ as their senders would, and shows what each became and why. Then it stays up for your own
-requests, until Ctrl-C. It needs no AWS and no network.
+		Long: `local starts the webhook, the queue, the worker and a fake License API in one process on this machine. It sends the
+samples of events/ as their senders do and prints what became of each and why. Then it serves your own requests until
+Ctrl-C. It needs no AWS and no network.
 
-Deliveries go to POST /webhooks/<source>. Direct invocations go to Lambda's own address, so that
+Deliveries go to POST /webhooks/<source>. Direct invocations go to the path of Lambda's API, so this works:
   aws lambda invoke --endpoint-url http://127.0.0.1:8080 --region us-east-1 --no-sign-request \
     --function-name webhook --payload fileb://events/bulk.json out.json
-works. With --license-api the worker calls a License API of yours instead of the fake: then licenses are really
-deactivated, and no sample is sent.
+With --license-api the worker calls a License API of yours instead of the fake: it deactivates licenses for real, and
+no sample is sent. With --secrets only the samples of senders with a secret in the file are sent.
+
+With --json stdout holds JSON objects alone; addresses, warnings and log lines go to stderr, and no table is printed.
 
 ` + faultsHelp(),
 		Example: `  licensectl local
-  licensectl local --once                          # the samples alone; exit code 1 if one did not match its expected result
+  licensectl local --once                          # the samples alone; exit code 1 if one does not match its expected result
   licensectl local --fail ` + exampleFault + `                 # watch retries and the dead-letter queue
   licensectl local --secrets secrets.json --json   # your own secrets; one JSON object per outcome`,
 		Args: cobra.NoArgs,
@@ -76,8 +81,7 @@ deactivated, and no sample is sent.
 			if err != nil {
 				return err
 			}
-			stdout := &checkedWriter{to: cmd.OutOrStdout()}
-			return cmp.Or(o.run(cmd.Context(), sources, stdout, cmd.ErrOrStderr()), stdout.failed())
+			return o.run(cmd.Context(), sources, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
@@ -86,10 +90,25 @@ deactivated, and no sample is sent.
 	f.StringVar(&o.licenseAPI, "license-api", "", "address of a License API, with /api/v4, instead of the fake")
 	f.Float64Var(&o.callsPerSecond, "calls-per-second", defaultCallsPerSecond, "calls to the License API a second")
 	f.IntVar(&o.callsInFlight, "calls-in-flight", defaultCallsInFlight, "calls to the License API at the same time")
-	f.BoolVar(&o.once, "once", false, "end when every sample has ended")
+	f.StringVar(&o.testEvents, "test-events", testEventsIgnore, "ignore or accept events of the senders' test modes, as TEST_EVENTS in production")
+	f.BoolVar(&o.once, "once", false, "end when every sample has its result")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object per outcome instead of tables; logs go to stderr")
 	f.StringSliceVar(&o.faults, "fail", nil, "make the fake License API misbehave (see above)")
+	completeFaults(cmd)
+	completeTestEvents(cmd)
 	return cmd
+}
+
+// Values of --test-events.
+const (
+	testEventsIgnore = "ignore"
+	testEventsAccept = "accept"
+)
+
+func completeTestEvents(cmd *cobra.Command) {
+	_ = cmd.RegisterFlagCompletionFunc("test-events", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return []string{testEventsIgnore, testEventsAccept}, cobra.ShellCompDirectiveNoFileComp
+	})
 }
 
 func (o localOptions) check() error {
@@ -98,22 +117,21 @@ func (o localOptions) check() error {
 		return misused(fmt.Sprintf("give a number from 1 to %d", maxCallsInFlight), "--calls-in-flight %d is out of range", o.callsInFlight)
 	case !(o.callsPerSecond > 0) || o.callsPerSecond > 1e6:
 		return misused("give a number above 0", "--calls-per-second %v is out of range", o.callsPerSecond)
+	case o.testEvents != testEventsIgnore && o.testEvents != testEventsAccept:
+		return misused("give ignore or accept", "--test-events %q is neither", o.testEvents)
 	case o.once && o.licenseAPI != "":
 		return misused("leave one of them out", "--once ends after the samples, and with --license-api none are sent")
 	case len(o.faults) > 0 && o.licenseAPI != "":
 		return misused("leave one of them out", "--fail is for the fake License API, and --license-api names another")
 	}
-	return nil
+	return checkAddress(o.addr)
 }
 
-// run is the command: fake, stack, front door, samples, then wait.
+// run starts the License API and the system, sends the samples and waits for Ctrl-C.
 func (o localOptions) run(ctx context.Context, sources *source.Sources, stdout, stderr io.Writer) error {
-	stored := local.FixedSecrets(sources)
-	if o.secretsFile != "" {
-		var err error
-		if stored, err = local.ReadSecrets(o.secretsFile); err != nil {
-			return failed(err, `the file holds {"license_api":{"api_key":"…","shared_key":"…"},"webhooks":{"stripe":"…"}}`)
-		}
+	stored, err := o.stored(sources)
+	if err != nil {
+		return err
 	}
 	webhooks, err := o.checkSecrets(stored, sources, stderr)
 	if err != nil {
@@ -123,7 +141,7 @@ func (o localOptions) run(ctx context.Context, sources *source.Sources, stdout, 
 	if err != nil {
 		return failed(err, "")
 	}
-	samples = withSource(samples, sources)
+	samples = slices.DeleteFunc(samples, func(s sample.Sample) bool { _, known := sources.Get(s.Source); return !known })
 	api, closeAPI, err := o.startAPI(stored, samples)
 	if err != nil {
 		return err
@@ -131,54 +149,113 @@ func (o localOptions) run(ctx context.Context, sources *source.Sources, stdout, 
 	defer closeAPI()
 
 	tried := sample.NewRun(len(o.faults) > 0)
-	out := &printer{stdout: stdout, asJSON: o.asJSON}
+	out := &printer{stdout: stdout, stderr: stderr, asJSON: o.asJSON}
 	stack, err := local.New(o.config(stored, sources, api, tried, out, stderr))
 	if err != nil {
 		return failed(err, "")
 	}
 	address, stop, err := local.Serve(ctx, o.addr, stack, stack.Run)
 	if err != nil {
-		return failed(err, "is another licensectl local running? give another port with --addr, or port 0 for a free one")
+		return listenFailed(err)
 	}
 	defer stop()
-	if host, _, err := net.SplitHostPort(o.addr); err == nil && !onThisMachine(host) {
-		fmt.Fprintf(stderr, "licensectl: warning: %s can be reached from other machines, and direct invocations ask for no signature\n", o.addr)
+	if host, _, err := net.SplitHostPort(o.addr); err == nil && !isLoopback(host) {
+		fmt.Fprintf(stderr, "licensectl: warning: %s can be reached from other machines, and direct invocations need no signature\n", o.addr)
 	}
-	o.greet(out.people(stderr), address, api, webhooks)
-	if o.licenseAPI != "" {
-		out.open()
-		<-ctx.Done()
-		return o.farewell(stop, stack, stderr)
-	}
+	o.greet(out.people(), address, api, webhooks)
 
-	limit, cancel := context.WithTimeout(ctx, onceTimeout)
-	defer cancel()
-	results := tried.Send(limit, sample.Target{Address: address, Signer: signers(sources), Secret: firstSecret(webhooks)}, samples)
-	wrong := printResults(out.people(stderr), results)
-	if !o.once && ctx.Err() == nil {
-		fmt.Fprintf(out.people(stderr), "\nListening on %s until Ctrl-C.\n", address)
-		out.open()
-		<-ctx.Done()
-		return o.farewell(stop, stack, stderr)
+	if o.licenseAPI == "" {
+		samples, skipped := o.chooseSamples(samples, sources, webhooks)
+		for _, text := range skipped {
+			fmt.Fprintln(out.people(), text)
+		}
+		to := sample.Target{Address: address, Signer: signers(sources), Secret: firstSecret(webhooks)}
+		if err := o.sendSamples(ctx, out, tried, to, samples); err != nil || o.once {
+			return err
+		}
+		if !o.asJSON {
+			fmt.Fprintf(stdout, "\nListening on %s until Ctrl-C.\n", address)
+		}
 	}
-	if wrong > 0 {
-		return failed(fmt.Errorf("%d of %d samples did not match their expected result", wrong, len(results)), "")
+	out.open()
+	<-ctx.Done()
+	stop()
+	if n := stack.Queue.Len(); n > 0 {
+		fmt.Fprintf(stderr, "licensectl: warning: %d messages were still in the queue, which ends with this process\n", n)
 	}
 	return nil
 }
 
+// sendSamples sends the samples and prints what became of them. With --once a mismatch is an error, and so is a run
+// without any sample.
+func (o localOptions) sendSamples(ctx context.Context, out *printer, tried *sample.Run, to sample.Target, samples []sample.Sample) error {
+	limit, cancel := context.WithTimeout(ctx, samplesTimeout)
+	defer cancel()
+	endProgress := o.progress(out, tried, len(samples))
+	results := tried.Send(limit, to, samples)
+	endProgress()
+	if ctx.Err() != nil {
+		sent, requests, final := tried.Progress()
+		return failed(fmt.Errorf("interrupted: %d of %d samples were sent, %d of %d requests had their final outcome", sent, len(samples), final, requests), "")
+	}
+	mismatched := printResults(out, results)
+	switch {
+	case !o.once:
+		return nil
+	case mismatched > 0:
+		return failed(fmt.Errorf("%d of %d samples did not match their expected result", mismatched, len(results)), "")
+	case len(results) == 0:
+		return failed(errors.New("no sample was sent"), "the file of --secrets has no secret for a sender with samples")
+	}
+	return nil
+}
+
+// chooseSamples returns the samples that can be sent as their files expect, and what to say of the others.
+func (o localOptions) chooseSamples(all []sample.Sample, sources *source.Sources, webhooks secrets.Webhooks) (chosen []sample.Sample, skipped []string) {
+	var without []string
+	testMode := 0
+	for _, s := range all {
+		switch {
+		case firstSecret(webhooks)(s.Source) == "":
+			without = append(without, s.Source)
+		case o.testEvents == testEventsAccept && isTestEvent(s, sources):
+			testMode++
+		default:
+			chosen = append(chosen, s)
+		}
+	}
+	if n := len(without); n > 0 {
+		skipped = append(skipped, fmt.Sprintf("Skipped %s of senders without a secret in %s: %s.", count(n, "sample"), o.secretsFile, strings.Join(slices.Compact(without), ", ")))
+	}
+	if testMode > 0 {
+		skipped = append(skipped, fmt.Sprintf("Skipped %s of test modes: their files expect that test events are ignored.", count(testMode, "sample")))
+	}
+	if len(skipped) > 0 {
+		skipped[len(skipped)-1] += "\n"
+	}
+	return chosen, skipped
+}
+
+func isTestEvent(s sample.Sample, sources *source.Sources) bool {
+	from, _ := sources.Get(s.Source)
+	explanation := webhook.Explain(from, delivery(s.Body, s.Headers), time.Now(), nil)
+	return slices.ContainsFunc(explanation.Events, func(e source.ExplainedEvent) bool { return e.TestMode })
+}
+
 func (o localOptions) config(stored local.Secrets, sources *source.Sources, api string, tried *sample.Run, out *printer, stderr io.Writer) local.Config {
-	level := slog.LevelError // tables say the rest
+	level := slog.LevelError // the tables say the rest
 	if o.asJSON {
 		level = slog.LevelInfo
 	}
 	licenseAPI, webhooks := stored.Readers(o.secretsFile)
 	return local.Config{
 		Sources: sources, LicenseSecret: licenseAPI, WebhookSecrets: webhooks, LicenseAPI: api, TokenURL: o.tokenURL(api),
-		CallsPerSecond: o.callsPerSecond, CallsInFlight: o.callsInFlight, FirstRetry: o.firstRetry,
-		Recorder:   telemetry.New(stderr, level, ""),
-		OnOutcome:  func(m telemetry.Message) { out.outcome(m); tried.OnOutcome(m) },
-		OnDelivery: func(d telemetry.Delivery) { out.delivery(d); tried.OnDelivery(d) },
+		CallsPerSecond: o.callsPerSecond, CallsInFlight: o.callsInFlight, FirstRetry: o.clock.firstRetry,
+		AcceptTestEvents: o.testEvents == testEventsAccept,
+		Recorder:         telemetry.New(stderr, level, ""),
+		OnOutcome:        func(m telemetry.Message) { out.outcome(m); tried.OnOutcome(m) },
+		OnDelivery:       func(d telemetry.Delivery) { out.delivery(d); tried.OnDelivery(d) },
+		OnRefused:        out.refused,
 	}
 }
 
@@ -214,21 +291,50 @@ func (o localOptions) startAPI(stored local.Secrets, samples []sample.Sample) (a
 	return address, stop, nil
 }
 
-// checkSecrets refuses secrets that no delivery could be verified with, and warns of those that nothing reads.
+// stored returns the secrets of --secrets, or the fixed ones.
+func (o localOptions) stored(sources *source.Sources) (local.Secrets, error) {
+	if o.secretsFile == "" {
+		return local.FixedSecrets(sources), nil
+	}
+	return readSecrets(o.secretsFile)
+}
+
+const secretsHint = `the file holds {"license_api":{"api_key":"…","shared_key":"…"},"webhooks":{"stripe":"…"}}`
+
+// readSecrets reads a --secrets file.
+func readSecrets(file string) (local.Secrets, error) {
+	stored, err := local.ReadSecrets(file)
+	if err != nil {
+		return stored, failed(err, secretsHint)
+	}
+	return stored, nil
+}
+
+// parseWebhooks reads the senders' secrets.
+func parseWebhooks(stored local.Secrets) (secrets.Webhooks, error) {
+	webhooks, err := secrets.ParseWebhooks(string(stored.Webhooks))
+	if err != nil {
+		return webhooks, failed(err, `"webhooks" in the file holds {"stripe":"…","shopify":["new","old"]}`)
+	}
+	return webhooks, nil
+}
+
+// checkSecrets refuses secrets that cannot be read, and warns of those that cannot be used or are not used.
 func (o localOptions) checkSecrets(stored local.Secrets, sources *source.Sources, stderr io.Writer) (secrets.Webhooks, error) {
 	if _, err := secrets.ParseLicense(string(stored.LicenseAPI)); err != nil {
 		return secrets.Webhooks{}, failed(err, `"license_api" in the file holds {"api_key":"…","shared_key":"…"} or {"client_id":"…","client_secret":"…"}`)
 	}
-	webhooks, err := secrets.ParseWebhooks(string(stored.Webhooks))
+	webhooks, err := parseWebhooks(stored)
 	if err != nil {
-		return secrets.Webhooks{}, failed(err, `"webhooks" in the file holds {"stripe":"…","shopify":["new","old"]}`)
+		return secrets.Webhooks{}, err
 	}
 	for _, name := range webhooks.Sources() {
-		if _, ok := sources.Get(name); !ok && o.secretsFile != "" {
+		source, ok := sources.Get(name)
+		if !ok && o.secretsFile != "" {
 			fmt.Fprintf(stderr, "licensectl: warning: there is a secret for %q, but no sender's file; known are %s\n", name, strings.Join(sources.Names(), ", "))
 		}
 		texts, err := webhooks.Keys(name)
-		if source, ok := sources.Get(name); ok && err == nil {
+		if ok && err == nil {
 			err = source.CheckKeys(texts)
 		}
 		if err != nil {
@@ -238,23 +344,12 @@ func (o localOptions) checkSecrets(stored local.Secrets, sources *source.Sources
 	return webhooks, nil
 }
 
-// withSource leaves out samples of senders that --sources has no file for.
-func withSource(samples []sample.Sample, sources *source.Sources) []sample.Sample {
-	var kept []sample.Sample
-	for _, s := range samples {
-		if _, ok := sources.Get(s.Source); ok {
-			kept = append(kept, s)
-		}
-	}
-	return kept
-}
-
-// signers returns the senders' files as what samples are signed by.
+// signers returns the senders' files as the signers of samples.
 func signers(sources *source.Sources) func(string) (sample.Signer, bool) {
 	return func(name string) (sample.Signer, bool) { return sources.Get(name) }
 }
 
-// firstSecret returns the secret that samples are signed with: the source's first, "" where it has none.
+// firstSecret returns the secret that a source's samples are signed with: its first, or "" where it has none.
 func firstSecret(webhooks secrets.Webhooks) func(string) string {
 	return func(source string) string {
 		texts, err := webhooks.Keys(source)
@@ -265,175 +360,33 @@ func firstSecret(webhooks secrets.Webhooks) func(string) string {
 	}
 }
 
-func onThisMachine(host string) bool {
-	address := net.ParseIP(host)
-	return host == "localhost" || (address != nil && address.IsLoopback())
-}
-
-// farewell stops everything in order and says what is still in the queue, since that is lost with the process.
-func (o localOptions) farewell(stop func(), stack *local.Stack, stderr io.Writer) error {
-	stop()
-	if n := stack.Queue.Len(); n > 0 {
-		fmt.Fprintf(stderr, "licensectl: warning: %d messages were still in the queue, which ends with this process\n", n)
+// checkAddress refuses an --addr that is not host:port.
+func checkAddress(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return misused("give host:port, such as 127.0.0.1:8080; port 0 takes a free one", "--addr %q is not an address", addr)
 	}
 	return nil
 }
 
-func (o localOptions) greet(w io.Writer, address, api string, webhooks secrets.Webhooks) {
-	fmt.Fprintf(w, "Webhook      %s/webhooks/{source}\n", address)
-	fmt.Fprintf(w, "Invocation   %s/2015-03-31/functions/webhook/invocations\n", address)
-	if o.licenseAPI != "" {
-		fmt.Fprintf(w, "License API  %s (not a fake: licenses are really deactivated)\n", api)
-	} else {
-		fmt.Fprintf(w, "License API  %s (fake)\n", api)
-	}
-	fmt.Fprintf(w, "Pace         %v calls a second, %d calls in flight\n", o.callsPerSecond, o.callsInFlight)
-	if o.secretsFile != "" {
-		fmt.Fprintf(w, "Secrets      of %s, for %s\n", o.secretsFile, strings.Join(webhooks.Sources(), ", "))
-	} else {
-		fmt.Fprintf(w, "Secrets      fixed ones, for trying only:\n")
-		for _, name := range webhooks.Sources() {
-			fmt.Fprintf(w, "             %-16s %s\n", name, firstSecret(webhooks)(name))
-		}
-	}
-	if len(o.faults) > 0 {
-		fmt.Fprintf(w, "Faults       %s\n", strings.Join(o.faults, ", "))
-	}
-	fmt.Fprintln(w)
-}
-
-// printer writes outcomes: as JSON objects from the start, or as lines for people once the samples' table is out.
-type printer struct {
-	mu     sync.Mutex
-	stdout io.Writer
-	asJSON bool
-	opened bool
-}
-
-// checkedWriter remembers the first error, so that a full disk does not pass for success.
-type checkedWriter struct {
-	to  io.Writer
-	mu  sync.Mutex
-	err error
-}
-
-func (c *checkedWriter) Write(p []byte) (int, error) {
-	n, err := c.to.Write(p)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err == nil {
-		c.err = err
-	}
-	return n, err
-}
-
-// failed is what went wrong with the output, nil if nothing did.
-func (c *checkedWriter) failed() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err == nil {
-		return nil
-	}
-	return failed(fmt.Errorf("the output could not be written: %w", c.err), "is the disk full, or the other end of the pipe gone?")
-}
-
-// people is where tables and greetings go: not between JSON objects.
-func (p *printer) people(stderr io.Writer) io.Writer {
-	if p.asJSON {
-		return stderr
-	}
-	return p.stdout
-}
-
-// open begins to print lines for people.
-func (p *printer) open() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.opened = true
-}
-
-// outcomeLine is one object of --json.
-type outcomeLine struct {
-	ID       string               `json:"id"`
-	Source   string               `json:"source"`
-	Outcome  deactivation.Outcome `json:"outcome"`
-	Code     string               `json:"code"`
-	Attempts int                  `json:"attempts"`
-	Reason   deactivation.Reason  `json:"reason,omitempty"` // of a dead letter
-	Cause    string               `json:"cause,omitempty"`
-	Rule     string               `json:"rule,omitempty"`
-	Detail   string               `json:"detail,omitempty"`
-	RetryIn  float64              `json:"retry_in_s,omitempty"`
-}
-
-func (p *printer) outcome(m telemetry.Message) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// listenFailed says why the address of --addr cannot be listened on.
+func listenFailed(err error) error {
+	hint := "give another address with --addr; port 0 takes a free one"
 	switch {
-	case p.asJSON:
-		line, err := json.Marshal(outcomeLine{
-			ID: m.ID, Source: m.Source, Outcome: m.Outcome, Code: m.Code, Attempts: m.Attempts, Reason: m.Reason,
-			Cause: m.Cause, Rule: m.Rule, Detail: m.Detail, RetryIn: m.RetryIn.Seconds(),
-		})
-		if err == nil {
-			_, _ = p.stdout.Write(append(line, '\n'))
-		}
-	case p.opened:
-		fmt.Fprintf(p.stdout, "%s  %-16s %s%s\n", now(), m.Outcome, m.ID, tail(explain(m)))
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = "is another licensectl running? give another port with --addr; port 0 takes a free one"
+	case errors.Is(err, fs.ErrPermission):
+		hint = "ports below 1024 need privileges; give another port with --addr"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		hint = "this machine does not have that address; 127.0.0.1 is always there"
 	}
+	return failed(err, hint)
 }
 
-func (p *printer) delivery(d telemetry.Delivery) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.opened || p.asJSON {
-		return
-	}
-	event := strings.Trim(d.Source+" "+d.Event, " ")
-	fmt.Fprintf(p.stdout, "%s  %-16s %s%s\n", now(), d.Answer, event, tail(explainDelivery(d)))
-}
-
-func now() string { return time.Now().Format(time.TimeOnly) }
-
-func tail(why string) string {
-	if why == "" {
-		return ""
-	}
-	return "  (" + why + ")"
-}
-
-// explain says why a message ended as it did.
-func explain(m telemetry.Message) string {
-	var parts []string
-	if m.Code != "" {
-		parts = append(parts, m.Code)
-	}
-	if m.Reason != "" {
-		parts = append(parts, "dead letter: "+string(m.Reason))
-	}
-	if m.Outcome == deactivation.Deferred {
-		parts = append(parts, "again in "+m.RetryIn.Round(time.Second/10).String())
-	}
-	if m.Attempts > 1 {
-		parts = append(parts, fmt.Sprintf("attempt %d", m.Attempts))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// explainDelivery says why an event was answered as it was.
-func explainDelivery(d telemetry.Delivery) string {
-	var parts []string
-	if d.Rule != "" {
-		parts = append(parts, d.Rule)
-	}
-	if len(d.Missing) > 0 {
-		parts = append(parts, "dead letter: missing "+strings.Join(d.Missing, ", "))
-	}
-	if d.Problem != "" {
-		parts = append(parts, d.Problem)
-	}
-	if d.Answer == deactivation.Ignored && d.Rule == "" {
-		parts = append(parts, "no rule matches")
-	}
-	return strings.Join(parts, "; ")
+func isLoopback(host string) bool {
+	address := net.ParseIP(host)
+	return host == "localhost" || (address != nil && address.IsLoopback())
 }

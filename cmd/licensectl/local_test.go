@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
@@ -140,15 +143,150 @@ func TestAKeyThatChangesUnderLoadFailsNoRequest(t *testing.T) {
 
 func TestASecretThatNothingReadsIsAWarning(t *testing.T) {
 	t.Parallel()
-	code, _, stderr := command(t, "local", "--once", "--addr", "127.0.0.1:0", "--secrets", file(t, "s.json", testSecrets), quick)
+	code, stdout, stderr := command(t, "local", "--once", "--addr", "127.0.0.1:0", "--secrets", file(t, "s.json", testSecrets), quick)
 	if !strings.Contains(stderr, `licensectl: warning: there is a secret for "nobody", but no sender's file`) {
 		t.Errorf("stderr %q", stderr)
 	}
-	if code != exitFailed { // it has no secret for shopify and standard, so their samples cannot be sent
+	if code != exitDone {
 		t.Errorf("exit code %d", code)
 	}
-	if strings.Contains(stderr, "canary") {
+	if strings.Contains(stdout+stderr, "canary") {
 		t.Error("a secret is in a message")
+	}
+}
+
+func TestSamplesOfSendersWithoutASecretAreSkippedAndSaidToBe(t *testing.T) {
+	t.Parallel()
+	two := file(t, "s.json", strings.Replace(testSecrets, `"nobody":"x"`, `"shopify":"canary"`, 1))
+	code, stdout, stderr := command(t, "local", "--once", "--addr", "127.0.0.1:0", "--secrets", two, quick)
+	skipped := regexp.MustCompile(`Skipped (\d+) samples of senders without a secret in \S+s\.json: chargebee, .*, woocommerce\.\n`).FindStringSubmatch(stdout)
+	if code != exitDone || stderr != "" || skipped == nil {
+		t.Fatalf("exit code %d, stderr %q\n%s", code, stderr, stdout)
+	}
+	sent := regexp.MustCompile(`\n(\d+) samples, `).FindStringSubmatch(stdout)
+	if n, m := atoi(t, skipped[1]), atoi(t, sent[1]); n+m != len(builtInSamples(t)) || n == 0 || m == 0 {
+		t.Errorf("%d skipped and %d sent of %d", n, m, len(builtInSamples(t)))
+	}
+	for _, sent := range []string{"stripe/full-refund ", "shopify/full-refund "} {
+		if !strings.Contains(stdout, sent) {
+			t.Errorf("%s is not in\n%s", sent, stdout)
+		}
+	}
+	if strings.Contains(stdout, "WRONG") || strings.Contains(stdout, "paddle/") {
+		t.Errorf("a sample without a secret was sent\n%s", stdout)
+	}
+	none := file(t, "s.json", `{"license_api":{"api_key":"key","shared_key":"shared"},"webhooks":{"nobody":"x"}}`)
+	if code, _, stderr := command(t, "local", "--once", "--addr", "127.0.0.1:0", "--secrets", none, quick); code != exitFailed || !strings.Contains(stderr, "no sample was sent") {
+		t.Errorf("without any sample: exit code %d, %s", code, stderr)
+	}
+}
+
+func atoi(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestProgressIsPrintedAtOnceAndWhileRequestsWait(t *testing.T) {
+	t.Parallel()
+	c := clock{firstRetry: fast().firstRetry, progress: time.Millisecond}
+	var stdout, stderr bytes.Buffer
+	code := c.run(t.Context(), []string{"local", "--once", "--addr", "127.0.0.1:0", quick, "--calls-in-flight", "40", "--fail", "503"}, strings.NewReader(""), &stdout, &stderr)
+	before, table, _ := strings.Cut(stdout.String(), "SAMPLE  ")
+	if code != exitDone || !strings.Contains(before, "Sending 161 samples …\n") || !strings.Contains(before, "  161 of 161 samples sent; ") || strings.Contains(table, " sent; ") {
+		t.Errorf("exit code %d, %s\n%s", code, &stderr, &stdout)
+	}
+}
+
+func TestCtrlCWhileSamplesAreSentSaysInterrupted(t *testing.T) {
+	t.Parallel()
+	// A configuration fault defers every request, so the samples have no result before samplesTimeout.
+	r := start(t, "local", "--once", quick, "--fail", "code=read_only_api_key")
+	if code := r.stop(); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	if got := r.stderr.String(); !strings.HasPrefix(got, "licensectl: error: interrupted: ") || strings.Contains(r.stdout.String(), "WRONG") {
+		t.Errorf("stderr %q, %s", got, r.stdout)
+	}
+}
+
+func TestTestEventsAreAccepted(t *testing.T) {
+	t.Parallel()
+	r := start(t, "local", quick, "--test-events", "accept")
+	text := r.stdout.await(t, "end of the samples", func(text string) bool { return strings.Contains(text, "until Ctrl-C") })
+	if strings.Contains(text, "WRONG") || !strings.Contains(text, "samples of test modes: their files expect that test events are ignored.") {
+		t.Errorf("the samples of test modes are not skipped\n%s", text)
+	}
+	code, stdout, stderr := command(t, "send", "--source", "stripe", "--case", "test-mode", "--to", r.address)
+	if code != exitDone || !strings.Contains(stdout, `"answer":"accepted"`) {
+		t.Errorf("exit code %d, %s%s", code, stdout, stderr)
+	}
+}
+
+func TestARefusedBulkPayloadIsShown(t *testing.T) {
+	t.Parallel()
+	const invocations = "/2015-03-31/functions/webhook/invocations"
+	rows := `{"source":"ops","requests":[{"product":"XY","license_key":"KEY-CANARY"}]}`
+	r := start(t, "local", quick)
+	r.stdout.await(t, "end of the samples", func(text string) bool { return strings.Contains(text, "until Ctrl-C") })
+	r.post(t, invocations, `{"requests":[],"source":"O P S"}`)
+	r.stdout.await(t, "refusal", func(text string) bool {
+		return strings.Contains(text, `refused          invocation  (webhook: "source" is missing or no name`)
+	})
+	r.post(t, invocations, rows)
+	r.stdout.await(t, "refusal", func(text string) bool {
+		return strings.Contains(text, "refused          ops  (1 of the requests were rejected, the first with missing_field)")
+	})
+	j := start(t, "local", "--json", quick)
+	j.post(t, invocations, `{"requests":{}}`)
+	j.stderr.await(t, "refusal", func(text string) bool {
+		return strings.Contains(text, "licensectl: warning: invocation refused: webhook: ")
+	})
+	if strings.Contains(r.stdout.String()+j.stderr.String(), "CANARY") {
+		t.Error("a key is shown")
+	}
+}
+
+func TestWithJSONNoTableIsPrinted(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := command(t, "local", "--once", "--json", "--addr", "127.0.0.1:0", quick, "--fail", "echo")
+	if code != exitFailed || len(lines(t, stdout)) == 0 { // lines fails on anything but objects
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
+	for _, table := range []string{"SAMPLE", "Sending", " matched their expected result, "} {
+		if strings.Contains(stderr, table) {
+			t.Errorf("%q is on stderr", table)
+		}
+	}
+	if !strings.Contains(stderr, "WRONG  stripe/full-refund: ") || !strings.Contains(stderr, `"message":"delivery"`) {
+		t.Errorf("the mismatches or the log lines are missing\n%s", stderr)
+	}
+}
+
+func TestAnAddressThatCannotBeListenedOnIsCalledWhatItIs(t *testing.T) {
+	t.Parallel()
+	taken := strings.TrimPrefix(start(t, "fake-api").address, "http://")
+	for _, cmd := range []string{"local", "fake-api"} {
+		for name, c := range map[string]struct {
+			addr string
+			code int
+			want string
+		}{
+			"no port":               {"127.0.0.1", exitUsage, `error: --addr "127.0.0.1" is not an address`},
+			"a word for a port":     {"127.0.0.1:http", exitUsage, "hint: give host:port"},
+			"a port too high":       {"127.0.0.1:65536", exitUsage, "hint: give host:port"},
+			"taken":                 {taken, exitFailed, "hint: is another licensectl running?"},
+			"another machine's":     {"192.0.2.1:0", exitFailed, "hint: this machine does not have that address"},
+			"a host that is not it": {"nowhere.invalid:0", exitFailed, "hint: give another address"},
+		} {
+			code, _, stderr := command(t, cmd, "--addr", c.addr)
+			if code != c.code || !strings.Contains(stderr, c.want) {
+				t.Errorf("%s, %s: exit code %d, %s", cmd, name, code, stderr)
+			}
+		}
 	}
 }
 
@@ -172,7 +310,8 @@ func TestLocalRefusesWhatItCannotDo(t *testing.T) {
 		"empty shared key":        {[]string{"local", "--secrets", file(t, "s.json", `{"license_api":{"api_key":"a","shared_key":""},"webhooks":{}}`)}, exitFailed, "shared_key"},
 		"no folder of sources":    {[]string{"local", "--sources", "/nowhere"}, exitFailed, "no sender's file"},
 		"a broken sender file":    {[]string{"local", "--sources", brokenSources(t)}, exitFailed, "acme.yaml:1: verify is missing"},
-		"an address that is none": {[]string{"local", "--addr", "nowhere:x"}, exitFailed, "hint: is another licensectl local running?"},
+		"an address that is none": {[]string{"local", "--addr", "nowhere:x"}, exitUsage, "hint: give host:port, such as 127.0.0.1:8080"},
+		"test events":             {[]string{"local", "--test-events", "yes"}, exitUsage, "hint: give ignore or accept"},
 		"unknown command":         {[]string{"locla"}, exitUsage, "unknown command"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,16 +1,19 @@
 // Command licensectl is the license deactivator for people: it runs the whole system on a laptop, sends samples as the
-// stores would, and looks after the deployed one.
+// stores do, and explains what becomes of an event.
 //
-// Exit codes: 0 done, 1 it went wrong or did not end as expected, 2 the command was not understood.
+// Exit codes: 0 done, 1 failed or not as expected, 2 the command is not valid.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -28,16 +31,12 @@ func main() {
 	os.Exit(runUntilSignal())
 }
 
-// runUntilSignal lets Ctrl-C and SIGTERM end a command in order.
+// runUntilSignal ends the command in order at the first Ctrl-C or SIGTERM. The second one kills the process.
 func runUntilSignal() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop)
 	return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-}
-
-// clock is what a test runs faster than a person could watch.
-type clock struct {
-	firstRetry time.Duration // of local's worker; 0: local's own, one second
 }
 
 // run is the whole command; tests call it with buffers.
@@ -45,15 +44,27 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return clock{}.run(ctx, args, stdin, stdout, stderr)
 }
 
+// clock holds the times of licensectl local that tests shorten. A zero field is the time that a person watches.
+type clock struct {
+	firstRetry time.Duration // of the worker; 0: one second
+	progress   time.Duration // between two lines of progress; 0: one second
+}
+
 func (c clock) run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	out := &checkedWriter{to: stdout}
 	root := newRoot(c)
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	err = cmp.Or(out.failed(), err) // a write error comes first: what else failed may follow from it
 	if err == nil {
 		return exitDone
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		fmt.Fprintln(stderr, "licensectl: error: interrupted")
+		return exitFailed
 	}
 	fmt.Fprintf(stderr, "licensectl: error: %v\n", err)
 	var failed *failure
@@ -67,7 +78,7 @@ func (c clock) run(ctx context.Context, args []string, stdin io.Reader, stdout, 
 	return failed.code
 }
 
-// commandOf is the command that the arguments name, as far as they do.
+// commandOf returns the command that the arguments name, as far as they name one.
 func commandOf(root *cobra.Command, args []string) string {
 	if found, _, err := root.Find(args); err == nil {
 		return found.CommandPath()
@@ -75,7 +86,7 @@ func commandOf(root *cobra.Command, args []string) string {
 	return root.CommandPath()
 }
 
-// failure is an error of a command that was understood. Anything else that cobra returns is a misuse of it.
+// failure is an error of a valid command. Any other error that cobra returns is a usage error.
 type failure struct {
 	err  error
 	hint string // what to do; "" where the error says it
@@ -85,10 +96,10 @@ type failure struct {
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
-// failed says that the command went wrong.
+// failed returns the error of a command that failed.
 func failed(err error, hint string) error { return &failure{err, hint, exitFailed} }
 
-// misused says that the command cannot be understood, for what cobra does not check.
+// misused returns a usage error that cobra does not find.
 func misused(hint, format string, args ...any) error {
 	return &failure{fmt.Errorf(format, args...), hint, exitUsage}
 }
@@ -104,11 +115,28 @@ Begin with:  licensectl local`,
   licensectl local --once --fail flaky  # the same with an API that misbehaves, then end
   licensectl send --source stripe --case full-refund
   licensectl explain shopify/line-refund   # what would become of an event, and why`,
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	f := &files{}
 	root.PersistentFlags().StringVar(&f.dir, "sources", "", "folder of senders' files to use instead of the built-in ones")
 	root.AddCommand(newLocal(f.load, c), newSend(f), newExplain(f), newSources(f), newFakeAPI())
 	return root
+}
+
+// version returns the module's version or commit, as far as the build recorded them, and Go's version.
+func version() string {
+	built, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown, " + runtime.Version()
+	}
+	text := cmp.Or(built.Main.Version, "(devel)")
+	for _, s := range built.Settings {
+		if s.Key == "vcs.revision" && built.Main.Version == "(devel)" {
+			text += " " + s.Value
+		}
+	}
+	return text + ", " + built.GoVersion
 }

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +36,49 @@ func TestEveryCommandHasExamplesAndAShortHelp(t *testing.T) {
 		if code, stdout, stderr := command(t, args...); code != exitDone || stdout == "" || stderr != "" {
 			t.Errorf("%v: exit code %d, stderr %q", args, code, stderr)
 		}
+	}
+}
+
+func TestVersionNamesTheModuleAndGo(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := command(t, "--version")
+	if code != exitDone || stderr != "" || !regexp.MustCompile(`^licensectl \S.*, go1\.\d+\S*\n$`).MatchString(stdout) {
+		t.Errorf("exit code %d, %q, %q", code, stdout, stderr)
+	}
+}
+
+// TestOutputThatCannotBeWrittenIsAnError holds for every command, since a full disk must not pass for success.
+func TestOutputThatCannotBeWrittenIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"explain", "stripe/full-refund"}, {"sources", "list"}, {"sources", "check"}, {"--version"}, {"local", "--help"},
+		{"send", "--source", "stripe", "--case", "full-refund", "--print-event"},
+	} {
+		var stderr bytes.Buffer
+		if code := run(t.Context(), args, strings.NewReader(""), full{}, &stderr); code != exitFailed || !strings.Contains(stderr.String(), "no space left on device") {
+			t.Errorf("%v: exit code %d, %s", args, code, &stderr)
+		}
+	}
+}
+
+func TestACommandThatIsInterruptedSaysSo(t *testing.T) {
+	t.Parallel()
+	arrived := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then does the server see that the client is gone
+		close(arrived)
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		cancel()
+	}()
+	var stderr bytes.Buffer
+	args := []string{"send", "--source", "stripe", "--case", "full-refund", "--to", server.URL}
+	if code := run(ctx, args, strings.NewReader(""), io.Discard, &stderr); code != exitFailed || stderr.String() != "licensectl: error: interrupted\n" {
+		t.Errorf("exit code %d, %s", code, &stderr)
 	}
 }
 

@@ -41,11 +41,15 @@ type Config struct {
 	LicenseAPI     string         // address of the License API, with /api/v4
 	TokenURL       string         // where an OAuth client gets its tokens, overriding its secret; "": the secret decides
 	CallsPerSecond float64
-	CallsInFlight  int                      // calls at the same time
-	FirstRetry     time.Duration            // back-off after the first failed attempt; 0: one second
-	Recorder       *telemetry.Recorder      // log lines and metrics
-	OnOutcome      func(telemetry.Message)  // optional; called after each receive of a message
-	OnDelivery     func(telemetry.Delivery) // optional; called after each event
+	CallsInFlight  int           // calls at the same time
+	FirstRetry     time.Duration // back-off after the first failed attempt; 0: one second
+	// AcceptTestEvents treats events of the senders' test modes as real ones.
+	AcceptTestEvents bool
+
+	Recorder   *telemetry.Recorder      // log lines and metrics
+	OnOutcome  func(telemetry.Message)  // optional; called after each receive of a message
+	OnDelivery func(telemetry.Delivery) // optional; called after each event and each direct invocation
+	OnRefused  func(error)              // optional; called for a payload that the webhook function refuses as a whole
 }
 
 // Stack is the system: an http.Handler for the senders, and Run for the worker. Make it with New.
@@ -66,7 +70,7 @@ func New(c Config) (*Stack, error) {
 	receiver, err := webhook.New(webhook.Config{
 		Sources: c.Sources, Secrets: secrets.NewCache(c.WebhookSecrets, secrets.ParseWebhooks),
 		Queue: s.Queue, DeadLetters: s.DeadLetters, Recorder: c.Recorder, OnDelivery: c.OnDelivery,
-		PublicURL: "http://",
+		PublicURL: "http://", AcceptTestEvents: c.AcceptTestEvents,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("local: %w", err)
@@ -85,12 +89,26 @@ func New(c Config) (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("local: %w", err)
 	}
-	s.gateway = lambdaemu.APIGateway{Function: receiver.Invoke, MaxBodyBytes: webhook.MaxBodyBytes + 1}
+	s.gateway = lambdaemu.APIGateway{Function: c.observed(receiver.Invoke), MaxBodyBytes: webhook.MaxBodyBytes + 1}
 	s.source = lambdaemu.EventSource{
 		Queue: s.Queue, Function: sender.Handle, BatchSize: batchPerCall * c.CallsInFlight, Concurrency: 1,
 		OnError: func(err error) { c.Recorder.Logger().Error("event source mapping", "error", err.Error()) },
 	}
 	return s, nil
+}
+
+// observed reports the errors of the webhook function: Lambda returns them to the caller, and nothing logs them.
+func (c Config) observed(function lambdaemu.Function) lambdaemu.Function {
+	if c.OnRefused == nil {
+		return function
+	}
+	return func(ctx context.Context, payload []byte) ([]byte, error) {
+		answer, err := function(ctx, payload)
+		if err != nil {
+			c.OnRefused(err)
+		}
+		return answer, err
+	}
 }
 
 // parseLicense reads the License API's secret. With TokenURL set, an OAuth client's secret is sent there and nowhere

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -38,9 +39,34 @@ func ReadSecrets(path string) (Secrets, error) {
 	}
 	var s Secrets
 	if err := json.Unmarshal(content, &s); err != nil {
+		if at, ok := errors.AsType[*json.SyntaxError](err); ok {
+			return Secrets{}, fmt.Errorf("secrets: %s:%s: %s", path, position(content, at.Offset), syntaxProblem(content, at.Offset))
+		}
 		return Secrets{}, fmt.Errorf(`secrets: %s is not {"license_api":{…},"webhooks":{…}}`, path)
 	}
 	return s, s.check(path)
+}
+
+// position returns line and column of the byte before an offset, both from 1.
+func position(content []byte, offset int64) string {
+	before := content[:max(offset-1, 0)]
+	line := bytes.LastIndexByte(before, '\n')
+	return fmt.Sprintf("%d:%d", bytes.Count(before, []byte("\n"))+1, len(before)-line)
+}
+
+// syntaxProblem says what is wrong at a position, without the parser's message, which quotes the content.
+func syntaxProblem(content []byte, offset int64) string {
+	rest := content[max(offset-1, 0):]
+	before := bytes.TrimRight(content[:max(offset-1, 0)], " \t\r\n")
+	switch {
+	case len(bytes.TrimSpace(content)) == 0:
+		return "the file is empty"
+	case bytes.HasSuffix(before, []byte(",")) && (rest[0] == '}' || rest[0] == ']'):
+		return "not JSON: a comma before a closing bracket"
+	case int(offset) >= len(content):
+		return "not JSON: the file ends too early"
+	}
+	return "not JSON from here on"
 }
 
 func (s Secrets) check(path string) error {

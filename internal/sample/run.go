@@ -21,6 +21,7 @@ type Run struct {
 	mu         sync.Mutex
 	deliveries map[string][]telemetry.Delivery // by source
 	outcomes   map[string]telemetry.Message    // by request id: the last one
+	sent       int
 	changed    chan struct{}
 }
 
@@ -51,6 +52,30 @@ func (r *Run) record(change func()) {
 	close(r.changed)
 	r.changed = make(chan struct{})
 }
+
+// Progress returns how far the run is: deliveries answered, the requests that they made, and those of them with a final
+// outcome.
+func (r *Run) Progress() (sent, requests, final int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ids := map[string]bool{}
+	for _, of := range r.deliveries {
+		for _, d := range of {
+			for _, id := range d.Requests {
+				ids[id] = true
+			}
+		}
+	}
+	for id := range ids {
+		if isFinal(r.outcomes[id].Outcome) {
+			final++
+		}
+	}
+	return r.sent, len(ids), final
+}
+
+// isFinal reports whether no further outcome comes: there is one, and it is not deferred.
+func isFinal(o deactivation.Outcome) bool { return o != "" && o != deactivation.Deferred }
 
 // A Target is the system that samples are sent to.
 type Target struct {
@@ -116,6 +141,7 @@ func (r *Run) send(ctx context.Context, to Target, sample Sample) Result {
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.sent++
 	for _, d := range r.deliveries[sample.Source][before:] {
 		result.add(d)
 	}
@@ -149,7 +175,7 @@ func (r *Run) await(ctx context.Context, result *Result) {
 			if last, ok := r.outcomes[m.ID]; ok {
 				result.Outcomes[i] = last
 			}
-			waiting = waiting || result.Outcomes[i].Outcome == "" || result.Outcomes[i].Outcome == deactivation.Deferred
+			waiting = waiting || !isFinal(result.Outcomes[i].Outcome)
 		}
 		r.mu.Unlock()
 		if !waiting {

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/sample"
+	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/telemetry"
+)
+
+// greet prints the addresses, the settings and the fixed secrets.
+func (o localOptions) greet(w io.Writer, address, api string, webhooks secrets.Webhooks) {
+	fmt.Fprintf(w, "Webhook      %s/webhooks/{source}\n", address)
+	fmt.Fprintf(w, "Invocation   %s/2015-03-31/functions/webhook/invocations\n", address)
+	if o.licenseAPI != "" {
+		fmt.Fprintf(w, "License API  %s (not a fake: licenses are really deactivated)\n", api)
+	} else {
+		fmt.Fprintf(w, "License API  %s (fake)\n", api)
+	}
+	fmt.Fprintf(w, "Pace         %v calls a second, %d calls in flight\n", o.callsPerSecond, o.callsInFlight)
+	if o.secretsFile != "" {
+		fmt.Fprintf(w, "Secrets      of %s, for %s\n", o.secretsFile, strings.Join(webhooks.Sources(), ", "))
+	} else {
+		fmt.Fprintf(w, "Secrets      fixed ones, for trying only:\n")
+		for _, name := range webhooks.Sources() {
+			fmt.Fprintf(w, "             %-16s %s\n", name, firstSecret(webhooks)(name))
+		}
+	}
+	if len(o.faults) > 0 {
+		fmt.Fprintf(w, "Faults       %s\n", strings.Join(o.faults, ", "))
+	}
+	fmt.Fprintln(w)
+}
+
+// A run that stands still for this many intervals prints its progress again, so that it does not look dead.
+const stillIntervals = 5
+
+// progress prints at once that samples are sent, then once a second how far they are, until it is ended. Nothing is
+// printed with --json.
+func (o localOptions) progress(out *printer, tried *sample.Run, samples int) (end func()) {
+	if o.asJSON {
+		return func() {}
+	}
+	fmt.Fprintf(out.stdout, "Sending %s …\n", count(samples, "sample"))
+	done := make(chan struct{})
+	var printing sync.WaitGroup
+	printing.Go(func() {
+		tick := time.NewTicker(cmp.Or(o.clock.progress, time.Second))
+		defer tick.Stop()
+		var last string
+		for still := 0; ; still++ {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+			sent, requests, final := tried.Progress()
+			text := fmt.Sprintf("  %d of %s sent; %d of %s with a final outcome", sent, count(samples, "sample"), final, count(requests, "request"))
+			if text != last || still >= stillIntervals {
+				fmt.Fprintln(out.stdout, text)
+				last, still = text, 0
+			}
+		}
+	})
+	return func() {
+		close(done)
+		printing.Wait()
+		fmt.Fprintln(out.stdout)
+	}
+}
+
+// printResults prints a table with a line for each sample, and each mismatch. It returns how many samples did not match
+// their expected result. With --json it prints the mismatches alone, to stderr.
+func printResults(out *printer, results []sample.Result) (mismatched int) {
+	for _, r := range results {
+		if len(r.Mismatches) > 0 {
+			mismatched++
+		}
+	}
+	if !out.asJSON {
+		printTable(out.stdout, results)
+	}
+	for _, r := range results {
+		for _, mismatch := range r.Mismatches {
+			fmt.Fprintf(out.people(), "WRONG  %s: %s\n", r.Sample.Name(), mismatch)
+		}
+	}
+	if !out.asJSON {
+		fmt.Fprintf(out.stdout, "\n%s, %d matched their expected result, %d did not.\n", count(len(results), "sample"), len(results)-mismatched, mismatched)
+	}
+	return mismatched
+}
+
+func printTable(w io.Writer, results []sample.Result) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "\tSAMPLE\tANSWER\tRULE\tOUTCOME\tWHY")
+	for _, r := range results {
+		mark := "ok"
+		if len(r.Mismatches) > 0 {
+			mark = "WRONG"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d %s\t%s\t%s\t%s\n", mark, r.Sample.Name(), r.Status, r.Answer, orDash(r.Rule), outcomes(r), why(r))
+	}
+	_ = table.Flush() // a write error is kept by checkedWriter
+}
+
+// outcomes lists the outcomes of a sample's requests, each once with its number: "2 deactivated".
+func outcomes(r sample.Result) string {
+	var order []string
+	number := map[string]int{}
+	for _, m := range r.Outcomes {
+		name := cmp.Or(string(m.Outcome), "waiting")
+		if number[name] == 0 {
+			order = append(order, name)
+		}
+		number[name]++
+	}
+	var parts []string
+	for _, name := range order {
+		if n := number[name]; n > 1 {
+			name = fmt.Sprintf("%d %s", n, name)
+		}
+		parts = append(parts, name)
+	}
+	return orDash(strings.Join(parts, ", "))
+}
+
+// why returns what an operator asks next: code, reason or rule.
+func why(r sample.Result) string {
+	if len(r.Outcomes) == 0 {
+		switch {
+		case r.Answer == deactivation.Unmappable:
+			return "dead letter: " + r.Why
+		case r.Answer == deactivation.Ignored && r.Rule == "":
+			return "no rule matches"
+		}
+		return orDash(r.Why)
+	}
+	var parts []string
+	for _, m := range r.Outcomes {
+		if text := explainMessage(m); text != "" && !strings.Contains(strings.Join(parts, "\n"), text) {
+			parts = append(parts, text)
+		}
+	}
+	return orDash(strings.Join(parts, "; "))
+}
+
+func orDash(text string) string { return cmp.Or(text, "-") }
+
+// printer prints outcomes as they happen: with --json as objects from the start, else as lines for people, once the
+// samples' table is printed.
+type printer struct {
+	mu             sync.Mutex
+	stdout, stderr io.Writer
+	asJSON         bool
+	opened         bool
+}
+
+// people returns where texts for people go: with --json to stderr, not between the objects.
+func (p *printer) people() io.Writer {
+	if p.asJSON {
+		return p.stderr
+	}
+	return p.stdout
+}
+
+// open begins to print lines for people.
+func (p *printer) open() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.opened = true
+}
+
+// outcomeLine is one object of --json.
+type outcomeLine struct {
+	ID       string               `json:"id"`
+	Source   string               `json:"source"`
+	Outcome  deactivation.Outcome `json:"outcome"`
+	Code     string               `json:"code"`
+	Attempts int                  `json:"attempts"`
+	Reason   deactivation.Reason  `json:"reason,omitempty"` // of a dead letter
+	Cause    string               `json:"cause,omitempty"`
+	Rule     string               `json:"rule,omitempty"`
+	Detail   string               `json:"detail,omitempty"`
+	RetryIn  float64              `json:"retry_in_s,omitempty"`
+}
+
+// outcome prints the outcome of one receive of a message.
+func (p *printer) outcome(m telemetry.Message) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.asJSON:
+		line, err := json.Marshal(outcomeLine{
+			ID: m.ID, Source: m.Source, Outcome: m.Outcome, Code: m.Code, Attempts: m.Attempts, Reason: m.Reason,
+			Cause: m.Cause, Rule: m.Rule, Detail: m.Detail, RetryIn: m.RetryIn.Seconds(),
+		})
+		if err == nil {
+			_, _ = p.stdout.Write(append(line, '\n'))
+		}
+	case p.opened:
+		p.line(string(m.Outcome), m.ID, explainMessage(m))
+	}
+}
+
+// delivery prints the answer to an event or to a direct invocation.
+func (p *printer) delivery(d telemetry.Delivery) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened && !p.asJSON { // with --json it is in the log lines
+		p.line(string(d.Answer), strings.Trim(d.Source+" "+d.Event, " "), explainDelivery(d))
+	}
+}
+
+// refused prints that the webhook function refused a payload as a whole. Its caller got the error, and nothing logs it.
+func (p *printer) refused(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asJSON {
+		fmt.Fprintf(p.stderr, "licensectl: warning: invocation refused: %v\n", err)
+		return
+	}
+	p.line("refused", "invocation", err.Error())
+}
+
+// line prints a line for people. p.mu is held.
+func (p *printer) line(what, name, why string) {
+	if why != "" {
+		why = "  (" + why + ")"
+	}
+	fmt.Fprintf(p.stdout, "%s  %-16s %s%s\n", time.Now().Format(time.TimeOnly), what, name, why)
+}
+
+// explainMessage says why a message has its outcome.
+func explainMessage(m telemetry.Message) string {
+	var parts []string
+	if m.Code != "" {
+		parts = append(parts, m.Code)
+	}
+	if m.Reason != "" {
+		parts = append(parts, "dead letter: "+string(m.Reason))
+	}
+	if m.Outcome == deactivation.Deferred {
+		parts = append(parts, "again in "+m.RetryIn.Round(time.Second/10).String())
+	}
+	if m.Attempts > 1 {
+		parts = append(parts, fmt.Sprintf("attempt %d", m.Attempts))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// explainDelivery says why an event was answered as it was.
+func explainDelivery(d telemetry.Delivery) string {
+	var parts []string
+	if d.Rule != "" {
+		parts = append(parts, d.Rule)
+	}
+	if len(d.Missing) > 0 {
+		parts = append(parts, "dead letter: missing "+strings.Join(d.Missing, ", "))
+	}
+	if d.Problem != "" {
+		parts = append(parts, d.Problem)
+	}
+	if d.Answer == deactivation.Ignored && d.Rule == "" {
+		parts = append(parts, "no rule matches")
+	}
+	return strings.Join(parts, "; ")
+}
