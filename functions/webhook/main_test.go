@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,18 +37,22 @@ func (h held) Read(context.Context) (secrets.Value, error) {
 	return secrets.Value{Text: string(h), Version: "v1"}, nil
 }
 
-// invoke invokes the function whose queue is a FakeSQS with those answers, in a bubble, and returns its answer and how
-// long it took.
-func invoke(t *testing.T, payload []byte, answer func(c queuetest.Call, n int) (int, any)) ([]byte, time.Duration) {
+// local is the secret of `licensectl local`, with which events/webhook.json is signed.
+const local held = `{"shopify":"shpss_local_shopify"}`
+
+// invoke invokes the function whose queue is a FakeSQS with those answers, in a bubble, and returns its answer, its log
+// and how long it took.
+func invoke(t *testing.T, payload []byte, secret secrets.Reader, answer func(c queuetest.Call, n int) (int, any)) ([]byte, string, time.Duration) {
 	t.Helper()
 	fake := &queuetest.FakeSQS{Answer: answer}
+	var log bytes.Buffer
 	known, err := source.Load(sources.FS())
 	if err != nil {
 		t.Fatal(err)
 	}
 	handler, err := webhook.New(webhook.Config{
-		Sources: known, Recorder: telemetry.New(io.Discard, slog.LevelInfo, "test"),
-		Secrets:     secrets.NewCache(held(`{"shopify":"shpss_local_shopify"}`), secrets.ParseWebhooks),
+		Sources: known, Recorder: telemetry.New(&log, slog.LevelInfo, "test"),
+		Secrets:     secrets.NewCache(secret, secrets.ParseWebhooks),
 		Queue:       queue.OpenSQS(fake.Config(), queuetest.FakeEndpoint, queuetest.FakeURL),
 		DeadLetters: queue.NewMemory(queue.MemoryConfig{}),
 	})
@@ -61,7 +66,7 @@ func invoke(t *testing.T, payload []byte, answer func(c queuetest.Call, n int) (
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out, time.Since(began)
+	return out, log.String(), time.Since(began)
 }
 
 func TestADeliveryIsAnsweredWithinHalfASecondWhenSQSFailsAtFirst(t *testing.T) {
@@ -78,7 +83,7 @@ func TestADeliveryIsAnsweredWithinHalfASecondWhenSQSFailsAtFirst(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				out, took := invoke(t, delivery, func(call queuetest.Call, n int) (int, any) {
+				out, _, took := invoke(t, delivery, local, func(call queuetest.Call, n int) (int, any) {
 					if n <= c.fails {
 						return c.status, nil
 					}
@@ -116,7 +121,7 @@ func TestADirectInvocationIsAnsweredInTimeWhenSQSHangs(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				out, took := invoke(t, payload, func(call queuetest.Call, n int) (int, any) {
+				out, _, took := invoke(t, payload, local, func(call queuetest.Call, n int) (int, any) {
 					if n >= c.hangs {
 						return queuetest.Hang, nil
 					}
@@ -143,6 +148,39 @@ func TestADirectInvocationIsAnsweredInTimeWhenSQSHangs(t *testing.T) {
 				}
 				if took > timeout-time.Second {
 					t.Errorf("took %v of %v, want a second less", took, timeout)
+				}
+			})
+		})
+	}
+}
+
+// TestAThrottledSecretsManagerIsNoConfigurationFault goes through the client: an alarm would ask for a repair, and there
+// is nothing to repair.
+func TestAThrottledSecretsManagerIsNoConfigurationFault(t *testing.T) {
+	t.Parallel()
+	delivery, err := fs.ReadFile(events.FS(), "webhook.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, code string
+		fault      bool
+	}{{"throttled", "ThrottlingException", false}, {"denied", "AccessDeniedException", true}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				cfg := (&queuetest.FakeSQS{}).Config()
+				cfg.HTTPClient = &http.Client{Transport: queuetest.InMemory{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.WriteHeader(http.StatusBadRequest)
+					_, _ = io.WriteString(w, `{"__type":"`+c.code+`","Message":"no"}`)
+				})}}
+				secret := secrets.OpenSecretsManager(cfg, "http://secrets.test", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:test-AbCdEf")
+				out, log, took := invoke(t, delivery, secret, nil)
+				if !strings.Contains(string(out), `"statusCode":503`) || took > 1300*time.Millisecond {
+					t.Errorf("answer %s after %v, want 503 within 1.3 s", out, took)
+				}
+				if got := strings.Contains(log, "ConfigurationFaults"); got != c.fault {
+					t.Errorf("ConfigurationFaults emitted: %t, want %t; the log is %s", got, c.fault, log)
 				}
 			})
 		})

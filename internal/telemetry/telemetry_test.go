@@ -48,7 +48,7 @@ func withoutTime(t *testing.T, line map[string]any) map[string]any {
 func TestMessageIsOneLineWithTheWholeOutcome(t *testing.T) {
 	t.Parallel()
 	full := telemetry.Message{
-		ID: "stripe.evt_1.0", Source: "stripe", Cause: "refund", Rule: "refunded in full", Outcome: deactivation.Deferred,
+		ID: "stripe.evt_1.0", Source: "stripe", Run: "2026-11-campus", Cause: "refund", Rule: "refunded in full", Outcome: deactivation.Deferred,
 		Order: []string{"pi_1", "1001"}, Reason: "", Class: "unavailable", Code: "http_503", Detail: "the License API is not well", Attempts: 3,
 		Latency: 1500 * time.Microsecond, RetryIn: 90 * time.Second, License: "…DDDD", Product: "XY", KeyVersion: "v-1",
 	}
@@ -61,7 +61,7 @@ func TestMessageIsOneLineWithTheWholeOutcome(t *testing.T) {
 		want    map[string]any
 	}{
 		{"every field", full, map[string]any{
-			"level": "INFO", "message": "message", "id": "stripe.evt_1.0", "source": "stripe", "cause": "refund",
+			"level": "INFO", "message": "message", "id": "stripe.evt_1.0", "source": "stripe", "run": "2026-11-campus", "cause": "refund",
 			"rule": "refunded in full", "outcome": "deferred", "class": "unavailable", "code": "http_503", "order": "pi_1 1001", "detail": "the License API is not well",
 			"attempts": 3.0, "latency_ms": 1.5, "retry_in_s": 90.0, "license": "…DDDD", "product": "XY", "secret_version": "v-1",
 		}},
@@ -107,6 +107,16 @@ func TestDeliverySaysWhatWasAnswered(t *testing.T) {
 		}, map[string]any{
 			"level": "INFO", "message": "delivery", "source": "stripe", "event": "evt_1", "rule": "refunded in full",
 			"answer": "accepted", "status": 200.0, "request_count": 2.0, "requests": []any{"stripe.evt_1.0", "stripe.evt_1.1"},
+		}},
+		{"a direct invocation", telemetry.Delivery{
+			Source: "ops", Answer: deactivation.Accepted, Requests: []string{"a"}, Run: "2026-11-campus", By: "jo", Comment: "contract 7 ended",
+		}, map[string]any{
+			"level": "INFO", "message": "delivery", "source": "ops", "answer": "accepted", "request_count": 1.0, "requests": []any{"a"},
+			"run": "2026-11-campus", "by": "jo", "comment": "contract 7 ended",
+		}},
+		{"a dry run", telemetry.Delivery{Source: "ops", Answer: deactivation.Accepted, Requests: []string{"a"}, DryRun: true}, map[string]any{
+			"level": "INFO", "message": "delivery", "source": "ops", "answer": "accepted", "request_count": 1.0, "requests": []any{"a"},
+			"dry_run": true,
 		}},
 		{"unmappable warns", telemetry.Delivery{
 			Source: "shopify", Answer: deactivation.Unmappable, Status: 200, Missing: []string{"hardware_id"},
