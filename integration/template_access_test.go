@@ -107,7 +107,10 @@ func grant(statement any) string {
 	}
 	line := action + " " + strings.Join(resources, "|")
 	if m["Condition"] != nil {
-		via := map[string]any{"StringEquals": map[string]any{"kms:ViaService": map[string]any{"Fn::Sub": "secretsmanager.${AWS::Region}.amazonaws.com"}}}
+		via := map[string]any{"StringEquals": map[string]any{"kms:ViaService": []any{
+			map[string]any{"Fn::Sub": "secretsmanager.${AWS::Region}.${AWS::URLSuffix}"},
+			map[string]any{"Fn::Sub": "secretsmanager.${AWS::Region}.amazonaws.com"},
+		}}}
 		if text(m["Condition"]) != text(via) {
 			return text(statement)
 		}
@@ -149,7 +152,7 @@ func frontDoorRules() []rule {
 			func(s stack) { s.properties("WebhookFunction")["Timeout"] = 12.0 },
 		},
 		{
-			"the stage has a throttle of its own and an access log without queries or headers",
+			"the stage has a throttle of its own and an access log without queries or headers, its free text last",
 			func(s stack) []string {
 				problems := slices.Concat(
 					differs("rate", at(s.properties(stage), "DefaultRouteSettings", "ThrottlingRateLimit"), map[string]any{"Ref": "WebhookRateLimit"}),
@@ -157,10 +160,11 @@ func frontDoorRules() []rule {
 					differs("log", at(s.properties(stage), "AccessLogSettings", "DestinationArn"), getArn("WebhookApiLogGroup")),
 				)
 				format, _ := at(s.properties(stage), "AccessLogSettings", "Format").(string)
-				if format == "" || strings.Contains(format, "querystring") || strings.Contains(format, "header") {
+				if format == "" || strings.Contains(format, "querystring") || strings.Contains(format, "header") ||
+					strings.Contains(format, "userAgent") || !strings.HasSuffix(format, `"path":"$context.path"}`) {
 					problems = append(problems, "the access log's format is "+format)
 				}
-				return problems
+				return append(problems, differs("FailOnWarnings", at(s.Source, "Resources", "WebhookApi", "Properties", "FailOnWarnings"), false)...)
 			},
 			func(s stack) { delete(s.properties(stage), "DefaultRouteSettings") },
 		},

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/telemetry"
 )
 
 func alarmRules() []rule {
@@ -19,18 +22,25 @@ func alarmRules() []rule {
 				}
 				slices.Sort(got)
 				return differs("alarms", strings.Join(got, "\n"), strings.Join([]string{
-					"AWS/ApiGateway 5xx ApiId=WebhookApi: Sum of 60 s x 3 > 0",
-					"AWS/Lambda Errors FunctionName=WebhookFunction: Sum of 60 s x 1 > 0",
-					"AWS/Lambda Errors FunctionName=WorkerFunction: Sum of 60 s x 1 > 0",
-					"AWS/Lambda Throttles FunctionName=WorkerFunction: Sum of 60 s x 3 > 0",
-					"AWS/SQS ApproximateAgeOfOldestMessage QueueName=Queue: Maximum of 60 s x 5 > MaxMessageAgeSeconds",
-					"AWS/SQS ApproximateNumberOfMessagesVisible QueueName=DeadLetterQueue: Maximum of 60 s x 1 > 0",
-					"IF(n > 20, 100 * e / n, 0) e=AWS/ApiGateway 4xx ApiId=WebhookApi: Sum of 300 s n=AWS/ApiGateway Count ApiId=WebhookApi: Sum of 300 s x 3 > 50",
-					"LicenseDeactivator ConfigurationFaults service=WebhookFunction: Sum of 60 s x 1 > 0",
-					"LicenseDeactivator ConfigurationFaults service=WorkerFunction: Sum of 60 s x 1 > 0",
+					"AWS/ApiGateway 5xx ApiId=WebhookApi: Sum of 60 s, 1 of 20 > 0",
+					"AWS/Lambda Errors FunctionName=WorkerFunction: Sum of 60 s, 1 of 20 > 0",
+					"AWS/Lambda Throttles FunctionName=WorkerFunction: Sum of 60 s, 2 of 20 > 0",
+					"AWS/SQS ApproximateAgeOfOldestMessage QueueName=DeadLetterQueue: Maximum of 300 s, 1 of 1 > 864000",
+					"AWS/SQS ApproximateAgeOfOldestMessage QueueName=Queue: Maximum of 60 s, 5 of 5 > MaxMessageAgeSeconds",
+					"AWS/SQS ApproximateNumberOfMessagesVisible QueueName=DeadLetterQueue: Maximum of 60 s, 1 of 1 > 0",
+					"IF(FILL(n, 0) > 20, 100 * e / n, 0) e=AWS/ApiGateway 4xx ApiId=WebhookApi: Sum of 300 s n=AWS/ApiGateway Count ApiId=WebhookApi: Sum of 300 s, 3 of 3 > 50",
+					"LicenseDeactivator ConfigurationFaults service=WebhookFunction: Sum of 60 s, 1 of 20 > 0",
+					"LicenseDeactivator ConfigurationFaults service=WorkerFunction: Sum of 60 s, 1 of 20 > 0",
+					"LicenseDeactivator DeadLetters service=WebhookFunction: Sum of 300 s, 1 of 1 > 0",
+					"LicenseDeactivator DeadLetters service=WorkerFunction: Sum of 300 s, 1 of 1 > 0",
+					`LicenseDeactivator Deliveries service=WebhookFunction code="too_large": Sum of 300 s, 1 of 1 > 0`,
+					`LicenseDeactivator Deliveries service=WebhookFunction code="unknown_shape": Sum of 300 s, 1 of 1 > 0`,
+					`LicenseDeactivator Deliveries service=WebhookFunction code="unreadable": Sum of 300 s, 1 of 1 > 0`,
+					`LicenseDeactivator Deliveries service=WebhookFunction code="unverified": Sum of 300 s, 3 of 12 > 0`,
+					`LicenseDeactivator Messages service=WorkerFunction code="stalled": Sum of 60 s, 1 of 20 > 0`,
 				}, "\n"))
 			},
-			func(s stack) { s.properties("DeadLetterAlarm")["Threshold"] = 1.0 },
+			func(s stack) { s.properties("WebhookDeadLetterAlarm")["DatapointsToAlarm"] = 0.0 },
 		},
 		{
 			"an alarm watches what is there, and is silent on a quiet day",
@@ -40,7 +50,12 @@ func alarmRules() []rule {
 			},
 		},
 		{
-			"an alarm tells the topic",
+			"what the alarms watch of our own metrics is what the functions write",
+			alarmsWatchOurMetrics,
+			func(s stack) { s.properties("WorkerStalledAlarm")["MetricName"] = "Message" },
+		},
+		{
+			"an alarm notifies the topic",
 			func(s stack) (problems []string) {
 				for _, id := range s.ids("AWS::CloudWatch::Alarm") {
 					want := map[string]any{"Fn::If": []any{"HasAlarmTopic", []any{map[string]any{"Ref": "AlarmTopicArn"}}, map[string]any{"Ref": "AWS::NoValue"}}}
@@ -53,7 +68,7 @@ func alarmRules() []rule {
 	}
 }
 
-// alarm is an alarm on one line: what it watches, and when it rings.
+// alarm is an alarm on one line: what it watches, and when it fires.
 func alarm(p map[string]any) string {
 	watched := fmt.Sprintf("%s: %v of %v s", metric(p), p["Statistic"], p["Period"])
 	if metrics, _ := p["Metrics"].([]any); len(metrics) > 0 {
@@ -68,8 +83,12 @@ func alarm(p map[string]any) string {
 	if name := ref(threshold); name != "" {
 		threshold = name
 	}
+	toAlarm := p["DatapointsToAlarm"]
+	if toAlarm == nil {
+		toAlarm = p["EvaluationPeriods"]
+	}
 	comparison := map[any]string{"GreaterThanThreshold": ">"}[p["ComparisonOperator"]]
-	return fmt.Sprintf("%s x %v %s %v", watched, p["EvaluationPeriods"], comparison, threshold)
+	return fmt.Sprintf("%s, %v of %v %s %v", watched, toAlarm, p["EvaluationPeriods"], comparison, threshold)
 }
 
 // metric is "namespace name dimension=resource".
@@ -111,9 +130,42 @@ func alarmsWatchWhatIsThere(s stack) (problems []string) {
 			problems = append(problems, id+" has no dimension")
 		}
 		for _, d := range dimensions {
+			if at(d, "Name") == "code" {
+				continue // no resource, but a text: alarmsWatchOurMetrics
+			}
 			if !slices.Contains(s.ids(watchable[at(d, "Name")]), watchedBy(d)) {
 				problems = append(problems, fmt.Sprintf("%s: %v is %s, which is not there", id, at(d, "Name"), watchedBy(d)))
 			}
+		}
+	}
+	return problems
+}
+
+// alarmsWatchOurMetrics compares names: of a metric, and of a code where it is a dimension.
+func alarmsWatchOurMetrics(s stack) (problems []string) {
+	for _, id := range s.ids("AWS::CloudWatch::Alarm") {
+		p := s.properties(id)
+		if p["Namespace"] != telemetry.Namespace {
+			continue
+		}
+		name, _ := p["MetricName"].(string)
+		if !slices.Contains(telemetry.Metrics(), name) {
+			problems = append(problems, fmt.Sprintf("%s watches %q, which no function writes", id, name))
+		}
+		dimensions, _ := p["Dimensions"].([]any)
+		for _, d := range dimensions {
+			code, _ := at(d, "Value").(string)
+			if at(d, "Name") == "code" && !slices.Contains(append(deactivation.DeliveryCodes(), telemetry.CodeStalled), code) {
+				problems = append(problems, fmt.Sprintf("%s watches the code %q, which no function writes", id, code))
+			}
+		}
+	}
+	for _, code := range append(deactivation.DeliveryCodes(), telemetry.CodeStalled) {
+		watched := slices.ContainsFunc(s.ids("AWS::CloudWatch::Alarm"), func(id string) bool {
+			return strings.Contains(text(s.properties(id)["Dimensions"]), `"`+code+`"`)
+		})
+		if !watched {
+			problems = append(problems, fmt.Sprintf("no alarm watches the code %q", code))
 		}
 	}
 	return problems

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -99,48 +98,4 @@ func (s stack) most(value any) float64 {
 	}
 	number, _ := value.(float64)
 	return number
-}
-
-// at walks down maps by key and lists by index; what is not there is nil.
-func at(v any, path ...any) any {
-	for _, step := range path {
-		switch step := step.(type) {
-		case string:
-			m, _ := v.(map[string]any)
-			v = m[step]
-		case int:
-			list, _ := v.([]any)
-			if step >= len(list) {
-				return nil
-			}
-			v = list[step]
-		}
-	}
-	return v
-}
-
-// ref is what {"Ref": …} names, or "".
-func ref(v any) string {
-	name, _ := at(v, "Ref").(string)
-	return name
-}
-
-// arnOf is the resource whose ARN {"Fn::GetAtt": [resource, "Arn"]} takes, or "".
-func arnOf(v any) string {
-	if at(v, "Fn::GetAtt", 1) != "Arn" {
-		return ""
-	}
-	id, _ := at(v, "Fn::GetAtt", 0).(string)
-	return id
-}
-
-// text is a value as JSON, for comparison and for messages.
-func text(v any) string {
-	var b strings.Builder
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(v); err != nil {
-		return err.Error()
-	}
-	return strings.TrimSpace(b.String())
 }

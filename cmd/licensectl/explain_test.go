@@ -224,6 +224,33 @@ func TestADeadLetterIsExplained(t *testing.T) {
 	}
 }
 
+func TestADeadLetterIsExplainedByTheSchemeThatVerifiedIt(t *testing.T) {
+	t.Parallel()
+	letter := func(scheme string) string {
+		text, err := deactivation.Event{
+			Source: "standard", ID: "msg_svix", Scheme: scheme, Headers: map[string]string{"webhook-id": "msg_webhook", "svix-id": "msg_svix"}, Body: []byte(`{"type":"order.refunded"}`),
+		}.Wire()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	for scheme, want := range map[string]string{"webhook-signature": "id    msg_webhook", "svix-signature": "id    msg_svix"} {
+		code, stdout, stderr := explained(t, letter(scheme), "-")
+		if code != exitDone || !strings.Contains(stdout, want) || !strings.Contains(stdout, "in "+scheme) {
+			t.Errorf("%s: exit code %d, want %q in\n%s%s", scheme, code, want, stdout, stderr)
+		}
+	}
+	code, _, stderr := explained(t, letter("x-sig"), "-")
+	if code != exitFailed || !strings.Contains(stderr, `verified by the scheme "x-sig", which standard.yaml does not have`) {
+		t.Errorf("a scheme that the file does not have: exit code %d, %s", code, stderr)
+	}
+	code, stdout, stderr := explained(t, letter("x-sig"), "-", "--source", "generic")
+	if code != exitDone || !strings.Contains(stdout, "SIGNATURE") {
+		t.Errorf("with another file: exit code %d, %s", code, stderr)
+	}
+}
+
 func TestExplainSaysWhatItCannotRead(t *testing.T) {
 	t.Parallel()
 	request, err := deactivation.Request{

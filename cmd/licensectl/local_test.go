@@ -47,9 +47,9 @@ func TestEveryPassingFaultIsRiddenOut(t *testing.T) {
 	t.Parallel()
 	var all sync.WaitGroup
 	defer all.Wait()
-	for _, fault := range []string{"503", "429", "429-date", "429-bare", "reset", "reset-after", "cut", "cut-after", "html", "unauthorized", "stale-date", "storm"} {
+	for _, fault := range []string{"503", "429", "429-date", "429-bare", "reset", "reset-after", "cut", "cut-after", "html", "unauthorized", "stale-date", "storm"} { //nolint:paralleltest // as above
 		all.Go(func() {
-			t.Run(fault, func(t *testing.T) { //nolint:paralleltest // as above
+			t.Run(fault, func(t *testing.T) {
 				code, stdout, stderr := command(t, "local", "--once", "--addr", "127.0.0.1:0", quick, "--calls-in-flight", "40", "--fail", fault)
 				if code != exitDone {
 					t.Errorf("exit code %d, stderr %q\n%s", code, stderr, stdout)

@@ -48,7 +48,7 @@ func decodeJSON(body []byte) (Tree, error) {
 type jsonReader struct {
 	text string
 	at   int
-	read []part // of the objects and lists that are not at their end yet, so that each is made in its size
+	read []part // of the objects and lists that are still open; each is allocated in its final size at its end
 }
 
 type part struct {
@@ -64,7 +64,7 @@ func (r *jsonReader) next() byte {
 	return r.text[r.at]
 }
 
-// value reads one value. shared says that both forms are the same.
+// value reads one value. shared reports that both forms are the same.
 func (r *jsonReader) value() (v Tree, shared bool) {
 	switch r.next() {
 	case '{':
@@ -88,7 +88,7 @@ func (r *jsonReader) value() (v Tree, shared bool) {
 
 func both(v any) Tree { return Tree{Exact: v, Normalised: v} }
 
-// object reads an object; of a name that is there twice, the last value counts.
+// object reads an object. Of a name that occurs twice, the last value counts.
 func (r *jsonReader) object() (Tree, bool) {
 	before, shared := len(r.read), true
 	for r.at++; r.next() != '}'; {
@@ -170,7 +170,7 @@ func (r *jsonReader) string() string {
 	return unescape(r.text[from : r.at-1])
 }
 
-// unescape is encoding/json's: half of a surrogate pair becomes U+FFFD, which no key may hold.
+// unescape decodes escapes as encoding/json does: half of a surrogate pair becomes U+FFFD, which no key may hold.
 func unescape(text string) string {
 	var out strings.Builder
 	out.Grow(len(text))
@@ -207,7 +207,7 @@ func unescape(text string) string {
 	}
 }
 
-// codeUnit reads \u1234; -1 where the text does not begin so.
+// codeUnit reads \u1234; it returns -1 for any other text.
 func codeUnit(text string) rune {
 	if len(text) < 6 || text[:2] != `\u` {
 		return -1
@@ -222,8 +222,8 @@ func codeUnit(text string) rune {
 // exactFloat is the largest magnitude up to which every whole number has a float64 of its own.
 const exactFloat = 1 << 53
 
-// normaliseNumber is a number for conditions: a float64, which JMESPath compares. Whole numbers beyond 2^53 are texts,
-// so that no two ids are taken for one.
+// normaliseNumber returns a number for conditions: a float64, which JMESPath can compare. Whole numbers beyond 2^53 are
+// texts, so that no two ids are equal.
 func normaliseNumber(digits string) any {
 	if !strings.ContainsAny(digits, ".eE") {
 		whole, err := strconv.ParseInt(digits, 10, 64)

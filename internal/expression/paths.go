@@ -30,13 +30,13 @@ func pathsOf(text string) []*Expression {
 	return paths
 }
 
-// scanner walks over an expression that compiles.
+// scanner scans an expression that compiles.
 type scanner struct {
 	text string
 	at   int
 }
 
-// next steps over one piece of the expression, and says whether it is a path.
+// next steps over one piece of the expression, and reports whether it is a path.
 func (s *scanner) next() (from int, isPath bool) {
 	from = s.at
 	switch c := s.text[s.at]; {
@@ -62,7 +62,7 @@ func (s *scanner) next() (from int, isPath bool) {
 		return from, true
 	case c == ')' || c == ']' || c == '}':
 		s.at++
-		s.chain() // of what a function gave
+		s.chain() // on the result of a function
 	case c == '|' || c == '&':
 		s.at++
 		if s.at < len(s.text) && s.text[s.at] == c {
@@ -143,7 +143,7 @@ func (s *scanner) toEnd() {
 	}
 }
 
-// quoted steps over a quoted text, in which a backslash takes the next character with it.
+// quoted steps over a quoted text, in which a backslash escapes the next character.
 func (s *scanner) quoted(quote byte) {
 	for s.at++; s.at < len(s.text); s.at++ {
 		switch s.text[s.at] {

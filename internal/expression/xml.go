@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// maxXMLDepth bounds how deep elements may lie in each other; a Salesforce notification needs eight.
+// maxXMLDepth bounds how deep elements may be nested; a Salesforce notification needs eight.
 const maxXMLDepth = 64
 
-// sessionElement holds a live Salesforce session when the admin has ticked "Send Session ID". Its text is dropped
-// when the body is read, so that it can be neither mapped nor logged.
+// sessionElement holds a live Salesforce session when the admin has ticked "Send Session ID". The reader drops its text,
+// so that it can be neither mapped nor logged.
 const sessionElement = "SessionId"
 
 // ReadXML reads a body that is one XML document: elements by their local names, whatever their prefix; xsi:type as

@@ -37,7 +37,7 @@ func (s *Source) Explain(v Verified) ([]ExplainedEvent, error) {
 
 func (s *Source) explainEvent(m Mapping, f facts, t *trace) ExplainedEvent {
 	e := ExplainedEvent{
-		Mapping: m, About: s.event.explain(m.EventID(), f), TestMode: t.testMode, Tests: t.ofMode, Rules: t.rules, Licenses: t.licenses,
+		Mapping: m, About: s.event.explain(m.EventID(), f), TestMode: t.testMode, Tests: t.modeTests, Rules: t.rules, Licenses: t.licenses,
 	}
 	for i := range s.rules {
 		r := &s.rules[i]

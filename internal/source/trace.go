@@ -12,12 +12,12 @@ import (
 // trace collects what the evaluation of one event looks at. It is nil unless Explain asked for it; its methods do
 // nothing on nil.
 type trace struct {
-	hidden   map[string]bool // values that the event names as a license or a device
-	tests    []Test          // since the last step ended
-	testMode bool
-	ofMode   []Test // of the test mode
-	rules    []ExplainedRule
-	licenses []ExplainedLicense
+	hidden    map[string]bool // values that the event names as a license or a device
+	tests     []Test          // since the last step ended
+	testMode  bool
+	modeTests []Test // of the test mode
+	rules     []ExplainedRule
+	licenses  []ExplainedLicense
 }
 
 // addTest adds one test of the step under way. The caller checks that t is not nil, since a Test is costly to make.
@@ -26,7 +26,7 @@ func (t *trace) addTest(test Test) { t.tests = append(t.tests, test) }
 // endTestMode ends the step that decides whether the event is of the sender's test mode.
 func (t *trace) endTestMode(is bool) {
 	if t != nil {
-		t.testMode, t.ofMode, t.tests = is, t.tests, nil
+		t.testMode, t.modeTests, t.tests = is, t.tests, nil
 	}
 }
 

@@ -6,17 +6,21 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"license-deactivator/internal/deactivation"
 )
 
-// Namespace and the names of the metrics, as template.yaml's alarms use them. Every metric has the dimension
-// service (the function's name, so that two stacks of one account do not mix); all but ConfigurationFaults come
-// once more under service and outcome, where outcome is a message's Outcome or a delivery's Answer.
+// Namespace and the names of the metrics, as the alarms of template.yaml use them. Every metric has the dimension
+// service: the function's name, so that two stacks of one account do not mix. Most have a second one:
+//
+//	outcome  a message's Outcome, a delivery's Answer, the class of the License API's answer
+//	reason   of a dead letter
+//	code     what is wrong, where an alarm watches for that: of a delivery one of deactivation.DeliveryCodes, of a
+//	         message CodeStalled
+//
+// Every metric comes under service alone too, so that an alarm needs no sum over the second dimension.
 const (
 	Namespace = "LicenseDeactivator"
-
-	// MetricConfigurationFaults counts invocations that found the deployment at fault: nothing is lost, and
-	// nothing goes on until somebody mends it.
-	MetricConfigurationFaults = "ConfigurationFaults"
 
 	metricMessages   = "Messages"   // messages, each receive counted
 	metricDeliveries = "Deliveries" // deliveries and direct invocations
@@ -24,22 +28,49 @@ const (
 	metricLatency    = "Latency"    // of the License API's answers, beside Messages
 	metricAnswers    = "Answers"    // the License API's answers; outcome is the class of the code, rate_limited say
 
+	// metricFaults counts invocations that found the deployment at fault: no message is lost, and nothing
+	// goes on until a person corrects it.
+	metricFaults = "ConfigurationFaults"
+
+	// metricDeadLetters counts messages that the dead-letter queue has accepted.
+	metricDeadLetters = "DeadLetters"
+
 	dimensionService = "service"
 	dimensionOutcome = "outcome"
+	dimensionReason  = "reason"
+	dimensionCode    = "code"
+
+	// CodeStalled counts messages that are still deferred at receive stalledReceives or later. The alarm for an outage of
+	// the License API watches it. SQS's own ApproximateAgeOfOldestMessage cannot serve: it leaves out messages that were
+	// received more than three times, which a message in an outage was after 210 s.
+	CodeStalled = "stalled"
+
+	// stalledReceives: by worker.Backoff the sixth receive of a message comes 465 to 930 s after its first. A short outage
+	// is over by then, and a single refund shows a long one within 16 minutes. What is one message's own fault was
+	// dead-lettered at the fifth receive.
+	stalledReceives = 6
 
 	// maxValues is the most values that one metric may have in one line:
 	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 	maxValues = 100
 )
 
-// series is what is counted apart: a metric and, where it has one, the outcome.
-type series struct{ metric, outcome string }
+// Metrics lists the names of the metrics that a Recorder writes, sorted.
+func Metrics() []string {
+	return []string{
+		metricAnswers, metricFaults, metricDeadLetters, metricDeliveries, metricLatency, metricMessages, metricRequests,
+	}
+}
+
+// series is what is counted separately: a metric and, where it has one, its second dimension.
+type series struct{ metric, dimension, value string }
 
 type count struct {
 	n         int
 	latencies []float64 // milliseconds
 }
 
+// add counts n under a series.
 func (r *Recorder) add(s series, n int, latency time.Duration) {
 	if r.function == "" {
 		return
@@ -57,30 +88,39 @@ func (r *Recorder) add(s series, n int, latency time.Duration) {
 	}
 }
 
-// Flush writes what was counted since the last Flush, one line for each metric and outcome, and counts from zero
-// again. Handlers call it at the end of every invocation: what is not written then is lost when Lambda takes the
-// environment away. Nothing is written where nothing was counted.
+// Flush writes what was counted since the last Flush, one line for each series, and counts from zero again. Handlers
+// call it at the end of every invocation: what is not written then is lost when Lambda ends the environment. Nothing is
+// written where nothing was counted.
 func (r *Recorder) Flush() {
 	r.mu.Lock()
-	counted := r.counts
-	r.counts = make(map[series]*count)
+	counted, faulty := r.counts, r.faulty
+	r.counts, r.faulty = make(map[series]*count), false
 	r.mu.Unlock()
+	if faulty { // that has an alarm of its own, which says what to do
+		delete(counted, series{metricMessages, dimensionCode, CodeStalled})
+	}
 
 	now := time.Now()
 	order := func(a, b series) int {
-		return cmp.Or(cmp.Compare(a.metric, b.metric), cmp.Compare(a.outcome, b.outcome))
+		return cmp.Or(cmp.Compare(a.metric, b.metric), cmp.Compare(a.dimension, b.dimension), cmp.Compare(a.value, b.value))
 	}
 	for _, s := range slices.SortedFunc(maps.Keys(counted), order) {
 		c := counted[s]
 		values := []value{{definition{s.metric, "Count"}, c.n}}
 		for latencies := range slices.Chunk(c.latencies, maxValues) {
-			r.writeMetrics(now, s.outcome, append(values, value{definition{metricLatency, "Milliseconds"}, latencies}))
-			values = nil // a count is told once
+			r.writeMetrics(now, s, append(values, value{definition{metricLatency, "Milliseconds"}, latencies}))
+			values = nil // the count is in the first line
 		}
 		if len(values) > 0 {
-			r.writeMetrics(now, s.outcome, values)
+			r.writeMetrics(now, s, values)
 		}
 	}
+}
+
+// isStalled reports whether a message counts as stalled. One whose order is not in LicenseSpring yet waits as it should:
+// a refund can be faster than the fulfilment of its order.
+func isStalled(m Message) bool {
+	return m.Outcome == deactivation.Deferred && m.Attempts >= stalledReceives && m.Code != deactivation.CodeNoLicense
 }
 
 // value is one metric of a line: a number, or up to maxValues of them.
@@ -89,7 +129,7 @@ type value struct {
 	value any
 }
 
-// directive tells CloudWatch which members of the line are dimensions and which are metrics.
+// directive says which members of the line are dimensions and which are metrics.
 type directive struct {
 	Namespace  string
 	Dimensions [][]string
@@ -98,12 +138,15 @@ type directive struct {
 
 type definition struct{ Name, Unit string }
 
-func (r *Recorder) writeMetrics(now time.Time, outcome string, values []value) {
+func (r *Recorder) writeMetrics(now time.Time, s series, values []value) {
 	line := map[string]any{dimensionService: r.function}
 	d := directive{Namespace: Namespace, Dimensions: [][]string{{dimensionService}}}
-	if outcome != "" {
-		line[dimensionOutcome] = outcome
-		d.Dimensions = append(d.Dimensions, []string{dimensionService, dimensionOutcome})
+	if s.value != "" {
+		line[s.dimension] = s.value
+		d.Dimensions = append(d.Dimensions, []string{dimensionService, s.dimension})
+	}
+	if s.dimension == dimensionCode { // the outcome's line counts it under service already
+		d.Dimensions = d.Dimensions[1:]
 	}
 	for _, v := range values {
 		line[v.Name] = v.value
@@ -111,7 +154,7 @@ func (r *Recorder) writeMetrics(now time.Time, outcome string, values []value) {
 	}
 	line["_aws"] = map[string]any{"Timestamp": now.UnixMilli(), "CloudWatchMetrics": []directive{d}}
 
-	// Neither can fail in a way that could be told: the members are texts and numbers, and the writer is the log.
+	// Neither error can be reported: the members are texts and numbers, and the writer is the log itself.
 	if text, err := json.Marshal(line); err == nil {
 		_, _ = r.w.Write(append(text, '\n'))
 	}

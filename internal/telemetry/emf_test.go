@@ -100,24 +100,33 @@ func TestFlushTellsCloudWatchWhatWasCounted(t *testing.T) {
 	}
 	recorder.Message(t.Context(), telemetry.Message{Outcome: deactivation.Deferred, Class: "rate_limited"})
 	recorder.Delivery(t.Context(), telemetry.Delivery{Answer: deactivation.Accepted, Requests: []string{"a", "b", "c"}})
-	recorder.Delivery(t.Context(), telemetry.Delivery{Answer: deactivation.Ignored})
+	recorder.Delivery(t.Context(), telemetry.Delivery{Answer: deactivation.Ignored, Code: "a code without an alarm"})
+	recorder.Delivery(t.Context(), telemetry.Delivery{Answer: deactivation.Refused, Code: deactivation.CodeTooLarge})
+	recorder.Message(t.Context(), telemetry.Message{Outcome: deactivation.Rejected, Reason: deactivation.ReasonInvalid})
+	recorder.DeadLetter(deactivation.ReasonUnmappable)
 	recorder.Fault(t.Context(), "what", nil)
 	recorder.Flush()
 
 	want := published{
-		"LicenseDeactivator Messages service=stack-worker":                     {2, 1},
-		"LicenseDeactivator Messages service=stack-worker outcome=deactivated": {2},
-		"LicenseDeactivator Messages service=stack-worker outcome=deferred":    {1},
-		"LicenseDeactivator Answers service=stack-worker":                      {1},
-		"LicenseDeactivator Answers service=stack-worker outcome=rate_limited": {1},
-		"LicenseDeactivator Latency service=stack-worker":                      {20, 20},
-		"LicenseDeactivator Latency service=stack-worker outcome=deactivated":  {20, 20},
-		"LicenseDeactivator Deliveries service=stack-worker":                   {1, 1},
-		"LicenseDeactivator Deliveries service=stack-worker outcome=accepted":  {1},
-		"LicenseDeactivator Deliveries service=stack-worker outcome=ignored":   {1},
-		"LicenseDeactivator Requests service=stack-worker":                     {3},
-		"LicenseDeactivator Requests service=stack-worker outcome=accepted":    {3},
-		"LicenseDeactivator ConfigurationFaults service=stack-worker":          {1},
+		"LicenseDeactivator Messages service=stack-worker":                      {2, 1, 1},
+		"LicenseDeactivator Messages service=stack-worker outcome=deactivated":  {2},
+		"LicenseDeactivator Messages service=stack-worker outcome=deferred":     {1},
+		"LicenseDeactivator Messages service=stack-worker outcome=rejected":     {1},
+		"LicenseDeactivator Answers service=stack-worker":                       {1},
+		"LicenseDeactivator Answers service=stack-worker outcome=rate_limited":  {1},
+		"LicenseDeactivator Latency service=stack-worker":                       {20, 20},
+		"LicenseDeactivator Latency service=stack-worker outcome=deactivated":   {20, 20},
+		"LicenseDeactivator Deliveries service=stack-worker":                    {1, 1, 1},
+		"LicenseDeactivator Deliveries service=stack-worker outcome=accepted":   {1},
+		"LicenseDeactivator Deliveries service=stack-worker outcome=ignored":    {1},
+		"LicenseDeactivator Deliveries service=stack-worker outcome=refused":    {1},
+		"LicenseDeactivator Deliveries service=stack-worker code=too_large":     {1},
+		"LicenseDeactivator DeadLetters service=stack-worker":                   {1, 1},
+		"LicenseDeactivator DeadLetters service=stack-worker reason=invalid":    {1},
+		"LicenseDeactivator DeadLetters service=stack-worker reason=unmappable": {1},
+		"LicenseDeactivator Requests service=stack-worker":                      {3},
+		"LicenseDeactivator Requests service=stack-worker outcome=accepted":     {3},
+		"LicenseDeactivator ConfigurationFaults service=stack-worker":           {1},
 	}
 	if diff := cmp.Diff(want, publish(t, out.String())); diff != "" {
 		t.Errorf("published (-want +got):\n%s", diff)
@@ -164,5 +173,81 @@ func TestWithoutAFunctionNameThereAreNoMetrics(t *testing.T) {
 	recorder.Flush()
 	if strings.Contains(out.String(), "_aws") || len(lines(t, out.String())) != 1 {
 		t.Errorf("want the message's line alone, got %s", out.String())
+	}
+}
+
+// TestAMessageThatIsStillDeferredIsStalled: at the sixth receive, unless it waits as it should, or the deployment is at
+// fault, which has an alarm of its own.
+func TestAMessageThatIsStillDeferredIsStalled(t *testing.T) {
+	t.Parallel()
+	deferred := func(attempts int) telemetry.Message {
+		return telemetry.Message{Outcome: deactivation.Deferred, Class: "unavailable", Code: "http_503", Attempts: attempts}
+	}
+	waiting := deferred(9)
+	waiting.Code = deactivation.CodeNoLicense
+	for _, test := range []struct {
+		name     string
+		messages []telemetry.Message
+		fault    bool
+		want     []float64
+	}{
+		{"early receives", []telemetry.Message{deferred(1), deferred(5)}, false, nil},
+		{"from the sixth on", []telemetry.Message{deferred(5), deferred(6), deferred(200)}, false, []float64{2}},
+		{"not called", []telemetry.Message{{Outcome: deactivation.Deferred, Attempts: 6}}, false, []float64{1}},
+		{"deactivated at last", []telemetry.Message{{Outcome: deactivation.Deactivated, Attempts: 6}}, false, nil},
+		{"rejected at last", []telemetry.Message{{Outcome: deactivation.Rejected, Attempts: 6}}, false, nil},
+		{"its order is not there yet", []telemetry.Message{waiting}, false, nil},
+		{"a configuration fault", []telemetry.Message{deferred(6)}, true, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			recorder := telemetry.New(&out, slog.LevelInfo, "worker")
+			record := func(fault bool) published {
+				out.Reset()
+				for _, m := range test.messages {
+					recorder.Message(t.Context(), m)
+				}
+				if fault {
+					recorder.Fault(t.Context(), "what", nil)
+				}
+				recorder.Flush()
+				return publish(t, out.String())
+			}
+			const key = "LicenseDeactivator Messages service=worker code=stalled"
+			got := record(test.fault)
+			if diff := cmp.Diff(test.want, got[key]); diff != "" {
+				t.Errorf("stalled (-want +got):\n%s", diff)
+			}
+			var total float64
+			for _, n := range got["LicenseDeactivator Messages service=worker"] {
+				total += n
+			}
+			if total != float64(len(test.messages)) {
+				t.Errorf("%v messages counted, want %d: a stalled one counts once", total, len(test.messages))
+			}
+			if test.fault && len(record(false)[key]) == 0 {
+				t.Error("the fault of an invocation hides what is stalled in the next")
+			}
+		})
+	}
+}
+
+// TestEveryMetricIsListed: what is written is what Metrics lists.
+func TestEveryMetricIsListed(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	recorder := telemetry.New(&out, slog.LevelInfo, "stack")
+	recorder.Message(t.Context(), telemetry.Message{Outcome: deactivation.Rejected, Class: "rejected", Latency: time.Millisecond})
+	recorder.Delivery(t.Context(), telemetry.Delivery{Answer: deactivation.Accepted, Code: deactivation.CodeUnknownShape, Requests: []string{"a"}})
+	recorder.Fault(t.Context(), "what", nil)
+	recorder.Flush()
+	var got []string
+	for key := range publish(t, out.String()) {
+		got = append(got, strings.Fields(key)[1])
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff(telemetry.Metrics(), slices.Compact(got)); diff != "" {
+		t.Errorf("metrics (-listed +written):\n%s", diff)
 	}
 }

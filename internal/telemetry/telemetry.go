@@ -74,6 +74,7 @@ type Delivery struct {
 	Rule     string // name of the rule that decided
 	Answer   deactivation.Answer
 	Order    []string // the ids that the order can be found by, whatever the answer
+	Code     string   // what is wrong with it; counted where an alarm watches for it (deactivation.DeliveryCodes)
 	Status   int      // HTTP status; 0 for a direct invocation
 	Requests []string // ids of the requests that were enqueued
 	Missing  []string // of an unmappable event: the fields that no license was complete without
@@ -93,6 +94,7 @@ type Recorder struct {
 
 	mu     sync.Mutex
 	counts map[series]*count
+	faulty bool // Fault was called since the last Flush
 }
 
 // New returns a Recorder that writes to w, one line per Write. Lines below level are left out, metrics never are.
@@ -120,12 +122,19 @@ func (r *Recorder) SetDefault() {
 	slog.SetLogLoggerLevel(slog.LevelError)
 }
 
-// Message writes the line of a message and counts it under its outcome: WARN for rejected, which somebody has to
-// look at, INFO for everything that ends or goes on by itself.
+// Message writes the line of a message and counts it under its outcome: WARN for rejected, which a person has to
+// review, INFO for everything that ends or goes on by itself. A rejected message is a dead letter too: its line is
+// written when the dead-letter queue has accepted it.
 func (r *Recorder) Message(ctx context.Context, m Message) {
-	r.add(series{metricMessages, string(m.Outcome)}, 1, m.Latency)
+	r.add(series{metricMessages, dimensionOutcome, string(m.Outcome)}, 1, m.Latency)
 	if m.Class != "" {
-		r.add(series{metricAnswers, m.Class}, 1, 0)
+		r.add(series{metricAnswers, dimensionOutcome, m.Class}, 1, 0)
+	}
+	if m.Outcome == deactivation.Rejected {
+		r.DeadLetter(m.Reason)
+	}
+	if isStalled(m) {
+		r.add(series{metricMessages, dimensionCode, CodeStalled}, 1, 0)
 	}
 
 	level := slog.LevelInfo
@@ -153,12 +162,21 @@ func (r *Recorder) Message(ctx context.Context, m Message) {
 	r.logger.LogAttrs(ctx, level, lineMessage, attrs...)
 }
 
-// Delivery writes the line of a delivery and counts it under its answer: ERROR when it was our fault (5xx), WARN
-// when somebody has to look at it (refused, unmappable), else INFO.
+// DeadLetter counts a message that the dead-letter queue has accepted. It writes no line: the message or the delivery
+// has one.
+func (r *Recorder) DeadLetter(reason deactivation.Reason) {
+	r.add(series{metricDeadLetters, dimensionReason, string(reason)}, 1, 0)
+}
+
+// Delivery writes the line of a delivery and counts it under its answer, and under its code where it has one: ERROR
+// when it was our fault (5xx), WARN when a person has to review it (refused, unmappable), else INFO.
 func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
-	r.add(series{metricDeliveries, string(d.Answer)}, 1, 0)
+	r.add(series{metricDeliveries, dimensionOutcome, string(d.Answer)}, 1, 0)
+	if slices.Contains(deactivation.DeliveryCodes(), d.Code) {
+		r.add(series{metricDeliveries, dimensionCode, d.Code}, 1, 0)
+	}
 	if len(d.Requests) > 0 && !d.DryRun {
-		r.add(series{metricRequests, string(d.Answer)}, len(d.Requests), 0)
+		r.add(series{metricRequests, dimensionOutcome, string(d.Answer)}, len(d.Requests), 0)
 	}
 
 	level := slog.LevelInfo
@@ -170,7 +188,7 @@ func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
 	}
 	attrs := texts(
 		deactivation.LogSource, d.Source, deactivation.LogEvent, d.Event, deactivation.LogRule, d.Rule,
-		deactivation.LogAnswer, string(d.Answer),
+		deactivation.LogAnswer, string(d.Answer), deactivation.LogCode, d.Code,
 	)
 	if len(d.Order) > 0 {
 		attrs = append(attrs, order(d.Order))
@@ -195,7 +213,10 @@ func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
 // Fault writes an ERROR line for a configuration fault and counts it in the metric that the alarm watches. what
 // says what is wrong and what to do; err is the evidence, without secrets, or nil.
 func (r *Recorder) Fault(ctx context.Context, what string, err error) {
-	r.add(series{metric: MetricConfigurationFaults}, 1, 0)
+	r.add(series{metric: metricFaults}, 1, 0)
+	r.mu.Lock()
+	r.faulty = true
+	r.mu.Unlock()
 
 	attrs := []slog.Attr{slog.String(deactivation.LogWhat, what)}
 	if err != nil {

@@ -124,8 +124,10 @@ func TestDeliverySaysWhatWasAnswered(t *testing.T) {
 			"level": "WARN", "message": "delivery", "source": "shopify", "answer": "unmappable", "status": 200.0,
 			"missing": []any{"hardware_id"},
 		}},
-		{"refused warns", telemetry.Delivery{Answer: deactivation.Refused, Status: 401, Problem: "signature: missing"}, map[string]any{
-			"level": "WARN", "message": "delivery", "answer": "refused", "status": 401.0, "problem": "signature: missing",
+		{"refused warns", telemetry.Delivery{
+			Answer: deactivation.Refused, Code: deactivation.CodeUnverified, Status: 401, Problem: "signature: missing",
+		}, map[string]any{
+			"level": "WARN", "message": "delivery", "answer": "refused", "code": "unverified", "status": 401.0, "problem": "signature: missing",
 		}},
 		{"our own fault is an error", telemetry.Delivery{Answer: deactivation.Refused, Status: 503}, map[string]any{
 			"level": "ERROR", "message": "delivery", "answer": "refused", "status": 503.0,
@@ -190,8 +192,8 @@ func TestLevelLeavesLinesOutButNeverMetrics(t *testing.T) {
 		t.Errorf("written in spite of the level: %s", out.String())
 	}
 	recorder.Flush()
-	if got := len(lines(t, out.String())); got != 1 {
-		t.Errorf("got %d metric lines, want 1", got)
+	if got := len(lines(t, out.String())); got != 2 { // Messages and DeadLetters
+		t.Errorf("got %d metric lines, want 2", got)
 	}
 }
 

@@ -95,7 +95,7 @@ func pingAnswer() response { return plain(deactivation.Ignored, nil, nil) }
 
 // refuse answers and logs a delivery that goes no further. from is nil where the source is not known.
 func (h *Handler) refuse(ctx context.Context, src *source.Source, r *refusal) response {
-	line := telemetry.Delivery{Answer: deactivation.Refused, Status: r.status, Problem: r.why}
+	line := telemetry.Delivery{Answer: deactivation.Refused, Code: r.code, Status: r.status, Problem: r.why}
 	dialect := source.Plain
 	if src != nil {
 		line.Source, dialect = src.Name, src.Dialect

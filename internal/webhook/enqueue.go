@@ -110,7 +110,11 @@ func (h *Handler) deadLetterUndelivered(ctx context.Context, src *source.Source,
 			FailedAt: h.Now(), Source: src.Name, RequestID: m.requestID,
 		}.Attributes()
 	}
-	return send(ctx, h.DeadLetters, letters)
+	failed = send(ctx, h.DeadLetters, letters)
+	for range len(letters) - len(failed) {
+		h.Recorder.DeadLetter(deactivation.ReasonUndelivered)
+	}
+	return failed
 }
 
 // deadLetterUnmappable puts the delivery, once, on the dead-letter queue when an event of it matters but cannot be
@@ -139,7 +143,11 @@ func (h *Handler) deadLetterUnmappable(ctx context.Context, src *source.Source, 
 			FailedAt: h.Now(), Source: src.Name, RequestID: src.Name + "." + event.ID,
 		}.Attributes(),
 	}
-	return len(h.DeadLetters.Send(ctx, []queue.Entry{letter})) == 0
+	if len(h.DeadLetters.Send(ctx, []queue.Entry{letter})) > 0 {
+		return false
+	}
+	h.Recorder.DeadLetter(deactivation.ReasonUnmappable)
+	return true
 }
 
 // whyUnmappable is the detail of an unmappable delivery's dead letter: the missing fields, then each other problem once.

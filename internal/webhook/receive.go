@@ -9,10 +9,10 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// MaxBodyBytes is the largest delivery that is read: 256 KiB. The senders' largest real ones have some tens of KiB.
+// MaxBodyBytes is the largest delivery that is read: 256 KiB. The largest real ones of the senders have some tens of KiB.
 const MaxBodyBytes = 256 << 10
 
-// pathPrefix is where sources begin in an address.
+// pathPrefix is the part of the address before the name of the source.
 const pathPrefix = "/webhooks/"
 
 // httpEvent is what we read of an HTTP event, payload format 2.0, of API Gateway or of a function URL.
@@ -39,7 +39,7 @@ func (h *Handler) receive(e httpEvent) (*source.Source, signing.Delivery, *refus
 		return nil, signing.Delivery{}, unknownSource()
 	}
 	if e.RequestContext.HTTP.Method != http.MethodPost {
-		return src, signing.Delivery{}, &refusal{http.StatusMethodNotAllowed, "only POST is taken"}
+		return src, signing.Delivery{}, &refusal{http.StatusMethodNotAllowed, "only POST is taken", ""}
 	}
 	headers := lowerCase(e.Headers)
 	if refused := refuseEncoded(headers); refused != nil {
@@ -69,7 +69,7 @@ func lowerCase(headers map[string]string) map[string]string {
 // refuseEncoded refuses a compressed body.
 func refuseEncoded(headers map[string]string) *refusal {
 	if coding := headers["content-encoding"]; coding != "" && !strings.EqualFold(coding, "identity") {
-		return &refusal{http.StatusUnsupportedMediaType, "an encoded body is not unpacked; send it as it is"}
+		return &refusal{http.StatusUnsupportedMediaType, "an encoded body is not unpacked; send it as it is", ""}
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func (e httpEvent) body() ([]byte, *refusal) {
 	}
 	body, err := base64.StdEncoding.DecodeString(e.Body)
 	if err != nil {
-		return nil, &refusal{http.StatusUnauthorized, "the body is not the Base64 that the event says"}
+		return nil, &refusal{http.StatusUnauthorized, "the body is not the Base64 that the event says", ""}
 	}
 	if len(body) > MaxBodyBytes {
 		return nil, tooLarge()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/source"
 )
 
@@ -11,6 +12,7 @@ import (
 type refusal struct {
 	status int
 	why    string
+	code   string // one of deactivation.DeliveryCodes, where an alarm watches for it
 }
 
 // Errors of verifying that are the deployment's.
@@ -24,22 +26,24 @@ var (
 func refusalFor(err error) *refusal {
 	switch {
 	case errors.Is(err, errNoSecret):
-		return unknownSource()
+		r := unknownSource()
+		r.code = deactivation.CodeUnverified // the source has a file, so a secret was forgotten
+		return r
 	case errors.Is(err, errNoAccess), errors.Is(err, source.ErrSecret):
 		return unavailable()
 	case errors.Is(err, source.ErrUnreadable):
-		return &refusal{http.StatusBadRequest, err.Error()}
+		return &refusal{http.StatusBadRequest, err.Error(), deactivation.CodeUnreadable}
 	}
-	return &refusal{http.StatusUnauthorized, err.Error()} // source.ErrNotRequired among them
+	return &refusal{http.StatusUnauthorized, err.Error(), deactivation.CodeUnverified} // source.ErrNotRequired among them
 }
 
-func unknownSource() *refusal { return &refusal{http.StatusNotFound, "no such source"} }
+func unknownSource() *refusal { return &refusal{http.StatusNotFound, "no such source", ""} }
 
 // unavailable is 503: our fault or AWS's; the sender tries again.
 func unavailable() *refusal {
-	return &refusal{http.StatusServiceUnavailable, "not now; please send it again"}
+	return &refusal{http.StatusServiceUnavailable, "not now; please send it again", ""}
 }
 
 func tooLarge() *refusal {
-	return &refusal{http.StatusRequestEntityTooLarge, "the body is larger than 256 KiB"}
+	return &refusal{http.StatusRequestEntityTooLarge, "the body is larger than 256 KiB", deactivation.CodeTooLarge}
 }

@@ -27,12 +27,18 @@ func (h *Handler) verify(ctx context.Context, src *source.Source, d signing.Deli
 	if held.RefreshErr != nil { // a broken new secret shows nowhere else while the cached one is used
 		h.reportSecrets(ctx, "webhook secrets: refresh failed; using the cached value", held.RefreshErr)
 	}
-	verified, err := verifyWith(held.Value, src, d, h.Now())
+	keys := held.Value
+	verified, err := verifyWith(keys, src, d, h.Now())
 	if errors.Is(err, signing.ErrMismatch) || errors.Is(err, errNoSecret) || errors.Is(err, source.ErrSecret) {
 		fresh, freshErr := h.Secrets.Refresh(ctx, held.Version)
 		if freshErr == nil && fresh.Version != held.Version {
-			verified, err = verifyWith(fresh.Value, src, d, h.Now())
+			keys = fresh.Value
+			verified, err = verifyWith(keys, src, d, h.Now())
 		}
+	}
+	if own, _ := keys.Keys(src.Name); len(own) > signing.MaxKeys {
+		h.Recorder.Fault(ctx, fmt.Sprintf("the webhook secrets hold %d keys of %s, and the first %d alone are tried: delete those that the sender does not use any more",
+			len(own), src.Name, signing.MaxKeys), nil)
 	}
 	if errors.Is(err, source.ErrSecret) {
 		h.Recorder.Fault(ctx, "webhook secrets", err)
@@ -50,7 +56,8 @@ func (h *Handler) reportSecrets(ctx context.Context, what string, err error) {
 	h.Recorder.Fault(ctx, what, err)
 }
 
-// verifyWith verifies a delivery with the source's own among all secrets.
+// verifyWith verifies a delivery with the source's own among all secrets. Of more keys than are tried the first ones count:
+// a delivery that one of them explains is genuine, and refusing it would lose it.
 func verifyWith(all secrets.Webhooks, src *source.Source, d signing.Delivery, now time.Time) (source.Verified, error) {
 	own, err := all.Keys(src.Name)
 	if err != nil {
@@ -59,5 +66,5 @@ func verifyWith(all secrets.Webhooks, src *source.Source, d signing.Delivery, no
 	if len(own) == 0 {
 		return source.Verified{}, errNoSecret
 	}
-	return src.Verify(d, now, own)
+	return src.Verify(d, now, own[:min(len(own), signing.MaxKeys)])
 }

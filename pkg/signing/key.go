@@ -56,8 +56,8 @@ func checkKeys(keys []Key) error {
 	if len(keys) == 0 {
 		return ErrNoKey
 	}
-	if len(keys) > maxKeys {
-		return fmt.Errorf("%w: %d keys, at most %d are tried", ErrNoKey, len(keys), maxKeys)
+	if len(keys) > MaxKeys {
+		return fmt.Errorf("%w: %d keys, at most %d are tried", ErrNoKey, len(keys), MaxKeys)
 	}
 	for _, key := range keys {
 		if key.bytes == nil {

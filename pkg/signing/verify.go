@@ -13,9 +13,11 @@ import (
 const (
 	maxValueBytes = 8 << 10 // one header, or the address; API Gateway takes 10,240 bytes of headers in all
 	maxParts      = 64      // of one value; a sender in rotation sends three
-	maxKeys       = 16      // each costs one pass over the body
 	maxDigits     = 18      // of a timestamp: any such number fits an int64
 )
+
+// MaxKeys is the most keys that Verify tries: each costs one pass over the body.
+const MaxKeys = 16
 
 // The errors of Verify. Each is wrapped with the part that it is about, by the name in the Spec.
 var (
