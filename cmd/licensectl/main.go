@@ -1,7 +1,8 @@
 // Command licensectl is the license deactivator for people: it runs the whole system on a laptop, sends samples as the
 // stores do, and explains what becomes of an event.
 //
-// Exit codes: 0 done, 1 failed or not as expected, 2 the command is not valid.
+// Exit codes: 0 done, 1 failed or not as expected, 2 the command is not valid, 3 done in part, 4 held before anything was
+// done (a count that does not match).
 package main
 
 import (
@@ -25,6 +26,8 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitPartly = 3
+	exitHeld   = 4
 )
 
 func main() {
@@ -99,6 +102,16 @@ func (f *failure) Unwrap() error { return f.err }
 // failed returns the error of a command that failed.
 func failed(err error, hint string) error { return &failure{err, hint, exitFailed} }
 
+// partly returns the error of a command that did only some of what it was asked for.
+func partly(hint, format string, args ...any) error {
+	return &failure{fmt.Errorf(format, args...), hint, exitPartly}
+}
+
+// held returns the error of a command that did nothing, because a check before it did not pass.
+func held(hint, format string, args ...any) error {
+	return &failure{fmt.Errorf(format, args...), hint, exitHeld}
+}
+
 // misused returns a usage error that cobra does not find.
 func misused(hint, format string, args ...any) error {
 	return &failure{fmt.Errorf(format, args...), hint, exitUsage}
@@ -122,7 +135,7 @@ Begin with:  licensectl local`,
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	f := &files{}
 	root.PersistentFlags().StringVar(&f.dir, "sources", "", "folder of senders' files to use instead of the built-in ones")
-	root.AddCommand(newLocal(f.load, c), newSend(f), newExplain(f), newSources(f), newFakeAPI())
+	root.AddCommand(newLocal(f.load, c), newSend(f), newExplain(f), newSources(f), newOffline(), newFakeAPI())
 	return root
 }
 

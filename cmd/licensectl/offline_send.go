@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/time/rate"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/pkg/licenseapi"
+	"license-deactivator/pkg/signing"
+)
+
+const (
+	// submitSource is the source of requests from this command.
+	submitSource = "ops"
+
+	// maxPayloadBytes bounds one invocation; Lambda takes 6 MB.
+	maxPayloadBytes = 5 << 20
+
+	// directCallsPerSecond leaves the License API's limits to the stack and to live license checks: a quarter of the 20 a
+	// second that one address has.
+	directCallsPerSecond = 5
+
+	defaultLicenseAPI = "https://api.licensespring.com/api/v4"
+)
+
+// payload is a direct invocation of the webhook function.
+type payload struct {
+	Source   string       `json:"source"`
+	Comment  string       `json:"comment,omitempty"`
+	Requests []payloadRow `json:"requests"`
+}
+
+type payloadRow struct {
+	Action      string `json:"action"`
+	RequestFile string `json:"request_file"`
+}
+
+// submit hands the files to the webhook function, as many at once as one invocation takes. Where an invocation fails, its
+// files and those after it are failed or not sent; what was taken before stays taken.
+func (f *webhookFunction) submit(ctx context.Context, files []requestFile, bundle bool, comment string) ([]submitted, error) {
+	action := deactivation.ActionDeactivateOffline
+	if bundle {
+		action = deactivation.ActionDeactivateBundleOffline
+	}
+	var results []submitted
+	for len(files) > 0 {
+		n, size := 0, 0
+		for n < len(files) && (n == 0 || size+len(files[n].Text) < maxPayloadBytes) {
+			size += len(files[n].Text)
+			n++
+		}
+		chunk, err := f.submitChunk(ctx, files[:n], action, comment)
+		if err != nil && len(results) == 0 {
+			return nil, failed(err, "nothing is known to be queued; the same files may be submitted again")
+		}
+		if err != nil {
+			return append(results, unsent(files, err)...), nil
+		}
+		results = append(results, chunk...)
+		files = files[n:]
+	}
+	return results, nil
+}
+
+// unsent is the result of files that were not handed in because of an error before them.
+func unsent(files []requestFile, err error) []submitted {
+	var results []submitted
+	for _, file := range files {
+		results = append(results, submitted{File: file.name, Outcome: outcomeNotSent, Message: deactivation.CleanText(err.Error())})
+	}
+	return results
+}
+
+func (f *webhookFunction) submitChunk(ctx context.Context, files []requestFile, action, comment string) ([]submitted, error) {
+	p := payload{Source: submitSource, Comment: comment}
+	for _, file := range files {
+		p.Requests = append(p.Requests, payloadRow{action, file.Text})
+	}
+	raw, err := json.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	out, err := f.invoke(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		IDs      []string `json:"ids"`
+		Rejected []struct {
+			Index         int
+			Code, Message string
+		} `json:"rejected"`
+	}
+	if json.Unmarshal(out, &answer) != nil || len(answer.IDs)+len(answer.Rejected) != len(files) {
+		return nil, errors.New("the function's answer is none of a webhook function: is it the right one?")
+	}
+	results := make([]submitted, len(files))
+	for _, r := range answer.Rejected {
+		if r.Index < 0 || r.Index >= len(files) || results[r.Index].Outcome != "" {
+			return nil, errors.New("the function's answer names a request that was not sent")
+		}
+		results[r.Index].Outcome, results[r.Index].Code, results[r.Index].Message = string(deactivation.Rejected), r.Code, r.Message
+	}
+	ids := answer.IDs
+	for i := range results {
+		results[i].File = files[i].name
+		if results[i].Outcome == "" {
+			results[i].Outcome, results[i].ID = string(deactivation.Accepted), ids[0]
+			ids = ids[1:]
+		}
+	}
+	return results, nil
+}
+
+// directAPI is the License API, called from this machine.
+type directAPI struct {
+	address     string
+	secretsFile string
+	multipart   bool
+}
+
+func (d *directAPI) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&d.secretsFile, "secrets", "", `with --direct: file with {"license_api":{…},"webhooks":{…}}`)
+	cmd.Flags().StringVar(&d.address, "license-api", defaultLicenseAPI, "with --direct: address of the License API, with /api/v4")
+	cmd.Flags().BoolVar(&d.multipart, "multipart", false, "with --direct: post the file as a form, not as text")
+}
+
+func (d *directAPI) check() error {
+	if d.secretsFile == "" {
+		return misused(`name a file that holds {"license_api":{"api_key":"…","shared_key":"…"},"webhooks":{}}`, "--direct needs --secrets FILE")
+	}
+	return nil
+}
+
+// submit calls the License API once for each file, one after another. After an answer that would be the same for every
+// file no more are sent.
+func (d *directAPI) submit(ctx context.Context, files []requestFile, bundle bool) ([]submitted, error) {
+	client, err := d.client()
+	if err != nil {
+		return nil, err
+	}
+	call := client.DeactivateOffline
+	if bundle {
+		call = client.DeactivateBundleOffline
+	}
+	pace := rate.NewLimiter(directCallsPerSecond, 1)
+	var results []submitted
+	for i, file := range files {
+		_ = pace.Wait(ctx) // it fails only when the context has ended
+		if ctx.Err() != nil {
+			return append(results, unsent(files[i:], errors.New("interrupted"))...), nil
+		}
+		err := call(ctx, licenseapi.RequestFile{Content: file.Text, Multipart: d.multipart})
+		results = append(results, resultOf(file, err))
+		if affectsAll(licenseapi.KindOf(err)) {
+			return append(results, unsent(files[i+1:], fmt.Errorf("not sent after %s", licenseapi.CodeOf(err)))...), nil
+		}
+	}
+	return results, nil
+}
+
+// resultOf says what became of one file. The client's errors hold nothing of it.
+func resultOf(file requestFile, err error) submitted {
+	r := submitted{File: file.name, Code: deactivation.CleanText(licenseapi.CodeOf(err))}
+	switch licenseapi.KindOf(err) {
+	case licenseapi.KindDeactivated:
+		r.Outcome = string(deactivation.Deactivated)
+		return r
+	case licenseapi.KindAlreadyInactive:
+		r.Outcome = string(deactivation.AlreadyInactive)
+	case licenseapi.KindRejected, licenseapi.KindFileRefused:
+		r.Outcome = string(deactivation.Rejected)
+	default:
+		r.Outcome = outcomeFailed
+	}
+	r.Message = deactivation.CleanText(err.Error())
+	if answer, ok := errors.AsType[*licenseapi.Error](err); ok {
+		r.Message = deactivation.CleanText(answer.Message)
+	}
+	return r
+}
+
+// affectsAll reports whether the same answer awaits every other file, too.
+func affectsAll(kind licenseapi.Kind) bool {
+	switch kind {
+	case licenseapi.KindRateLimited, licenseapi.KindBadCredentials, licenseapi.KindStaleDate, licenseapi.KindUnauthorized, licenseapi.KindMisconfigured:
+		return true
+	}
+	return false
+}
+
+func (d *directAPI) client() (*licenseapi.Client, error) {
+	keys, err := licenseKeys(d.secretsFile)
+	if err != nil {
+		return nil, err
+	}
+	client, err := licenseapi.New(licenseapi.Config{BaseURL: d.address, CallsInFlight: 1})
+	if err != nil {
+		return nil, misused("give --license-api such as "+defaultLicenseAPI, "%v", err)
+	}
+	if keys.OAuth() {
+		token, err := client.OAuth(keys.ClientID, keys.ClientSecret, keys.TokenURL)
+		if err != nil {
+			return nil, failed(err, "")
+		}
+		return client.With(token), nil
+	}
+	signer, err := signing.NewSigner(keys.APIKey, keys.SharedKey)
+	if err != nil {
+		return nil, failed(err, "")
+	}
+	return client.With(licenseapi.HMAC(signer)), nil
+}

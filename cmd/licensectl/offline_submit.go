@@ -1,0 +1,232 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"license-deactivator/internal/deactivation"
+)
+
+type submitOptions struct {
+	confirmation
+	function webhookFunction
+	direct   directAPI
+	toAPI    bool // --direct
+	bundle   bool
+	asJSON   bool
+}
+
+func newOfflineSubmit() *cobra.Command {
+	var o submitOptions
+	cmd := &cobra.Command{
+		Use:   "submit FILE...",
+		Short: "Free the slots of the licenses that request files name",
+		Long: `submit shows what request files (.req, "-" from stdin) ask for, and with a comment and the right count it hands them in:
+to the webhook function, which queues them for the worker at the pace of the stack, or with --direct from this machine to
+the License API, signed with the keys of --secrets. Each file is posted as it is: never signed again, never changed. A file
+that is handed in twice finds its device inactive and does no harm.
+
+A corrupt file is refused with its reason, and the others are handed in. --bundle says that the files name bundles: every
+license of the bundle is deactivated. Nothing in a file says so.
+
+Without flags there is a preview alone. On a terminal --comment TEXT is enough: then the count is asked for. Scripts give
+--comment TEXT --yes --expect N.
+
+Exit codes: 0 all handed in (--direct: all deactivated), 1 none, 2 usage, 3 some, 4 the count did not match and nothing was done.`,
+		Example: `  licensectl offline submit deactivate_offline.req --function my-webhook
+  licensectl offline submit *.req --endpoint-url http://127.0.0.1:8080 --comment "ticket 4711"
+  licensectl offline submit *.req --direct --secrets secrets.json --comment "ticket 4711" --yes --expect 3`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
+	}
+	o.confirmation.addFlags(cmd, "request files")
+	o.function.addFlags(cmd)
+	o.direct.addFlags(cmd)
+	cmd.Flags().BoolVar(&o.toAPI, "direct", false, "call the License API from this machine, with the keys of --secrets")
+	cmd.Flags().BoolVar(&o.bundle, "bundle", false, "the files name bundles")
+	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print one JSON object for each file, and one with the count at the end")
+	return cmd
+}
+
+// submitted is a line about a file: in the preview what it asks for, afterwards what became of it.
+type submitted struct {
+	File    string   `json:"file"`
+	Product string   `json:"product,omitempty"`
+	License string   `json:"license,omitempty"`
+	Device  string   `json:"device,omitempty"`
+	Schema  int      `json:"schema,omitempty"`
+	Notes   []string `json:"notes,omitempty"`
+
+	ID      string `json:"id,omitempty"`      // of the request, by the function
+	Outcome string `json:"outcome,omitempty"` // accepted, deactivated, already_inactive, rejected, failed, not_sent, refused
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+// Outcomes of a file beside those of a message.
+const (
+	outcomeRefused = "refused" // the file cannot be read
+	outcomeFailed  = "failed"  // it is not known what became of it, or it can be tried again
+	outcomeNotSent = "not_sent"
+)
+
+func (o *submitOptions) run(cmd *cobra.Command, args []string) error {
+	if err := o.check(cmd); err != nil {
+		return err
+	}
+	if slices.Contains(args, "-") && !o.yes && o.comment != "" && isTerminal(cmd.InOrStdin()) {
+		return misused("give --yes --expect N", "the count cannot be typed while a file is read from stdin")
+	}
+	files := readRequestFiles(cmd.InOrStdin(), args)
+	good := slices.DeleteFunc(slices.Clone(files), func(f requestFile) bool { return f.err != nil })
+
+	if err := o.preview(cmd, files, len(good)); err != nil {
+		return err
+	}
+	act, err := o.allow(cmd, len(good), "submit "+count(len(good), "request file")+" "+o.where())
+	if err != nil {
+		return err
+	}
+	if !act {
+		return outcomeOf(len(good), len(files), "%d of %s cannot be submitted", len(files)-len(good), count(len(files), "file"))
+	}
+	var results []submitted
+	if o.toAPI {
+		results, err = o.direct.submit(cmd.Context(), good, o.bundle)
+	} else {
+		results, err = o.function.submit(cmd.Context(), good, o.bundle, o.comment)
+	}
+	if err != nil {
+		return err
+	}
+	return o.report(cmd, files, results)
+}
+
+// where says where the files would go.
+func (o *submitOptions) where() string {
+	switch {
+	case o.toAPI:
+		return "to the License API at " + o.direct.address
+	case o.function.name != "":
+		return "to the " + o.function.String()
+	}
+	return "(to a --function NAME, or with --direct)"
+}
+
+func (o *submitOptions) check(cmd *cobra.Command) error {
+	if err := o.confirmation.check(cmd); err != nil {
+		return err
+	}
+	if !o.toAPI {
+		for _, name := range []string{"secrets", "license-api", "multipart"} {
+			if cmd.Flags().Changed(name) {
+				return misused("add --direct, or leave it out", "--%s goes with --direct", name)
+			}
+		}
+		if o.function == (webhookFunction{}) && !o.yes && o.comment == "" {
+			return nil // a preview needs no place to submit to
+		}
+		return o.function.check()
+	}
+	if o.function.name != "" || o.function.endpoint != "" {
+		return misused("leave one of them out", "--direct and a function name two ways")
+	}
+	return o.direct.check()
+}
+
+// outcomeOf turns how many of all were good into an error, or nil for all.
+func outcomeOf(good, all int, format string, args ...any) error {
+	switch good {
+	case all:
+		return nil
+	case 0:
+		return failed(fmt.Errorf(format, args...), "")
+	}
+	return partly("", format, args...)
+}
+
+// preview prints what the files ask for. With --json it ends in the object with the count; there is none before an act,
+// whose results end in one.
+func (o *submitOptions) preview(cmd *cobra.Command, files []requestFile, good int) error {
+	var lines []submitted
+	for _, f := range files {
+		line := submitted{File: f.name}
+		if f.err != nil {
+			line.Outcome, line.Message = outcomeRefused, f.err.Error()
+		} else {
+			line.Product, line.License, line.Device, line.Schema, line.Notes = deactivation.CleanText(f.Product), f.licenseName(),
+				deactivation.CleanText(deactivation.Shorten(f.HardwareID)), f.Schema, f.notes()
+		}
+		lines = append(lines, line)
+	}
+	if o.asJSON {
+		if o.yes {
+			return nil
+		}
+		return printJSON(cmd, lines, map[string]any{"count": good, "refused": len(files) - good})
+	}
+	table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "FILE\tPRODUCT\tLICENSE\tDEVICE\tSCHEMA\tNOTE")
+	for _, line := range lines {
+		if line.Outcome == outcomeRefused {
+			fmt.Fprintf(table, "%s\t-\t-\t-\t-\trefused: %s\n", line.File, line.Message)
+			continue
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\n", line.File, orDash(line.Product), orDash(line.License), orDash(line.Device), line.Schema,
+			orDash(strings.Join(line.Notes, "; ")))
+	}
+	fmt.Fprintf(table, "\n%s, %d refused\n", count(good, "request file"), len(files)-good)
+	return table.Flush()
+}
+
+// report prints what became of the files and decides the exit code.
+func (o *submitOptions) report(cmd *cobra.Command, files []requestFile, results []submitted) error {
+	done, outcomes := 0, map[string]int{}
+	for _, f := range files {
+		if f.err != nil {
+			results = append(results, submitted{File: f.name, Outcome: outcomeRefused, Message: f.err.Error()})
+		}
+	}
+	for _, r := range results {
+		outcomes[r.Outcome]++
+		switch r.Outcome {
+		case string(deactivation.Accepted), string(deactivation.Deactivated), string(deactivation.AlreadyInactive):
+			done++
+		}
+	}
+	if o.asJSON {
+		if err := printJSON(cmd, results, map[string]any{"count": done, "outcomes": outcomes, "comment": o.comment}); err != nil {
+			return err
+		}
+	} else {
+		table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		fmt.Fprintln(table, "\nFILE\tOUTCOME\tCODE\tID\tMESSAGE")
+		for _, r := range results {
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", r.File, r.Outcome, orDash(r.Code), orDash(r.ID), orDash(r.Message))
+		}
+		if err := table.Flush(); err != nil {
+			return failed(err, "")
+		}
+	}
+	return outcomeOf(done, len(results), "%d of %s are not done", len(results)-done, count(len(results), "file"))
+}
+
+// printJSON prints an object for each line, and one at the end.
+func printJSON(cmd *cobra.Command, lines []submitted, end map[string]any) error {
+	enc := json.NewEncoder(cmd.OutOrStdout())
+	enc.SetEscapeHTML(false)
+	for _, line := range lines {
+		if err := enc.Encode(line); err != nil {
+			return failed(err, "")
+		}
+	}
+	if err := enc.Encode(end); err != nil {
+		return failed(err, "")
+	}
+	return nil
+}
