@@ -137,6 +137,8 @@ func (d *directAPI) check() error {
 	return nil
 }
 
+var errInterrupted = errors.New("interrupted")
+
 // submit calls the License API once for each file, one after another. After an answer that would be the same for every
 // file no more are sent.
 func (d *directAPI) submit(ctx context.Context, files []requestFile, bundle bool) ([]submitted, error) {
@@ -151,9 +153,8 @@ func (d *directAPI) submit(ctx context.Context, files []requestFile, bundle bool
 	pace := rate.NewLimiter(directCallsPerSecond, 1)
 	var results []submitted
 	for i, file := range files {
-		_ = pace.Wait(ctx) // it fails only when the context has ended
-		if ctx.Err() != nil {
-			return append(results, unsent(files[i:], errors.New("interrupted"))...), nil
+		if interrupted := pace.Wait(ctx) != nil; interrupted {
+			return append(results, unsent(files[i:], errInterrupted)...), nil
 		}
 		err := call(ctx, licenseapi.RequestFile{Content: file.Text, Multipart: d.multipart})
 		results = append(results, resultOf(file, err))
