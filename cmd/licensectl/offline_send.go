@@ -153,8 +153,8 @@ func (d *directAPI) submit(ctx context.Context, files []requestFile, bundle bool
 	pace := rate.NewLimiter(directCallsPerSecond, 1)
 	var results []submitted
 	for i, file := range files {
-		if interrupted := pace.Wait(ctx) != nil; interrupted {
-			return append(results, unsent(files[i:], errInterrupted)...), nil
+		if err := pace.Wait(ctx); err != nil {
+			return append(results, unsent(files[i:], errInterrupted)...), nil //nolint:nilerr // the files' own lines say it
 		}
 		err := call(ctx, licenseapi.RequestFile{Content: file.Text, Multipart: d.multipart})
 		results = append(results, resultOf(file, err))

@@ -81,7 +81,6 @@ func (b *batch) attempt(m *message) (response, error) {
 		return response{}, err
 	}
 	resp := response{err: err, kind: licenseapi.KindOf(err), started: begin, latency: time.Since(begin), version: held.Version}
-	b.h.accepted.note(resp)
 	if resp.kind == licenseapi.KindRateLimited {
 		b.slowDown(started, err)
 	}

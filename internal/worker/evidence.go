@@ -57,7 +57,8 @@ func (e *evidence) succeeded(started time.Time, id string) {
 type scope struct {
 	deployment bool // several licenses in a row got it
 	repeated   bool // it is not the first since the last success
-	local      bool // no other license got it, and a call that started after this message's first refusal succeeded
+	succeeded  bool // a call that started after this message's first refusal succeeded
+	local      bool // succeeded, and no other license got it
 }
 
 // refusal notes that a message got that refusal, and returns what is known now.
@@ -83,8 +84,8 @@ func (e *evidence) refusal(refusal, id, identity string) scope {
 	if !known {
 		e.refused[id] = time.Now()
 	}
+	succeeded := known && e.success.After(first)
 	return scope{
-		deployment: len(row) >= deploymentLicenses, repeated: repeated,
-		local: known && len(row) == 1 && e.success.After(first),
+		deployment: len(row) >= deploymentLicenses, repeated: repeated, succeeded: succeeded, local: succeeded && len(row) == 1,
 	}
 }

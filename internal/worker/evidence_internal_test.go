@@ -28,9 +28,9 @@ func TestEvidence(t *testing.T) {
 		{"one of three again", []step{refused("403 a"), refused("403 b"), refused("403 c"), refused("403 a")}, scope{repeated: true, deployment: true}},
 		{"different refusals", []step{refused("403 a"), refused("404 b"), refused("403 c")}, scope{repeated: true}},
 		{"a success between", []step{refused("403 a"), refused("403 b"), succeeded(0), refused("403 c")}, scope{}},
-		{"a success since the first", []step{refused("403 a"), succeeded(0), refused("403 a")}, scope{local: true}},
+		{"a success since the first", []step{refused("403 a"), succeeded(0), refused("403 a")}, scope{succeeded: true, local: true}},
 		{"a success that started before the first", []step{refused("403 a"), succeeded(time.Minute), refused("403 a")}, scope{}},
-		{"a success since, and another license", []step{refused("403 a"), succeeded(0), refused("403 b"), refused("403 a")}, scope{repeated: true}},
+		{"a success since, and another license", []step{refused("403 a"), succeeded(0), refused("403 b"), refused("403 a")}, scope{repeated: true, succeeded: true}},
 		{"a success before alone", []step{succeeded(0), refused("403 a"), refused("403 a")}, scope{repeated: true}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -128,58 +128,67 @@ func TestARefusedRequestFileStopsNothingElse(t *testing.T) {
 	}
 }
 
-func TestARefusedRequestFileIsGivenUpWhenOtherCallsAreAccepted(t *testing.T) {
+func TestARefusedRequestFileIsGivenUpWhenOtherCallsSucceed(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name     string
 		receives string
-		other    string // processed in the same environment before it
+		between  string // processed between the first receive and this one
 		outcome  deactivation.Outcome
-		faults   int
 	}{
-		{"the fourth receive", "4", wire(request(1)), deactivation.Deferred, 0},
-		{"the fifth, after a success", "5", wire(request(1)), deactivation.Rejected, 0},
-		{"the fifth, after a rejection", "5", wire(request(7)), deactivation.Rejected, 0},
-		{"the fifth, after a request that was not sent", "5", strings.Replace(wire(request(1)), `"hardware_id"`, `"x"`, 1), deactivation.Deferred, 1},
-		{"the fifth, without any other call", "5", "", deactivation.Deferred, 1},
-		{"the hundredth, without any other call", "100", "", deactivation.Deferred, 1},
+		{"the fourth receive", "4", wire(request(1)), deactivation.Deferred},
+		{"the fifth, after a success", "5", wire(request(1)), deactivation.Rejected},
+		{"the fifth, after a rejection", "5", wire(request(7)), deactivation.Deferred},
+		{"the fifth, after a request that was not sent", "5", strings.Replace(wire(request(1)), `"hardware_id"`, `"x"`, 1), deactivation.Deferred},
+		{"the fifth, without any other call", "5", "", deactivation.Deferred},
+		{"the hundredth, without any other call", "100", "", deactivation.Deferred},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newHarness(t, fakeAPI(t, 2))
-			if test.other != "" {
-				r.work(test.other)
+			foreign := wire(offlineRequest(t, 2, "another-shared-key"))
+			r.work(foreign)
+			if test.between != "" {
+				r.work(test.between)
 			}
-			event := r.batch(wire(offlineRequest(t, 2, "another-shared-key")))
+			event := r.batch(foreign)
 			event.Records[0].Attributes["ApproximateReceiveCount"] = test.receives
 			r.handle(t.Context(), event)
 			logged := r.logged()
 			got := logged[len(logged)-1]
-			if got.Outcome != test.outcome || got.Code != "signature_mismatch" || r.faults() != test.faults {
-				t.Errorf("got %s (%s) and %d faults, want %s and %d", got.Outcome, got.Code, r.faults(), test.outcome, test.faults)
-			}
-			if test.faults > 0 && got.RetryIn != 15*time.Minute {
-				t.Errorf("comes back in %v", got.RetryIn)
+			if got.Outcome != test.outcome || got.Code != "signature_mismatch" || r.faults() != 0 {
+				t.Errorf("got %s (%s) and %d faults, want %s and none", got.Outcome, got.Code, r.faults(), test.outcome)
 			}
 		})
 	}
 }
 
-// TestCallsThatWereAcceptedWithAnotherSecretSayNothing: the secret was changed since, and may be the wrong one.
-func TestCallsThatWereAcceptedWithAnotherSecretSayNothing(t *testing.T) {
+// TestManyRefusedFilesAreGivenUpEach: other refused files are no evidence for a fault of the deployment once a call has
+// succeeded.
+func TestManyRefusedFilesAreGivenUpEach(t *testing.T) {
 	t.Parallel()
-	api := fakeAPI(t, 3)
-	r := newHarness(t, api)
-	r.work(wire(request(1)))
-	api.Rotate(testAPIKey, "third")
-	r.secret.rotate(secretText("second"))
-	r.work(wire(request(2))) // refused, the secret is read again, refused again
-	event := r.batch(wire(offlineRequest(t, 3, "third")))
-	event.Records[0].Attributes["ApproximateReceiveCount"] = "5"
+	r := newHarness(t, fakeAPI(t, 9))
+	var foreign []string
+	for n := range 6 {
+		request := offlineRequest(t, n+2, "another-shared-key")
+		request.ID += string(rune('a' + n))
+		foreign = append(foreign, wire(request))
+	}
+	logged := r.work(foreign...)
+	if got := count(logged); got[deactivation.Deferred] != 6 || r.faults() != 1 {
+		t.Errorf("files alone: %v and %d faults, want them deferred, and one fault", got, r.faults())
+	}
+	if got := count(r.work(wire(request(1)))); got[deactivation.Deactivated] != 1 {
+		t.Errorf("the fault stopped other calls: %v", got)
+	}
+	event := r.batch(foreign...)
+	for i := range event.Records {
+		event.Records[i].Attributes["ApproximateReceiveCount"] = "5"
+	}
+	before := len(r.logged())
 	r.handle(t.Context(), event)
-	logged := r.logged()
-	if got := logged[len(logged)-1]; got.KeyVersion == "v1" || got.Outcome != deactivation.Deferred || got.Code != "signature_mismatch" {
-		t.Errorf("got %s (%s), signed with %s; want deferred, signed with another version", got.Outcome, got.Code, got.KeyVersion)
+	if got := count(r.logged()[before:]); got[deactivation.Rejected] != 6 {
+		t.Errorf("after a success: %v, want them rejected", got)
 	}
 }
 

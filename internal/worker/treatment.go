@@ -21,8 +21,8 @@ const (
 	callRefused   = "the License API, or the token endpoint of OAuth, refuses every call: check LICENSE_API_URL (and token_url in the " +
 		"secret, if it is there), and that the key or client may change licenses"
 	productLocked       = "the API key may not touch this message's product: allow the product for the key, or use another key"
-	fileOrSecretRefused = "the License API refuses the signature, key or date of calls with request files, and no other call has shown lately " +
-		"that the worker's own are right: check the secret behind LICENSE_API_SECRET_ARN; if it is right, the files were made with another key"
+	fileOrSecretRefused = "the License API refuses the signature, key or date of request files, one after another: check the secret behind " +
+		"LICENSE_API_SECRET_ARN; if other calls succeed it is right, and the files were made with another key"
 	licensesRefused = "the License API refuses license after license with the same answer: check the account at LicenseSpring (suspended, " +
 		"unpaid), LICENSE_API_URL, and that no proxy stands before it"
 	notConfirmed = "something answers 200 in place of the License API, and does not confirm the deactivation: check LICENSE_API_URL, and " +
@@ -54,7 +54,9 @@ const (
 		"if other licenses succeeded meanwhile. Three licenses in a row with the same answer and no success between them: a configuration " +
 		"fault; the batch is kept and tried again in 15 minutes"
 	todoByEvidence = "look the license up in LicenseSpring by the code, and send the request again when it is repaired"
-	happensFile    = "kept; tried again like one that was not answered; from the fifth time on to the dead-letter queue, reason `rejected`, if the API accepts other calls meanwhile, else a configuration fault"
+	happensFile    = "kept and tried again like `unavailable`; from the fifth time on to the dead-letter queue, reason `rejected`, if other " +
+		"licenses succeeded meanwhile. Three files in a row with the same answer and no success between them: a configuration fault; other " +
+		"calls go on"
 )
 
 // TreatmentOf is the one table from the kind of an answer to the treatment of the message. The answer is the last one:
@@ -95,7 +97,7 @@ func TreatmentOf(kind licenseapi.Kind) Treatment {
 	case licenseapi.KindProductNotAllowed:
 		return Treatment{Outcome: deactivation.Deferred, Happens: "kept; tried again in 15 minutes; the rest of its batch goes on", Fault: productLocked}
 	case licenseapi.KindFileRefused:
-		return Treatment{Outcome: deactivation.Deferred, Happens: happensFile, Fault: fileOrSecretRefused,
+		return Treatment{Outcome: deactivation.Deferred, Happens: happensFile, Fault: fileOrSecretRefused, ByEvidence: true, Rejects: true,
 			Todo: "`licensectl offline inspect --secrets FILE` on the request file says whether your keys signed it; a file made with another or an older key must be written anew, or the license deactivated by its key and device"}
 	}
 	return Treatment{Outcome: deactivation.Deferred, Happens: happensLater} // a kind that this table does not have yet: retain the message
@@ -140,8 +142,6 @@ func (b *batch) resultOf(m *message, resp response) result {
 	}
 
 	switch {
-	case resp.kind == licenseapi.KindFileRefused:
-		return b.fileRefused(m, resp, r)
 	case t.Outcome == deactivation.Deactivated, t.Outcome == deactivation.AlreadyInactive:
 		b.h.evidence.succeeded(resp.started, m.request.ID)
 	case t.Outcome == deactivation.Rejected:
@@ -161,12 +161,14 @@ func (b *batch) resultOf(m *message, resp response) result {
 func (b *batch) weigh(m *message, resp response, t Treatment, r *result) {
 	s := b.h.evidence.refusal(r.class+" "+r.code, m.request.ID, m.request.Identity())
 	r.retryIn = b.h.cfg.Backoff.wait(m.receives)
+	// Other refused files say nothing: each has a key of its own, and a success shows that the header's is right.
+	local := s.local || resp.kind == licenseapi.KindFileRefused && s.succeeded
 	switch {
+	case t.Rejects && local && m.receives >= localReceives:
+		r.outcome, r.reason, r.retryIn = deactivation.Rejected, deactivation.ReasonRejected, 0
 	case s.deployment:
 		r.retryIn = b.h.cfg.Backoff.Cap
 		b.setFault(fault{what: t.Fault, evidence: resp.err, code: r.code, stops: t.Stops})
-	case t.Rejects && s.local && m.receives >= localReceives:
-		r.outcome, r.reason, r.retryIn = deactivation.Rejected, deactivation.ReasonRejected, 0
 	case !t.Rejects && s.repeated:
 		b.setFault(fault{what: t.Fault, evidence: resp.err, code: r.code})
 	}

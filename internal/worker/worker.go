@@ -107,8 +107,6 @@ type Handler struct {
 	breaker  *throttle.Breaker
 	evidence *evidence
 
-	accepted accepted
-
 	mu      sync.Mutex // guards version and client
 	version string
 	client  *licenseapi.Client // signs with the secret of that version; nil before the first call
