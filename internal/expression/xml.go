@@ -11,10 +11,6 @@ import (
 // maxXMLDepth bounds how deep elements may be nested; a Salesforce notification needs eight.
 const maxXMLDepth = 64
 
-// sessionElement holds a live Salesforce session when the admin has ticked "Send Session ID". The reader drops its text,
-// so that it can be neither mapped nor logged.
-const sessionElement = "SessionId"
-
 // ReadXML reads a body that is one XML document: elements by their local names, whatever their prefix; xsi:type as
 // _type; xsi:nil and empty elements as null; repeated elements as a list; an element without children as its text. It
 // holds texts alone, so both forms are one. encoding/xml expands no entity but the five predefined ones, and a document

@@ -53,7 +53,7 @@ func (s *Source) mapEach(v Verified, acceptTests bool, newTrace func(facts) *tra
 		return nil, err
 	}
 	bodyHash := sync.OnceValue(func() string { // one pass over the body for all events that have no id of their own
-		sum := sha256.Sum256(v.Body)
+		sum := sha256.Sum256(s.event.bodyToKeep(v.Body))
 		return hex.EncodeToString(sum[:])
 	})
 	mappings := make([]Mapping, len(events))

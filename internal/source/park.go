@@ -19,7 +19,7 @@ const maxParkedOrderIDs = 100
 // delivery's events that are unmappable, at least one; the event has the id of the first.
 func (s *Source) Park(v Verified, mappings []Mapping) deactivation.Event {
 	event := deactivation.Event{
-		Source: s.Name, ID: mappings[0].EventID(), ReceivedAt: v.ReceivedAt, Headers: s.headersToKeep(v), Body: v.Body,
+		Source: s.Name, ID: mappings[0].EventID(), ReceivedAt: v.ReceivedAt, Headers: s.headersToKeep(v), Body: s.event.bodyToKeep(v.Body),
 	}
 	if v.scheme != nil {
 		event.Scheme = v.scheme.name
