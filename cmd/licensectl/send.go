@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -62,21 +64,21 @@ Sending an event does what the store's own event would do: at a deployed address
 			if err != nil {
 				return err
 			}
-			req, err := o.request(sources, f, file)
+			req, secret, err := o.request(sources, f, file)
 			if err != nil {
 				return err
 			}
 			if o.printEvent {
 				return printEvent(cmd.OutOrStdout(), req)
 			}
-			return post(cmd.Context(), cmd.OutOrStdout(), req)
+			return post(cmd.Context(), cmd.OutOrStdout(), req, secret)
 		},
 	}
 	cmd.Flags().StringVar(&o.to, "to", "http://"+defaultAddress, "address to post to, up to /webhooks/")
 	cmd.Flags().StringVar(&o.source, "source", "", "the sender (default: the name of the file's folder)")
 	cmd.Flags().StringVar(&o.sample, "case", "", "name of one of the sender's samples, instead of FILE")
 	cmd.Flags().StringVar(&o.secretsFile, "secrets", "", `file with {"license_api":{…},"webhooks":{…}} to sign with`)
-	cmd.Flags().BoolVar(&o.printEvent, "print-event", false, "print it as an API Gateway event instead of posting it")
+	cmd.Flags().BoolVar(&o.printEvent, "print-event", false, "print it as an API Gateway event instead of posting it, with its signature or token")
 	f.completeSources(cmd)
 	f.completeCases(cmd, &o.source)
 	return cmd
@@ -97,37 +99,41 @@ func (o sendOptions) file(args []string) (string, error) {
 	return "events/" + o.source + "/" + o.sample, nil
 }
 
-// request makes the signed request of a sample's file.
-func (o sendOptions) request(sources *source.Sources, f *files, file string) (*http.Request, error) {
-	if !strings.HasPrefix(o.to, "http://") && !strings.HasPrefix(o.to, "https://") {
-		return nil, misused("give --to with http:// or https://", "%q is no address", o.to)
+// request makes the signed request of a sample's file, and returns the secret that signed it.
+func (o sendOptions) request(sources *source.Sources, f *files, file string) (req *http.Request, secret string, err error) {
+	to, err := url.Parse(o.to)
+	switch { // without the address: it may hold a token
+	case err != nil, to.Scheme != "http" && to.Scheme != "https", to.Host == "":
+		return nil, "", misused("give --to with http:// or https://, such as http://"+defaultAddress, "--to is no address")
+	case to.RawQuery != "" || to.ForceQuery || to.Fragment != "" || to.User != nil:
+		return nil, "", misused("give --to up to /webhooks/; send adds a token where the sender has one", "--to has a query, a fragment or a user")
 	}
 	if _, known := sources.Get(o.source); o.source != "" && !known {
-		return nil, noSource(sources, o.source)
+		return nil, "", noSource(sources, o.source)
 	}
 	sample, err := f.sample(file)
 	if err != nil && o.sample != "" {
-		return nil, failed(fmt.Errorf("%s has no sample %q", o.source, o.sample), "its samples are "+strings.Join(f.cases(o.source), ", "))
+		return nil, "", failed(fmt.Errorf("%s has no sample %q", o.source, o.sample), "its samples are "+strings.Join(f.cases(o.source), ", "))
 	}
 	if err != nil {
-		return nil, failed(err, "FILE is a delivery's body, such as events/stripe/full-refund.json")
+		return nil, "", failed(err, "FILE is a delivery's body, such as events/stripe/full-refund.json")
 	}
 	if o.source != "" {
 		sample.Source = o.source
 	}
 	source, ok := sources.Get(sample.Source)
 	if !ok {
-		return nil, noSource(sources, sample.Source)
+		return nil, "", noSource(sources, sample.Source)
 	}
-	secret, err := signingSecret(sources, o.secretsFile, sample.Source)
+	secret, err = signingSecret(sources, o.secretsFile, sample.Source)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	req, err := sample.Signed(source, o.to, secret, time.Now())
+	req, err = sample.Signed(source, o.to, secret, time.Now())
 	if err != nil {
-		return nil, failed(err, "the .yaml file beside FILE holds the sender's headers; is one missing?")
+		return nil, "", failed(err, "the .yaml file beside FILE holds the sender's headers; is one missing?")
 	}
-	return req, nil
+	return req, secret, nil
 }
 
 func noSource(sources *source.Sources, name string) error {
@@ -172,20 +178,23 @@ func printEvent(stdout io.Writer, req *http.Request) error {
 	return nil
 }
 
-// post sends the request and says what was answered, and what an answer that is no success means.
-func post(ctx context.Context, stdout io.Writer, req *http.Request) error {
+// post sends the request and says what was answered, and what an answer that is no success means. It follows no
+// redirect, as senders do not. Nothing that it prints holds the secret, which may be a token in the address.
+func post(ctx context.Context, stdout io.Writer, req *http.Request, secret string) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	resp, err := http.DefaultClient.Do(req.WithContext(ctx))
+	hide := strings.NewReplacer(secret, "…", url.QueryEscape(secret), "…", html.EscapeString(secret), "…").Replace
+	resp, err := http.DefaultTransport.RoundTrip(req.WithContext(ctx)) // the errors of an http.Client quote the address
 	if err != nil {
-		return failed(err, "is something listening there? licensectl local does, until Ctrl-C")
+		return failed(fmt.Errorf("POST %s://%s%s: %s", req.URL.Scheme, req.URL.Host, req.URL.Path, hide(err.Error())),
+			"is something listening there? licensectl local does, until Ctrl-C")
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
 	if err != nil {
 		return failed(err, "")
 	}
-	fmt.Fprintf(stdout, "%s\n%s\n", resp.Status, strings.TrimSpace(string(body)))
+	fmt.Fprintf(stdout, "%s\n%s\n", hide(resp.Status), hide(strings.TrimSpace(string(body))))
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		return failed(fmt.Errorf("delivery rejected: HTTP %d", resp.StatusCode), hintFor(resp.StatusCode))
 	}
@@ -194,6 +203,9 @@ func post(ctx context.Context, stdout io.Writer, req *http.Request) error {
 
 // hintFor says what to look at when a delivery is refused.
 func hintFor(status int) string {
+	if status < http.StatusBadRequest {
+		return "senders follow no redirect: give --to the address that is meant"
+	}
 	switch status {
 	case http.StatusUnauthorized:
 		return "the signature was not believed: --secrets must hold the secret that the other side has, and both clocks must agree"

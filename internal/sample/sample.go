@@ -147,6 +147,9 @@ type Signer interface {
 	Sign(d *signing.Delivery, now time.Time, secret string) error
 }
 
+// errNoAddress does not quote the address: it may hold a token.
+var errNoAddress = errors.New("samples: the address is no http or https URL")
+
 // webhooksPath is the path of every sender's address, before the source's name.
 const webhooksPath = "/webhooks/"
 
@@ -158,7 +161,7 @@ func (s Sample) Signed(source Signer, address, secret string, now time.Time) (*h
 		target += "?" + s.Query
 	}
 	if _, err := url.Parse(target); err != nil {
-		return nil, fmt.Errorf("samples: %q is no address", address)
+		return nil, errNoAddress
 	}
 	d := signing.Delivery{Method: http.MethodPost, URL: target, Header: map[string]string{}, Body: s.Body}
 	for name, text := range s.Headers {
@@ -169,7 +172,7 @@ func (s Sample) Signed(source Signer, address, secret string, now time.Time) (*h
 	}
 	req, err := http.NewRequest(d.Method, d.URL, bytes.NewReader(d.Body)) //nolint:noctx // the caller sends it with its own
 	if err != nil {
-		return nil, fmt.Errorf("samples: %q is no address", address)
+		return nil, errNoAddress
 	}
 	for name, text := range d.Header {
 		req.Header.Set(name, text)
