@@ -78,7 +78,7 @@ func (o explainOptions) run(cmd *cobra.Command, f *files, args []string) error {
 	for i, arg := range args {
 		s, explanation, err := reader.explain(arg)
 		if err != nil {
-			faults = append(faults, err)
+			faults = append(faults, errors.New(visible(err.Error())))
 			var failed *failure
 			if hint == "" && errors.As(err, &failed) {
 				hint = failed.hint

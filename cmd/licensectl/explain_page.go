@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -27,8 +28,26 @@ func (p *page) section(heading string) {
 
 func (p *page) line(format string, args ...any) {
 	text := fmt.Sprintf("%-*s%s", headingWidth, p.heading, fmt.Sprintf(format, args...))
-	fmt.Fprintln(p.w, strings.TrimRight(text, " "))
+	p.outside(strings.TrimRight(text, " "))
 	p.heading = ""
+}
+
+// outside prints a line that belongs to no section.
+func (p *page) outside(line string) { fmt.Fprintln(p.w, visible(line)) }
+
+// visible replaces the characters that a terminal would obey or not show, so that no value of an event can change what
+// is printed around it: control characters and line breaks, invisible ones, and those that reverse the direction of
+// writing.
+func visible(text string) string {
+	var out strings.Builder
+	for _, r := range text {
+		if unicode.IsPrint(r) {
+			out.WriteRune(r)
+		} else {
+			fmt.Fprintf(&out, "<U+%04X>", r)
+		}
+	}
+	return out.String()
 }
 
 // prose is line for a text that may be longer than the page is wide.

@@ -17,10 +17,10 @@ const shownBodyRunes = 400
 
 func printExplanation(w io.Writer, s subject, e webhook.Explanation) {
 	p := &page{w: w}
-	fmt.Fprintln(w, s.name)
+	p.outside(s.name)
 	if s.about != "" {
 		for _, line := range wrap(s.about, ruleWidth) {
-			fmt.Fprintln(w, line)
+			p.outside(line)
 		}
 	}
 	p.section("RESULT")
