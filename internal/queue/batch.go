@@ -41,7 +41,7 @@ const (
 	// leaves time for a new connection, whose TLS handshake takes 50 ms at 256 MB. A call that is slower is repeated,
 	// which costs one duplicate. Without a deadline there is no hurry, and every attempt has maxTimeout.
 	firstTimeout = 350 * time.Millisecond
-	maxTimeout   = 5 * time.Second
+	maxTimeout   = 30 * time.Second
 
 	// minUploadRate is the slowest upload, in bytes per second, that is waited for: a full batch of 1 MiB has a second
 	// more. The SDK takes 14 ms of CPU for it, 0.1 s at 256 MB (0.145 of a processor), and eight at once 0.8 s.

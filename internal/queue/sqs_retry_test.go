@@ -193,7 +193,7 @@ func TestWithoutADeadlineACallHasTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, fake := openInMemory(t, func(c queuetest.Call, _ int) (int, any) {
-			time.Sleep(4900 * time.Millisecond) // of the bubble
+			time.Sleep(29 * time.Second) // of the bubble
 			return http.StatusOK, queuetest.AllSucceed(c)
 		})
 		if failed := q.Send(t.Context(), bodies(1)); failed != nil {

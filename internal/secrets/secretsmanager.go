@@ -37,10 +37,12 @@ const (
 	//	time-out        0.3    0.6    rest   1.3 s
 	//
 	// A delivery reads the secrets, then has 3.5 s to enqueue; some senders wait no longer than five seconds for both.
-	// Secrets Manager responds within 10 to 100 ms.
+	// Secrets Manager responds within 10 to 100 ms. Without a deadline there is no hurry, and every attempt has
+	// maxTimeout.
 	maxAttempts  = 3
 	readTime     = 1300 * time.Millisecond
 	firstTimeout = 300 * time.Millisecond
+	maxTimeout   = 30 * time.Second
 	firstWait    = 100 * time.Millisecond
 )
 
@@ -69,7 +71,7 @@ func (s *SecretsManager) Previous() *SecretsManager {
 	return &SecretsManager{client: s.client, arn: s.arn, stage: previousStage}
 }
 
-// Read implements Reader. It takes 1.3 s at most.
+// Read implements Reader. If ctx has a deadline, it takes 1.3 s at most.
 func (s *SecretsManager) Read(ctx context.Context) (Value, error) {
 	in := &secretsmanager.GetSecretValueInput{SecretId: &s.arn}
 	if s.stage != currentStage { // Secrets Manager's default
@@ -96,15 +98,21 @@ func (s *SecretsManager) Read(ctx context.Context) (Value, error) {
 
 // get calls GetSecretValue, again while the failure is retryable.
 func (s *SecretsManager) get(ctx context.Context, in *secretsmanager.GetSecretValueInput) (*secretsmanager.GetSecretValueOutput, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTime)
-	defer cancel()
+	timeout := maxTimeout
+	if _, hasDeadline := ctx.Deadline(); hasDeadline {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, readTime)
+		defer cancel()
+		timeout = firstTimeout
+	}
 	for attempt := 0; ; attempt++ {
-		attemptCtx, endAttempt := context.WithTimeout(ctx, firstTimeout<<attempt)
+		attemptCtx, endAttempt := context.WithTimeout(ctx, timeout)
 		out, err := s.client.GetSecretValue(attemptCtx, in)
 		endAttempt()
 		if err == nil || !s.retryable(err) || attempt+1 == maxAttempts {
 			return out, err
 		}
+		timeout = min(2*timeout, maxTimeout)
 		wait := firstWait << attempt
 		if deadline.Sleep(ctx, wait/2+rand.N(wait/2)) != nil {
 			return nil, err

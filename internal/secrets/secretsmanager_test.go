@@ -135,6 +135,9 @@ func openInMemory(answer func(w http.ResponseWriter, r *http.Request, n int64)) 
 	}, "http://secrets.test", arn), calls
 }
 
+// cacheTime is what a Cache gives to a read.
+const cacheTime = 5 * time.Second
+
 // fails are the ways in which a read fails for a while.
 func fails() map[string]http.HandlerFunc {
 	answer := func(status int, body string) http.HandlerFunc {
@@ -167,8 +170,10 @@ func TestSecretsManagerSucceedsWithinHalfASecondAfterAFailure(t *testing.T) {
 					}
 					_, _ = w.Write([]byte(`{"SecretString":"text","VersionId":"v1"}`))
 				})
+				ctx, cancel := context.WithTimeout(t.Context(), cacheTime)
+				defer cancel()
 				began := time.Now()
-				got, err := s.Read(t.Context())
+				got, err := s.Read(ctx)
 				if want := (secrets.Value{Text: "text", Version: "v1"}); err != nil || got != want {
 					t.Errorf("Read: right %t, error %v", got == want, err)
 				}
@@ -187,8 +192,10 @@ func TestSecretsManagerIsUnavailableAfterThreeAttempts(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s, calls := openInMemory(func(w http.ResponseWriter, r *http.Request, _ int64) { fail(w, r) })
+				ctx, cancel := context.WithTimeout(t.Context(), cacheTime)
+				defer cancel()
 				began := time.Now()
-				_, err := s.Read(t.Context())
+				_, err := s.Read(ctx)
 				if !errors.Is(err, secrets.ErrUnavailable) || !strings.Contains(err.Error(), arn) {
 					t.Errorf("error %v, want ErrUnavailable with the secret's ARN", err)
 				}
