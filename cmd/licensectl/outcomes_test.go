@@ -28,7 +28,7 @@ Find the message's ` + "`code`" + ` (in the dead letter's attributes, or in the 
 | log line | level | metric (namespace LicenseDeactivator) |
 |---|---|---|
 | deactivated, already_inactive, deferred | INFO | Messages by service and outcome; Answers by class |
-| rejected | WARN | the same; the dead-letter queue's alarm fires |
+| rejected | WARN | the same, and DeadLetters by service and reason; WorkerDeadLetterAlarm fires |
 | configuration fault | ERROR | ConfigurationFaults; its alarm fires |
 
 `
