@@ -7,4 +7,8 @@
 //
 // They stand behind the build tag "integration" and need .venv, which `make venv` makes. A part that is missing
 // fails a test; nothing is skipped.
+//
+// Two kinds of tests need nothing and run with `go test ./...`: the alarms of template.yaml, played on what both handlers
+// write in virtual time (alarms_test.go), and the documents, held to the template, the metrics and the commands that exist
+// (documents_test.go).
 package integration
