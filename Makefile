@@ -1,5 +1,5 @@
-# `make help` lists what there is. Go alone runs everything but what .venv is for: sam, moto and the Lambda Runtime
-# Interface Emulator, pinned in tools/requirements.txt. A missing tool is an error that says how to get it.
+# `make help` lists the targets. Most need Go only. Those that need .venv use sam, moto and the Lambda Runtime Interface
+# Emulator, pinned in tools/requirements.txt. A missing tool is an error that says how to get it.
 
 VENV     := .venv
 # ElasticMQ's jars, for make soak
@@ -7,10 +7,10 @@ ELASTICMQ := .elasticmq
 FUZZTIME ?= 60s
 BENCH_OUT ?= bench.out
 RACE     ?=         # make test RACE=-race, as .ci/run does; it needs a C compiler and takes twice as long
-# Not GOARCH, which a shell may carry: what runs on Lambda is arm64. The tests build for the machine they run on.
+# Lambda runs arm64. Not named GOARCH, which a shell may export. The tests build for the machine on which they run.
 LAMBDA_GOARCH ?= arm64
 
-# sam would report to its makers and write to the home folder.
+# Without these sam sends telemetry and writes to the home folder.
 export SAM_CLI_TELEMETRY := 0
 export __SAM_CLI_APP_DIR := $(CURDIR)/$(VENV)/sam
 
@@ -24,20 +24,20 @@ run: need-go ## Watch refunds become deactivated licenses, in one process on loo
 	go run ./cmd/licensectl local
 
 test: need-go venv ## Run every test: tier 1 (Go alone), the oracles, tier 2 (moto, emulator, sam); RACE=-race finds races
-	@echo "tier 1: Go alone. It leaves moto, the built functions and the template to tier 2"
+	@echo "tier 1: Go alone. Tier 2 tests moto, the built functions and the template"
 	go test $(RACE) ./...
-	@echo "oracles: other people's libraries judge our signatures"
+	@echo "oracles: other people's libraries verify our signatures"
 	go -C oracles test ./...
 	@echo "tier 2: moto, the built functions under the Runtime Interface Emulator, sam validate and sam build"
 	go test -tags integration -count=1 ./integration/...
-	@echo "left over: sam deploy (an AWS account), sam local (Docker); see README.md"
+	@echo "not tested: sam deploy (needs an AWS account), sam local (needs Docker); see README.md"
 
-# ElasticMQ lets a visibility end more than 12 hours after its receive, and says yes where SQS refuses: that case is left out.
-soak: need-go need-java $(ELASTICMQ)/installed ## Run tier 3 on ElasticMQ (Java, Maven), some minutes: volume, storms, kill -9; SOAK_SEED=n has its faults again
+# One case is skipped: ElasticMQ accepts a visibility that ends more than 12 hours after the receive, and SQS refuses it.
+soak: need-go need-java $(ELASTICMQ)/installed ## Run tier 3 on ElasticMQ (Java, Maven), some minutes: volume, storms, kill -9; SOAK_SEED=n repeats its faults
 	go test -tags integration,soak -count=1 -v -timeout 5m -run '^TestSoak' \
 	  -skip '^TestSoakQueueSuite$$/^defer_past_12_hours' ./integration/...
 
-# 200 seeds of 5,000 requests are a million; ten seconds of them run with every go test. One line for each seed.
+# 200 seeds of 5,000 requests are a million; every go test runs ten seconds of them. It prints one line for each seed.
 SIM_SEEDS    ?= 200
 SIM_MESSAGES ?= 5000
 SIM_SEED     ?= 0
@@ -46,7 +46,7 @@ sim: need-go ## Simulate days of faults, kills and rotated keys for a million re
 	  -sim.seeds=$(SIM_SEEDS) -sim.messages=$(SIM_MESSAGES) -sim.seed=$(SIM_SEED) | \
 	  awk '!/^(===| *--- PASS)/; /^ok / { ok = 1 } END { exit !ok }'
 
-check: need-go ## Vet, lint, format, tidy: what needs no run
+check: need-go ## Vet, lint, check formatting and go.mod, without running tests
 	go vet ./...
 	go vet -tags integration,soak ./integration/...
 	go -C oracles vet ./...
@@ -68,7 +68,7 @@ fuzz: need-go ## Fuzz every target for FUZZTIME (60s) each
 	  done; \
 	done
 
-# Each part has a benchtime of its own: programs are started so often, backlogs drained once.
+# Each part has its own benchtime: it starts programs 20 times and drains a backlog once.
 bench: need-go ## Measure (6 min): cold start, sizes, signing, batches, pace; one table at the end; benchstat reads bench.out
 	@: > $(BENCH_OUT)
 	@echo "signing, calling, mapping, one batch"
@@ -81,9 +81,9 @@ bench: need-go ## Measure (6 min): cold start, sizes, signing, batches, pace; on
 	@go test -tags integration -run '^$$' -bench Fleet -benchtime 1x -timeout 20m ./integration >> $(BENCH_OUT) || { cat $(BENCH_OUT); exit 1; }
 	@go -C tools run ./benchtable < $(BENCH_OUT)
 
-venv: $(VENV)/installed ## Make .venv with what tier 2 and sam need
+venv: $(VENV)/installed ## Create .venv with the tools that tier 2 and sam need
 
-# The stamp is written last: a broken installation is begun anew.
+# The stamp is written last, so that a failed installation starts again.
 $(VENV)/installed: tools/requirements.txt
 	@command -v python3 >/dev/null || { \
 	  echo "python3 is missing; install it with: apt-get install python3 python3-venv (or brew install python)" >&2; exit 1; }
@@ -96,7 +96,7 @@ $(VENV)/installed: tools/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tools/requirements.txt
 	touch $@
 
-# The stamp is written last, as above. The tests start java themselves.
+# The stamp is written last, as above. The tests start java by themselves.
 $(ELASTICMQ)/installed: tools/elasticmq/pom.xml
 	@command -v mvn >/dev/null || { \
 	  echo "mvn is missing; install it with: apt-get install maven (or brew install maven)" >&2; exit 1; }
@@ -111,8 +111,8 @@ need-java:
 	@version=$$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p'); [ "$${version:-0}" -ge 17 ] || { \
 	  echo "java is older than 17; install a newer one with: apt-get install openjdk-17-jre-headless (or brew install openjdk)" >&2; exit 1; }
 
-# sam build calls these with ARTIFACTS_DIR set. Static, since arm64's C library is not this machine's; without the
-# RPC mode that only the go1.x runtime needed; without paths, so that the same source gives the same bytes.
+# sam build calls these with ARTIFACTS_DIR set. The binary is static, since arm64's C library is not this machine's. It
+# has no RPC mode, which only the go1.x runtime needs, and no paths, so that the same source gives the same bytes.
 build-WebhookFunction: FUNCTION = webhook
 build-WorkerFunction:  FUNCTION = worker
 build-WebhookFunction: ## Build the webhook's bootstrap into ARTIFACTS_DIR; sam build calls it

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// TestFilesOfARoomFormNoCircle holds, in rooms of many files, that a file uses only files below it: a reader can take
-// them in one by one, from the bottom. A circle is broken by moving a declaration down, or what uses it up.
+// TestFilesOfARoomFormNoCircle checks, in rooms with many files, that a file uses only files below it, so that a reader
+// can read them one by one from the bottom. To break a circle, move a declaration down or its user up.
 func TestFilesOfARoomFormNoCircle(t *testing.T) {
 	t.Parallel()
 	for _, room := range []string{"internal/expression", "internal/source", "internal/webhook"} {
@@ -60,7 +60,7 @@ func usesBetweenFiles(t *testing.T, room string) map[string][]string {
 		parsed = append(parsed, file)
 	}
 	info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
-	config := types.Config{Importer: noImports{}, Error: func(error) {}} // what is imported is not looked at
+	config := types.Config{Importer: noImports{}, Error: func(error) {}} // imported packages are not checked
 	checked, _ := config.Check(room, files, parsed, info)
 	uses := map[string][]string{}
 	for name, used := range info.Uses {
@@ -75,12 +75,12 @@ func usesBetweenFiles(t *testing.T, room string) map[string][]string {
 	return uses
 }
 
-// noImports imports nothing: types of other packages stay unknown.
+// noImports imports nothing, so that types of other packages stay unknown.
 type noImports struct{}
 
 func (noImports) Import(string) (*types.Package, error) { return nil, errors.New("not imported") }
 
-// findCircle returns one circle, its first file at both ends, or nil.
+// findCircle returns one circle with its first file at both ends, or nil.
 func findCircle(uses map[string][]string) []string {
 	done := map[string]bool{}
 	var walk func(path []string, file string) []string

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestTheArchitecturePageNamesWhatExists holds docs/architecture.md to the code: every function that it names exists in
-// the room that it names, every room of the plan that is built has a row, and every path exists.
+// TestTheArchitecturePageNamesWhatExists compares docs/architecture.md with the code: every function on the page exists in
+// the room that the page gives, every existing room of the plan has a row, and every path exists.
 func TestTheArchitecturePageNamesWhatExists(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile("docs/architecture.md")
@@ -49,7 +49,7 @@ func TestTheArchitecturePageNamesWhatExists(t *testing.T) {
 	}
 }
 
-// goRoom is the folder of the package with that name, as the page names functions; "" where it names none.
+// goRoom returns the folder of the package with the name that the page uses for functions; "" where there is none.
 func goRoom(name string) string {
 	for dir := range plan() {
 		if filepath.Base(dir) == name && !strings.HasPrefix(dir, "functions/") && dir != "." {

@@ -1,5 +1,5 @@
-// Package floors_test holds the plan of the house: which rooms there are, on which floor each stands, and that
-// imports only go down. .golangci.yml says which outside packages a room may import; this test says which rooms.
+// Package floors_test holds the plan of the packages: each room (package directory), its floor, and the rule that imports
+// only go down. .golangci.yml says which outside packages a room may import; this test says which rooms.
 package floors_test
 
 import (
@@ -21,17 +21,17 @@ const module = "license-deactivator"
 type room struct {
 	floor int
 
-	// beside names the room that a test room stands beside. A test room may import what that one may, and that one
-	// itself; it is imported by tests and by the rooms in usedBy alone.
+	// beside names the room that a test room belongs to. A test room may import that room and what that room may import.
+	// Only tests and the rooms in usedBy import a test room.
 	beside string
 	usedBy []string
 }
 
-// tests is the floor of rooms that hold nothing but tests: above all others, imported by none.
+// tests is the floor of rooms that hold only tests: above all others, imported by none.
 const tests = 6
 
-// plan is the house. A package that is not here fails TestEveryRoomIsOnThePlan; rooms that are planned and not yet
-// built are no error.
+// plan lists the rooms. A package that is not in it fails TestEveryRoomIsOnThePlan; a planned room that does not exist
+// yet is no error.
 func plan() map[string]room {
 	return map[string]room{
 		".":           {floor: tests},
@@ -113,7 +113,7 @@ func TestImportsOnlyGoDown(t *testing.T) {
 	}
 }
 
-// TestJudgeRefuses shows that each rule bites.
+// TestJudgeRefuses shows that each rule refuses an import.
 func TestJudgeRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -148,8 +148,8 @@ func TestJudgeRefuses(t *testing.T) {
 	}
 }
 
-// judge says what is wrong with an import, or "". A test may also import rooms of its own floor and test rooms: what it
-// needs is not what is built.
+// judge returns what is wrong with an import, or "". A test may also import rooms of its own floor and test rooms, since
+// it is no part of a built program.
 func judge(plan map[string]room, e edge) string {
 	from, fromOK := plan[e.from]
 	to, toOK := plan[e.to]
@@ -157,7 +157,7 @@ func judge(plan map[string]room, e edge) string {
 	case !fromOK || !toOK:
 		return "it is not on the plan"
 	case strings.HasPrefix(e.from, "pkg/") && !strings.HasPrefix(e.to, "pkg/"):
-		return "pkg is for others too and knows nothing of this house"
+		return "pkg is for other programs, too, and imports nothing of this one"
 	case e.test && to.floor <= from.floor:
 		return ""
 	case e.test:
@@ -166,7 +166,7 @@ func judge(plan map[string]room, e edge) string {
 		if slices.Contains(to.usedBy, e.from) {
 			return ""
 		}
-		return "a test room is imported by tests alone"
+		return "only tests import a test room"
 	case from.beside == e.to:
 		return ""
 	case to.floor >= from.floor:
@@ -175,8 +175,8 @@ func judge(plan map[string]room, e edge) string {
 	return ""
 }
 
-// survey reads the imports of every Go file under root, whatever its build tags: each package directory, and each
-// import of one room by another. Folders that are modules of their own, testdata and hidden ones are left out.
+// survey reads the imports of every Go file under root, with any build tags. It returns each package directory and each
+// import of one room by another. It leaves out folders that are modules of their own, testdata and hidden folders.
 func survey(t *testing.T, root string) (rooms []string, edges []edge) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
@@ -218,7 +218,7 @@ func survey(t *testing.T, root string) (rooms []string, edges []edge) {
 	return rooms, edges
 }
 
-// outside reports whether a folder is no part of the module.
+// outside reports whether a folder is not part of the module.
 func outside(dir string) bool {
 	base := filepath.Base(dir)
 	if base == "testdata" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") {

@@ -22,8 +22,8 @@ import (
 //     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
 //   - Actions are run when the state changes, and not again while it lasts.
 //
-// How many more data points are retrieved is not documented, nor how long a metric takes to arrive. A scenario is
-// therefore evaluated under several of both (conditions), and must end alike.
+// CloudWatch documents neither how many more data points it retrieves nor how long a metric takes to arrive. A scenario
+// is therefore evaluated under several values of both (conditions), and every one must give the same result.
 type cloudWatch struct {
 	start time.Time
 
@@ -46,14 +46,15 @@ func metricKey(namespace, name string, dimensions ...string) string {
 	return strings.Join(append([]string{namespace, name}, dimensions...), " ")
 }
 
-// put takes a value of a metric, as of now.
+// put records a value of a metric at the present time.
 func (c *cloudWatch) put(metric string, value float64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.samples[metric] = append(c.samples[metric], datum{time.Since(c.start), value})
 }
 
-// Write takes what a function writes to its log, one line at a time, and extracts the metrics of embedded metric format
+// Write receives what a function writes to its log, one line at a time, and extracts the metrics of embedded metric
+// format
 // as CloudWatch Logs does. https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 func (c *cloudWatch) Write(line []byte) (int, error) {
 	var root map[string]json.RawMessage
@@ -108,7 +109,7 @@ type minute struct {
 	sum, max float64
 }
 
-// conditions are what CloudWatch does not document, or what is by chance.
+// conditions are what CloudWatch does not document, or what depends on chance.
 type conditions struct {
 	phase time.Duration // from the full minute to the scenario's start
 	delay int           // minutes until a metric is there
@@ -119,8 +120,8 @@ func (c conditions) String() string {
 	return fmt.Sprintf("%v after the full minute, metrics %d min late, %d more data points", c.phase, c.delay, c.more)
 }
 
-// allConditions combine a few of each. A metric that comes later than the data points that are retrieved would be seen by no
-// alarm of one minute; retrieving more of them is what CloudWatch does about that.
+// allConditions combine a few of each. No alarm of one minute would see a metric that arrives later than the data
+// points that are retrieved; CloudWatch retrieves more of them for that reason.
 func allConditions() []conditions {
 	var all []conditions
 	for _, phase := range []time.Duration{0, 41 * time.Second} {
@@ -133,8 +134,8 @@ func allConditions() []conditions {
 	return all
 }
 
-// byMinute arranges the samples of a scenario of that length. Times stay relative to the scenario's start; a phase moves
-// the boundaries between minutes.
+// byMinute arranges the samples of a scenario of that length. Times stay relative to the scenario's start. A phase
+// moves the boundaries between minutes.
 func (c *cloudWatch) byMinute(phase, length time.Duration) map[string]minutes {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -144,7 +145,7 @@ func (c *cloudWatch) byMinute(phase, length time.Duration) map[string]minutes {
 		for _, s := range samples {
 			i := int((s.after + phase) / time.Minute)
 			if i >= len(m) {
-				continue // of the end of the scenario itself
+				continue // the sample of the scenario's end
 			}
 			if m[i].n == 0 {
 				m[i].max = math.Inf(-1)
@@ -170,11 +171,11 @@ func (m minutes) statistic(name string, from, to int) (value float64, missing bo
 	return all.max, all.n == 0
 }
 
-// span is a time in which an alarm was in ALARM: its action ran at from.
+// span is a time in which an alarm was in ALARM. Its action ran at from.
 type span struct{ from, to time.Duration }
 
-// play evaluates an alarm every minute and returns when it was in ALARM, in time since the scenario's start. One that
-// lasts ends with the scenario.
+// play evaluates an alarm every minute and returns when it was in ALARM, in time since the scenario's start. A span
+// that lasts to the end ends with the scenario.
 func (a alarmDefinition) play(metrics map[string]minutes, length time.Duration, c conditions) (spans []span) {
 	known := false
 	for _, m := range a.metrics {
@@ -190,7 +191,7 @@ func (a alarmDefinition) play(metrics map[string]minutes, length time.Duration, 
 		})
 		return point{!missing && a.breaches(value), missing}
 	}
-	whole := make([]point, end+1) // of the period that ends then, when all of it has arrived
+	whole := make([]point, end+1) // the period that ends at that minute, once all of it has arrived
 	for to := range whole {
 		whole[to] = pointOf(to-period, to)
 	}
@@ -222,8 +223,8 @@ func (a alarmDefinition) play(metrics map[string]minutes, length time.Duration, 
 // point is one data point of an alarm.
 type point struct{ breaches, missing bool }
 
-// evaluate returns how many of the data points that decide are breaching. Missing data is not breaching, so what is
-// filled in never counts: it is enough to leave out the oldest existing points beyond EvaluationPeriods.
+// evaluate returns how many of the data points that decide are breaching. Missing data is not breaching, so a filled-in
+// point never counts: evaluate only leaves out the oldest existing points beyond EvaluationPeriods.
 func evaluate(points []point, evaluated int) (breaching int) {
 	existing := 0
 	for _, p := range points {
@@ -238,8 +239,8 @@ func evaluate(points []point, evaluated int) (breaching int) {
 	return breaching
 }
 
-// TestEvaluationOfMissingData takes the examples of AWS's page, column "not breaching": 0 is a data point within the
-// threshold, X one that breaches, - one that is missing; the newest is last, and five were retrieved.
+// TestEvaluationOfMissingData uses the examples of AWS's page, column "not breaching": 0 is a data point within the
+// threshold, X is one that breaches, - is a missing one. The newest is last; five were retrieved.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
 func TestEvaluationOfMissingData(t *testing.T) {
 	t.Parallel()
@@ -271,8 +272,8 @@ func TestEvaluationOfMissingData(t *testing.T) {
 	}
 }
 
-// TestPlaySlidesItsWindow: five minutes may be any five, the state lasts as long as they hold the breach, and later
-// data points are seen when they arrive.
+// TestPlaySlidesItsWindow shows that any five minutes form a window, that the state lasts as long as they hold the
+// breach, and that later data points count from the time at which they arrive.
 func TestPlaySlidesItsWindow(t *testing.T) {
 	t.Parallel()
 	alarm := alarmDefinition{
@@ -290,7 +291,7 @@ func TestPlaySlidesItsWindow(t *testing.T) {
 		{"too far from each other", []datum{at(2.5), at(5.5), at(8.5)}, conditions{}, nil},
 		{"late", []datum{at(3.5), at(4.5), at(5.5)}, conditions{delay: 2}, []span{{8 * time.Minute, 9 * time.Minute}}},
 		{"off the full minute", []datum{at(3), at(4), at(5)}, conditions{phase: 30 * time.Second}, []span{{5*time.Minute + 30*time.Second, 8*time.Minute + 30*time.Second}}},
-		// AWS's page warns of this: after the last data points the alarm goes over older ones again.
+		// AWS's page describes this: after the last data points the alarm evaluates older ones again.
 		{"the last existing data point decides", []datum{at(3.5), at(4.5), at(5.5)}, conditions{more: 1},
 			[]span{{6 * time.Minute, 9 * time.Minute}, {11 * time.Minute, 14 * time.Minute}}},
 		{"to the end", []datum{at(18.1), at(18.2), at(18.3)}, conditions{}, []span{{19 * time.Minute, 20 * time.Minute}}},

@@ -9,10 +9,10 @@ import (
 )
 
 // mathExpression computes a data point from those of an alarm's metrics in one period. missing is true where a metric
-// that it needs has no data point: CloudWatch then has none of the expression either.
+// that it needs has no data point: CloudWatch then has no data point of the expression.
 //
-// It knows what template.yaml uses of metric math: numbers, ids, + - * /, > <, IF(condition, then, else) and FILL(metric,
-// value). Whether FILL fills a metric without any data point is not documented; here it does.
+// It implements the metric math that template.yaml uses: numbers, ids, + - * /, > <, IF(condition, then, else) and
+// FILL(metric, value). AWS does not document whether FILL fills a metric without any data point; here it does.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
 type mathExpression func(metrics func(id string) (value float64, missing bool)) (value float64, missing bool)
 
@@ -134,7 +134,7 @@ func (p *mathParser) operand() (mathExpression, error) {
 	return nil, fmt.Errorf("unexpected %q", text)
 }
 
-// arguments reads "(…, …)" behind the name of a function.
+// arguments reads "(…, …)" after the name of a function.
 func (p *mathParser) arguments(n int) ([]mathExpression, error) {
 	parts := make([]mathExpression, n)
 	before := '('

@@ -37,8 +37,8 @@ const (
 	senderKey      = "sender-key-1"
 )
 
-// system is the deployed system in one process and in virtual time: the two handlers as their mains wire them, the queues
-// and the License API in memory. What AWS measures by itself is measured here by its documented rules.
+// system is the deployed system in one process and in virtual time: the two handlers as their mains wire them, the
+// queues and the License API in memory. The metrics that AWS publishes are measured here by AWS's documented rules.
 type system struct {
 	t     *testing.T
 	cloud *cloudWatch
@@ -52,7 +52,7 @@ type system struct {
 
 	mu        sync.Mutex
 	refunds   int
-	unwell    licenseapitest.Fault // what the License API answers in place of its work; zero: its work
+	unwell    licenseapitest.Fault // how the License API fails; zero: it does not fail
 	worker    lambdaemu.BatchHandler
 	throttled bool
 }
@@ -137,7 +137,7 @@ func licenseKey(i int) string { return fmt.Sprintf("AAAA-%04d", i) }
 // until sleeps until that long after the start.
 func (s *system) until(after time.Duration) { time.Sleep(after - time.Since(s.cloud.start)) }
 
-// every does something in each step of a time, from its beginning to before its end, and sleeps until its end.
+// every calls do in each step from the time from to before the time to, and sleeps until to.
 func (s *system) every(step, from, to time.Duration, do func()) {
 	for at := from; at < to; at += step {
 		s.until(at)
@@ -146,7 +146,7 @@ func (s *system) every(step, from, to time.Duration, do func()) {
 	s.until(to)
 }
 
-// is changes what the License API does from now on.
+// is sets the fault of the License API from now on.
 func (s *system) is(fault licenseapitest.Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -212,11 +212,11 @@ func (s *system) invokeWebhook(event, answer any) error {
 	return json.Unmarshal(out, answer)
 }
 
-// errThrottled is an invocation that Lambda had no room for.
+// errThrottled is the error of an invocation that Lambda throttles.
 var errThrottled = errors.New("throttled")
 
-// invokeWorker is the worker function as Lambda runs it for the event source mapping. A throttled or failed invocation
-// deletes nothing, and its messages come back after the visibility time-out.
+// invokeWorker runs the worker function as Lambda does for the event source mapping. A throttled or failed invocation
+// deletes nothing, and its messages become visible again after the visibility timeout.
 func (s *system) invokeWorker(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
 	s.mu.Lock()
 	handle, throttled := s.worker, s.throttled
@@ -267,14 +267,14 @@ func (s *storedSecret) Read(context.Context) (secrets.Value, error) {
 	return secrets.Value{Text: s.text, Version: fmt.Sprint("v", s.version)}, nil
 }
 
-// store puts a new version.
+// store adds a new version.
 func (s *storedSecret) store(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.text, s.version = text, s.version+1
 }
 
-// noSecret is a secret without a version before the current one.
+// noSecret is a secret without a previous version.
 type noSecret struct{}
 
 // Read implements secrets.Reader.
@@ -305,14 +305,14 @@ func newMeasuredQueue(cloud *cloudWatch, name string, config queue.MemoryConfig)
 	return &measuredQueue{Memory: queue.NewMemory(config), cloud: cloud, name: name, unread: map[time.Time]int{}, received: map[string]*seen{}}
 }
 
-// outOfReach makes every Send fail from now on, or ends that.
+// outOfReach makes every Send fail from now on; false ends that.
 func (q *measuredQueue) outOfReach(down bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.down = down
 }
 
-// stop makes the event source mapping receive nothing from now on, as when it is disabled, or ends that.
+// stop makes the event source mapping receive nothing from now on, as when it is disabled; false ends that.
 func (q *measuredQueue) stop(stopped bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -382,8 +382,8 @@ func (q *measuredQueue) Delete(ctx context.Context, receipts []string) []queue.F
 	return q.Memory.Delete(ctx, receipts)
 }
 
-// sample publishes the metrics of the queue. ApproximateAgeOfOldestMessage leaves out a message that was received more
-// than three times, and is not published of an empty queue.
+// sample publishes the metrics of the queue. ApproximateAgeOfOldestMessage excludes a message that was received more
+// than three times, and has no value for an empty queue.
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 func (q *measuredQueue) sample() {
 	q.mu.Lock()
@@ -404,7 +404,7 @@ func (q *measuredQueue) sample() {
 	q.cloud.put(metricKey("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName="+q.name), age.Seconds())
 }
 
-// pipes listens for connections in memory, since a bubble of testing/synctest knows no sockets.
+// pipes is a listener for connections in memory, since a bubble of testing/synctest allows no sockets.
 type pipes struct {
 	conns  chan net.Conn
 	once   sync.Once
@@ -455,7 +455,7 @@ func (s *system) rows(n int) {
 	}
 }
 
-// letter makes the worker reject a message: the License API does not know the license.
+// letter makes the worker reject a message: the License API has no such license.
 func (s *system) letter() { s.deliver(s.order("ZZZZ-0000"), senderKey) }
 
 // unmappable delivers an event without license data.
@@ -469,14 +469,14 @@ func (s *system) waitingForItsOrder() {
 	s.back.Flush()
 }
 
-// throttle makes Lambda refuse the worker's invocations from now on, or ends that.
+// throttle makes Lambda refuse the worker's invocations from now on; false ends that.
 func (s *system) throttle(throttled bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.throttled = throttled
 }
 
-// unknownShape is an event that none of the shapes of its source's file fits.
+// unknownShape is an event that matches none of the shapes in its source's file.
 func (s *system) unknownShape() {
 	s.front.DeadLetter(deactivation.ReasonUnmappable)
 	s.front.Delivery(s.t.Context(), telemetry.Delivery{

@@ -15,7 +15,7 @@ import (
 type alarmDefinition struct {
 	id, description string
 
-	// The alarm compares expression, over metrics by their ids; "" is the one metric alone.
+	// The alarm compares expression, which refers to metrics by their ids; "" is the one metric.
 	expression mathExpression
 	metrics    map[string]metricStat
 
@@ -63,7 +63,7 @@ func readAlarm(t *testing.T, template any, id string) alarmDefinition {
 		a.toAlarm = m
 	}
 	if at(p, "TreatMissingData") != "notBreaching" {
-		t.Fatalf("%s: TreatMissingData is %v; the evaluation here knows notBreaching alone", id, at(p, "TreatMissingData"))
+		t.Fatalf("%s: TreatMissingData is %v; this test evaluates only notBreaching", id, at(p, "TreatMissingData"))
 	}
 
 	seconds := at(p, "Period")
@@ -108,7 +108,7 @@ func readMetric(t *testing.T, id string, metric, statistic any) metricStat {
 	}
 	stat, _ := statistic.(string)
 	if stat != "Sum" && stat != "Maximum" {
-		t.Fatalf("%s: the statistic is %v; the evaluation here knows Sum and Maximum", id, statistic)
+		t.Fatalf("%s: the statistic is %v; this test evaluates only Sum and Maximum", id, statistic)
 	}
 	return metricStat{metricKey(fmt.Sprint(at(metric, "Namespace")), fmt.Sprint(at(metric, "MetricName")), dimensions...), stat}
 }
@@ -132,7 +132,7 @@ func readThreshold(t *testing.T, template any, id string) func(float64) bool {
 	return nil
 }
 
-// readTemplate reads template.yaml, its short forms as objects: !Ref X is {"Ref": "X"}.
+// readTemplate reads template.yaml with its short forms as objects: !Ref X is {"Ref": "X"}.
 func readTemplate(t *testing.T) any {
 	t.Helper()
 	content, err := os.ReadFile("../template.yaml")

@@ -18,8 +18,8 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// An alarmScenario is what happens to the deployed system for some time, and which alarms must fire. Every alarm of
-// template.yaml that it does not name must stay silent.
+// An alarmScenario is a sequence of events in the deployed system, and the alarms that must fire. Every other alarm of
+// template.yaml must not fire.
 type alarmScenario struct {
 	name   string
 	length time.Duration
@@ -29,8 +29,8 @@ type alarmScenario struct {
 	callsPerSecond float64 // of the worker; 0 means 5
 }
 
-// firing is one notification: between the two times after the start, no more and no less. Where until is set, the alarm
-// must still be in ALARM then, so that it neither looks recovered nor notifies again meanwhile.
+// firing is one notification between the two times after the start. Where until is set, the alarm must still be in
+// ALARM then: a return to OK would look like a recovery, and the next ALARM would notify again.
 type firing struct{ after, before, until time.Duration }
 
 const (
@@ -38,7 +38,8 @@ const (
 	day  = 24 * hour
 )
 
-// alarmScenarios begin well, all of them: an alarm that fires at the start would hide what it should show.
+// Every scenario of alarmScenarios starts without a fault: an alarm that fires at the start would hide what the
+// scenario must show.
 func alarmScenarios() []alarmScenario {
 	at := func(hours, minutes int) time.Duration {
 		return time.Duration(hours)*hour + time.Duration(minutes)*time.Minute
@@ -51,7 +52,7 @@ func alarmScenarios() []alarmScenario {
 			},
 		},
 		{
-			name: "a day with a refund every ten minutes, of which some meet one 503", length: day,
+			name: "a day with a refund every ten minutes, some of which are answered 503 once", length: day,
 			happen: func(s *system) {
 				n := 0
 				s.every(10*time.Minute, 0, day, func() {
@@ -78,7 +79,7 @@ func alarmScenarios() []alarmScenario {
 			fires: map[string][]firing{"WorkerStalledAlarm": {{hour, at(1, 20), 25 * hour}}},
 		},
 		{
-			name: "a trickle of refunds into an outage of four hours", length: 10 * hour,
+			name: "a refund from time to time in an outage of four hours", length: 10 * hour,
 			happen: func(s *system) {
 				s.every(10*time.Minute, 0, hour, s.refund)
 				s.is(unavailable())
@@ -146,7 +147,7 @@ func alarmScenarios() []alarmScenario {
 			fires: map[string][]firing{"WorkerStalledAlarm": {{hour, at(1, 20), 6 * hour}}},
 		},
 		{
-			name: "the License API's key is changed at LicenseSpring alone", length: 12 * hour,
+			name: "the License API's key is changed only at LicenseSpring", length: 12 * hour,
 			happen: func(s *system) {
 				s.every(10*time.Minute, 0, hour, s.refund)
 				s.api.Rotate(alarmAPIKey, "shared-2")
@@ -181,7 +182,7 @@ func alarmScenarios() []alarmScenario {
 			},
 		},
 		{
-			name: "a second letter while one waits, and a third", length: 10 * hour,
+			name: "a second dead letter while one waits, and a third", length: 10 * hour,
 			happen: func(s *system) {
 				s.every(10*time.Minute, 0, hour, s.refund)
 				s.letter()
@@ -197,7 +198,7 @@ func alarmScenarios() []alarmScenario {
 			},
 		},
 		{
-			name: "a letter that nobody looks at", length: 10*day + 6*hour,
+			name: "a dead letter that no operator handles", length: 10*day + 6*hour,
 			happen: func(s *system) {
 				s.until(hour)
 				s.letter()
@@ -284,7 +285,7 @@ func alarmScenarios() []alarmScenario {
 			},
 		},
 		{
-			name: "a sender's key is changed at the sender alone, a delivery in ten minutes", length: 6 * hour,
+			name: "a sender's key is changed only at the sender, a delivery in ten minutes", length: 6 * hour,
 			happen: func(s *system) {
 				s.every(10*time.Minute, 0, hour, s.refund)
 				s.every(10*time.Minute, hour, 3*hour, func() { s.deliver(s.order(licenseKey(1)), "sender-key-2") })
@@ -354,14 +355,14 @@ func alarmScenarios() []alarmScenario {
 			},
 		},
 		{
-			name: "people mistype direct invocations", length: 6 * hour,
+			name: "direct invocations with mistyped fields", length: 6 * hour,
 			happen: func(s *system) {
 				s.every(time.Minute, hour, 2*hour, func() {
 					var answer any
 					for _, payload := range []map[string]any{
 						{"requests": "none"}, {"source": "ops"}, {"source": "ops", "requests": []any{map[string]any{"licence": "A"}}},
 					} {
-						_ = s.invokeWebhook(payload, &answer) // what they are told is another test's
+						_ = s.invokeWebhook(payload, &answer) // another test checks the answer
 					}
 				})
 			},
@@ -407,7 +408,7 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
-// compare says in what the times in ALARM are not those that are wanted, or "".
+// compare describes how the times in ALARM differ from the wanted ones; "" where they do not.
 func compare(got []span, want []firing) string {
 	if len(got) != len(want) {
 		return fmt.Sprintf("in ALARM %v, want it %d times", got, len(want))
@@ -420,11 +421,11 @@ func compare(got []span, want []firing) string {
 	return ""
 }
 
-// String is for a failing test.
+// String is for the message of a failing test.
 func (s span) String() string { return fmt.Sprintf("%v–%v", s.from, s.to) }
 
-// TestAnOutageDoesNotShowInTheAgeOfTheOldestMessage is why the worker counts stalled messages: in a day of 503 the age that
-// SQS publishes stays below what any alarm could be set to.
+// TestAnOutageDoesNotShowInTheAgeOfTheOldestMessage shows why the worker counts stalled messages: in a day of 503 the
+// age that SQS publishes stays below any useful threshold of an alarm.
 func TestAnOutageDoesNotShowInTheAgeOfTheOldestMessage(t *testing.T) {
 	t.Parallel()
 	var cloud *cloudWatch

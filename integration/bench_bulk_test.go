@@ -12,19 +12,19 @@ import (
 )
 
 const (
-	// bulkRows is the largest direct invocation, and bulkFiller what makes each row so long that together they have 6 MB,
-	// the largest payload of Lambda.
+	// bulkRows is the number of rows of the largest direct invocation. bulkFiller is what each row needs to make 6 MB
+	// together, the largest payload of Lambda.
 	bulkRows   = 10_000
 	bulkFiller = 390
 
-	// webhookMB and webhookTimeout are the webhook function's, as template.yaml has them.
+	// webhookMB and webhookTimeout are the webhook function's memory and time-out in template.yaml.
 	webhookMB      = 256
 	webhookTimeout = 10 * time.Second
 )
 
-// BenchmarkBulk measures the largest direct invocation, with the processor's share of the webhook function's memory: how
-// long it takes, and how many rows are enqueued. "slow" and "slow-6MB": SQS takes 20 ms for a batch. "hangs-6MB": SQS does
-// not respond, and the invocation must be answered before Lambda ends it.
+// BenchmarkBulk measures the largest direct invocation with the webhook function's share of the processor: how long it
+// takes, and how many rows are enqueued. "slow" and "slow-6MB": SQS takes 20 ms for a batch. "hangs-6MB": SQS does not
+// respond, and the invocation must be answered before Lambda ends it.
 func BenchmarkBulk(b *testing.B) {
 	for _, c := range []struct {
 		name   string
@@ -52,7 +52,7 @@ func BenchmarkBulk(b *testing.B) {
 				if err == nil {
 					held = 1
 				} else {
-					b.Logf("the processor cannot be held to a share: %v", err)
+					b.Logf("the processor's share cannot be limited: %v", err)
 				}
 				a := api.invoke(b, event)
 				took, accepted = append(took, a.took.Seconds()), append(accepted, bulkAccepted(b, a.body))
@@ -69,7 +69,7 @@ func BenchmarkBulk(b *testing.B) {
 	}
 }
 
-// bulkEvent is a direct invocation with bulkRows rows, each as an export has it and longer by filler bytes.
+// bulkEvent is a direct invocation with bulkRows rows, each like a row of an export plus filler bytes.
 func bulkEvent(b *testing.B, filler int) []byte {
 	b.Helper()
 	rows := make([]map[string]any, bulkRows)
@@ -85,7 +85,7 @@ func bulkEvent(b *testing.B, filler int) []byte {
 		b.Fatal(err)
 	}
 	if len(event) > 6<<20 {
-		b.Fatalf("%d bytes: Lambda would not take them", len(event))
+		b.Fatalf("%d bytes: more than Lambda accepts", len(event))
 	}
 	return event
 }

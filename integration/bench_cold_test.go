@@ -23,8 +23,8 @@ const (
 	webhookSecret = `{"shopify":"` + localShopifyKey + `"}`
 	workerSecret  = `{"api_key":"key","shared_key":"shared"}`
 
-	// warmInvocations follow the first, to have a median beside it, each after a pause in which what the one before
-	// took of the processor's share has come back.
+	// warmInvocations follow the first one, for a median to compare it with. Each starts after a pause in which the
+	// function's share of the processor recovers from the one before.
 	warmInvocations = 10
 	warmPause       = 100 * time.Millisecond
 
@@ -33,8 +33,8 @@ const (
 )
 
 // BenchmarkColdStart measures from exec: the bare handler until it polls, the functions until their first connection,
-// which is their warm-up; the difference is what they do more than nothing. It tells the least of all runs: whatever
-// else the machine does only adds to it.
+// which is their warm-up. The difference is what they do beyond nothing. It reports the minimum of all runs: other load
+// on the machine only adds to it.
 func BenchmarkColdStart(b *testing.B) {
 	bare, webhook, worker := built(b, "", "./testdata/bare"), built(b, "", "../functions/webhook"), built(b, "", "../functions/worker")
 	var took [3][]float64
@@ -73,8 +73,8 @@ func coldFunction(b *testing.B, bootstrap, secret string) float64 {
 }
 
 // BenchmarkFirstInvocation measures an invocation, from handing out the event to the answer: the first of an
-// environment and the median of the next ones. Once it polls, as in Lambda, the function is held to the processor's
-// share of 128 MB (held = 1); where the machine does not let us, it has all of it (held = 0).
+// environment and the median of the next ones. Once the function polls, it has the processor's share of 128 MB, as in
+// Lambda (held = 1). Where the machine does not allow that, it has the whole processor (held = 0).
 func BenchmarkFirstInvocation(b *testing.B) {
 	delivery, err := os.ReadFile("../events/webhook.json")
 	if err != nil {
@@ -103,7 +103,7 @@ func BenchmarkFirstInvocation(b *testing.B) {
 				if err == nil {
 					held = 1
 				} else {
-					b.Logf("the processor cannot be held to a share: %v", err)
+					b.Logf("the processor's share cannot be limited: %v", err)
 				}
 				first = append(first, ms(api.invoke(b, f.event).took))
 				for range warmInvocations {
@@ -125,7 +125,7 @@ func BenchmarkFirstInvocation(b *testing.B) {
 	}
 }
 
-// BenchmarkSize is what is deployed: each bootstrap for arm64, zipped.
+// BenchmarkSize reports the size of what is deployed: each bootstrap for arm64, zipped.
 func BenchmarkSize(b *testing.B) {
 	for _, name := range []string{"webhook", "worker"} {
 		b.Run(name, func(b *testing.B) {

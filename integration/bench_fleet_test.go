@@ -30,27 +30,28 @@ import (
 const (
 	fleetKey, fleetShared = "bench-key", "bench-shared"
 
-	// turnaround is what Lambda takes from an answer to the next batch, at which nobody calls.
+	// turnaround is the time that Lambda takes from an answer to the next batch, in which no call can start.
 	turnaround = 20 * time.Millisecond
 
 	// apiLatency is how long the fake License API takes to answer, the way there and back included.
 	apiLatency = 100 * time.Millisecond
 
-	// wayThere is the shortest and wayMore what a call may take longer to arrive: what a pace cannot know.
+	// wayThere is the shortest time that a call takes to arrive, and wayMore what can be added to it: the limiter does
+	// not see either.
 	wayThere = 10 * time.Millisecond
 	wayMore  = 40 * time.Millisecond
 
 	fleetTimeout = time.Minute // of the worker function
 )
 
-// A drill is a backlog that is drained for a while, within an API's limits.
+// A drill drains a backlog for a limited time, within an API's limits.
 type drill struct {
 	name   string
 	span   time.Duration
-	budget float64 // calls per second that are the ideal; 0: inFlight ÷ the API's own latency
+	budget float64 // the ideal calls per second; 0: inFlight ÷ the API's own latency
 	limits licenseapitest.Limits
 	stack  worker.Stack
-	// addresses says how many the instances have: one for all, or one for each.
+	// addresses is the number of addresses of the instances: one for all, or one for each.
 	addresses int
 	inFlight  int
 	batch     int
@@ -65,7 +66,7 @@ func drills() []drill {
 			stack:  worker.Stack{CallsPerSecond: 20, Instances: 3, PlanCallsPerMinute: plan, LiveShare: live},
 		},
 		{
-			// Longer than the company's minute.
+			// Longer than the minute over which the company's limit counts.
 			name: "capped-3x3-addresses", span: 75 * time.Second, budget: 30, addresses: 3, inFlight: 10, batch: 20,
 			limits: licenseapitest.Limits{PerAddress: 200, PerAuthorization: 50, PerMinute: plan * live},
 			stack:  worker.Stack{CallsPerSecond: 30, Instances: 3, PlanCallsPerMinute: plan, LiveShare: live},
@@ -78,8 +79,8 @@ func drills() []drill {
 	}
 }
 
-// BenchmarkFleet measures how much of the ideal the worker calls, and how much of that is refused, with a naive worker
-// beside it: no pace, a connection for each call, one after another, as many instances.
+// BenchmarkFleet measures what part of the ideal rate the worker calls, and what part of the calls is refused. For
+// comparison it runs a naive worker: no limiter, a connection for each call, one call after another, as many instances.
 func BenchmarkFleet(b *testing.B) {
 	for _, d := range drills() {
 		b.Run(d.name, func(b *testing.B) {
@@ -116,21 +117,22 @@ func (c *counts) add(other counts) {
 	c.span, c.inside = c.span+other.span, c.inside+other.inside
 }
 
-// latency is how long a call was with the API, as it saw it: on a busy machine longer than it meant to be.
+// latency is the mean time of a call at the API, as the API measured it: on a busy machine it is longer than the
+// configured one.
 func (c *counts) latency() time.Duration { return c.inside / time.Duration(max(c.taken+c.refused, 1)) }
 
 func (c *counts) rate() float64 { return float64(c.taken) / c.span.Seconds() }
 
-// share is how many of a hundred calls were refused.
+// share is the percentage of calls that were refused.
 func (c *counts) share() float64 {
 	return float64(c.refused) / float64(max(c.taken+c.refused, 1)) * 100
 }
 
-// An instance works one batch.
+// An instance works on one batch.
 type instance func(ctx context.Context, first int)
 
-// run drains a backlog without an end for d.span, and counts what the API took in that time, the empty buckets at its
-// beginning included.
+// run drains an endless backlog for d.span and counts the calls that the API accepted in that time. The time includes
+// the start, when the limiters' buckets are empty.
 func (d drill) run(b *testing.B, make func(*testing.B, drill, string, *atomic.Int64) instance) counts {
 	b.Helper()
 	api := d.api(b)
@@ -162,7 +164,7 @@ func (d drill) run(b *testing.B, make func(*testing.B, drill, string, *atomic.In
 	}
 }
 
-// api has more licenses than d can deactivate, and takes its time.
+// api has more licenses than d can deactivate, and answers with the configured latency.
 func (d drill) api(b *testing.B) *licenseapitest.Server {
 	b.Helper()
 	state := licenseapitest.State{APIKeys: map[string]string{fleetKey: fleetShared}}
@@ -180,18 +182,19 @@ func (d drill) api(b *testing.B) *licenseapitest.Server {
 	return api
 }
 
-// from lets calls arrive after their way, from the address with that number, and adds up how long they are inside.
+// from delays calls by the network's latency, gives them the address with that number, and adds up their time inside
+// the API.
 func from(address int, api http.Handler, inside *atomic.Int64) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
 		defer func() { inside.Add(int64(time.Since(begin))) }()
-		time.Sleep(wayThere + rand.N(wayMore)) //nolint:gosec // a network, no secret
+		time.Sleep(wayThere + rand.N(wayMore)) //nolint:gosec // a network's latency, not a secret
 		r.RemoteAddr = fmt.Sprintf("127.0.0.%d:1", address+1)
 		api.ServeHTTP(w, r)
 	})
 }
 
-// newFleet makes an instance as functions/worker does, with a queue and a dead-letter queue that say yes.
+// newFleet makes an instance as functions/worker does, with a queue and a dead-letter queue that accept everything.
 func newFleet(b *testing.B, d drill, address string, dead *atomic.Int64) instance {
 	b.Helper()
 	api, err := licenseapi.New(licenseapi.Config{BaseURL: address, CallsInFlight: d.inFlight})
@@ -219,7 +222,7 @@ func newFleet(b *testing.B, d drill, address string, dead *atomic.Int64) instanc
 	}
 }
 
-// newNaive makes an instance as one writes it at first: each message in turn, with whatever connection there is.
+// newNaive makes an instance as a first attempt is often written: one message after another, each over any connection.
 func newNaive(b *testing.B, d drill, address string, _ *atomic.Int64) instance {
 	b.Helper()
 	return func(ctx context.Context, first int) {
@@ -264,12 +267,12 @@ func (fleetSecret) Read(context.Context) (secrets.Value, error) {
 	return secrets.Value{Text: fmt.Sprintf(`{"api_key":%q,"shared_key":%q}`, fleetKey, fleetShared), Version: "v1"}, nil
 }
 
-// yes is a queue that does what it is asked for; the messages of a drill do not come back.
+// yes is a queue that accepts every change; the messages of a drill are not received again.
 type yes struct{}
 
 func (yes) Defer(context.Context, []queue.Deferral) []queue.Failure { return nil }
 
-// counted is a dead-letter queue that counts.
+// counted is a dead-letter queue that counts its letters.
 type counted struct{ letters *atomic.Int64 }
 
 func (c counted) Send(_ context.Context, entries []queue.Entry) []queue.Failure {

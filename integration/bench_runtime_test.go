@@ -24,10 +24,10 @@ import (
 	"time"
 )
 
-// benchPatience is how long one step of a function may take before the benchmark gives up.
+// benchPatience is how long one step of a function may take before the benchmark fails.
 const benchPatience = 30 * time.Second
 
-// benchSecretARN names no secret: the fake cloud has one for each function.
+// benchSecretARN is the ARN of no real secret: the fake cloud has one secret for each function.
 const benchSecretARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:bench-AbCdEf"
 
 // built compiles a program for this machine, or for Lambda's, with the settings of the Makefile, and returns its path.
@@ -45,11 +45,12 @@ func built(b *testing.B, goarch, packagePath string) string {
 	return out
 }
 
-// cloud is what a function calls, over TLS as in production: Secrets Manager, SQS and the License API, each saying yes.
+// cloud is what a function calls, over TLS as in production: Secrets Manager, SQS and the License API. Each accepts
+// every call.
 type cloud struct {
 	aws, license *httptest.Server
-	roots        string        // a file for SSL_CERT_FILE: the system's roots, whose parsing a cold call pays for, and ours
-	connected    chan struct{} // has one for each connection that the function opens
+	roots        string        // a file for SSL_CERT_FILE: the system's roots, which a cold call has to parse, and ours
+	connected    chan struct{} // receives a value for each connection that the function opens
 	secret       string
 	sqsTakes     time.Duration // how long SQS takes for a batch
 }
@@ -62,7 +63,7 @@ func newCloud(b *testing.B, secret string) *cloud {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, "license_deactivated")
 	})
-	roots, err := os.ReadFile("/etc/ssl/certs/ca-certificates.crt") // Debian's; without it only ours are parsed
+	roots, err := os.ReadFile("/etc/ssl/certs/ca-certificates.crt") // Debian's path; without the file only our roots are parsed
 	if err != nil {
 		b.Logf("the system's roots: %v", err)
 	}
@@ -95,7 +96,7 @@ func (c *cloud) serve(b *testing.B, answer http.HandlerFunc) *httptest.Server {
 	return server
 }
 
-// answerAWS speaks AWS's JSON protocol as far as the functions do.
+// answerAWS implements the part of AWS's JSON protocol that the functions use.
 func (c *cloud) answerAWS(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -104,7 +105,7 @@ func (c *cloud) answerAWS(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Entries []struct{ ID, MessageBody string }
 	}
-	_ = json.Unmarshal(body, &in) // another call has other fields
+	_ = json.Unmarshal(body, &in) // other calls have other fields
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	var out any = struct{}{}
 	switch operation {
@@ -127,8 +128,8 @@ func (c *cloud) answerAWS(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(out)
 }
 
-// environment is a function's, as template.yaml has it. CALLS_PER_SECOND is more than anybody may call, so that the
-// pace is not what is measured.
+// environment is a function's environment, as in template.yaml. CALLS_PER_SECOND is above any real plan, so that the
+// limiter does not affect the measurement.
 func (c *cloud) environment() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "AWS_LAMBDA_FUNCTION_NAME=bench", "AWS_REGION=us-east-1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=128",
@@ -139,7 +140,7 @@ func (c *cloud) environment() []string {
 	}
 }
 
-// runtimeAPI is Lambda's side of a function: it hands out events and takes the answers.
+// runtimeAPI is the Lambda Runtime API: it hands out events and receives the answers.
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 type runtimeAPI struct {
 	*httptest.Server
@@ -200,7 +201,7 @@ func (api *runtimeAPI) end(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// started is a function that runs; stop ends it.
+// started is a running function; stop ends it.
 type started struct {
 	cmd   *exec.Cmd
 	begun time.Time // exec
@@ -219,7 +220,7 @@ func start(b *testing.B, bootstrap string, api *runtimeAPI, environment []string
 
 func (s *started) stop() {
 	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait() // it ends by a signal
+	_ = s.cmd.Wait() // a signal ends it
 }
 
 // invoke hands out an event to a function that polls, and returns its answer.
@@ -254,17 +255,17 @@ func (api *runtimeAPI) awaitPoll(b *testing.B) time.Time {
 	return time.Time{}
 }
 
-// A share is a part of a processor that a process is held to, as Lambda does: 1,769 MB are one.
+// A share limits a process to a part of a processor, as Lambda does: 1,769 MB are one processor.
 type share struct{ dir, quotaFile, quota string }
 
-// lambdaPeriod is how often a share begins anew, in microseconds; fullMemory is what has one whole processor, in MB.
+// lambdaPeriod is the period of a share, in microseconds; fullMemory is the memory that has one whole processor, in MB.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 const (
 	lambdaPeriod = 20_000
 	fullMemory   = 1769
 )
 
-// newShare makes a control group, or says why it cannot: it takes root and Linux.
+// newShare makes a control group. It needs root and Linux; else it returns an error.
 func newShare(b *testing.B, memoryMB int) (*share, error) {
 	b.Helper()
 	quota := strconv.Itoa(lambdaPeriod * memoryMB / fullMemory)
@@ -273,7 +274,7 @@ func newShare(b *testing.B, memoryMB int) (*share, error) {
 	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil {
 		s = &share{dir: "/sys/fs/cgroup/" + name, quotaFile: "cpu.max", quota: quota + " " + strconv.Itoa(lambdaPeriod)}
 	}
-	if err := os.Mkdir(s.dir, 0o755); err != nil { //nolint:gosec // a control group is no file with content
+	if err := os.Mkdir(s.dir, 0o755); err != nil { //nolint:gosec // a control group holds no content
 		return nil, err
 	}
 	b.Cleanup(func() { _ = os.Remove(s.dir) })
@@ -291,7 +292,7 @@ func (s *share) write(file, text string) error {
 	return os.WriteFile(filepath.Join(s.dir, file), []byte(text), 0o600)
 }
 
-// take moves a process in; it has all of the processor until hold.
+// take adds a process to the group. It has the whole processor until hold.
 func (s *share) take(pid int) error {
 	free := "-1"
 	if s.quotaFile == "cpu.max" {

@@ -9,7 +9,8 @@ import (
 	"license-deactivator/internal/config"
 )
 
-// TestTemplateDefaultsAreAConfiguration: a stack that is deployed with nothing but the License API's address starts.
+// TestTemplateDefaultsAreAConfiguration shows that a stack starts when only the License API's address is set at its
+// deployment.
 func TestTemplateDefaultsAreAConfiguration(t *testing.T) {
 	t.Parallel()
 	s := decode(t, transform(t))
@@ -21,7 +22,7 @@ func TestTemplateDefaultsAreAConfiguration(t *testing.T) {
 	}
 }
 
-// deployed is a function's environment as CloudFormation would fill it in.
+// deployed is a function's environment with the values that CloudFormation would fill in.
 func deployed(s stack, id string) func(string) string {
 	made := map[string]string{
 		"Queue":             "https://sqs.eu-central-1.amazonaws.com/123456789012/stack-jobs",

@@ -20,7 +20,7 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// localShopifyKey is the secret that events/webhook.json is signed with: the one of `licensectl local`.
+// localShopifyKey is the secret that signs events/webhook.json, the one of `licensectl local`.
 const localShopifyKey = "shpss_local_shopify"
 
 // The license of events/shopify/full-refund.json.
@@ -34,8 +34,8 @@ func refunded() []licenseapitest.License {
 	return []licenseapitest.License{{Product: "acme-pro", LicenseKey: refundedKey, Devices: []string{refundedDevice, otherDevice}}}
 }
 
-// TestBuiltFunctions builds both functions once, as the Makefile builds them for Lambda, and runs each flow on emulators,
-// queues and secrets of its own.
+// TestBuiltFunctions builds both functions once, as the Makefile builds them for Lambda. Each flow has its own
+// emulators, queues and secrets.
 func TestBuiltFunctions(t *testing.T) {
 	t.Parallel()
 	bootstraps := map[string]string{}
@@ -49,7 +49,7 @@ func TestBuiltFunctions(t *testing.T) {
 		"a direct invocation is answered by index":            directInvocation,
 		"while the API is down messages are kept":             apiDown,
 		"a wrong key keeps messages and raises the alarm":     wrongKey,
-		"the samples for sam do what they say":                samplesForSAM,
+		"the samples for sam have their documented results":   samplesForSAM,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -171,11 +171,11 @@ func wrongKey(t *testing.T, bootstraps map[string]string) {
 	d.noDeadLetter(t)
 	d.worker.stop()
 	if !countsFault(d.worker.output.String(), "worker") {
-		t.Error("no metric ConfigurationFaults of LicenseDeactivator with service = the function's name: the alarm would be silent")
+		t.Error("no metric ConfigurationFaults of LicenseDeactivator with service = the function's name: the alarm would not fire")
 	}
 }
 
-// countsFault looks for the metric that template.yaml's alarms watch, as CloudWatch reads it out of a log line.
+// countsFault looks for the metric that template.yaml's alarms watch, as CloudWatch extracts it from a log line.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 func countsFault(output, service string) bool {
 	for line := range strings.Lines(output) {
@@ -209,7 +209,7 @@ func countsFault(output, service string) bool {
 	return false
 }
 
-// samplesForSAM posts the events that `sam local invoke -e` and `sam remote invoke` are given.
+// samplesForSAM posts the events that are documented for `sam local invoke -e` and `sam remote invoke`.
 func samplesForSAM(t *testing.T, bootstraps map[string]string) {
 	licenses := append(refunded(), licenseapitest.License{
 		Product: "acme-pro", LicenseKey: "245R-9MZ3-P97P-44AC", Devices: []string{"a8e87b58-9876"},
@@ -262,7 +262,7 @@ func status(t *testing.T, answer []byte) int {
 	return response.StatusCode
 }
 
-// devices wants these active devices of a license, and no others.
+// devices requires exactly these active devices of a license.
 func (d *deployment) devices(t *testing.T, licenseKey string, want ...string) {
 	t.Helper()
 	for _, license := range d.api.State().Licenses {
@@ -273,11 +273,11 @@ func (d *deployment) devices(t *testing.T, licenseKey string, want ...string) {
 			return
 		}
 	}
-	t.Error("the API has lost the license")
+	t.Error("the API has no such license any more")
 }
 
-// isKept runs the mapping until the message was handed out once and wants it hidden in the queue: neither lost nor
-// dead.
+// isKept runs the mapping until the message was handed out once, and requires it hidden in the queue: not deleted and
+// not a dead letter.
 func (d *deployment) isKept(t *testing.T) {
 	t.Helper()
 	for end := time.Now().Add(drainPatience); d.round(t) == 0; {
@@ -298,7 +298,7 @@ func (d *deployment) noDeadLetter(t *testing.T) {
 	}
 }
 
-// sample is a file of events/.
+// sample reads a file of events/.
 func sample(t *testing.T, name string) []byte {
 	t.Helper()
 	content, err := fs.ReadFile(samples.FS(), name)
@@ -308,8 +308,8 @@ func sample(t *testing.T, name string) []byte {
 	return content
 }
 
-// shopify is a delivery as API Gateway hands it over, its body encoded, its header names in lower case. It is signed
-// here and not by pkg/signing, which verifies it.
+// shopify is a delivery as API Gateway hands it over: its body encoded, its header names in lower case. This test signs
+// it by itself, since pkg/signing verifies it.
 // https://shopify.dev/docs/apps/build/webhooks/verify-deliveries
 func shopify(t *testing.T, name, key string) events.APIGatewayV2HTTPRequest {
 	t.Helper()

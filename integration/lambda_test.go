@@ -25,21 +25,21 @@ const (
 	// invokePatience is how long one invocation may take: longer than any function's time-out.
 	invokePatience = 90 * time.Second
 
-	// emulatorPatience is how long the emulator may take to listen. It needs 50 ms on an idle machine.
+	// emulatorPatience is the longest wait until the emulator listens. It needs 50 ms on an idle machine.
 	emulatorPatience = 30 * time.Second
 
-	// emulatorLook is the pause between two looks at a port that is not open yet.
+	// emulatorLook is the pause between two attempts to reach a port that is not open yet.
 	emulatorLook = 20 * time.Millisecond
 
-	// stopPatience is how long the emulator and its child may take to end before they are killed.
+	// stopPatience is the longest wait for the emulator and its child to end before they are killed.
 	stopPatience = 10 * time.Second
 
-	// region and credentials satisfy the SDK; moto looks at neither.
+	// region and credentials satisfy the SDK; moto checks neither.
 	region = "us-east-1"
 )
 
-// A function is a built bootstrap under a Runtime Interface Emulator of its own. The emulator starts it at the
-// first invocation and crashes when two come at the same time, so invoke lets one in after the other.
+// A function is a built bootstrap under a Runtime Interface Emulator of its own. The emulator starts the bootstrap at
+// the first invocation and crashes when two arrive at the same time, so invoke runs one at a time.
 type function struct {
 	url  string
 	busy sync.Mutex
@@ -48,8 +48,8 @@ type function struct {
 	output bytes.Buffer // complete when stop has returned
 }
 
-// startFunction starts the emulator with bootstrap and the environment on top of what Lambda itself sets, and stops
-// it when the test ends. What the function wrote is shown when the test fails, and none of the secrets may be in it.
+// startFunction starts the emulator with bootstrap and with the environment added to what Lambda itself sets, and stops
+// it when the test ends. A failed test shows the function's output. The output must hold none of the secrets.
 func startFunction(t *testing.T, name, bootstrap string, environment map[string]string, secrets ...string) *function {
 	t.Helper()
 	front, api := freePorts(t)
@@ -64,21 +64,21 @@ func startFunction(t *testing.T, name, bootstrap string, environment map[string]
 	}
 	f := &function{url: "http://" + front + "/2015-03-31/functions/function/invocations"}
 	cmd.Stdout, cmd.Stderr = &f.output, &f.output
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // so that the child goes too
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // so that the child ends, too
 	cmd.WaitDelay = stopPatience
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	f.stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait() // it ends by a signal; what it did is in the output
+		_ = cmd.Wait() // a signal ends it; its output shows what it did
 	})
 	t.Cleanup(func() {
 		f.stop()
 		for i, secret := range secrets {
 			if strings.Contains(f.output.String(), secret) {
 				t.Errorf("%s wrote secret %d to its log", name, i)
-				return // and do not show it
+				return // without showing the output
 			}
 		}
 		if t.Failed() {
@@ -89,7 +89,7 @@ func startFunction(t *testing.T, name, bootstrap string, environment map[string]
 	return f
 }
 
-// freePorts are two addresses on the loopback that were free a moment ago.
+// freePorts returns two addresses on the loopback that were free a moment ago.
 func freePorts(t *testing.T) (first, second string) {
 	t.Helper()
 	var addresses [2]string
@@ -122,8 +122,8 @@ func listens(t *testing.T, address string) {
 	}
 }
 
-// invoke returns the function's answer. A function that failed, panicked or ran out of time is an error; the
-// emulator says the first by the answer's fields, with status 200.
+// invoke returns the function's answer. A function that failed, panicked or ran out of time is an error; the emulator
+// reports the first by fields of the answer, with status 200.
 func (f *function) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	f.busy.Lock()
 	defer f.busy.Unlock()
@@ -155,8 +155,8 @@ func (f *function) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return answer, nil
 }
 
-// settled is what Lambda's event source mapping deletes after an answer: the ids of the batch that the function did
-// not list. An error means that nothing is deleted and the whole batch comes again.
+// settled returns what Lambda's event source mapping deletes after an answer: the ids of the batch that the function
+// did not list. An error means that nothing is deleted and the whole batch is received again.
 // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 func settled(answer []byte, batch []string) ([]string, error) {
 	if answer = bytes.TrimSpace(answer); len(answer) == 0 || string(answer) == "null" {

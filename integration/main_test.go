@@ -19,11 +19,11 @@ import (
 )
 
 const (
-	// motoPatience is how long moto may take to answer for the first time. It needs 0.6 s on an idle machine;
-	// cold, it imports some hundred megabytes of Python.
+	// motoPatience is the longest wait for moto's first answer. It needs 0.6 s on an idle machine; with cold caches it
+	// reads some hundred megabytes of Python.
 	motoPatience = 60 * time.Second
 
-	// motoLook is the pause between two looks at a server that does not answer yet.
+	// motoLook is the pause between two requests to a server that does not answer yet.
 	motoLook = 50 * time.Millisecond
 )
 
@@ -43,8 +43,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// motoURL is the address of a moto server that all tests of this package share: each makes queues and secrets with
-// names of its own. It accepts any region and credentials. MOTO_SERVER names another program than that of .venv.
+// motoURL is the address of a moto server that all tests of this package share. Each test gives its queues and secrets
+// names of their own. The server accepts any region and credentials. MOTO_SERVER names a program other than the one in
+// .venv.
 func motoURL(t testing.TB) string {
 	t.Helper()
 	program := os.Getenv("MOTO_SERVER")
@@ -74,7 +75,7 @@ func startMoto(program string) (url string, stop func(), err error) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = cmd.Wait() // how it ended is in its output
+		_ = cmd.Wait() // its output shows how it ended
 	}()
 	stop = func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
@@ -89,7 +90,7 @@ func startMoto(program string) (url string, stop func(), err error) {
 	return url, stop, nil
 }
 
-// answers waits until the server answers, whatever it says, or has ended.
+// answers waits until the server gives any answer, or has ended.
 func answers(url string, ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(context.Background(), motoPatience)
 	defer cancel()
@@ -113,7 +114,7 @@ func answers(url string, ended <-chan struct{}) error {
 	}
 }
 
-// freePort is a port that was free a moment ago. Another process may take it first; moto then ends and says so.
+// freePort returns a port that was free a moment ago. Another process may take it first; moto then ends with an error.
 func freePort() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -27,7 +27,7 @@ func awsConfig() aws.Config {
 	}
 }
 
-// pairsAt opens pairs of new queues on a server that speaks SQS's protocol at that address, for queuetest.Run.
+// pairsAt opens pairs of new queues on a server that implements SQS's protocol at that address, for queuetest.Run.
 func pairsAt(endpoint string) func(t *testing.T) queuetest.Pair {
 	return func(t *testing.T) queuetest.Pair {
 		t.Helper()
@@ -74,7 +74,7 @@ func createQueue(t testing.TB, client *sqs.Client, name string, attributes map[s
 		t.Fatalf("CreateQueue: %v", err)
 	}
 	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context()) // which is over by now
+		ctx := context.WithoutCancel(t.Context()) // the test's context has ended by now
 		if _, err := client.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: out.QueueUrl}); err != nil {
 			t.Errorf("DeleteQueue: %v", err)
 		}

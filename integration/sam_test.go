@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestSAMFindsNothing: any finding fails, informational ones too (.cfnlintrc). It needs no account and no network.
+// TestSAMFindsNothing fails at any finding, also an informational one (.cfnlintrc). It needs no account and no network.
 func TestSAMFindsNothing(t *testing.T) {
 	t.Parallel()
 	for _, environment := range []string{"default", "prod"} {
@@ -20,7 +20,8 @@ func TestSAMFindsNothing(t *testing.T) {
 	}
 }
 
-// TestSAMBuildsBothFunctions: one file each, static and for arm64, so that it runs on whatever C library Lambda has.
+// TestSAMBuildsBothFunctions requires one file each, static and for arm64, so that it does not depend on Lambda's C
+// library.
 func TestSAMBuildsBothFunctions(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -56,7 +57,7 @@ func checkStaticARM64(t *testing.T, name string) {
 	}
 	for _, program := range file.Progs {
 		if program.Type == elf.PT_INTERP {
-			t.Errorf("%s asks for a dynamic linker, want it static", name)
+			t.Errorf("%s needs a dynamic linker, want it static", name)
 		}
 	}
 }

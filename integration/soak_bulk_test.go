@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// bulk is how many requests the largest direct invocation holds, some 300 bytes each in Lambda's 6 MB.
+	// bulk is the number of requests of the largest direct invocation: some 300 bytes each in Lambda's 6 MB.
 	bulk = 20_000
 
-	// perBatch is how many messages SQS takes and hands out at once.
+	// perBatch is the largest batch that SQS accepts and returns.
 	perBatch = 10
 
-	// drainers empty a queue; eight are the fastest that ElasticMQ serves.
+	// drainers is the number of receivers that empty a queue; ElasticMQ is fastest with eight.
 	drainers = 8
 
-	// emptied is how long a queue of that size may take to be read. It takes 5 s on an idle machine.
+	// emptied is the longest time for reading a queue of that size. It takes 5 s on an idle machine.
 	emptied = 2 * time.Minute
 )
 
@@ -47,17 +47,17 @@ func bulkEntries(t *testing.T, n int) []queue.Entry {
 func TestSoakBulkArrivesOnceEach(t *testing.T) {
 	server := startElasticMQ(t)
 	url, _ := createQueues(t, server.endpoint, maxReceiveCount)
-	heard := newHearing()
+	answers := newAnswerLog()
 	entries := bulkEntries(t, bulk)
 
 	begin := time.Now()
-	if failed := heard.open(server.endpoint, url).Send(t.Context(), entries); failed != nil {
-		t.Fatalf("%d of %d were not taken, first %v", len(failed), bulk, failed[0].Err)
+	if failed := answers.open(server.endpoint, url).Send(t.Context(), entries); failed != nil {
+		t.Fatalf("%d of %d were not accepted, first %v", len(failed), bulk, failed[0].Err)
 	}
 	t.Logf("sent %s", rate(bulk, begin))
 
-	// Only an answer that was lost on the way sends a batch again, and its messages may then be there twice.
-	repeats := heard.calls - bulk/perBatch
+	// Send repeats a batch only after a lost answer; its messages may then be in the queue twice.
+	repeats := answers.calls - bulk/perBatch
 	n := depth(t, server.endpoint, url)
 	if n < bulk || n > bulk+repeats*perBatch {
 		t.Errorf("the queue holds %d messages, want %d; %d batches were sent again", n, bulk, repeats)
@@ -68,46 +68,46 @@ func TestSoakBulkArrivesOnceEach(t *testing.T) {
 	t.Logf("received and deleted %s; %d batches had been sent again", rate(n, begin), repeats)
 	for i, entry := range entries {
 		if copies[entry.Body] == 0 {
-			t.Errorf("entry %d is not there", i)
+			t.Errorf("entry %d is missing", i)
 		}
 		delete(copies, entry.Body)
 	}
 	if len(copies) > 0 {
-		t.Errorf("%d messages are there that nobody sent", len(copies))
+		t.Errorf("%d messages were never sent", len(copies))
 	}
 }
 
-// TestSoakSendAcrossAKill kills the server in the middle of a Send. What it had is lost, as SQS never loses it; so
-// this holds only what Send promises: an entry was taken by an answer, or it is reported.
+// TestSoakSendAcrossAKill kills the server in the middle of a Send. ElasticMQ then loses its messages, which SQS never
+// does; the test therefore checks only what Send promises: every entry was accepted by an answer, or is reported.
 //
-//nolint:paralleltest // it kills at a moment of its own, on a machine of its own
+//nolint:paralleltest // it kills a server that it starts, at a measured moment
 func TestSoakSendAcrossAKill(t *testing.T) {
-	dice := diceOf(soakSeed(t), 0)
+	rng := rngOf(soakSeed(t), 0)
 	for _, c := range []struct {
 		name    string
 		size    int
 		restart bool
-		left    time.Duration // to the sender, from then on
+		left    time.Duration // for the sender after the kill
 	}{
-		{"and a start", bulk, true, time.Minute},
-		{"for good, and time runs out", bulk / 4, false, 2 * time.Second},
-		{"for good, and Send gives up", bulk / 20, false, time.Minute},
+		{"followed by a start", bulk, true, time.Minute},
+		{"for good, and the deadline ends Send", bulk / 4, false, 2 * time.Second},
+		{"for good, and Send ends its attempts", bulk / 20, false, time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server := startElasticMQ(t)
 			url := server.endpoint + survivor
-			heard := newHearing()
-			heard.enough = c.size/10 + dice.IntN(c.size/2)
+			answers := newAnswerLog()
+			answers.enough = c.size/10 + rng.IntN(c.size/2)
 			entries := bulkEntries(t, c.size)
 
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			sent := make(chan []queue.Failure, 1)
-			go func() { sent <- heard.open(server.endpoint, url).Send(ctx, entries) }()
+			go func() { sent <- answers.open(server.endpoint, url).Send(ctx, entries) }()
 			select {
-			case <-heard.reached:
+			case <-answers.reached:
 			case failed := <-sent:
-				t.Fatalf("it ended with %d failures before %d entries were taken", len(failed), heard.enough)
+				t.Fatalf("it ended with %d failures before %d entries were accepted", len(failed), answers.enough)
 			}
 			server.kill()
 			defer time.AfterFunc(c.left, cancel).Stop()
@@ -115,26 +115,26 @@ func TestSoakSendAcrossAKill(t *testing.T) {
 				if err := server.restart(); err != nil {
 					t.Fatal(err)
 				}
-				heard.nextServer()
+				answers.nextServer()
 			}
 			failed := <-sent
 
-			t.Logf("killed after %d entries: %d taken, of them %d by the second server; %d reported",
-				heard.enough, len(heard.taken), len(heard.takenBy(2)), len(failed))
-			heard.judge(t, c.size, failed)
+			t.Logf("killed after %d entries: %d accepted, of them %d by the second server; %d reported",
+				answers.enough, len(answers.accepted), len(answers.acceptedBy(2)), len(failed))
+			answers.judge(t, c.size, failed)
 			if !c.restart {
 				if len(failed) == 0 {
-					t.Error("nothing is reported, though nobody was there")
+					t.Error("nothing is reported, though no server ran")
 				}
 				return
 			}
-			if len(heard.takenBy(2)) == 0 {
-				t.Fatal("the second server took nothing: the kill came too late, or Send gave up")
+			if len(answers.acceptedBy(2)) == 0 {
+				t.Fatal("the second server accepted nothing: the kill came too late, or Send ended its attempts")
 			}
 			copies := drainQueue(t, server.endpoint, url, depth(t, server.endpoint, url))
-			for _, i := range heard.takenBy(2) {
+			for _, i := range answers.acceptedBy(2) {
 				if copies[entries[i].Body] == 0 {
-					t.Errorf("entry %d was taken by the second server and is not there", i)
+					t.Errorf("entry %d was accepted by the second server and is missing", i)
 				}
 			}
 		})
@@ -151,14 +151,14 @@ func drainQueue(t *testing.T, endpoint, url string, n int) map[string]int {
 	return copies
 }
 
-// drainMessages receives and deletes until n messages have come and the queue is empty. One that comes again, since its
-// delete or the answer to an earlier receive was lost, counts once.
+// drainMessages receives and deletes until n messages have arrived and the queue is empty. A message that is received
+// again, since its delete or the answer to an earlier receive was lost, counts once.
 func drainMessages(t *testing.T, endpoint, url string, n int) map[string]queue.Received {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), emptied)
 	defer cancel()
 	var mu sync.Mutex
-	messages := map[string]queue.Received{} // by the queue's id
+	messages := map[string]queue.Received{} // by the id that the queue gave
 	client := sqsAt(endpoint)
 	empty := func() bool {
 		mu.Lock()
@@ -178,7 +178,7 @@ func drainMessages(t *testing.T, endpoint, url string, n int) map[string]queue.R
 			for !empty() && ctx.Err() == nil {
 				received, err := q.Receive(ctx, perBatch, longPoll, visibility)
 				if err != nil {
-					continue // its messages come again
+					continue // its messages are received again
 				}
 				var receipts []string
 				mu.Lock()
@@ -187,13 +187,13 @@ func drainMessages(t *testing.T, endpoint, url string, n int) map[string]queue.R
 					receipts = append(receipts, m.Receipt)
 				}
 				mu.Unlock()
-				_ = q.Delete(ctx, receipts) // what it does not delete comes again
+				_ = q.Delete(ctx, receipts) // what it does not delete is received again
 			}
 		})
 	}
 	group.Wait()
 	if !empty() {
-		t.Errorf("after %v %d messages have come, want %d and an empty queue", emptied, len(messages), n)
+		t.Errorf("after %v %d messages have arrived, want %d and an empty queue", emptied, len(messages), n)
 	}
 	return messages
 }

@@ -20,13 +20,13 @@ import (
 
 const (
 	crowdSize  = 10_000
-	bystanders = 500 // licenses that nobody asks for
+	bystanders = 500 // licenses without a request
 
-	// keyPrefix begins every license key of the crowd; no log may show one whole.
+	// keyPrefix begins every license key of the crowd; no log may hold a whole key.
 	keyPrefix = "SOAK-"
 )
 
-// A crowd is what is put into the queue, and what must have come of it at the end.
+// A crowd is the messages that are put into the queue, and their expected results.
 type crowd struct {
 	entries  []queue.Entry
 	licenses []licenseapitest.License // at the start
@@ -35,15 +35,15 @@ type crowd struct {
 	dead     map[string]deadEnd       // by body
 }
 
-// A deadEnd is a message that has to become a dead letter.
+// A deadEnd is a message that must become a dead letter.
 type deadEnd struct {
 	request    string
 	source     string            // "" where no worker can read it
-	attributes map[string]string // but attempts and failed_at
+	attributes map[string]string // without attempts and failed_at
 }
 
-// newCrowd mixes requests of every fate. Each license has one more device, which nobody asks for.
-func newCrowd(t *testing.T, dice *rand.Rand) *crowd {
+// newCrowd mixes requests of every expected result. Each license has one more device without a request.
+func newCrowd(t *testing.T, rng *rand.Rand) *crowd {
 	t.Helper()
 	c := &crowd{dead: map[string]deadEnd{}}
 	for i := range bystanders {
@@ -51,31 +51,31 @@ func newCrowd(t *testing.T, dice *rand.Rand) *crowd {
 	}
 	for i := 0; len(c.entries) < crowdSize; i++ {
 		r := deactivation.Request{
-			ID: fmt.Sprint("soak.", i), Source: []string{"ops", "shopify", "stripe"}[dice.IntN(3)],
+			ID: fmt.Sprint("soak.", i), Source: []string{"ops", "shopify", "stripe"}[rng.IntN(3)],
 			Cause: deactivation.CauseRefund, ReceivedAt: time.Unix(1_800_000_000, 0),
 			License: deactivation.License{Product: "soak", LicenseKey: fmt.Sprintf("%s%08d", keyPrefix, i), HardwareID: fmt.Sprint("hw-", i)},
 		}
-		switch fate := dice.IntN(1000); {
-		case fate < 5: // not of ours
+		switch draw := rng.IntN(1000); {
+		case draw < 5: // not one of our messages
 			body := fmt.Sprintf(`{"v":2,"id":"soak.%d"}`, i)
 			c.dead[body] = deadEnd{request: r.ID, attributes: map[string]string{
 				"reason": "invalid", "detail": deactivation.ErrInvalid.Error() + ": version 2 is not known",
 			}}
 			c.entries = append(c.entries, queue.Entry{Body: body, Group: r.Source})
-		case fate < 40:
+		case draw < 40:
 			c.rejected(t, r, "license_not_found", "License with the provided license user not found")
-		case fate < 50:
+		case draw < 50:
 			r.Product = "unheard-of"
 			c.rejected(t, r, "unknown_product", "Provided product was not found")
-		case fate < 60 && i > 0: // the sender tries again
-			c.entries = append(c.entries, c.entries[dice.IntN(len(c.entries))])
-		case fate < 80: // the device is not active from the start
+		case draw < 60 && i > 0: // the sender tries again
+			c.entries = append(c.entries, c.entries[rng.IntN(len(c.entries))])
+		case draw < 80: // the device is not active from the start
 			c.license(r.ID, r.LicenseKey)
 			c.put(t, r)
 		default: // one device, sometimes two of one license
 			devices := []string{r.HardwareID}
 			c.put(t, r)
-			if fate < 150 && len(c.entries) < crowdSize {
+			if draw < 150 && len(c.entries) < crowdSize {
 				second := r
 				second.ID, second.HardwareID = r.ID+".second", r.HardwareID+"-second"
 				devices = append(devices, second.HardwareID)
@@ -84,11 +84,11 @@ func newCrowd(t *testing.T, dice *rand.Rand) *crowd {
 			c.license(r.ID, r.LicenseKey, devices...)
 		}
 	}
-	dice.Shuffle(len(c.entries), func(i, j int) { c.entries[i], c.entries[j] = c.entries[j], c.entries[i] })
+	rng.Shuffle(len(c.entries), func(i, j int) { c.entries[i], c.entries[j] = c.entries[j], c.entries[i] })
 	return c
 }
 
-// license adds a license with the devices that are asked for, and one more that stays.
+// license adds a license with the devices to deactivate, and one more that stays active.
 func (c *crowd) license(askedBy, key string, devices ...string) {
 	stays := "kept-" + key
 	c.licenses = append(c.licenses, licenseapitest.License{Product: "soak", LicenseKey: key, Devices: append(devices, stays)})
@@ -113,7 +113,7 @@ func (c *crowd) rejected(t *testing.T, r deactivation.Request, code, detail stri
 	}}
 }
 
-// judgeLicenses wants every device that was asked for inactive, and every other one active.
+// judgeLicenses requires every requested device to be inactive and every other one to be active.
 func (c *crowd) judgeLicenses(t *testing.T, licenses []licenseapitest.License) {
 	t.Helper()
 	var lost, harmed []string
@@ -129,12 +129,13 @@ func (c *crowd) judgeLicenses(t *testing.T, licenses []licenseapitest.License) {
 			}
 		}
 	}
-	few(t, lost, "devices are active though they were asked for, and are in no queue; requests")
-	few(t, harmed, "devices are inactive though nobody asked; licenses of")
+	few(t, lost, "devices are active though their deactivation was requested, and are in no queue; requests")
+	few(t, harmed, "devices are inactive without a request; licenses of")
 }
 
-// judgeDeadLetters wants a dead letter for each message that has to end as one, and no other. It may be there more than
-// once: a worker that dies between the dead-letter queue and the delete leaves a message that comes again.
+// judgeDeadLetters requires a dead letter for each message that must become one, and no other. A letter may be there
+// more than once: a worker that ends between the dead-letter queue and the delete leaves a message that is received
+// again.
 func (c *crowd) judgeDeadLetters(t *testing.T, letters map[string]queue.Received, begin time.Time) {
 	t.Helper()
 	var missing, others, wrong []string
@@ -155,14 +156,15 @@ func (c *crowd) judgeDeadLetters(t *testing.T, letters map[string]queue.Received
 			missing = append(missing, want.request)
 		}
 	}
-	few(t, missing, "messages are in no queue, and should be dead letters")
-	few(t, others, "dead letters should be none")
-	few(t, wrong, "dead letters do not say what became of them (-want +got)")
+	few(t, missing, "messages are in no queue, but should be dead letters")
+	few(t, others, "dead letters are unexpected")
+	few(t, wrong, "dead letters have wrong attributes (-want +got)")
 	t.Logf("dead letters: %d of %d messages; %d more are copies",
 		len(seen), len(c.dead), len(letters)-len(others)-len(seen))
 }
 
-// compareDeadLetter compares the attributes, of which the number of attempts and the time are not known before.
+// compareDeadLetter compares the attributes. The number of attempts and the time cannot be known before: it checks
+// their ranges.
 func compareDeadLetter(want map[string]string, letter queue.Received, begin time.Time) string {
 	attempts, err := strconv.Atoi(letter.Attributes["attempts"])
 	if err != nil || attempts < 1 || attempts > maxReceiveCount {
@@ -177,7 +179,7 @@ func compareDeadLetter(want map[string]string, letter queue.Received, begin time
 	return cmp.Diff(want, letter.Attributes)
 }
 
-// few fails with the number and the first ones.
+// few fails with the number of findings and the first five.
 func few(t *testing.T, found []string, what string) {
 	t.Helper()
 	if len(found) > 0 {

@@ -21,18 +21,18 @@ import (
 )
 
 const (
-	// elasticMQPatience is how long ElasticMQ may take to listen. It needs 1.3 s on an idle machine.
+	// elasticMQPatience is the longest wait until ElasticMQ listens. It needs 1.3 s on an idle machine.
 	elasticMQPatience = time.Minute
 
-	// survivor is the queue that tools/elasticmq/em.conf makes at every start.
+	// survivor is the queue that tools/elasticmq/em.conf creates at every start.
 	survivor = "/000000000000/survivor"
 )
 
-// elasticMQ is a server that speaks SQS's protocol and keeps its messages in memory: they are lost when it ends.
+// elasticMQ is a server that implements SQS's protocol and keeps its messages in memory: they are lost when it ends.
 type elasticMQ struct {
 	endpoint string
 	cmd      *exec.Cmd
-	ended    chan struct{} // closed when the process is gone
+	ended    chan struct{} // closed when the process has ended
 }
 
 // startElasticMQ starts a server on a free port of the loopback and kills it when the test ends.
@@ -46,7 +46,7 @@ func startElasticMQ(t *testing.T) *elasticMQ {
 	return server
 }
 
-// restart starts a server without messages in the place of one that was killed: at the same address.
+// restart starts a server without messages at the address of one that was killed.
 func (e *elasticMQ) restart() error {
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(e.endpoint, "http://"))
 	if err != nil {
@@ -62,7 +62,7 @@ func (e *elasticMQ) restart() error {
 
 // kill is kill -9.
 func (e *elasticMQ) kill() {
-	_ = e.cmd.Process.Kill() // it may be gone already
+	_ = e.cmd.Process.Kill() // it may have ended already
 	<-e.ended
 }
 
@@ -79,7 +79,8 @@ func launchElasticMQ(port string) (*elasticMQ, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A short-lived server starts in half the time with the first compiler alone, and needs no second thread to collect.
+	// A short-lived server starts in half the time with the first compiler only, and needs no second thread for garbage
+	// collection.
 	cmd := exec.Command("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m",
 		"-Dconfig.file="+conf, "-Drest-sqs.bind-port="+port, "-cp", filepath.Join(jars, "*"), "org.elasticmq.server.Main")
 	reader, writer := io.Pipe()
@@ -90,7 +91,7 @@ func launchElasticMQ(port string) (*elasticMQ, error) {
 	server := &elasticMQ{cmd: cmd, ended: make(chan struct{})}
 	go func() {
 		defer close(server.ended)
-		_ = writer.CloseWithError(cmd.Wait()) // it ends by a signal
+		_ = writer.CloseWithError(cmd.Wait()) // a signal ends it
 	}()
 
 	said := &strings.Builder{}
@@ -110,8 +111,8 @@ func launchElasticMQ(port string) (*elasticMQ, error) {
 	}
 }
 
-// readAddress sends the address once ElasticMQ has said it, and that it has started, in either order; it closes listening
-// when the server ends before. What is said until then is kept, the rest is read and dropped.
+// readAddress sends the address once ElasticMQ has printed it and has printed that it started, in either order. It
+// closes listening when the server ends before that. The output until then is kept; the rest is read and dropped.
 func readAddress(output io.Reader, said *strings.Builder, listening chan<- string) {
 	address := regexp.MustCompile(`visible server address (http://127\.0\.0\.1:\d+)`)
 	endpoint, started := "", false
@@ -131,7 +132,7 @@ func readAddress(output io.Reader, said *strings.Builder, listening chan<- strin
 	close(listening)
 }
 
-// depthOf is how many messages a queue holds: those that can be received, those in flight and those that wait.
+// depthOf returns how many messages a queue holds: those that can be received, those in flight and the delayed ones.
 func depthOf(ctx context.Context, client *sqs.Client, url string) (int, error) {
 	out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
@@ -154,7 +155,7 @@ func depthOf(ctx context.Context, client *sqs.Client, url string) (int, error) {
 	return sum, nil
 }
 
-// depth is depthOf for a queue that must answer.
+// depth is depthOf for a queue that must respond.
 func depth(t *testing.T, endpoint, url string) int {
 	t.Helper()
 	n, err := depthOf(t.Context(), sqsAt(endpoint), url)

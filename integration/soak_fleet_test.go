@@ -23,69 +23,69 @@ import (
 const (
 	fleetSize = 4
 
-	// callsOfALife is the most calls of a life that is ended from outside. All lives together make fewer than the crowd
-	// has messages, so that every death comes while there is work.
+	// callsOfALife is the most calls in a life that is ended from outside. All lives together make fewer calls than the
+	// crowd has messages, so that every kill happens while there is work.
 	callsOfALife = 500
 
-	// agony is the most time between the call that decides a death from outside and the kill: long enough to fall
-	// into any step of a batch, from its first call to the delete.
-	agony = 60 * time.Millisecond
+	// killDelay is the longest time between the call that triggers a kill from outside and the kill: long enough to
+	// reach any step of a batch, from its first call to the delete.
+	killDelay = 60 * time.Millisecond
 
-	// lastWords is how long a worker may take to finish its batch when it is asked to end.
-	lastWords = soakTimeout + longPoll + 10*time.Second
+	// stopGrace is the longest time that a worker may take to finish its batch when it is asked to end.
+	stopGrace = soakTimeout + longPoll + 10*time.Second
 )
 
-// death is how a worker process ends. Always by kill -9.
+// death is how a worker process ends, always by kill -9.
 type death string
 
 const (
-	deathFromOutside death = "from outside"                      // after DeathAt calls of the License API
-	deathBeforeTaken death = "before the dead-letter queue took" // at its DeathAt-th hand-over
-	deathOnceTaken   death = "after the dead-letter queue took"  // likewise, before the message is acknowledged
-	noDeath          death = ""
+	deathFromOutside    death = "from outside"                          // after DeathAt calls of the License API
+	deathBeforeAccepted death = "before the dead-letter queue accepted" // at its DeathAt-th hand-over
+	deathAfterAccepted  death = "after the dead-letter queue accepted"  // likewise, before the message is acknowledged
+	noDeath             death = ""
 )
 
-// A fleet is several worker processes. Each dies as often as its plan says and is started again, then works on until
-// the fleet is told to end. It stands in front of the License API to know who calls.
+// A fleet is several worker processes. Each is killed as often as its plan says and started again, and then works until
+// the fleet is asked to end. The fleet stands in front of the License API to know which worker calls.
 type fleet struct {
-	spec    workerSpec // but for what differs
+	spec    workerSpec // without what differs for each worker
 	api     http.Handler
 	logs    string // a folder with the log of each worker
-	workers map[string]*mortal
+	workers map[string]*plannedWorker
 
 	mu     sync.Mutex
 	deaths map[death]int
 }
 
-// mortal is one worker of the fleet.
-type mortal struct {
+// plannedWorker is one worker of the fleet, with its lives.
+type plannedWorker struct {
 	name  string
 	lives []workerLife
 
 	mu    sync.Mutex
-	calls int           // left until hit is closed
+	calls int           // remaining until hit is closed
 	hit   chan struct{} // closed when the calls of this life are made
 }
 
 type workerLife struct {
-	seed  uint64
-	death death
-	at    int
-	agony time.Duration
+	seed      uint64
+	death     death
+	at        int
+	killDelay time.Duration
 }
 
 // planFleet plans every life.
-func planFleet(t *testing.T, dice *rand.Rand, spec workerSpec, api http.Handler) *fleet {
+func planFleet(t *testing.T, rng *rand.Rand, spec workerSpec, api http.Handler) *fleet {
 	t.Helper()
-	f := &fleet{spec: spec, api: api, logs: t.TempDir(), workers: map[string]*mortal{}, deaths: map[death]int{}}
+	f := &fleet{spec: spec, api: api, logs: t.TempDir(), workers: map[string]*plannedWorker{}, deaths: map[death]int{}}
 	for i := range fleetSize {
-		deaths := []death{deathFromOutside, deathFromOutside, deathFromOutside, deathBeforeTaken, deathOnceTaken}
-		dice.Shuffle(len(deaths), func(i, j int) { deaths[i], deaths[j] = deaths[j], deaths[i] })
-		w := &mortal{name: fmt.Sprint("worker-", i)}
+		deaths := []death{deathFromOutside, deathFromOutside, deathFromOutside, deathBeforeAccepted, deathAfterAccepted}
+		rng.Shuffle(len(deaths), func(i, j int) { deaths[i], deaths[j] = deaths[j], deaths[i] })
+		w := &plannedWorker{name: fmt.Sprint("worker-", i)}
 		for _, d := range append(deaths, noDeath) {
-			life := workerLife{seed: dice.Uint64(), death: d, at: 1 + dice.IntN(3), agony: time.Duration(dice.Int64N(int64(agony)))}
+			life := workerLife{seed: rng.Uint64(), death: d, at: 1 + rng.IntN(3), killDelay: time.Duration(rng.Int64N(int64(killDelay)))}
 			if d == deathFromOutside {
-				life.at = 1 + dice.IntN(callsOfALife)
+				life.at = 1 + rng.IntN(callsOfALife)
 			}
 			w.lives = append(w.lives, life)
 		}
@@ -94,7 +94,7 @@ func planFleet(t *testing.T, dice *rand.Rand, spec workerSpec, api http.Handler)
 	return f
 }
 
-// ServeHTTP counts the call to its worker, then lets the License API answer.
+// ServeHTTP counts the call for its worker, then lets the License API answer.
 func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if caller := f.workers[r.UserAgent()]; caller != nil {
 		caller.called()
@@ -102,7 +102,7 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.api.ServeHTTP(w, r)
 }
 
-func (m *mortal) called() {
+func (m *plannedWorker) called() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.calls--; m.calls == 0 {
@@ -111,14 +111,14 @@ func (m *mortal) called() {
 }
 
 // await returns a channel that is closed at that call; calls 0 is never.
-func (m *mortal) await(calls int) <-chan struct{} {
+func (m *plannedWorker) await(calls int) <-chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls, m.hit = calls, make(chan struct{})
 	return m.hit
 }
 
-// run runs the fleet until ctx ends. Its error is a worker that ended otherwise than planned.
+// run runs the fleet until ctx ends. Its error is a worker that ended in another way than planned.
 func (f *fleet) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, w := range f.workers {
@@ -138,9 +138,9 @@ func (f *fleet) run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// live starts a worker process and sees it to its end: the planned one, or that of ctx, before which it may finish
-// what it has begun.
-func (f *fleet) live(ctx context.Context, w *mortal, life workerLife, log *os.File) error {
+// live starts a worker process and waits for its end: the planned one, or the end of ctx, at which the worker may
+// finish what it has started.
+func (f *fleet) live(ctx context.Context, w *plannedWorker, life workerLife, log *os.File) error {
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -158,21 +158,21 @@ func (f *fleet) live(ctx context.Context, w *mortal, life workerLife, log *os.Fi
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = cmd.Wait() // how it ended is in cmd.ProcessState
+		_ = cmd.Wait() // cmd.ProcessState holds how it ended
 	}()
 
 	select {
 	case <-hit:
-		<-time.After(life.agony) // the moment is part of the fault
+		<-time.After(life.killDelay) // the moment of the kill is part of the fault
 		_ = cmd.Process.Kill()
 		<-ended
 	case <-ended:
 	case <-ctx.Done():
 		_ = leave()
-		defer time.AfterFunc(lastWords, func() { _ = cmd.Process.Kill() }).Stop()
+		defer time.AfterFunc(stopGrace, func() { _ = cmd.Process.Kill() }).Stop()
 		<-ended
 		if !cmd.ProcessState.Success() {
-			return fmt.Errorf("asked to end, it ended otherwise: %v", cmd.ProcessState)
+			return fmt.Errorf("after the request to end it ended in another way: %v", cmd.ProcessState)
 		}
 		return nil
 	}

@@ -18,26 +18,26 @@ import (
 )
 
 const (
-	// stormChance is the chance of each call to fail, for good: of 10,000 messages some need ten calls.
+	// stormChance is the chance that a call fails for every attempt: of 10,000 messages some need ten calls.
 	stormChance = 0.4
 
-	// spared429 lets a license hear 429 in none but every third call: each pauses its worker for a second, and with a
-	// storm's full share of them the workers would do little else.
-	spared429 = 3
+	// callsPer429 is how many calls of a license share one 429. Each 429 pauses its worker for a second. With a storm's
+	// full share of them the workers would mostly wait.
+	callsPer429 = 3
 
-	// slowest is the most that a call takes, in steps of a millisecond: kills find calls under way.
+	// slowest is the longest time that a call takes, in steps of a millisecond, so that kills happen during calls.
 	slowest = 10
 
-	// stormPatience is how long the queue may take to be empty. It takes 40 s on an idle machine of two cores.
+	// stormPatience is the longest wait until the queue is empty. It takes 40 s on an idle machine with two cores.
 	stormPatience = 3 * time.Minute
 
-	// stormLook is the pause between two looks at the queue, which nothing but a question shows to be empty.
+	// stormLook is the pause between two requests for the queue's depth, the only way to know that it is empty.
 	stormLook = 250 * time.Millisecond
 )
 
-// TestSoakStorm lets several worker processes work ten thousand messages through a storm, each killed again and again
-// with kill -9, while queues now and then do not do what they are asked. At the end every device that was asked for is
-// inactive, or its message is a dead letter that says why; every other device is active; the queue is empty.
+// TestSoakStorm lets several worker processes work on ten thousand messages during a storm of faults. Each worker is
+// killed again and again with kill -9, and queues fail now and then. At the end every requested device is inactive or
+// its message is a dead letter with the reason; every other device is active; the queue is empty.
 //
 //nolint:paralleltest // it measures rates, and starts processes of its own
 func TestSoakStorm(t *testing.T) {
@@ -48,8 +48,8 @@ func TestSoakStorm(t *testing.T) {
 		return
 	}
 	begin, seed := time.Now(), soakSeed(t)
-	dice := diceOf(seed, 1)
-	crowd := newCrowd(t, dice)
+	rng := rngOf(seed, 1)
+	crowd := newCrowd(t, rng)
 
 	api, err := licenseapitest.New(licenseapitest.State{APIKeys: map[string]string{apiKey: soakShared}, Licenses: crowd.licenses})
 	if err != nil {
@@ -58,7 +58,7 @@ func TestSoakStorm(t *testing.T) {
 	storm := licenseapitest.Storm(seed, 0, stormChance)
 	api.OnCall(func(c licenseapitest.Call) licenseapitest.Fault {
 		fault := storm(c)
-		if fault.Status == http.StatusTooManyRequests && c.Times%spared429 != 0 {
+		if fault.Status == http.StatusTooManyRequests && c.Times%callsPer429 != 0 {
 			fault = licenseapitest.Fault{}
 		}
 		fault.Delay = time.Duration(c.Number%slowest) * time.Millisecond
@@ -68,7 +68,7 @@ func TestSoakStorm(t *testing.T) {
 	server := startElasticMQ(t)
 	spec := workerSpec{Endpoint: server.endpoint}
 	spec.Queue, spec.DeadLetters = createQueues(t, server.endpoint, maxReceiveCount)
-	fleet := planFleet(t, dice, spec, api)
+	fleet := planFleet(t, rng, spec, api)
 	front := httptest.NewUnstartedServer(fleet)
 	front.Config.ConnState = api.ConnState
 	front.Start()
@@ -76,7 +76,7 @@ func TestSoakStorm(t *testing.T) {
 	fleet.spec.API = front.URL + licenseapitest.Base
 
 	if failed := queue.OpenSQS(awsConfig(), server.endpoint, spec.Queue).Send(t.Context(), crowd.entries); failed != nil {
-		t.Fatalf("%d messages were not taken, first %v", len(failed), failed[0].Err)
+		t.Fatalf("%d messages were not accepted, first %v", len(failed), failed[0].Err)
 	}
 	worked := time.Now()
 	fleet.workUntilEmpty(t)
@@ -89,7 +89,7 @@ func TestSoakStorm(t *testing.T) {
 	fleet.judge(t)
 }
 
-// workUntilEmpty runs the fleet until the queue holds nothing, neither to receive nor in flight.
+// workUntilEmpty runs the fleet until the queue holds nothing, neither visible nor in flight.
 func (f *fleet) workUntilEmpty(t *testing.T) {
 	t.Helper()
 	ctx, finish := context.WithTimeout(t.Context(), stormPatience)
@@ -116,10 +116,10 @@ func (f *fleet) workUntilEmpty(t *testing.T) {
 	}
 }
 
-// judge wants every death that was planned, and no license key in a log.
+// judge requires every planned kill, and no license key in a log.
 func (f *fleet) judge(t *testing.T) {
 	t.Helper()
-	planned, told := map[death]int{}, map[deactivation.Outcome]int{}
+	planned, logged := map[death]int{}, map[deactivation.Outcome]int{}
 	for _, w := range f.workers {
 		for _, life := range w.lives {
 			planned[life.death]++
@@ -134,13 +134,13 @@ func (f *fleet) judge(t *testing.T) {
 		for _, o := range []deactivation.Outcome{
 			deactivation.Deactivated, deactivation.AlreadyInactive, deactivation.Rejected, deactivation.Deferred,
 		} {
-			told[o] += bytes.Count(log, []byte(`"outcome":"`+string(o)+`"`))
+			logged[o] += bytes.Count(log, []byte(`"outcome":"`+string(o)+`"`))
 		}
 	}
-	for _, d := range []death{deathFromOutside, deathBeforeTaken, deathOnceTaken} {
+	for _, d := range []death{deathFromOutside, deathBeforeAccepted, deathAfterAccepted} {
 		if f.deaths[d] != planned[d] {
 			t.Errorf("%d of %d workers died %s", f.deaths[d], planned[d], d)
 		}
 	}
-	t.Logf("kill -9: %v; receives by outcome, as far as workers lived to tell: %v", f.deaths, told)
+	t.Logf("kill -9: %v; receives by outcome that workers logged before they were killed: %v", f.deaths, logged)
 }

@@ -1,8 +1,8 @@
 //go:build integration && soak
 
-// Tier 3, volume and violence, which `make soak` runs: ElasticMQ in the place of SQS, behind the build tags
-// "integration" and "soak" since it shares tier 2's tools. What goes wrong, and when, comes from a seed that is
-// printed; SOAK_SEED=<seed> has the same again, as far as processes and sockets allow.
+// Tier 3, volume and kills, which `make soak` runs: ElasticMQ in place of SQS, behind the build tags "integration" and
+// "soak", since it uses tier 2's tools. Faults and their moments come from a seed that is printed. SOAK_SEED=<seed>
+// draws the same ones again; processes and sockets may still interleave in another way.
 
 package integration
 
@@ -15,7 +15,7 @@ import (
 	"license-deactivator/internal/queue/queuetest"
 )
 
-// soakSeed is what faults and kills of this test come from.
+// soakSeed is the seed of the faults and kills of this test.
 func soakSeed(t *testing.T) uint64 {
 	t.Helper()
 	seed := rand.Uint64() //nolint:gosec // faults, not secrets
@@ -26,12 +26,12 @@ func soakSeed(t *testing.T) uint64 {
 		}
 		seed = given
 	}
-	t.Logf("the same again: make soak SOAK_SEED=%d", seed)
+	t.Logf("run with the same faults: make soak SOAK_SEED=%d", seed)
 	return seed
 }
 
-// diceOf is one of the independent streams of a seed.
-func diceOf(seed, stream uint64) *rand.Rand {
+// rngOf is one of the independent streams of a seed.
+func rngOf(seed, stream uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, stream)) //nolint:gosec // faults, not secrets
 }
 

@@ -24,47 +24,48 @@ import (
 )
 
 const (
-	// workerVariable holds a workerSpec as JSON: then the test binary is a worker process.
+	// workerVariable holds a workerSpec as JSON. When it is set, the test binary runs as a worker process.
 	workerVariable = "SOAK_WORKER"
 
-	// soakShared is the shared key of apiKey in a soak.
+	// soakShared is the shared key for apiKey in a soak.
 	soakShared = "shared-key-of-the-soak"
 
-	// soakBatch is template.yaml's WorkerBatchSize; soakCallsInFlight and soakTimeout are shorter than it says. visibility is
-	// longer than the time-out, so that a batch is given to nobody else while it is worked.
+	// soakBatch is template.yaml's WorkerBatchSize. soakCallsInFlight and soakTimeout are smaller than template.yaml's.
+	// visibility is longer than the time-out, so that no other worker receives a batch while one works on it.
 	soakBatch         = 20
 	soakCallsInFlight = 10
 	soakTimeout       = 8 * time.Second
 
-	// soakCalls is the pace of one worker, a second: faster than two cores serve, so that it does not decide.
+	// soakCalls is the rate of one worker in calls per second, more than two cores can serve, so that it limits
+	// nothing.
 	soakCalls = 1000
 
-	// Production's 30 s and 15 min, so that a storm is over in a minute.
+	// Shorter than production's 30 s and 15 min, so that a storm ends within a minute.
 	soakFirst = time.Second
 	soakCap   = 4 * time.Second
 
-	// hesitation is how long the dead-letter queue lets a worker wait that dies meanwhile. Longer than a batch takes
-	// that does not wait for it and is acknowledged.
+	// hesitation is how long the dead-letter queue delays a worker that is to be killed meanwhile. It is longer than a
+	// batch takes that does not wait for it and is acknowledged.
 	hesitation = 500 * time.Millisecond
 
-	// How often a queue does not do what it is asked, and says so.
+	// The chance that a queue returns an error in place of the effect.
 	sendFails, deferFails, deleteFails = 0.2, 0.1, 0.05
 )
 
-// errInjected is what a queue says that does not do what it is asked.
-var errInjected = errors.New("not done, as the soak wants it")
+// errInjected is the error of a queue that fails on purpose.
+var errInjected = errors.New("injected fault")
 
-// workerSpec is what a worker process is told.
+// workerSpec is the configuration of a worker process.
 type workerSpec struct {
 	Name                              string
 	Endpoint, Queue, DeadLetters, API string
 	Seed                              uint64
 	Death                             death
-	DeathAt                           int // the how many-th time
+	DeathAt                           int // the number of the occurrence at which it is killed
 }
 
-// runWorker is the worker process: an event source mapping over SQS with the very handler that runs in Lambda. It ends
-// when its standard input does, and so never outlives who started it.
+// runWorker is the worker process: an event source mapping over SQS with the same handler that runs in Lambda. It ends
+// when its standard input does, so it never outlives the process that started it.
 func runWorker(text string) error {
 	var spec workerSpec
 	if err := json.Unmarshal([]byte(text), &spec); err != nil {
@@ -77,8 +78,8 @@ func runWorker(text string) error {
 		cancel()
 	}()
 
-	dice := diceOf(spec.Seed, 0)
-	jobs := faultyQueue{queue.OpenSQS(awsConfig(), spec.Endpoint, spec.Queue), dice}
+	rng := rngOf(spec.Seed, 0)
+	jobs := faultyQueue{queue.OpenSQS(awsConfig(), spec.Endpoint, spec.Queue), rng}
 	api, err := licenseapi.New(licenseapi.Config{BaseURL: spec.API, CallsInFlight: soakCallsInFlight, UserAgent: spec.Name})
 	if err != nil {
 		return err
@@ -86,7 +87,7 @@ func runWorker(text string) error {
 	recorder := telemetry.New(os.Stdout, slog.LevelInfo, "")
 	handler, err := worker.New(worker.Config{
 		API: api, Secrets: secrets.NewCache(soakSecret{}, secrets.ParseLicense), Recorder: recorder, Queue: jobs,
-		DeadLetters:   &deadLetterBox{faultyQueue{queue.OpenSQS(awsConfig(), spec.Endpoint, spec.DeadLetters), dice}, spec, 0},
+		DeadLetters:   &deadLetterBox{faultyQueue{queue.OpenSQS(awsConfig(), spec.Endpoint, spec.DeadLetters), rng}, spec, 0},
 		CallsInFlight: soakCallsInFlight, CallsPerSecond: soakCalls, Backoff: worker.Backoff{First: soakFirst, Cap: soakCap},
 	})
 	if err != nil {
@@ -108,7 +109,7 @@ func mapBatch(ctx context.Context, jobs faultyQueue, handler *worker.Handler) er
 	}
 	more, err := jobs.Receive(ctx, soakBatch-perBatch, 0, visibility)
 	if err != nil {
-		more = nil // they come again
+		more = nil // they are received again
 	}
 	event, receipts, ids := events.SQSEvent{}, map[string]string{}, []string{}
 	for _, m := range append(first, more...) {
@@ -136,32 +137,32 @@ func mapBatch(ctx context.Context, jobs faultyQueue, handler *worker.Handler) er
 		finished[i] = receipts[id]
 	}
 	for _, f := range jobs.Delete(invocation, finished) {
-		return fmt.Errorf("delete: %w", f.Err) // what was not deleted comes again
+		return fmt.Errorf("delete: %w", f.Err) // what was not deleted is received again
 	}
 	return nil
 }
 
-// soakSecret is the secret store.
+// soakSecret holds the secret of the License API.
 type soakSecret struct{}
 
 func (soakSecret) Read(context.Context) (secrets.Value, error) {
 	return secrets.Value{Text: fmt.Sprintf(`{"api_key":%q,"shared_key":%q}`, apiKey, soakShared), Version: "1"}, nil
 }
 
-// faultyQueue is a queue that now and then does not do what it is asked, and says so. It is for one goroutine.
+// faultyQueue is a queue that now and then returns an error in place of the effect. It is for one goroutine.
 type faultyQueue struct {
 	*queue.SQS
-	dice *rand.Rand
+	rng *rand.Rand
 }
 
 // Send leaves out some entries of some calls.
 func (q faultyQueue) Send(ctx context.Context, entries []queue.Entry) []queue.Failure {
-	if q.dice.Float64() >= sendFails {
+	if q.rng.Float64() >= sendFails {
 		return q.SQS.Send(ctx, entries)
 	}
 	var failed []queue.Failure
 	for i, entry := range entries {
-		if q.dice.IntN(2) == 0 || len(q.SQS.Send(ctx, []queue.Entry{entry})) > 0 {
+		if q.rng.IntN(2) == 0 || len(q.SQS.Send(ctx, []queue.Entry{entry})) > 0 {
 			failed = append(failed, queue.Failure{Index: i, Err: errInjected})
 		}
 	}
@@ -170,7 +171,7 @@ func (q faultyQueue) Send(ctx context.Context, entries []queue.Entry) []queue.Fa
 
 // Defer leaves out whole calls.
 func (q faultyQueue) Defer(ctx context.Context, deferrals []queue.Deferral) []queue.Failure {
-	if q.dice.Float64() >= deferFails {
+	if q.rng.Float64() >= deferFails {
 		return q.SQS.Defer(ctx, deferrals)
 	}
 	return allFailed(len(deferrals))
@@ -178,7 +179,7 @@ func (q faultyQueue) Defer(ctx context.Context, deferrals []queue.Deferral) []qu
 
 // Delete leaves out whole calls.
 func (q faultyQueue) Delete(ctx context.Context, receipts []string) []queue.Failure {
-	if q.dice.Float64() >= deleteFails {
+	if q.rng.Float64() >= deleteFails {
 		return q.SQS.Delete(ctx, receipts)
 	}
 	return allFailed(len(receipts))
@@ -192,7 +193,7 @@ func allFailed(n int) []queue.Failure {
 	return failed
 }
 
-// deadLetterBox is the dead-letter queue of a worker that may die at it, at the worst moments that there are.
+// deadLetterBox is the dead-letter queue of a worker that is to be killed in Send, before or after the queue accepted.
 type deadLetterBox struct {
 	faultyQueue
 	spec  workerSpec
@@ -204,10 +205,10 @@ func (b *deadLetterBox) Send(ctx context.Context, entries []queue.Entry) []queue
 	b.sends++
 	if b.sends == b.spec.DeathAt {
 		switch b.spec.Death {
-		case deathBeforeTaken:
-			<-time.After(hesitation) // nothing waits for it but the fault itself
+		case deathBeforeAccepted:
+			<-time.After(hesitation) // only the fault needs this wait
 			dieNow()
-		case deathOnceTaken:
+		case deathAfterAccepted:
 			_ = b.SQS.Send(ctx, entries)
 			dieNow()
 		}
@@ -215,7 +216,7 @@ func (b *deadLetterBox) Send(ctx context.Context, entries []queue.Entry) []queue
 	return b.faultyQueue.Send(ctx, entries)
 }
 
-// dieNow is kill -9 by its own hand.
+// dieNow ends its own process with kill -9.
 func dieNow() {
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {}

@@ -22,23 +22,23 @@ import (
 )
 
 const (
-	// apiKey and the shared key that each test makes open the fake License API.
+	// apiKey and the shared key that each test makes are the credentials of the fake License API.
 	apiKey = "00000000-test"
 
-	// visibility hides a message from a second receive while the worker has it. Short, since a receive whose answer
-	// was lost hides its messages too.
+	// visibility hides a message from a second receive while the worker has it. It is short, since a receive whose
+	// answer was lost hides its messages, too.
 	visibility = 10 * time.Second
 
-	// drainPatience is how long the queue may take to be empty.
+	// drainPatience is the longest wait until the queue is empty.
 	drainPatience = time.Minute
 
-	// maxReceiveCount is template.yaml's: here nothing is moved by the queue itself.
+	// maxReceiveCount is template.yaml's: in these tests SQS itself moves no message.
 	maxReceiveCount = 300
 
 	longPoll = time.Second
 )
 
-// A deployment is what template.yaml describes, of real parts: both functions as they are built, moto's queues and
+// A deployment is the stack of template.yaml from real programs: both functions as they are built, moto's queues and
 // secrets, and a fake License API.
 type deployment struct {
 	webhook, worker *function
@@ -47,8 +47,8 @@ type deployment struct {
 	sqs             *sqs.Client
 }
 
-// deploy starts everything. licenses are what the API knows; sharedKey is what the worker signs with, "" for what the
-// API knows; webhooks is the senders' secret.
+// deploy starts everything. licenses are those of the API. sharedKey is what the worker signs with; "" is the API's
+// own. webhooks is the senders' secret.
 func deploy(t *testing.T, bootstraps map[string]string, licenses []licenseapitest.License, sharedKey string, webhooks map[string][]string) *deployment {
 	t.Helper()
 	known := rand.Text()
@@ -116,8 +116,8 @@ func marshal(t *testing.T, value any) []byte {
 	return text
 }
 
-// round is one round of the event source mapping: a batch is received and given to the worker, what it settled is
-// deleted. It returns how many messages there were. A receive that fails on the way is a round without messages.
+// round is one round of the event source mapping: it receives a batch, gives it to the worker and deletes what the
+// worker settled. It returns the number of messages. A failed receive is a round without messages.
 func (d *deployment) round(t *testing.T) int {
 	t.Helper()
 	q := queue.OpenSQS(awsConfig(), motoURL(t), d.url)
@@ -151,7 +151,7 @@ func (d *deployment) round(t *testing.T) int {
 	return len(received)
 }
 
-// record is a message as Lambda hands it over.
+// record is a message in the form in which Lambda hands it over.
 func record(r queue.Received) events.SQSMessage {
 	m := events.SQSMessage{
 		MessageId: r.ID, ReceiptHandle: r.Receipt, Body: r.Body,
@@ -186,7 +186,7 @@ func (d *deployment) drain(t *testing.T) {
 	}
 }
 
-// count says how many messages of a queue can be received, and how many are hidden.
+// count returns how many messages of a queue can be received and how many are hidden.
 func (d *deployment) count(t *testing.T, url string) (waiting, inFlight int) {
 	t.Helper()
 	out, err := d.sqs.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
@@ -205,7 +205,7 @@ func (d *deployment) count(t *testing.T, url string) (waiting, inFlight int) {
 	return number(types.QueueAttributeNameApproximateNumberOfMessages), number(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible)
 }
 
-// deadLetter takes the one message out of the dead-letter queue.
+// deadLetter receives the one message of the dead-letter queue.
 func (d *deployment) deadLetter(t *testing.T) queue.Received {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), drainPatience)

@@ -63,8 +63,8 @@ func roleRules() []rule {
 	}
 }
 
-// grants are a role's statements as "action resource", sorted. A statement that names several of either, a managed
-// policy or a Deny shows as it is and so equals no expectation.
+// grants are a role's statements as "action resource", sorted. A statement with several actions or resources, a managed
+// policy and a Deny are shown unchanged, so that they equal no expectation.
 func grants(s stack, role string) []string {
 	p := s.properties(role)
 	grants := []string{}
@@ -123,7 +123,7 @@ func frontDoorRules() []rule {
 	const stage = "WebhookApiApiGatewayDefaultStage"
 	return []rule{
 		{
-			"the one route is POST /webhooks/{source}",
+			"the only route is POST /webhooks/{source}",
 			func(s stack) []string {
 				paths, _ := at(s.properties("WebhookApi"), "Body", "paths").(map[string]any)
 				methods, _ := paths["/webhooks/{source}"].(map[string]any)
@@ -152,7 +152,7 @@ func frontDoorRules() []rule {
 			func(s stack) { s.properties("WebhookFunction")["Timeout"] = 12.0 },
 		},
 		{
-			"the stage has a throttle of its own and an access log without queries or headers, its free text last",
+			"the stage has its own throttle and an access log without queries or headers, with the free text last",
 			func(s stack) []string {
 				problems := slices.Concat(
 					differs("rate", at(s.properties(stage), "DefaultRouteSettings", "ThrottlingRateLimit"), map[string]any{"Ref": "WebhookRateLimit"}),

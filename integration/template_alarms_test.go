@@ -43,14 +43,14 @@ func alarmRules() []rule {
 			func(s stack) { s.properties("WebhookDeadLetterAlarm")["DatapointsToAlarm"] = 0.0 },
 		},
 		{
-			"an alarm watches what is there, and is silent on a quiet day",
+			"an alarm watches existing resources and does not fire without data",
 			alarmsWatchWhatIsThere,
 			func(s stack) {
 				s.properties("WorkerErrorAlarm")["Dimensions"] = []any{map[string]any{"Name": "FunctionName", "Value": map[string]any{"Ref": "OldFunction"}}}
 			},
 		},
 		{
-			"what the alarms watch of our own metrics is what the functions write",
+			"the alarms on our own metrics watch metrics that the functions write",
 			alarmsWatchOurMetrics,
 			func(s stack) { s.properties("WorkerStalledAlarm")["MetricName"] = "Message" },
 		},
@@ -68,7 +68,7 @@ func alarmRules() []rule {
 	}
 }
 
-// alarm is an alarm on one line: what it watches, and when it fires.
+// alarm is an alarm on one line: its metrics, and when it fires.
 func alarm(p map[string]any) string {
 	watched := fmt.Sprintf("%s: %v of %v s", metric(p), p["Statistic"], p["Period"])
 	if metrics, _ := p["Metrics"].([]any); len(metrics) > 0 {
@@ -101,7 +101,7 @@ func metric(m map[string]any) string {
 	return line
 }
 
-// watchedBy is the resource that a dimension's value comes from.
+// watchedBy is the resource from which a dimension's value comes.
 func watchedBy(dimension any) string {
 	if id := ref(at(dimension, "Value")); id != "" {
 		return id
@@ -131,17 +131,17 @@ func alarmsWatchWhatIsThere(s stack) (problems []string) {
 		}
 		for _, d := range dimensions {
 			if at(d, "Name") == "code" {
-				continue // no resource, but a text: alarmsWatchOurMetrics
+				continue // not a resource but a text; alarmsWatchOurMetrics checks it
 			}
 			if !slices.Contains(s.ids(watchable[at(d, "Name")]), watchedBy(d)) {
-				problems = append(problems, fmt.Sprintf("%s: %v is %s, which is not there", id, at(d, "Name"), watchedBy(d)))
+				problems = append(problems, fmt.Sprintf("%s: %v is %s, which does not exist", id, at(d, "Name"), watchedBy(d)))
 			}
 		}
 	}
 	return problems
 }
 
-// alarmsWatchOurMetrics compares names: of a metric, and of a code where it is a dimension.
+// alarmsWatchOurMetrics compares the names of metrics, and of codes where a code is a dimension.
 func alarmsWatchOurMetrics(s stack) (problems []string) {
 	for _, id := range s.ids("AWS::CloudWatch::Alarm") {
 		p := s.properties(id)

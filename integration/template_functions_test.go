@@ -19,7 +19,7 @@ func functionRules() []rule {
 			func(s stack) (problems []string) {
 				for _, id := range s.ids("AWS::Lambda::Function") {
 					if strings.Contains(text(s.properties(id)["Environment"]), "{{resolve:") {
-						problems = append(problems, id+" has a dynamic reference in its environment: its value would show there; pass the ARN")
+						problems = append(problems, id+" has a dynamic reference in its environment, which would show the value: pass the ARN")
 					}
 				}
 				return problems
@@ -44,7 +44,7 @@ func functionRules() []rule {
 			func(s stack) { variables(s, "WebhookFunction")["QUEUE_URL"] = getArn("Queue") },
 		},
 		{
-			"the pace is divided by the workers there may be",
+			"the rate is divided by the largest number of workers",
 			func(s stack) []string {
 				return append(
 					differs("WORKER_INSTANCES", variables(s, "WorkerFunction")["WORKER_INSTANCES"],
@@ -59,7 +59,7 @@ func functionRules() []rule {
 			func(s stack) { at(s.Source, "Globals", "Function").(map[string]any)["CodeUri"] = "functions/worker" },
 		},
 		{
-			"an alias is published anew by every release",
+			"every release publishes a new version for an alias",
 			func(s stack) (problems []string) {
 				resources, _ := s.Source["Resources"].(map[string]any)
 				aliased := at(s.Source, "Globals", "Function", "AutoPublishAlias") != nil
@@ -75,7 +75,7 @@ func functionRules() []rule {
 			},
 		},
 		{
-			"every function logs into a group of its own that forgets, at a level that keeps the metrics",
+			"every function logs into its own group with a retention, at a level that keeps the metrics",
 			functionsLog,
 			func(s stack) {
 				s.parameter("LogLevel")["AllowedValues"] = []any{"INFO", "WARN"}
@@ -102,7 +102,7 @@ func functionRules() []rule {
 			},
 		},
 		{
-			"what scripts read is among the outputs",
+			"the outputs hold what scripts read",
 			func(s stack) []string {
 				outputs, _ := s.Transformed["Outputs"].(map[string]any)
 				return differs("Outputs", slices.Sorted(maps.Keys(outputs)), []string{
@@ -199,10 +199,10 @@ func functionsLog(s stack) (problems []string) {
 	return problems
 }
 
-// secretName matches the parameters that are about secrets.
+// secretName matches the parameters that concern secrets.
 var secretName = regexp.MustCompile(`(?i)secret|password|token|sharedkey`)
 
-// everyParameterIsUsed looks at the template as written, since cfn-lint's own check is off under a Transform.
+// everyParameterIsUsed checks the template as written, since cfn-lint's own check is off under a Transform.
 func everyParameterIsUsed(s stack) (problems []string) {
 	rest := text([]any{s.Source["Conditions"], s.Source["Globals"], s.Source["Resources"], s.Source["Outputs"]})
 	parameters, _ := s.Source["Parameters"].(map[string]any)

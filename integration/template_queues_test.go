@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// threeDays is the maxReceiveCount that outlasts an outage of three days; the sum stands beside it in template.yaml.
+// threeDays is the maxReceiveCount that is enough for an outage of three days; template.yaml shows the sum.
 const threeDays = 300
 
 // longestRetention is SQS's own limit, 14 days in seconds.
@@ -47,11 +47,11 @@ func queueRules() []rule {
 			func(s stack) { delete(s.properties("WorkerFunctionMessages"), "MaximumBatchingWindowInSeconds") },
 		},
 		{
-			"concurrency is bounded, by one means",
+			"concurrency is bounded in exactly one way",
 			func(s stack) []string {
 				mapping := s.properties("WorkerFunctionMessages")
 				if mapping["ProvisionedPollerConfig"] != nil || at(mapping, "ScalingConfig", "MaximumConcurrency") == nil {
-					return []string{"MaximumConcurrency excludes ProvisionedPollerConfig, and is wanted: " + text(mapping)}
+					return []string{"want MaximumConcurrency, which excludes ProvisionedPollerConfig: " + text(mapping)}
 				}
 				return nil
 			},
@@ -60,14 +60,14 @@ func queueRules() []rule {
 			},
 		},
 		{
-			"no filter, since what it does not match is deleted",
+			"no filter, since a filter deletes what it does not match",
 			func(s stack) []string {
 				return differs("FilterCriteria", s.properties("WorkerFunctionMessages")["FilterCriteria"], nil)
 			},
 			func(s stack) { s.properties("WorkerFunctionMessages")["FilterCriteria"] = map[string]any{} },
 		},
 		{
-			"the mapping reads the queue, whose dead-letter target is an ARN",
+			"the mapping reads the queue; the queue's dead-letter target is an ARN",
 			func(s stack) []string {
 				return append(
 					differs("EventSourceArn", s.properties("WorkerFunctionMessages")["EventSourceArn"], getArn("Queue")),
@@ -78,7 +78,7 @@ func queueRules() []rule {
 			},
 		},
 		{
-			"maxReceiveCount outlasts three days of outage",
+			"maxReceiveCount is enough for an outage of three days",
 			func(s stack) []string {
 				if got := s.most(at(s.properties("Queue"), "RedrivePolicy", "maxReceiveCount")); got < threeDays {
 					return []string{fmt.Sprintf("maxReceiveCount is %v, want at least %d", got, threeDays)}
@@ -88,7 +88,7 @@ func queueRules() []rule {
 			func(s stack) { s.properties("Queue")["RedrivePolicy"].(map[string]any)["maxReceiveCount"] = 100.0 },
 		},
 		{
-			"the dead-letter queue takes from the queue by its real name",
+			"the dead-letter queue allows the queue under its real name",
 			func(s stack) []string {
 				name, _ := at(s.properties("Queue"), "QueueName", "Fn::Sub").(string)
 				allow := at(s.properties("DeadLetterQueue"), "RedriveAllowPolicy")

@@ -16,11 +16,11 @@ type stack struct {
 	Transformed map[string]any `json:"transformed"`
 }
 
-// A rule is something that hangs together in the template and that sam validate --lint does not look at.
+// A rule is a consistency of the template that sam validate --lint does not check.
 type rule struct {
 	name   string
-	check  func(stack) []string // what is wrong, or nothing
-	breaks func(stack)          // a mistake that check must report
+	check  func(stack) []string // problems; none is a pass
+	breaks func(stack)          // makes a mistake that check must report
 }
 
 func TestTemplateHangsTogether(t *testing.T) {
@@ -35,7 +35,7 @@ func TestTemplateHangsTogether(t *testing.T) {
 			broken := decode(t, raw)
 			r.breaks(broken)
 			if len(r.check(broken)) == 0 {
-				t.Error("a broken template passes: the rule sees nothing")
+				t.Error("a broken template passes: the rule finds nothing")
 			}
 		})
 	}
@@ -52,7 +52,7 @@ func transform(t *testing.T) []byte {
 }
 
 func stderrOf(err error) []byte {
-	if exit, ok := err.(*exec.ExitError); ok { //nolint:errorlint // Output returns it as it is
+	if exit, ok := err.(*exec.ExitError); ok { //nolint:errorlint // Output does not wrap it
 		return exit.Stderr
 	}
 	return nil
@@ -67,7 +67,7 @@ func decode(t *testing.T, raw []byte) stack {
 	return s
 }
 
-// properties is one resource's, in the transformed template; an absent resource has none.
+// properties returns one resource's properties in the transformed template; an absent resource has none.
 func (s stack) properties(id string) map[string]any {
 	properties, _ := at(s.Transformed, "Resources", id, "Properties").(map[string]any)
 	return properties
@@ -85,13 +85,13 @@ func (s stack) ids(resourceType string) []string {
 	return ids
 }
 
-// parameter is one parameter's declaration.
+// parameter returns one parameter's declaration.
 func (s stack) parameter(name string) map[string]any {
 	declaration, _ := at(s.Transformed, "Parameters", name).(map[string]any)
 	return declaration
 }
 
-// most is the largest value that a number may have: its own, or its parameter's MaxValue.
+// most is the largest value that a number may have: the number itself, or its parameter's MaxValue.
 func (s stack) most(value any) float64 {
 	if name := ref(value); name != "" {
 		value = s.parameter(name)["MaxValue"]

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// at walks down maps by key and lists by index; what is not there is nil.
+// at goes down maps by key and lists by index; an absent value is nil.
 func at(v any, path ...any) any {
 	for _, step := range path {
 		switch step := step.(type) {
@@ -23,13 +23,13 @@ func at(v any, path ...any) any {
 	return v
 }
 
-// ref is what {"Ref": …} names, or "".
+// ref is the name in {"Ref": …}, or "".
 func ref(v any) string {
 	name, _ := at(v, "Ref").(string)
 	return name
 }
 
-// arnOf is the resource whose ARN {"Fn::GetAtt": [resource, "Arn"]} takes, or "".
+// arnOf is the resource in {"Fn::GetAtt": [resource, "Arn"]}, or "".
 func arnOf(v any) string {
 	if at(v, "Fn::GetAtt", 1) != "Arn" {
 		return ""
@@ -38,7 +38,7 @@ func arnOf(v any) string {
 	return id
 }
 
-// text is a value as JSON, for comparison and for messages.
+// text is a value as JSON, for comparisons and messages.
 func text(v any) string {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// root is the module's folder, seen from the folder that tests run in.
+// root is the module's folder, relative to the folder in which tests run.
 const root = ".."
 
 // tool is the path of a program in .venv.
@@ -20,7 +20,7 @@ func tool(t testing.TB, name string) string {
 	return inVenv(t, filepath.Join("bin", name))
 }
 
-// emulator is the path of the Lambda Runtime Interface Emulator, which lies inside the wheel of aws-sam-cli.
+// emulator is the path of the Lambda Runtime Interface Emulator, which the wheel of aws-sam-cli contains.
 func emulator(t testing.TB) string {
 	t.Helper()
 	machine := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
@@ -44,7 +44,7 @@ func inVenv(t testing.TB, elements ...string) string {
 	return found[0]
 }
 
-// command runs in the module's folder, with sam's reports and its writing to the home folder switched off.
+// command runs in the module's folder, with sam's telemetry and its writing to the home folder switched off.
 func command(ctx context.Context, t testing.TB, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	c := exec.CommandContext(ctx, name, args...)
@@ -53,7 +53,7 @@ func command(ctx context.Context, t testing.TB, name string, args ...string) *ex
 	return c
 }
 
-// build makes a function's bootstrap with the Makefile's own target, for the machine that the tests run on, and
+// build builds a function's bootstrap with the Makefile's own target, for the machine on which the tests run, and
 // returns its path.
 func build(t testing.TB, logicalID string) string {
 	t.Helper()

@@ -7,7 +7,7 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// bodies are what a raw body may be: the oracles must agree on each.
+// bodies are raw bodies of every kind. pkg/signing and the other library must agree on each.
 func bodies() map[string][]byte {
 	return map[string][]byte{
 		"event":          []byte(`{"id":"evt_1","object":"event","type":"charge.refunded"}`),

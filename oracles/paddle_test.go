@@ -26,7 +26,7 @@ func paddleScheme(t *testing.T) *signing.Scheme {
 	})
 }
 
-// paddleVerifies asks Paddle's own verifier. It cannot sign, so it judges what we sign.
+// paddleVerifies asks Paddle's own verifier. Paddle's library cannot sign, so it only verifies what we sign.
 func paddleVerifies(t *testing.T, signature string, body []byte, secret string) bool {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://hooks.example.com", bytes.NewReader(body))
@@ -59,8 +59,8 @@ func TestWeSignAndPaddleVerifies(t *testing.T) {
 	}
 }
 
-// While a secret is rotated Paddle sends both signatures. Its own verifier takes one alone, and ours must take either:
-// this fact is why we do not use theirs.
+// While a secret is rotated Paddle sends both signatures. Paddle's own verifier accepts only one; ours must accept
+// either. For this reason we do not use Paddle's.
 func TestPaddleInRotation(t *testing.T) {
 	t.Parallel()
 	scheme := paddleScheme(t)
@@ -80,7 +80,7 @@ func TestPaddleInRotation(t *testing.T) {
 			t.Errorf("we: %v", err)
 		}
 		if paddleVerifies(t, both, body, secret) {
-			t.Error("Paddle's verifier takes two signatures by now; the comment above is out of date")
+			t.Error("Paddle's verifier accepts two signatures now; the comment above is out of date")
 		}
 	}
 	if err := scheme.Verify(d, now, newKey(t, scheme, "pdl_ntfset_third")); !errors.Is(err, signing.ErrMismatch) {

@@ -19,13 +19,13 @@ const (
 	standardOtherKey = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 )
 
-// library is what the two libraries have in common.
+// library is the interface that both libraries have.
 type library interface {
 	Sign(id string, timestamp time.Time, payload []byte) (string, error)
 	Verify(payload []byte, headers http.Header) error
 }
 
-// libraries gives each library by the prefix of its headers. Svix's takes both kinds.
+// libraries returns each library by the prefix of its headers. Svix's library accepts both prefixes.
 func libraries(t *testing.T, secret string) map[string]library {
 	t.Helper()
 	standard, err := standardwebhooks.NewWebhook(secret)
@@ -107,7 +107,7 @@ func TestWeSignAndStandardWebhooksAndSvixVerify(t *testing.T) {
 	}
 }
 
-// In rotation both signatures stand in the header, and a v1a that only public keys verify.
+// During a rotation the header holds both signatures, and a v1a that only public keys can verify.
 func TestStandardWebhooksAndSvixInRotation(t *testing.T) {
 	t.Parallel()
 	now, body := time.Now(), []byte(`{"type":"order.refunded"}`)
@@ -136,7 +136,7 @@ func TestStandardWebhooksAndSvixInRotation(t *testing.T) {
 	}
 }
 
-// Both sides allow five minutes back and ahead, and refuse more.
+// Both sides allow five minutes into the past and the future, and refuse more.
 func TestStandardWebhooksAndSvixRefuseTheSameTimes(t *testing.T) {
 	t.Parallel()
 	now, body := time.Now(), []byte(`{}`)
@@ -154,7 +154,7 @@ func TestStandardWebhooksAndSvixRefuseTheSameTimes(t *testing.T) {
 				t.Errorf("%s: %v: got %v, want %v", prefix, offset, err, want)
 			}
 			if err := library.Verify(body, httpHeader(d)); (err == nil) != (want == nil) {
-				t.Errorf("%s: %v: the library says %v", prefix, offset, err)
+				t.Errorf("%s: %v: the library returned %v", prefix, offset, err)
 			}
 		}
 	}

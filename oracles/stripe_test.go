@@ -62,7 +62,7 @@ func TestWeSignAndStripeVerifies(t *testing.T) {
 	}
 }
 
-// While a secret is rotated Stripe signs with both. Each side takes either place in the header.
+// While a secret is rotated Stripe signs with both. Each side accepts the signature at either position of the header.
 func TestStripeInRotation(t *testing.T) {
 	t.Parallel()
 	scheme := stripe(t)
@@ -87,7 +87,7 @@ func TestStripeInRotation(t *testing.T) {
 	}
 }
 
-// stripe-go takes a timestamp any time ahead; we do not.
+// stripe-go accepts any time in the future; we do not.
 func TestWeRefuseTheFutureThatStripeTakes(t *testing.T) {
 	t.Parallel()
 	scheme := stripe(t)

@@ -1,9 +1,9 @@
-"""Prints a SAM template as CloudFormation would see it, as JSON: {"source": ..., "transformed": ...}.
+"""Prints a SAM template as CloudFormation gets it, as JSON: {"source": ..., "transformed": ...}.
 
     .venv/bin/python tools/transform.py template.yaml
 
-source is the template as written, its short forms (!Ref) as objects; transformed is what the SAM transform makes of
-it. Nothing is looked up: no account, no network. integration/template_test.go reads it.
+source is the template as written, with its short forms (!Ref) as objects; transformed is the result of the SAM
+transform. It needs no account and no network. integration/template_test.go reads the output.
 """
 
 import copy
@@ -11,14 +11,14 @@ import json
 import os
 import sys
 
-os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")  # the translator asks for a partition
+os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")  # the translator derives the partition from it
 
 from samcli.yamlhelper import yaml_parse  # noqa: E402  (after the region is set)
 from samtranslator.translator.transform import transform  # noqa: E402
 
 
 class NoManagedPolicies:
-    """Stands in for IAM: our roles are written out and name no managed policy."""
+    """Replaces IAM's list of managed policies: our roles name none."""
 
     def load(self):
         return {}

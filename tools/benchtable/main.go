@@ -1,5 +1,5 @@
-// Command benchtable reads the output of `go test -bench` on standard input and prints one table: what was measured,
-// beside what it should be, and the machine that measured it. It judges nothing else: benchstat compares two outputs.
+// Command benchtable reads the output of `go test -bench` on standard input and prints one table: each measurement
+// beside its aim, and the machine. It compares no two outputs; benchstat does.
 package main
 
 import (
@@ -14,12 +14,12 @@ import (
 	"strings"
 )
 
-// A row is one number that has an aim.
+// A row is one measurement that has an aim.
 type row struct {
 	what      string
-	benchmark string // without the number of processors behind it
+	benchmark string // without the suffix for the number of processors
 	unit      string
-	beside    []string // other units of the benchmark, for the reader
+	beside    []string // other units of the benchmark that the table shows, too
 	aim       string
 	met       func(value float64) bool
 }
@@ -128,7 +128,7 @@ func read(in io.Reader) (measured map[string]map[string][]float64, machine strin
 	return measured, machine, lines.Err()
 }
 
-// load is what else the machine did: numbers of a busy one are worse than they are.
+// load is the machine's load average: measurements of a busy machine are worse than those of an idle one.
 func load() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
