@@ -355,16 +355,49 @@ func alarmScenarios() []alarmScenario {
 			},
 		},
 		{
-			name: "direct invocations with mistyped fields", length: 6 * hour,
+			name: "the dead-letter queue is out of reach for three hours", length: 6 * hour,
 			happen: func(s *system) {
+				s.letters.outOfReach(true)
+				s.until(hour)
+				s.letter()
+				s.until(4 * hour)
+				s.letters.outOfReach(false)
+			},
+			fires: map[string][]firing{
+				"WorkerStalledAlarm":    {{hour, at(1, 20), 4 * hour}},
+				"DeadLetterAlarm":       {{4 * hour, at(4, 20), 6 * hour}},
+				"WorkerDeadLetterAlarm": {{4 * hour, at(4, 20), 0}},
+			},
+		},
+		{
+			name: "one refund in an outage of four days", length: 4 * day,
+			happen: func(s *system) {
+				s.is(unavailable())
+				s.until(hour)
+				s.refund()
+			},
+			fires: map[string][]firing{
+				"WorkerStalledAlarm":    {{hour, at(1, 20), 69 * hour}},
+				"DeadLetterAlarm":       {{69 * hour, 75 * hour, 4 * day}},
+				"WorkerDeadLetterAlarm": {{69 * hour, 75 * hour, 0}},
+			},
+		},
+		{
+			name: "direct invocations with mistyped fields, and dry runs", length: 6 * hour,
+			happen: func(s *system) {
+				row := map[string]string{"license_key": licenseKey(1), "hardware_id": "hw1", "product": "XY"}
 				s.every(time.Minute, hour, 2*hour, func() {
 					var answer any
 					for _, payload := range []map[string]any{
 						{"requests": "none"}, {"source": "ops"}, {"source": "ops", "requests": []any{map[string]any{"licence": "A"}}},
+						{"source": "ops", "dry-run": true, "requests": []any{row}}, {"source": "ops", "dry_run": true, "requests": []any{row}},
 					} {
 						_ = s.invokeWebhook(payload, &answer) // another test checks the answer
 					}
 				})
+				if s.jobs.Len() > 0 {
+					s.t.Errorf("%d messages are queued", s.jobs.Len())
+				}
 			},
 		},
 	}
