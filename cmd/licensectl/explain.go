@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,21 +25,24 @@ func newExplain(f *files) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain FILE…",
 		Short: "Say step by step what would become of an event, and why",
-		Long: `explain takes an event and says what the deployed system would do with it: whether it believes the signature, which
+		Long: `explain takes an event and says what the deployed system would do with it: whether it accepts the signature, which
 rule of the sender's file matches and on what values, where each license field comes from, which requests it makes and
-what the sender hears. It runs the production code, sends nothing and deactivates nothing.
+what the sender is answered. It runs the production code, sends nothing and deactivates nothing.
 
 FILE is one of
   a sample of events/          events/stripe/full-refund.json, or by its name: stripe/full-refund
   a body as a sender posts it  with --source, and --header for each header that the sender's file reads
   a dead-lettered event        the message's body as it is in the dead-letter queue
-  -                            a body or a dead-lettered event from standard input
+  messages                     as "aws sqs receive-message" prints them, one or many, a list, or one for each line; for a
+                               message that holds a request it says why it is a dead letter
+  -                            any of these but a sample, from standard input
 
 A body's signature is checked only with --secrets. License keys, user names and hardware ids are shortened.`,
 		Example: `  licensectl explain stripe/full-refund
   licensectl explain body.json --source shopify --header 'X-Shopify-Topic: orders/updated'
   licensectl explain body.json --source stripe --secrets secrets.json --header 'Stripe-Signature: t=…,v1=…' --at 2026-11-22T12:00:00Z
   licensectl explain dead-letter.json
+  aws sqs receive-message --queue-url … --message-attribute-names All | licensectl explain -
   pbpaste | licensectl explain -`,
 		Args: cobra.MinimumNArgs(1),
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
@@ -73,27 +77,37 @@ func (o explainOptions) run(cmd *cobra.Command, f *files, args []string) error {
 			return err
 		}
 	}
-	var faults []error
-	var hint string
-	for i, arg := range args {
-		s, explanation, err := reader.explain(arg)
-		if err != nil {
-			faults = append(faults, errors.New(visible(err.Error())))
-			var failed *failure
-			if hint == "" && errors.As(err, &failed) {
-				hint = failed.hint
+	var errs []error
+	printed := 0
+	for _, arg := range args {
+		subjects, err := reader.read(arg)
+		errs = append(errs, err)
+		for _, s := range subjects {
+			var text bytes.Buffer
+			if err := s.print(&text); err != nil {
+				errs = append(errs, err)
+				continue
 			}
-			continue
+			if printed++; printed > 1 {
+				fmt.Fprintln(cmd.OutOrStdout(), "\n"+strings.Repeat("─", ruleWidth)+"\n")
+			}
+			_, _ = text.WriteTo(cmd.OutOrStdout()) // a write error is kept by checkedWriter
 		}
-		if i > 0 {
-			fmt.Fprintln(cmd.OutOrStdout(), "\n"+strings.Repeat("─", ruleWidth)+"\n")
-		}
-		printExplanation(cmd.OutOrStdout(), s, explanation)
 	}
-	if len(faults) > 0 {
-		return failed(errors.Join(faults...), hint)
+	if err := errors.Join(errs...); err != nil {
+		return failed(errors.New(visible(err.Error())), hintOf(errs))
 	}
 	return nil
+}
+
+// hintOf returns the hint of the first error that has one.
+func hintOf(errs []error) string {
+	for _, err := range errs {
+		if failed, ok := errors.AsType[*failure](err); ok && failed.hint != "" {
+			return failed.hint
+		}
+	}
+	return ""
 }
 
 // check reads the flags. A header that is there several times is joined by commas, as API Gateway does it.

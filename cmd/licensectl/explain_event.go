@@ -15,7 +15,7 @@ const (
 	shownTests    = 30 // of one rule: a line of the order each
 )
 
-func (p *page) event(e source.ExplainedEvent) {
+func (p *page) event(e source.ExplainedEvent, body []byte) {
 	p.section("EVENT")
 	p.table(factRows(e.About))
 	if len(e.Tests) > 0 {
@@ -28,6 +28,9 @@ func (p *page) event(e source.ExplainedEvent) {
 	if len(e.Missing) > 0 {
 		p.section("LOOKED FOR")
 		p.table(lookedFor(e))
+		for _, text := range nearlyNamed(body, e.Missing, e.Searched) {
+			p.prose("Hint: " + text + ".")
+		}
 	}
 	if len(e.Lookup) > 0 {
 		p.section("ORDER")

@@ -33,7 +33,7 @@ func printExplanation(w io.Writer, s subject, e webhook.Explanation) {
 			p.section("BECOMES")
 			p.prose(becomes(event))
 		}
-		p.event(event)
+		p.event(event, s.body())
 	}
 	if len(e.Events) > 1 {
 		fmt.Fprintf(w, "\n%s\n", strings.Repeat("─", ruleWidth))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,8 +20,13 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// maxSubjectBytes bounds a file to explain: what the queue takes for one message, and much more than a delivery.
-const maxSubjectBytes = 1 << 20
+const (
+	// maxSubjectBytes bounds an event to explain: what the queue takes for one message, and much more than a delivery.
+	maxSubjectBytes = 1 << 20
+
+	// maxMessagesBytes bounds a file of messages: some dozens of the largest.
+	maxMessagesBytes = 64 << 20
+)
 
 // exampleAddress stands for the address that a sender calls, where nobody says it.
 const exampleAddress = "https://hooks.example.com"
@@ -34,6 +40,11 @@ type subject struct {
 	at       time.Time
 	secrets  *secrets.Webhooks   // nil: the signature is not checked
 	parked   *deactivation.Event // a dead-lettered event, instead of delivery, at and secrets
+
+	// request is a message's request, instead of everything else; letter is what the message's attributes say of it.
+	request *deactivation.Request
+	letter  deactivation.DeadLetter
+
 	// signature says how it stands with the signature when it passed, or was not checked.
 	signature string
 }
@@ -43,6 +54,27 @@ func (s subject) explain() (webhook.Explanation, error) {
 		return webhook.ExplainParked(s.source, *s.parked)
 	}
 	return webhook.Explain(s.source, s.delivery, s.at, s.secrets), nil
+}
+
+// body returns the event's body.
+func (s subject) body() []byte {
+	if s.parked != nil {
+		return s.parked.Body
+	}
+	return s.delivery.Body
+}
+
+// print explains the subject.
+func (s subject) print(w io.Writer) error {
+	if s.request != nil {
+		printRequest(w, s)
+		return nil
+	}
+	explanation, err := s.explain()
+	if err == nil {
+		printExplanation(w, s, explanation)
+	}
+	return err
 }
 
 // subjectReader reads what is to be explained, with what the flags say of it.
@@ -57,51 +89,83 @@ type subjectReader struct {
 	at      time.Time
 }
 
-const subjectHint = "FILE is a sample such as stripe/full-refund, a sender's body with --source, or a dead-lettered event"
+const subjectHint = "FILE is a sample such as stripe/full-refund, a sender's body with --source, a dead-lettered event, or messages of the dead-letter queue"
 
-// explain reads and explains a file.
-func (r subjectReader) explain(arg string) (subject, webhook.Explanation, error) {
-	s, err := r.read(arg)
+const stdinName = "standard input"
+
+// read reads a file: a sample, messages of the dead-letter queue, a dead-lettered event, or a sender's body. Only
+// messages make several subjects, and then some beside an error.
+func (r subjectReader) read(arg string) ([]subject, error) {
+	content, err := r.content(arg)
 	if err != nil {
-		return s, webhook.Explanation{}, err
+		return nil, r.noSubject(arg, err)
 	}
-	explanation, err := s.explain()
-	return s, explanation, err
+	if content.Answer == "" {
+		name := arg
+		if arg == "-" {
+			name = stdinName
+		}
+		if messages := readMessages(content.Body); len(messages) > 0 {
+			return r.messages(name, messages)
+		}
+		if len(content.Body) > maxSubjectBytes {
+			return nil, failed(fmt.Errorf("%s is larger than %d bytes, so it is no event", name, maxSubjectBytes), subjectHint)
+		}
+	}
+	s, err := r.one(arg, content)
+	if err != nil {
+		return nil, err
+	}
+	return []subject{s}, nil
 }
 
-// read tells a sample from a dead-lettered event from a sender's body.
-func (r subjectReader) read(arg string) (subject, error) {
-	sample, err := r.content(arg)
-	if err != nil {
-		return subject{}, failed(err, subjectHint)
+// one tells a sample from a dead-lettered event from a sender's body.
+func (r subjectReader) one(arg string, content sample.Sample) (subject, error) {
+	s := subject{name: arg, about: content.About, at: r.at, secrets: r.secrets}
+	if content.Answer != "" {
+		return r.sample(s, content)
 	}
-	s := subject{name: arg, about: sample.About, at: r.at, secrets: r.secrets}
-	if sample.Answer != "" {
-		return r.sample(s, sample)
-	}
-	request, event, err := deactivation.Parse(string(sample.Body))
+	request, event, err := deactivation.Parse(string(content.Body))
 	switch {
 	case err == nil && event == nil:
 		return subject{}, failed(fmt.Errorf("%s is no event but the request %s, which has been mapped already", arg, request.ID),
-			"explain says how an event becomes requests; why a request failed stands in its message's attributes")
+			"explain says how an event becomes requests; why a request failed stands in its message's attributes: give the whole message")
 	case err == nil:
 		return r.deadLetter(s, *event)
 	}
-	return r.body(s, sample)
+	return r.body(s, content)
+}
+
+// noSubject returns the error for a name that is neither a file nor a sample, with the samples of the sender that it
+// begins with.
+func (r subjectReader) noSubject(arg string, err error) error {
+	source, name, _ := strings.Cut(strings.TrimPrefix(filepath.ToSlash(arg), "events/"), "/")
+	cases := r.files.cases(source)
+	if !errors.Is(err, fs.ErrNotExist) || len(cases) == 0 {
+		return failed(err, subjectHint)
+	}
+	hint := "the samples of " + source + " are " + strings.Join(cases, ", ")
+	for _, known := range cases {
+		if edits(name, known) <= maxEdits {
+			hint = "did you mean " + source + "/" + known + "? " + hint
+			break
+		}
+	}
+	return failed(fmt.Errorf("%s is neither a file nor a sample", arg), hint)
 }
 
 // content reads a file, a built-in sample, or standard input; only samples have an Answer.
 func (r subjectReader) content(arg string) (sample.Sample, error) {
 	if arg == "-" {
-		body, err := bounded(r.stdin, "standard input")
+		body, err := bounded(r.stdin, stdinName)
 		return sample.Sample{Body: body}, err
 	}
 	if file, err := os.Stat(arg); err == nil {
 		if file.IsDir() {
 			return sample.Sample{}, fmt.Errorf("%s is a folder", arg)
 		}
-		if file.Size() > maxSubjectBytes {
-			return sample.Sample{}, fmt.Errorf("%s is larger than %d bytes, so it is no event", arg, maxSubjectBytes)
+		if file.Size() > maxMessagesBytes {
+			return sample.Sample{}, fmt.Errorf("%s is larger than %d bytes", arg, maxMessagesBytes)
 		}
 	}
 	sample, err := r.files.sample(arg)
@@ -112,12 +176,12 @@ func (r subjectReader) content(arg string) (sample.Sample, error) {
 }
 
 func bounded(from io.Reader, name string) ([]byte, error) {
-	content, err := io.ReadAll(io.LimitReader(from, maxSubjectBytes+1))
+	content, err := io.ReadAll(io.LimitReader(from, maxMessagesBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if len(content) > maxSubjectBytes {
-		return nil, fmt.Errorf("%s is larger than %d bytes, so it is no event", name, maxSubjectBytes)
+	if len(content) > maxMessagesBytes {
+		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxMessagesBytes)
 	}
 	return content, nil
 }

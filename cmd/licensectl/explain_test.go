@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -293,6 +295,96 @@ func TestExplainSaysWhatItCannotRead(t *testing.T) {
 				t.Errorf("a secret is in %q", stderr)
 			}
 		})
+	}
+}
+
+// TestMessagesAreExplained takes the forms in which tools print messages, with an event and a request in each.
+func TestMessagesAreExplained(t *testing.T) {
+	t.Parallel()
+	event := `{"v":1,"kind":"event","source":"stripe","headers":{},"missing":["hardware_id"],"body":"` +
+		base64.StdEncoding.EncodeToString([]byte(`{"id":"evt_1","type":"charge.refunded","livemode":true,"data":{"object":{"id":"ch_1","refunded":true,"metadata":{"licenseKey":"KEY-CANARY-1"}}}}`)) + `"}`
+	request := `{"v":1,"id":"stripe.evt_2.0","action":"deactivate_license","source":"stripe","cause":"refund","rule":"refunded in full","product":"XY","license_key":"KEY-CANARY-2","hardware_id":"hw-canary-2"}`
+	cli := func(id, body, reason, code string) string {
+		return fmt.Sprintf(`{"MessageId":%q,"ReceiptHandle":"r","Body":%q,"MessageAttributes":{"reason":{"StringValue":%q,"DataType":"String"},`+
+			`"code":{"StringValue":%q,"DataType":"String"},"detail":{"StringValue":"No such license","DataType":"String"},"attempts":{"StringValue":"2","DataType":"String"},`+
+			`"failed_at":{"StringValue":"2026-11-22T12:00:00Z","DataType":"String"}}}`, id, body, reason, code)
+	}
+	first, second := cli("1", event, "unmappable", ""), cli("2", request, "rejected", "license_not_found")
+	lambda := strings.NewReplacer(`"MessageId"`, `"messageId"`, `"Body"`, `"body"`, `"MessageAttributes"`, `"messageAttributes"`, `"StringValue"`, `"stringValue"`)
+	const resultOfRequest = "RESULT rejected: license_not_found, no such license, or no such license user. To do: "
+	for name, c := range map[string]struct {
+		content string
+		want    []string
+	}{
+		"one message":       {second, []string{resultOfRequest, "REQUEST id stripe.evt_2.0", "DEAD LETTER No such license after 2 receives at 2026-11-22 12:00:00 UTC"}},
+		"one with an event": {first, []string{"A dead-lettered event", "RESULT unmappable: ", "Hint: data.object.metadata.licenseKey is nearly the name license_key."}},
+		"aws sqs":           {`{"Messages":[` + first + "," + second + `]}`, []string{"message 1 of 2", "RESULT unmappable: ", "message 2 of 2", resultOfRequest}},
+		"a Lambda event":    {lambda.Replace(`{"Records":[` + first + "," + second + `]}`), []string{"message 1 of 2", "message 2 of 2", resultOfRequest}},
+		"a list":            {"[" + first + ",\n" + second + "]", []string{"message 2 of 2", resultOfRequest}},
+		"lines":             {first + "\n" + second + "\n", []string{"message 2 of 2", resultOfRequest}},
+		"lines of bodies":   {event + "\n" + request + "\n", []string{"message 1 of 2", "RESULT unmappable: ", "message 2 of 2", "RESULT exhausted. docs/outcomes.md says what to do."}},
+	} {
+		code, stdout, stderr := explained(t, c.content, "-")
+		flat := strings.Join(strings.Fields(stdout), " ")
+		if code != exitDone || stderr != "" || strings.Contains(strings.ToLower(stdout), "canary-") {
+			t.Errorf("%s: exit code %d, or a key is shown: %s\n%s", name, code, stderr, stdout)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(flat, want) {
+				t.Errorf("%s: %q is not in\n%s", name, want, stdout)
+			}
+		}
+	}
+	code, stdout, stderr := explained(t, cli("1", "no JSON", "invalid", "")+second, "-")
+	if code != exitFailed || !strings.Contains(stdout, "message 2 of 2") || !strings.Contains(stderr, "standard input, message 1 of 2 is no message of this system") {
+		t.Errorf("a message of somebody else: exit code %d, %s\n%s", code, stderr, stdout)
+	}
+}
+
+func TestASenderBodyIsNotTakenForMessages(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		`[{"body":"x"}]`, `{"Messages":[{"text":"x"}]}`, `{"body":"x"}`, `{"records":[]}`, `{"MessageId":"m","id":"e1","type":"order.refunded"}`, "[]", "x", "",
+	} {
+		if got := readMessages([]byte(body)); got != nil {
+			t.Errorf("%s is read as %d messages", body, len(got))
+		}
+	}
+}
+
+func TestAMisspeltSampleIsAnsweredWithTheSamples(t *testing.T) {
+	t.Parallel()
+	for arg, want := range map[string]string{
+		"stripe/ful-refund":  "hint: did you mean stripe/full-refund? the samples of stripe are chargeback-with-metadata, ",
+		"stripe/nothing":     "hint: the samples of stripe are chargeback-with-metadata, ",
+		"events/stripe/nope": "error: events/stripe/nope is neither a file nor a sample",
+		"stripe":             "hint: the samples of stripe are ",
+	} {
+		if code, _, stderr := explained(t, "", arg); code != exitFailed || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit code %d, %s", arg, code, stderr)
+		}
+	}
+}
+
+func TestANameThatIsNearlyRightIsHintedAt(t *testing.T) {
+	t.Parallel()
+	missing := []string{"license_key", "hardware_id", "product"}
+	searched := map[string][]string{"license_key": {"data.key_of_license", "metadata.license"}}
+	for body, want := range map[string][]string{
+		`{"a":{"licenseKey":"x"}}`:                                {"a.licenseKey is nearly the name license_key"},
+		`{"a":[{"License-Key":"x"}]}`:                             {"a[0].License-Key is nearly the name license_key"},
+		`{"licence_key":"x"}`:                                     {"licence_key is nearly the name license_key"},
+		`{"HardwareID":7,"hwid":"x"}`:                             {"HardwareID is nearly the name hardware_id", "hwid is nearly the name hardware_id"},
+		`{"Product":"x"}`:                                         {"Product is nearly the name product"},
+		`{"note_attributes":[{"name":"licenseKey","value":"x"}]}`: {"note_attributes[0]: licenseKey is nearly the name license_key"},
+		`{"licenseKey":{"a":1}}`:                                  nil, // no text: a name of the sender's own
+		`{"license":"x"}`:                                         nil, // it is read
+		`{"produce":"x","key":"x","id":"x","product":"x"}`:        nil,
+		`<a/>`: nil,
+	} {
+		if got := nearlyNamed([]byte(body), missing, searched); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"license-deactivator/internal/sample"
-	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/source"
 	"license-deactivator/internal/webhook"
 )
@@ -25,8 +24,8 @@ func newSourcesCheck(f *files) *cobra.Command {
 		Long: `check reads every sender's file of DIR (default: those of --sources, else the built-in ones) and says with file and line
 what is wrong: unknown keys, expressions that do not compile or fail, rules that can never work. Then it tries the
 samples in events/ beside DIR, or the built-in ones: each must become what its own file says. A rule that no sample
-reaches is a warning; rules that are switched off are named. With --secrets it also finds senders without a secret that
-can be used.
+reaches is a warning; rules that are switched off are named. With --secrets it also finds secrets that cannot be
+used, and names the senders without a secret.
 
 Exit code 1 when something is wrong; warnings alone do not count.`,
 		Example: `  licensectl sources check
@@ -45,7 +44,7 @@ Exit code 1 when something is wrong; warnings alone do not count.`,
 			return c.run(secretsFile)
 		},
 	}
-	cmd.Flags().StringVar(&secretsFile, "secrets", "", `file with {"license_api":{…},"webhooks":{…}}: senders without a usable secret are found`)
+	cmd.Flags().StringVar(&secretsFile, "secrets", "", `file with {"license_api":{…},"webhooks":{…}}: secrets that cannot be used are found`)
 	return cmd
 }
 
@@ -196,15 +195,28 @@ func byRule(name string) string {
 	return fmt.Sprintf(" by the rule %q", name)
 }
 
-// secrets finds senders whose deliveries nobody could verify.
+// secrets checks each sender's secrets. A file may hold those of some senders only: the others are named.
 func (c *check) secrets(file string, sources *source.Sources) error {
 	webhooks, err := webhookSecrets(file)
 	if err != nil {
 		return err
 	}
+	var without []string
 	for _, name := range sources.Names() {
-		source, _ := sources.Get(name)
-		c.secret(file, source, webhooks)
+		texts, err := webhooks.Keys(name)
+		if err == nil && len(texts) == 0 {
+			without = append(without, name)
+			continue
+		}
+		if source, _ := sources.Get(name); err == nil {
+			err = source.CheckKeys(texts)
+		}
+		if err != nil {
+			c.fault(file, "%v", err)
+		}
+	}
+	if len(without) > 0 {
+		fmt.Fprintf(c.w, "%s: skipped: no secret for %s; with this file their deliveries are answered with 404\n", file, strings.Join(without, ", "))
 	}
 	for _, name := range webhooks.Sources() {
 		if _, ok := sources.Get(name); !ok {
@@ -212,18 +224,4 @@ func (c *check) secrets(file string, sources *source.Sources) error {
 		}
 	}
 	return nil
-}
-
-func (c *check) secret(file string, source *source.Source, from *secrets.Webhooks) {
-	texts, err := from.Keys(source.Name)
-	if err == nil && len(texts) == 0 {
-		c.fault(file, "no secret for %q: its deliveries would be answered with 404", source.Name)
-		return
-	}
-	if err == nil {
-		err = source.CheckKeys(texts)
-	}
-	if err != nil {
-		c.fault(file, "%v", err)
-	}
 }

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/worker"
+	"license-deactivator/pkg/licenseapi"
+)
+
+// message is one message of the queue or the dead-letter queue, as tools print it: the AWS CLI and the console begin the
+// names with capitals, Lambda's events do not. encoding/json takes either.
+type message struct {
+	MessageID         string                                  `json:"MessageId"`
+	Body              *string                                 `json:"Body"`
+	MessageAttributes map[string]struct{ StringValue string } `json:"MessageAttributes"`
+}
+
+// letter returns what the attributes say.
+func (m message) letter() deactivation.DeadLetter {
+	attributes := map[string]string{}
+	for name, attribute := range m.MessageAttributes {
+		attributes[name] = attribute.StringValue
+	}
+	return deactivation.ParseDeadLetter(attributes)
+}
+
+// readMessages returns the messages in a file: one message, {"Messages":[…]} as `aws sqs receive-message` prints it,
+// {"Records":[…]} as Lambda gets it, a list of messages, or messages and bodies one after another. It returns nil for
+// anything else, such as a sender's body.
+func readMessages(content []byte) []message {
+	var values []json.RawMessage
+	for dec := json.NewDecoder(bytes.NewReader(content)); ; {
+		var value json.RawMessage
+		err := dec.Decode(&value)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil
+		}
+		values = append(values, unwrap(value)...)
+	}
+	var messages []message
+	for _, value := range values {
+		var m message
+		switch err := json.Unmarshal(value, &m); {
+		case err == nil && m.Body != nil && m.MessageID != "":
+		case len(values) > 1 && isBody(value): // a single one is told from a sender's body elsewhere
+			text := string(value)
+			m = message{Body: &text}
+		default:
+			return nil
+		}
+		messages = append(messages, m)
+	}
+	return messages
+}
+
+// unwrap returns the elements of a list, of {"Messages":[…]} and of {"Records":[…]}, else the value itself.
+func unwrap(value json.RawMessage) []json.RawMessage {
+	var list []json.RawMessage
+	if json.Unmarshal(value, &list) == nil && len(list) > 0 {
+		return list
+	}
+	var envelope struct{ Messages, Records []json.RawMessage }
+	if json.Unmarshal(value, &envelope) == nil && len(envelope.Messages)+len(envelope.Records) > 0 {
+		return append(envelope.Messages, envelope.Records...)
+	}
+	return []json.RawMessage{value}
+}
+
+func isBody(value json.RawMessage) bool {
+	_, _, err := deactivation.Parse(string(value))
+	return err == nil
+}
+
+// messages returns the subjects of a file of messages. One that cannot be explained does not stop the others.
+func (r subjectReader) messages(arg string, messages []message) ([]subject, error) {
+	var subjects []subject
+	var errs []error
+	for i, m := range messages {
+		s := subject{name: arg, at: r.at, secrets: r.secrets}
+		if len(messages) > 1 {
+			s.name = fmt.Sprintf("%s, message %d of %d", arg, i+1, len(messages))
+		}
+		letter := m.letter()
+		request, event, err := deactivation.Parse(*m.Body)
+		switch {
+		case err != nil:
+			errs = append(errs, failed(fmt.Errorf("%s is no message of this system: %w", s.name, err), ""))
+			continue
+		case event != nil:
+			s, err = r.deadLetter(s, *event)
+		default:
+			s.request, s.letter = &request, letter
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		subjects = append(subjects, s)
+	}
+	return subjects, errors.Join(errs...)
+}
+
+// printRequest prints a message that holds a request: what it asks for, why it is a dead letter, and what to do.
+func printRequest(w io.Writer, s subject) {
+	p := &page{w: w}
+	fmt.Fprintln(w, s.name)
+	fmt.Fprintln(w, "A request, mapped or invoked before.")
+	p.section("RESULT")
+	p.prose(requestResult(s.letter))
+	q := s.request
+	p.section("REQUEST")
+	rows := []row{{"id", q.ID}, {"source", q.Source}}
+	for _, r := range []row{
+		{"cause", q.Cause}, {"rule", q.Rule}, {"license_key", deactivation.Shorten(q.LicenseKey)},
+		{"username", deactivation.Shorten(q.Username)}, {"license_id", q.LicenseID.String()}, {"product", q.Product},
+		{"bundle_code", q.BundleCode}, {"hardware_id", deactivation.Shorten(q.HardwareID)},
+	} {
+		if r[1] != "" {
+			rows = append(rows, r)
+		}
+	}
+	p.table(rows)
+	d := s.letter
+	if d.FailedAt.IsZero() && d.Detail == "" {
+		return
+	}
+	p.section("DEAD LETTER")
+	if d.Detail != "" {
+		p.prose(d.Detail)
+	}
+	if d.Attempts > 0 {
+		p.line("after %s", count(d.Attempts, "receive"))
+	}
+	if !d.FailedAt.IsZero() {
+		p.line("at %s UTC", d.FailedAt.UTC().Format("2006-01-02 15:04:05"))
+	}
+}
+
+// requestResult says what a dead letter's reason and code mean and what to do.
+func requestResult(d deactivation.DeadLetter) string {
+	text := string(d.Reason)
+	if d.Code != "" {
+		text += ": " + d.Code
+	}
+	for _, known := range licenseapi.Codes() {
+		if known.Code != d.Code {
+			continue
+		}
+		text += ", " + known.Meaning + "."
+		if todo := worker.TreatmentOf(known.Kind).Todo; todo != "" {
+			text += " To do: " + todo + "."
+		}
+		return text
+	}
+	return text + ". docs/outcomes.md says what to do."
+}
