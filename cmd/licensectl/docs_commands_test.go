@@ -121,6 +121,7 @@ func misunderstood(command string) string {
 		return "no such command below " + cmd.CommandPath()
 	}
 	cmd.InitDefaultHelpFlag()
+	cmd.InitDefaultVersionFlag()
 	if err := cmd.ParseFlags(rest); err != nil {
 		return err.Error()
 	}

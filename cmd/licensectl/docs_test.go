@@ -23,8 +23,8 @@ import (
 	"license-deactivator/sources"
 )
 
-// The pages of docs/senders/ name rules, places, samples, fields, secrets, bodies and commands. The tests here hold
-// each of them to what there is, so that a page cannot promise what the files no longer say.
+// The pages of docs/senders/ name rules, places, samples, fields, secrets, bodies and commands. The tests in this file
+// compare each of them with the senders' files, so that a page cannot promise what a file no longer says.
 
 // sourceFile is the part of a sender's file that its page repeats.
 type sourceFile struct {
@@ -44,7 +44,7 @@ func TestEverySenderHasItsPage(t *testing.T) {
 	for _, p := range senderPages(t) {
 		pages = append(pages, strings.TrimSuffix(path.Base(p.file), ".md"))
 	}
-	// Those that we ship. A sender of the user's own is one file in sources/, and needs no page.
+	// The senders that we ship. A user's own sender is one file in sources/ and needs no page.
 	for _, name := range []string{
 		"chargebee", "fastspring", "generic", "hubspot", "lemonsqueezy", "paddle", "recurly", "salesforce", "salesforce-flow",
 		"shopify", "standard", "stripe", "woocommerce",
@@ -166,7 +166,7 @@ func TestPagesNameSamplesThatExistAndWhatBecomesOfThem(t *testing.T) {
 	t.Parallel()
 	for _, p := range senderPages(t) {
 		if p.file == "senders/your-own.md" {
-			continue // it tells how to make one
+			continue // it describes how to make one
 		}
 		for _, match := range samplePath.FindAllString(p.text, -1) {
 			if _, err := fs.Stat(events.FS(), strings.TrimPrefix(match, "events/")); err != nil {
@@ -327,7 +327,7 @@ func anchors(text string) []string {
 	return all
 }
 
-// pagesOfSources are the pages by their source. A missing one is told of by TestEverySenderHasItsPage alone.
+// pagesOfSources are the pages by their source. TestEverySenderHasItsPage alone reports a missing one.
 func pagesOfSources(t *testing.T) map[string]docPage {
 	t.Helper()
 	pages := map[string]docPage{}

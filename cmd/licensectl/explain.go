@@ -56,7 +56,7 @@ A body's signature is checked only with --secrets. License keys, user names and 
 	cmd.Flags().StringArrayVar(&o.headers, "header", nil, "a header of the delivery, 'Name: value'; may be repeated")
 	cmd.Flags().StringVar(&o.secretsFile, "secrets", "", `file with {"license_api":{…},"webhooks":{…}}: the signature is checked`)
 	cmd.Flags().StringVar(&o.url, "url", "", "address that the sender called, with its query; some senders sign it or put a token into it")
-	cmd.Flags().StringVar(&o.at, "at", "", "when it came, such as 2026-11-22T12:00:00Z, since old signatures are refused (default: now)")
+	cmd.Flags().StringVar(&o.at, "at", "", "when it came, such as 2026-11-22T12:00:00Z: old signatures are refused (default: now)")
 	f.completeSources(cmd)
 	return cmd
 }
@@ -80,8 +80,8 @@ func (o explainOptions) run(cmd *cobra.Command, f *files, args []string) error {
 	var errs []error
 	printed := 0
 	for _, arg := range args {
-		subjects, err := reader.read(arg)
-		errs = append(errs, err)
+		subjects, unread := reader.read(arg)
+		errs = append(errs, unread...)
 		for _, s := range subjects {
 			var text bytes.Buffer
 			if err := s.print(&text); err != nil {
@@ -94,10 +94,14 @@ func (o explainOptions) run(cmd *cobra.Command, f *files, args []string) error {
 			_, _ = text.WriteTo(cmd.OutOrStdout()) // a write error is kept by checkedWriter
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return failed(errors.New(visible(err.Error())), hintOf(errs))
+	if len(errs) == 0 {
+		return nil
 	}
-	return nil
+	lines := make([]error, len(errs))
+	for i, err := range errs {
+		lines[i] = errors.New(visible(err.Error()))
+	}
+	return failed(errors.Join(lines...), hintOf(errs))
 }
 
 // hintOf returns the hint of the first error that has one.
@@ -110,16 +114,16 @@ func hintOf(errs []error) string {
 	return ""
 }
 
-// check reads the flags. A header that is there several times is joined by commas, as API Gateway does it.
+// check reads the flags. A header that is given several times is joined by commas, as API Gateway does.
 func (o explainOptions) check() (at time.Time, headers map[string]string, err error) {
 	at = time.Now()
 	if o.at != "" {
 		if at, err = time.Parse(time.RFC3339, o.at); err != nil {
-			return at, nil, misused("give it as 2026-11-22T12:00:00Z", "--at %q is no time", o.at)
+			return at, nil, misused("give it as 2026-11-22T12:00:00Z", "--at %q is not a time", o.at)
 		}
 	}
 	if o.url != "" && !strings.HasPrefix(o.url, "http://") && !strings.HasPrefix(o.url, "https://") {
-		return at, nil, misused("give it with http:// or https://, as the sender called it", "--url is no address")
+		return at, nil, misused("give it with http:// or https://, as the sender called it", "--url is not an address")
 	}
 	headers = map[string]string{}
 	for _, header := range o.headers {

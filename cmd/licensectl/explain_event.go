@@ -9,10 +9,10 @@ import (
 	"license-deactivator/internal/source"
 )
 
-// Bounds of what is printed of one event; no real one comes near.
+// Bounds of what is printed of one event; real events stay far below.
 const (
-	shownLicenses = 5  // with all their fields; the requests are listed all
-	shownTests    = 30 // of one rule: a line of the order each
+	shownLicenses = 5  // with all their fields; every request is listed
+	shownTests    = 30 // of one rule: one for each line of the order
 )
 
 func (p *page) event(e source.ExplainedEvent, body []byte) {
@@ -50,7 +50,7 @@ func (p *page) event(e source.ExplainedEvent, body []byte) {
 			why = append(why, e.Problem)
 		}
 		p.prose("reason unmappable, detail \"" + strings.Join(why, "; ") + "\"")
-		p.prose("The whole event waits in the dead-letter queue until a person mends the order or the sender's file.")
+		p.prose("The whole event stays in the dead-letter queue until an operator corrects the order or the sender's file.")
 	}
 }
 
@@ -110,7 +110,7 @@ func verdict(r source.ExplainedRule) string {
 	return "YES: deactivate, cause " + r.Cause
 }
 
-// tests prints conditions with the values that decided them.
+// tests prints conditions with the values that they were evaluated on.
 func (p *page) tests(tests []source.Test, indent string) {
 	for i, t := range tests {
 		if i == shownTests {
@@ -166,7 +166,7 @@ func (p *page) licenses(e source.ExplainedEvent) {
 	}
 }
 
-// lookedFor lists where the missing fields were looked for.
+// lookedFor lists where each missing field was looked for.
 func lookedFor(e source.ExplainedEvent) []row {
 	var rows []row
 	for _, field := range e.Missing {

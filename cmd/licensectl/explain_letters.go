@@ -50,7 +50,7 @@ func readMessages(content []byte) []message {
 		var m message
 		switch err := json.Unmarshal(value, &m); {
 		case err == nil && m.Body != nil && m.MessageID != "":
-		case len(values) > 1 && isBody(value): // a single one is told from a sender's body elsewhere
+		case len(values) > 1 && isBody(value): // one alone is read by subjectReader.one
 			text := string(value)
 			m = message{Body: &text}
 		default:
@@ -80,9 +80,7 @@ func isBody(value json.RawMessage) bool {
 }
 
 // messages returns the subjects of a file of messages. One that cannot be explained does not stop the others.
-func (r subjectReader) messages(arg string, messages []message) ([]subject, error) {
-	var subjects []subject
-	var errs []error
+func (r subjectReader) messages(arg string, messages []message) (subjects []subject, errs []error) {
 	for i, m := range messages {
 		s := subject{name: arg, at: r.at, secrets: r.secrets}
 		if len(messages) > 1 {
@@ -92,7 +90,7 @@ func (r subjectReader) messages(arg string, messages []message) ([]subject, erro
 		request, event, err := deactivation.Parse(*m.Body)
 		switch {
 		case err != nil:
-			errs = append(errs, failed(fmt.Errorf("%s is no message of this system: %w", s.name, err), ""))
+			errs = append(errs, failed(fmt.Errorf("%s is not a message of this system: %w", s.name, err), ""))
 			continue
 		case event != nil:
 			s, err = r.deadLetter(s, *event)
@@ -105,14 +103,14 @@ func (r subjectReader) messages(arg string, messages []message) ([]subject, erro
 		}
 		subjects = append(subjects, s)
 	}
-	return subjects, errors.Join(errs...)
+	return subjects, errs
 }
 
 // printRequest prints a message that holds a request: what it asks for, why it is a dead letter, and what to do.
 func printRequest(w io.Writer, s subject) {
 	p := &page{w: w}
-	fmt.Fprintln(w, s.name)
-	fmt.Fprintln(w, "A request, mapped or invoked before.")
+	p.outside(s.name)
+	p.outside("A request, mapped or invoked before.")
 	p.section("RESULT")
 	p.prose(requestResult(s.letter))
 	q := s.request

@@ -12,10 +12,10 @@ import (
 const (
 	ruleWidth    = 100
 	headingWidth = 13
-	columnWidth  = 44 // a longer cell does not widen its column
+	columnWidth  = 44 // the widest column; a longer cell overflows
 )
 
-// page prints sections: a heading at the left edge, its lines beside and below it.
+// page prints sections: a heading at the left edge, its lines to the right of it.
 type page struct {
 	w       io.Writer
 	heading string
@@ -35,8 +35,8 @@ func (p *page) line(format string, args ...any) {
 // outside prints a line that belongs to no section.
 func (p *page) outside(line string) { fmt.Fprintln(p.w, visible(line)) }
 
-// visible replaces the characters that a terminal would obey or not show, so that no value of an event can change what
-// is printed around it: control characters and line breaks, invisible ones, and those that reverse the direction of
+// visible replaces the characters that a terminal executes or does not show, so that no value of an event can change
+// the output around it: control characters, line breaks, invisible characters and those that reverse the direction of
 // writing.
 func visible(text string) string {
 	var out strings.Builder
@@ -50,7 +50,7 @@ func visible(text string) string {
 	return out.String()
 }
 
-// prose is line for a text that may be longer than the page is wide.
+// prose prints a text of any length, wrapped at the width of the page.
 func (p *page) prose(text string) {
 	if text == "" {
 		return
@@ -78,7 +78,7 @@ func wrap(text string, width int) []string {
 // row is one line of aligned columns.
 type row []string
 
-// table prints rows with aligned columns. A very long cell pushes its own row alone.
+// table prints rows with aligned columns. A cell longer than columnWidth shifts the rest of its own row only.
 func (p *page) table(rows []row) {
 	var widths []int
 	for _, r := range rows {

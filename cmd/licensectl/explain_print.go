@@ -12,7 +12,7 @@ import (
 	"license-deactivator/internal/webhook"
 )
 
-// shownBodyRunes bounds what is printed of an answer.
+// shownBodyRunes is how many characters are printed of an answer.
 const shownBodyRunes = 400
 
 func printExplanation(w io.Writer, s subject, e webhook.Explanation) {
@@ -41,13 +41,13 @@ func printExplanation(w io.Writer, s subject, e webhook.Explanation) {
 	p.answer(s, e)
 }
 
-// result says it all in one sentence.
+// result is the summary in one sentence.
 func result(e webhook.Explanation) string {
 	switch {
 	case e.Ping:
-		return "ignored: it is the sender's ping, by which it tries the address."
+		return "ignored: it is the ping with which the sender tests the address."
 	case e.Refused != "":
-		return fmt.Sprintf("refused with %d: %s.", e.Status, plainly(e.Refused).why)
+		return fmt.Sprintf("refused with %d: %s.", e.Status, describeRefusal(e.Refused).why)
 	case len(e.Events) == 1:
 		return becomes(e.Events[0])
 	}
@@ -72,17 +72,17 @@ func becomes(e source.ExplainedEvent) string {
 	case e.Answer == deactivation.Accepted:
 		return fmt.Sprintf("accepted: %s by %s.", count(len(e.Requests), "deactivation"), by)
 	case e.Answer == deactivation.Ignored && e.TestMode:
-		return "ignored: it comes from the sender's test mode. A deployment with TEST_EVENTS=accept would go on."
+		return "ignored: it comes from the sender's test mode. A deployment with TEST_EVENTS=accept treats it as a real event."
 	case e.Answer == deactivation.Ignored && e.Rule == "":
 		return "ignored: no rule matches."
 	case e.Answer == deactivation.Ignored:
 		return "ignored by " + by + "."
 	case e.Rule == "":
-		return "unmappable: " + e.Problem + ". A person must look at it."
+		return "unmappable: " + e.Problem + ". An operator must review it."
 	case e.Problem == "":
-		return fmt.Sprintf("unmappable: %s wants a deactivation, but the event lacks %s. A person must look at it.", by, strings.Join(e.Missing, ", "))
+		return fmt.Sprintf("unmappable: %s asks for a deactivation, but the event lacks %s. An operator must review it.", by, strings.Join(e.Missing, ", "))
 	}
-	return fmt.Sprintf("unmappable: %s matches, but %s. A person must look at it.", by, e.Problem)
+	return fmt.Sprintf("unmappable: %s matches, but %s. An operator must review it.", by, e.Problem)
 }
 
 func count(n int, of string) string {
@@ -99,15 +99,15 @@ func (p *page) signature(s subject, e webhook.Explanation) {
 		p.line("none, and none is needed for a ping")
 		return
 	case e.Status == http.StatusRequestEntityTooLarge || e.Status == http.StatusUnsupportedMediaType:
-		p.line("not looked at: the delivery is refused before")
+		p.line("not checked: the delivery is refused before")
 		return
 	case e.Status == http.StatusNotFound:
-		p.line("not checked: there is no secret for %q, so nothing of it is believed", s.source.Name)
+		p.line("not checked: there is no secret for %q, so the delivery is not accepted", s.source.Name)
 	case e.Status == http.StatusServiceUnavailable:
 		p.line("not checked: the secret for %q cannot be used; see licensectl sources check --secrets", s.source.Name)
 	case !e.Believed:
 		p.line("REFUSED")
-		verdict := plainly(e.Refused)
+		verdict := describeRefusal(e.Refused)
 		p.prose(verdict.why + ".")
 		p.prose("Scheme: " + strings.Join(s.source.Schemes(), "; or "))
 		p.prose(verdict.hint)
@@ -123,16 +123,16 @@ func (p *page) signature(s subject, e webhook.Explanation) {
 	p.prose("Scheme: " + e.Scheme)
 }
 
-// refusal is why a delivery goes no further, in plain words, and what to look at.
+// refusal is why a delivery is refused, for a person, and what to check.
 type refusal struct{ about, why, hint string }
 
-// plainly finds the words for an error of pkg/signing; every other is plain already.
-func plainly(why string) refusal {
+// describeRefusal returns the refusal for an error of pkg/signing. Any other error is its own description.
+func describeRefusal(why string) refusal {
 	for _, r := range []refusal{
 		{"signing: missing", "the signature is missing, or a header that it covers", "Give the sender's headers with --header, and the address with its query with --url."},
 		{"signing: malformed", "the signature is not in the sender's form", "Give the headers as the sender sent them."},
-		{"signing: stale", "the signature is genuine, but too old", "Of a delivery that was saved, say when it came with --at."},
-		{"signing: in the future", "the signature is genuine, but made at a later time", "A clock is wrong, or --at is."},
+		{"signing: stale", "the signature is genuine, but too old", "For a stored delivery, give the time at which it came with --at."},
+		{"signing: in the future", "the signature is genuine, but its time is in the future", "A clock or --at is wrong."},
 		{"signing: signature does not match", "the signature does not match", "Another secret, another address (--url), or a body that is not byte for byte the sender's."},
 	} {
 		if strings.HasPrefix(why, r.about) {
@@ -157,13 +157,13 @@ func (p *page) answer(s subject, e webhook.Explanation) {
 	p.line("%s", string(body))
 }
 
-// meaning says what the sender makes of a status.
+// meaning says how the sender treats a status.
 func meaning(status int) string {
 	switch {
 	case status < http.StatusMultipleChoices:
 		return "the sender counts it as delivered"
 	case status == http.StatusServiceUnavailable:
-		return "the sender sends it again later"
+		return "the sender retries it later"
 	}
-	return "the sender counts it as failed; nothing is kept of it"
+	return "the sender counts it as failed; nothing of it is stored"
 }

@@ -28,10 +28,10 @@ const (
 	maxMessagesBytes = 64 << 20
 )
 
-// exampleAddress stands for the address that a sender calls, where nobody says it.
+// exampleAddress is the address that a sender is assumed to call when --url is not given.
 const exampleAddress = "https://hooks.example.com"
 
-// subject is one event to explain.
+// subject is one thing to explain.
 type subject struct {
 	name     string // of the file
 	about    string // what happened at the store, for a sample
@@ -45,7 +45,7 @@ type subject struct {
 	request *deactivation.Request
 	letter  deactivation.DeadLetter
 
-	// signature says how it stands with the signature when it passed, or was not checked.
+	// signature is printed with a signature that is valid or was not checked.
 	signature string
 }
 
@@ -77,7 +77,7 @@ func (s subject) print(w io.Writer) error {
 	return err
 }
 
-// subjectReader reads what is to be explained, with what the flags say of it.
+// subjectReader reads the subjects, with the values of the flags.
 type subjectReader struct {
 	files   *files
 	sources *source.Sources
@@ -95,10 +95,10 @@ const stdinName = "standard input"
 
 // read reads a file: a sample, messages of the dead-letter queue, a dead-lettered event, or a sender's body. Only
 // messages make several subjects, and then some beside an error.
-func (r subjectReader) read(arg string) ([]subject, error) {
+func (r subjectReader) read(arg string) ([]subject, []error) {
 	content, err := r.content(arg)
 	if err != nil {
-		return nil, r.noSubject(arg, err)
+		return nil, []error{r.noSubject(arg, err)}
 	}
 	if content.Answer == "" {
 		name := arg
@@ -109,17 +109,17 @@ func (r subjectReader) read(arg string) ([]subject, error) {
 			return r.messages(name, messages)
 		}
 		if len(content.Body) > maxSubjectBytes {
-			return nil, failed(fmt.Errorf("%s is larger than %d bytes, so it is no event", name, maxSubjectBytes), subjectHint)
+			return nil, []error{failed(fmt.Errorf("%s is larger than %d bytes, so it is no event", name, maxSubjectBytes), subjectHint)}
 		}
 	}
 	s, err := r.one(arg, content)
 	if err != nil {
-		return nil, err
+		return nil, []error{err}
 	}
 	return []subject{s}, nil
 }
 
-// one tells a sample from a dead-lettered event from a sender's body.
+// one reads a sample, a dead-lettered event or a sender's body, in this order.
 func (r subjectReader) one(arg string, content sample.Sample) (subject, error) {
 	s := subject{name: arg, about: content.About, at: r.at, secrets: r.secrets}
 	if content.Answer != "" {
@@ -129,7 +129,7 @@ func (r subjectReader) one(arg string, content sample.Sample) (subject, error) {
 	switch {
 	case err == nil && event == nil:
 		return subject{}, failed(fmt.Errorf("%s is no event but the request %s, which has been mapped already", arg, request.ID),
-			"explain says how an event becomes requests; why a request failed stands in its message's attributes: give the whole message")
+			"explain shows how an event becomes requests; why a request failed is in its message's attributes: give the whole message")
 	case err == nil:
 		return r.deadLetter(s, *event)
 	}
@@ -154,7 +154,7 @@ func (r subjectReader) noSubject(arg string, err error) error {
 	return failed(fmt.Errorf("%s is neither a file nor a sample", arg), hint)
 }
 
-// content reads a file, a built-in sample, or standard input; only samples have an Answer.
+// content reads a file, a built-in sample or standard input. Only samples have an Answer.
 func (r subjectReader) content(arg string) (sample.Sample, error) {
 	if arg == "-" {
 		body, err := bounded(r.stdin, stdinName)
@@ -186,7 +186,7 @@ func bounded(from io.Reader, name string) ([]byte, error) {
 	return content, nil
 }
 
-// sourceOf finds the sender by --source, else by the given name.
+// sourceOf returns the sender that --source names, else the one of the given name.
 func (r subjectReader) sourceOf(name string) (*source.Source, error) {
 	if r.source != "" {
 		name = r.source
@@ -197,12 +197,12 @@ func (r subjectReader) sourceOf(name string) (*source.Source, error) {
 	}
 	hint := "name it with --source: " + strings.Join(r.sources.Names(), ", ")
 	if r.source == "" {
-		return nil, failed(errors.New("it does not say whose event it is"), hint)
+		return nil, failed(errors.New("the sender of the event is not known"), hint)
 	}
 	return nil, failed(fmt.Errorf("there is no source %q", name), hint)
 }
 
-// sample signs a sample as its sender would, since it has no signature of its own.
+// sample signs a sample as its sender does: a sample has no signature.
 func (r subjectReader) sample(s subject, sample sample.Sample) (subject, error) {
 	source, err := r.sourceOf(sample.Source)
 	if err != nil {
@@ -213,7 +213,7 @@ func (r subjectReader) sample(s subject, sample sample.Sample) (subject, error) 
 	for name, text := range r.headers {
 		s.delivery.Header[name] = text
 	}
-	with := "a secret for trying"
+	with := "a fixed secret"
 	if s.secrets != nil {
 		with = "the secret of --secrets"
 	} else {
@@ -244,7 +244,7 @@ func (r subjectReader) sample(s subject, sample sample.Sample) (subject, error) 
 	return s, nil
 }
 
-// deadLetter takes an event that was verified when it came.
+// deadLetter reads an event that was verified when it came.
 func (r subjectReader) deadLetter(s subject, event deactivation.Event) (subject, error) {
 	source, err := r.sourceOf(event.Source)
 	if source != nil && source.Name != event.Source {
@@ -253,17 +253,17 @@ func (r subjectReader) deadLetter(s subject, event deactivation.Event) (subject,
 	s.source, s.parked = source, &event
 	s.about = "A dead-lettered event"
 	if len(event.Missing) > 0 {
-		s.about += ", kept because it lacked " + strings.Join(event.Missing, ", ")
+		s.about += ", stored because it lacked " + strings.Join(event.Missing, ", ")
 	}
 	s.about += "."
-	s.signature = "It was verified when it came; the signature is not kept."
+	s.signature = "It was verified when it came; the signature is not stored."
 	if !event.ReceivedAt.IsZero() {
-		s.signature = "It was verified when it came, " + event.ReceivedAt.UTC().Format(time.DateTime) + " UTC; the signature is not kept."
+		s.signature = "It was verified when it came, " + event.ReceivedAt.UTC().Format(time.DateTime) + " UTC; the signature is not stored."
 	}
 	return s, err
 }
 
-// body takes a body as a sender posts it.
+// body reads a body as a sender posts it.
 func (r subjectReader) body(s subject, sample sample.Sample) (subject, error) {
 	source, err := r.sourceOf(sample.Source)
 	if err != nil {
@@ -275,7 +275,7 @@ func (r subjectReader) body(s subject, sample sample.Sample) (subject, error) {
 		s.delivery.URL = r.url
 	}
 	if s.secrets == nil {
-		s.signature = "Without --secrets it is believed here. In production this must pass:"
+		s.signature = "Without --secrets it is assumed to be valid. In production this is checked:"
 	}
 	return s, nil
 }

@@ -152,12 +152,12 @@ func TestTheSignatureOfABodyIsCheckedWithSecretsAlone(t *testing.T) {
 		"without secrets": {nil, []string{"RESULT       accepted", "SIGNATURE    not checked", "Scheme: HMAC-SHA256 of {timestamp}.{body}"}},
 		"genuine":         {[]string{"--secrets", secrets, "--header", "Stripe-Signature: " + header, "--at", at}, []string{"RESULT       accepted", "SIGNATURE    valid"}},
 		"old":             {[]string{"--secrets", secrets, "--header", "Stripe-Signature: " + header}, []string{"refused with 401: the signature is genuine, but too old", "--at", "ANSWER       401"}},
-		"early":           {[]string{"--secrets", secrets, "--header", "Stripe-Signature: " + header, "--at", "2020-01-01T00:00:00Z"}, []string{"genuine, but made at a later time"}},
+		"early":           {[]string{"--secrets", secrets, "--header", "Stripe-Signature: " + header, "--at", "2020-01-01T00:00:00Z"}, []string{"genuine, but its time is in the future"}},
 		"another secret":  {[]string{"--secrets", wrong, "--header", "Stripe-Signature: " + header, "--at", at}, []string{"the signature does not match"}},
 		"no header":       {[]string{"--secrets", secrets}, []string{"the signature is missing"}},
 		"malformed":       {[]string{"--secrets", secrets, "--header", "Stripe-Signature: t=x"}, []string{"not in the sender's form"}},
 		"no secret":       {[]string{"--secrets", none}, []string{"refused with 404", `there is no secret for "stripe"`}},
-		"encoded":         {[]string{"--header", "Content-Encoding: gzip"}, []string{"refused with 415", "not looked at"}},
+		"encoded":         {[]string{"--header", "Content-Encoding: gzip"}, []string{"refused with 415", "not checked: the delivery is refused before"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -218,7 +218,7 @@ func TestADeadLetterIsExplained(t *testing.T) {
 		if code != exitDone || stderr != "" {
 			t.Errorf("%s: exit code %d, %s", name, code, stderr)
 		}
-		for _, want := range []string{"kept because it lacked hardware_id", "verified when it came, 2026-11-22 12:00:00 UTC", "msg_1", "header svix-id", "hardware_id  MISSING", "LOOKED FOR   hardware_id  as data.metadata.hardware_id", "DEAD LETTER"} {
+		for _, want := range []string{"stored because it lacked hardware_id", "verified when it came, 2026-11-22 12:00:00 UTC", "msg_1", "header svix-id", "hardware_id  MISSING", "LOOKED FOR   hardware_id  as data.metadata.hardware_id", "DEAD LETTER"} {
 			if !strings.Contains(stdout, want) {
 				t.Errorf("%s: %q is not in\n%s", name, want, stdout)
 			}
@@ -336,7 +336,7 @@ func TestMessagesAreExplained(t *testing.T) {
 		}
 	}
 	code, stdout, stderr := explained(t, cli("1", "no JSON", "invalid", "")+second, "-")
-	if code != exitFailed || !strings.Contains(stdout, "message 2 of 2") || !strings.Contains(stderr, "standard input, message 1 of 2 is no message of this system") {
+	if code != exitFailed || !strings.Contains(stdout, "message 2 of 2") || !strings.Contains(stderr, "standard input, message 1 of 2 is not a message of this system") {
 		t.Errorf("a message of somebody else: exit code %d, %s\n%s", code, stderr, stdout)
 	}
 }

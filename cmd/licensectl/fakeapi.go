@@ -30,15 +30,15 @@ func newFakeAPI() *cobra.Command {
 		Use:   "fake-api",
 		Short: "Run the fake License API alone",
 		Long: `fake-api answers POST /api/v4/deactivate_license and deactivate_bundle as LicenseSpring's License API does: it
-checks the date, the signature and the license, and keeps which devices are active. A bundle is deactivated on every
+checks the date, the signature and the license, and stores which devices are active. A bundle is deactivated on every
 license with that "bundle" and key. deactivate_offline and deactivate_bundle_offline take request files and check their
 signatures; floating/release frees a device too. Under /api/v1 it answers as the Management API does, over the same
-licenses: lists of licenses and devices, disable, enable and device reset. It is for trying; nothing of it reaches LicenseSpring.
+licenses: lists of licenses and devices, disable, enable and device reset. It is for trials; nothing reaches LicenseSpring.
 
 --state names a file with
   {"api_keys":{"key":"shared"},"licenses":[{"product":"XY","license_key":"…","devices":["hw1"],"enabled":true}]}
 and, for OAuth, "clients":{"id":"secret"}; their tokens come from POST ` + licenseapitest.TokenPath + `,
-whose address GET /api/v4/oauth_url?login_type=client_credentials tells, as the vendor's SDKs ask for it.
+whose address GET /api/v4/oauth_url?login_type=client_credentials returns, as the vendor's SDKs request it.
 "management_api_keys":["key"] are those of the Management API; without one it refuses every call. A license may have "id",
 "order", "subscription", "customer_email" and "inactive_devices" for it.
 Without --state the API key is ` + local.APIKey + `, the shared key ` + local.SharedKey + `, and the licenses are those of the samples.
@@ -101,12 +101,12 @@ func readState(file string) (licenseapitest.State, error) {
 		return state, fmt.Errorf("%s: %w", file, err)
 	}
 	if dec.More() {
-		return state, fmt.Errorf("%s: something follows the JSON object", file)
+		return state, fmt.Errorf("%s: more than one JSON object", file)
 	}
 	return state, nil
 }
 
-// serveFake serves until ctx ends, then says what was called.
+// serveFake serves until ctx ends, then prints how many calls it answered.
 func serveFake(ctx context.Context, addr string, api *licenseapitest.Server, stdout io.Writer) error {
 	address, stop, err := local.Serve(ctx, addr, api, func(context.Context) {})
 	if err != nil {
@@ -119,7 +119,7 @@ func serveFake(ctx context.Context, addr string, api *licenseapitest.Server, std
 	return nil
 }
 
-// failOn makes the fake misbehave.
+// failOn makes the fake misbehave as the named faults describe.
 func failOn(api *licenseapitest.Server, names []string) error {
 	if len(names) == 0 {
 		return nil

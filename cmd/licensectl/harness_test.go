@@ -18,7 +18,7 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// buffer is a bytes.Buffer that a running command may write while a test reads it.
+// buffer is a bytes.Buffer that a running command writes while a test reads it.
 type buffer struct {
 	mu      sync.Mutex
 	text    bytes.Buffer
@@ -41,10 +41,10 @@ func (b *buffer) String() string {
 	return b.text.String()
 }
 
-// patience bounds how long a test waits for what must come; it decides nothing that works.
+// patience bounds how long a test waits for something that must come. No result depends on it.
 const patience = time.Minute
 
-// await waits until done says so of the text.
+// await waits until done returns true for the text.
 func (b *buffer) await(t *testing.T, what string, done func(text string) bool) string {
 	t.Helper()
 	late := time.After(patience)
@@ -67,7 +67,7 @@ func (b *buffer) await(t *testing.T, what string, done func(text string) bool) s
 // 429 and its circuit breaker is a multiple of that.
 func fast() clock { return clock{firstRetry: 10 * time.Millisecond} }
 
-// command runs licensectl to its end.
+// command runs licensectl until it ends.
 func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -77,7 +77,7 @@ func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// running is a licensectl that stays up.
+// running is a licensectl that keeps running.
 type running struct {
 	address        string
 	stdout, stderr *buffer
@@ -86,7 +86,7 @@ type running struct {
 
 var webhookLine = regexp.MustCompile(`(?:Webhook|License API) +(http://[0-9.:]+)`)
 
-// start runs a command that stays up and waits until it listens. It is stopped at the test's end.
+// start runs a command that keeps running and waits until it listens. It is stopped at the end of the test.
 func start(t *testing.T, args ...string) *running {
 	t.Helper()
 	r := &running{stdout: newBuffer(), stderr: newBuffer()}
@@ -100,13 +100,13 @@ func start(t *testing.T, args ...string) *running {
 		return <-ended
 	})
 	t.Cleanup(func() { r.stop() })
-	said := r.stdout
+	greeting := r.stdout
 	for _, arg := range args {
 		if arg == "--json" {
-			said = r.stderr
+			greeting = r.stderr
 		}
 	}
-	text := said.await(t, "address", webhookLine.MatchString)
+	text := greeting.await(t, "address", webhookLine.MatchString)
 	r.address = webhookLine.FindStringSubmatch(text)[1]
 	return r
 }
@@ -125,7 +125,7 @@ func (r *running) post(t *testing.T, path, body string) (int, string) {
 	return resp.StatusCode, string(answer)
 }
 
-// lines are the objects of --json, the last of each id.
+// lines returns the objects of --json, the last one for each id.
 func lines(t *testing.T, text string) map[string]outcomeLine {
 	t.Helper()
 	last := map[string]outcomeLine{}
@@ -142,7 +142,7 @@ func lines(t *testing.T, text string) map[string]outcomeLine {
 	return last
 }
 
-// file writes a file that only the test knows.
+// file writes a file into a folder of the test's own and returns its path.
 func file(t *testing.T, name, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -152,7 +152,7 @@ func file(t *testing.T, name, content string) string {
 	return path
 }
 
-// fakeAPI serves a fake License API of the test's own.
+// fakeAPI serves a fake License API with this state.
 func fakeAPI(t *testing.T, state licenseapitest.State) (*licenseapitest.Server, string) {
 	t.Helper()
 	api, err := licenseapitest.New(state)
@@ -173,7 +173,7 @@ func startAPI(t *testing.T, api *licenseapitest.Server) (address string) {
 	return address
 }
 
-// builtInSources are the senders' files that licensectl is built with.
+// builtInSources returns the senders' files that licensectl is built with.
 func builtInSources(t *testing.T) *source.Sources {
 	t.Helper()
 	sources, err := (&files{}).load()

@@ -40,7 +40,7 @@ func (o localOptions) greet(w io.Writer, address, api string, webhooks secrets.W
 	fmt.Fprintln(w)
 }
 
-// A run that stands still for this many intervals prints its progress again, so that it does not look dead.
+// stillIntervals is after how many intervals without a change the progress is printed again.
 const stillIntervals = 5
 
 // progress prints at once that samples are sent, then once a second how far they are, until it is ended. Nothing is

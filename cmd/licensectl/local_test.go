@@ -398,7 +398,7 @@ func TestOnlyAProgramOnThisMachineMayInvoke(t *testing.T) {
 	r.stdout.await(t, "outcome", func(text string) bool { return strings.Contains(text, `"outcome":"deactivated"`) })
 }
 
-// full is a disk that is full.
+// full is a writer without space.
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }

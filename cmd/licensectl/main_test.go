@@ -141,7 +141,7 @@ func TestSendToSomebodyWithAnotherSecretIsRefusedWithAHint(t *testing.T) {
 	t.Parallel()
 	r := start(t, "local", quick)
 	code, _, stderr := command(t, "send", "events/stripe/full-refund.json", "--to", r.address, "--secrets", file(t, "s.json", testSecrets))
-	if code != exitFailed || !strings.Contains(stderr, "hint: the signature was not believed") {
+	if code != exitFailed || !strings.Contains(stderr, "hint: the signature is not valid there") {
 		t.Errorf("exit code %d, stderr %q", code, stderr)
 	}
 }

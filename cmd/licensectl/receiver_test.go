@@ -24,15 +24,15 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// receiver is one source's front door: a running `licensectl local` that calls a License API of the test's own.
+// receiver is a running `licensectl local` for one source, with a License API of the test's own.
 type receiver struct {
 	*running
 	api    *licenseapitest.Server
 	source *source.Source
 	secret string
-	sample sample.Sample // one that deactivates; of Recurly, which cannot, one that is unmappable
-	signed []string      // the headers that signing sets, or none: then the token is in the address
-	told   int           // outcomes that must have been told by now
+	sample sample.Sample // one that deactivates; for Recurly, which cannot, one that is unmappable
+	signed []string      // the headers that signing sets; none: the token is in the address
+	worked int           // outcomes that must have been printed by now
 }
 
 const receiverSecretPrefix = "canary-"
@@ -128,16 +128,16 @@ func (r *receiver) send(t *testing.T, req *http.Request) int {
 	return resp.StatusCode
 }
 
-// settled waits until every request that must have been worked was, and says how many calls the API had.
+// settled waits until the outcomes of so many more requests are printed, and returns how many calls the API got.
 func (r *receiver) settled(t *testing.T, more int) int {
 	t.Helper()
-	r.told += more
-	r.stdout.await(t, fmt.Sprintf("%d outcomes", r.told), func(text string) bool { return strings.Count(text, "\n") >= r.told })
+	r.worked += more
+	r.stdout.await(t, fmt.Sprintf("%d outcomes", r.worked), func(text string) bool { return strings.Count(text, "\n") >= r.worked })
 	return r.api.Counts().Calls
 }
 
-// TestTheReceiverOfEverySource delivers over real HTTP what senders, proxies and attackers deliver: what is refused
-// calls nothing, and what is taken calls exactly what it must.
+// TestTheReceiverOfEverySource delivers over real HTTP what senders, proxies and attackers deliver: a refused delivery
+// makes no call to the License API, an accepted one exactly its own.
 func TestTheReceiverOfEverySource(t *testing.T) {
 	t.Parallel()
 	sources := builtInSources(t)
@@ -220,7 +220,7 @@ func (r *receiver) refusesWhatItMust(t *testing.T) {
 	}
 }
 
-// unsign takes the signature off.
+// unsign removes the signature.
 func (r *receiver) unsign(q *http.Request) {
 	for _, header := range r.signed {
 		q.Header.Del(header)
@@ -228,7 +228,7 @@ func (r *receiver) unsign(q *http.Request) {
 	q.URL.RawQuery = ""
 }
 
-// provesNothingOfTheBody says whether the source shows a token and signs nothing: whoever knows it may send anything.
+// provesNothingOfTheBody reports whether the source sends a token and signs nothing: with the token anything can be sent.
 func (r *receiver) provesNothingOfTheBody() bool {
 	return slices.Contains([]string{"chargebee", "salesforce", "salesforce-flow"}, r.source.Name)
 }

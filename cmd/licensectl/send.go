@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -19,10 +20,10 @@ import (
 	"license-deactivator/internal/source"
 )
 
-// defaultAddress is where `licensectl local` listens unless it is told otherwise.
+// defaultAddress is where `licensectl local` listens by default.
 const defaultAddress = "127.0.0.1:8080"
 
-// sendTimeout bounds one delivery; the webhook function itself has ten seconds.
+// sendTimeout bounds one delivery. The webhook function has ten seconds.
 const sendTimeout = 30 * time.Second
 
 // maxAnswerBytes bounds what is printed of an answer.
@@ -40,12 +41,12 @@ func newSend(f *files) *cobra.Command {
 	var o sendOptions
 	cmd := &cobra.Command{
 		Use:   "send [FILE]",
-		Short: "Sign a sample as its sender would, and post it",
-		Long: `send signs a delivery of events/ (or a body of your own) as its sender would, at this moment, and posts it to
+		Short: "Sign a sample as its sender does, and post it",
+		Long: `send signs a delivery of events/ (or a body of your own) as its sender does, with the current time, and posts it to
 /webhooks/<source> below an address. A sample is named by --source and --case, or by its file: then the source is the
 name of the file's folder, and a .yaml file beside it holds the sender's other headers. Without --secrets it signs with the fixed secrets that licensectl local prints.
 
-Sending an event does what the store's own event would do: at a deployed address a license may be deactivated.`,
+An event has the same effect as the store's own: at a deployed address a license may be deactivated.`,
 		Example: `  licensectl send --source stripe --case full-refund
   licensectl send events/stripe/full-refund.json
   licensectl send events/shopify/full-refund.json --to https://abc123.execute-api.eu-central-1.amazonaws.com --secrets secrets.json
@@ -84,7 +85,7 @@ Sending an event does what the store's own event would do: at a deployed address
 	return cmd
 }
 
-// file is what to send: FILE, or the sample that --source and --case name.
+// file returns what to send: FILE, or the sample that --source and --case name.
 func (o sendOptions) file(args []string) (string, error) {
 	switch {
 	case o.sample == "" && len(args) == 1:
@@ -99,12 +100,12 @@ func (o sendOptions) file(args []string) (string, error) {
 	return "events/" + o.source + "/" + o.sample, nil
 }
 
-// request makes the signed request of a sample's file, and returns the secret that signed it.
+// request returns the signed request of a sample's file, and the secret that signed it.
 func (o sendOptions) request(sources *source.Sources, f *files, file string) (req *http.Request, secret string, err error) {
 	to, err := url.Parse(o.to)
 	switch { // without the address: it may hold a token
 	case err != nil, to.Scheme != "http" && to.Scheme != "https", to.Host == "":
-		return nil, "", misused("give --to with http:// or https://, such as http://"+defaultAddress, "--to is no address")
+		return nil, "", misused("give --to with http:// or https://, such as http://"+defaultAddress, "--to is not an address")
 	case to.RawQuery != "" || to.ForceQuery || to.Fragment != "" || to.User != nil:
 		return nil, "", misused("give --to up to /webhooks/; send adds a token where the sender has one", "--to has a query, a fragment or a user")
 	}
@@ -140,7 +141,7 @@ func noSource(sources *source.Sources, name string) error {
 	return failed(fmt.Errorf("there is no source %q", name), "name one with --source: "+strings.Join(sources.Names(), ", "))
 }
 
-// signingSecret is the first secret of a source: of the file, or the fixed one.
+// signingSecret returns a source's first secret: of the file, or the fixed one.
 func signingSecret(sources *source.Sources, file, source string) (string, error) {
 	stored := local.FixedSecrets(sources)
 	if file != "" {
@@ -178,13 +179,16 @@ func printEvent(stdout io.Writer, req *http.Request) error {
 	return nil
 }
 
-// post sends the request and says what was answered, and what an answer that is no success means. It follows no
-// redirect, as senders do not. Nothing that it prints holds the secret, which may be a token in the address.
+// post sends the request and prints the answer. An answer without success is an error with a hint. It follows no
+// redirect: senders do not. It prints nothing of the secret, which may be a token in the address.
 func post(ctx context.Context, stdout io.Writer, req *http.Request, secret string) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	hide := strings.NewReplacer(secret, "…", url.QueryEscape(secret), "…", html.EscapeString(secret), "…").Replace
 	resp, err := http.DefaultTransport.RoundTrip(req.WithContext(ctx)) // the errors of an http.Client quote the address
+	if errors.Is(err, context.Canceled) {
+		return err // run reports the interruption
+	}
 	if err != nil {
 		return failed(fmt.Errorf("POST %s://%s%s: %s", req.URL.Scheme, req.URL.Host, req.URL.Path, hide(err.Error())),
 			"is something listening there? licensectl local does, until Ctrl-C")
@@ -201,20 +205,20 @@ func post(ctx context.Context, stdout io.Writer, req *http.Request, secret strin
 	return nil
 }
 
-// hintFor says what to look at when a delivery is refused.
+// hintFor says what to check when a delivery is refused.
 func hintFor(status int) string {
 	if status < http.StatusBadRequest {
 		return "senders follow no redirect: give --to the address that is meant"
 	}
 	switch status {
 	case http.StatusUnauthorized:
-		return "the signature was not believed: --secrets must hold the secret that the other side has, and both clocks must agree"
+		return "the signature is not valid there: --secrets must hold the secret that the other side has, and both clocks must agree"
 	case http.StatusNotFound:
-		return "the other side has no file or no secret for this source, or the address is not its own"
+		return "the other side has no file or no secret for this source, or the address is wrong"
 	case http.StatusBadRequest:
-		return "it was verified, but the body is no event of this source"
+		return "it was verified, but the body is not an event of this source"
 	case http.StatusServiceUnavailable:
-		return "the other side cannot reach its queue or its secrets; a sender would come again"
+		return "the other side cannot reach its queue or its secrets; a sender retries"
 	}
 	return ""
 }

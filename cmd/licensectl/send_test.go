@@ -50,8 +50,8 @@ func TestSendPrintsNoAddressWithAToken(t *testing.T) {
 		"the answer":           {answering(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "taken from "+r.URL.String()) }), exitDone, "taken from /webhooks/salesforce?token=…"}, //nolint:gosec // as above
 		"a token in --to":      {"http://127.0.0.1:1/?token=canary", exitUsage, "--to has a query"},
 		"a user in --to":       {"http://canary:canary@127.0.0.1:1", exitUsage, "--to has a query, a fragment or a user"},
-		"no address":           {"127.0.0.1:1/webhooks/x?token=canary", exitUsage, "--to is no address"},
-		"a broken address":     {"http://127.0.0.1:1/%zz?token=canary", exitUsage, "--to is no address"},
+		"no address":           {"127.0.0.1:1/webhooks/x?token=canary", exitUsage, "--to is not an address"},
+		"a broken address":     {"http://127.0.0.1:1/%zz?token=canary", exitUsage, "--to is not an address"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -38,7 +38,7 @@ func newSourcesList(f *files) *cobra.Command {
 			}
 			samples, err := sample.ReadAll(f.events())
 			if err != nil {
-				return failed(err, "mend the samples beside the senders' files")
+				return failed(err, "correct the samples in events/")
 			}
 			number := map[string]int{}
 			for _, s := range samples {

@@ -20,14 +20,14 @@ func newSourcesCheck(f *files) *cobra.Command {
 	var secretsFile string
 	cmd := &cobra.Command{
 		Use:   "check [DIR]",
-		Short: "Find what is wrong with the senders' files, with file and line",
-		Long: `check reads every sender's file of DIR (default: those of --sources, else the built-in ones) and says with file and line
-what is wrong: unknown keys, expressions that do not compile or fail, rules that can never work. Then it tries the
-samples in events/ beside DIR, or the built-in ones: each must become what its own file says. A rule that no sample
-reaches is a warning; rules that are switched off are named. With --secrets it also finds secrets that cannot be
+		Short: "Find errors in the senders' files, with file and line",
+		Long: `check reads every sender's file of DIR (default: those of --sources, else the built-in ones) and prints each error with
+file and line: unknown keys, expressions that do not compile or fail, rules that can never match. Then it maps the
+samples in events/ beside DIR, or the built-in ones: each must have the result that its own file expects. A rule that no
+sample reaches is a warning; rules that are switched off are named. With --secrets it also finds secrets that cannot be
 used, and names the senders without a secret.
 
-Exit code 1 when something is wrong; warnings alone do not count.`,
+Exit code 1 for errors; warnings alone are exit code 0.`,
 		Example: `  licensectl sources check
   licensectl sources check sources
   licensectl sources check my-sources --secrets secrets.json`,
@@ -65,7 +65,7 @@ func (c *check) warn(where, format string, args ...any) {
 	fmt.Fprintf(c.w, "%s: warning: %s\n", where, fmt.Sprintf(format, args...))
 }
 
-// file names a sender's file as a terminal can open it.
+// file returns the path of a sender's file.
 func (c *check) file(name string) string {
 	dir := c.files.dir
 	if dir == "" {
@@ -130,10 +130,10 @@ func (c *check) result(of string) error {
 		return nil
 	}
 	fmt.Fprintf(c.w, "%s: %s, %s.\n", of, count(c.faults, "error"), count(c.warning, "warning"))
-	return failed(fmt.Errorf("%s in the senders' files", count(c.faults, "error")), "mend them at the lines that are named; the schema is in docs/sources.md")
+	return failed(fmt.Errorf("%s in the senders' files", count(c.faults, "error")), "correct them at the lines that are named; the schema is in docs/sources.md")
 }
 
-// source tries a sender's samples by its file.
+// source maps a sender's samples by its file.
 func (c *check) source(src *source.Source, samples []sample.Sample) {
 	reached := map[string]bool{}
 	for _, sample := range samples {
@@ -154,7 +154,7 @@ func (c *check) source(src *source.Source, samples []sample.Sample) {
 	}
 }
 
-// sample holds what a sample becomes against what its own file says.
+// sample compares what a sample becomes with what its own file expects.
 func (c *check) sample(src *source.Source, sample sample.Sample, e webhook.Explanation) {
 	of := "events/" + sample.Name() + ".yaml"
 	if e.Refused != "" {

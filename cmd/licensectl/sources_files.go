@@ -15,7 +15,7 @@ import (
 	"license-deactivator/sources"
 )
 
-// files are the senders' files that a command works with, and the samples that go with them.
+// files are the senders' files that a command uses, and their samples.
 type files struct {
 	dir string // of --sources; "": the built-in ones
 }
@@ -24,7 +24,7 @@ type files struct {
 func (f *files) load() (*source.Sources, error) {
 	loaded, err := source.Load(f.sources())
 	if err != nil {
-		return nil, failed(err, "mend the file at the line that is named; the schema is in docs/sources.md")
+		return nil, failed(err, "correct the file at the line that is named; the schema is in docs/sources.md")
 	}
 	return loaded, nil
 }
@@ -36,7 +36,7 @@ func (f *files) sources() fs.FS {
 	return sources.FS()
 }
 
-// events returns the samples: those in events/ beside the folder of --sources where there are any, else the built-in ones.
+// events returns the folder of samples: events/ beside the folder of --sources if it exists, else the built-in one.
 func (f *files) events() fs.FS {
 	if f.dir != "" {
 		beside := filepath.Join(filepath.Dir(filepath.Clean(f.dir)), "events")
@@ -66,7 +66,7 @@ func (f *files) sample(name string) (sample.Sample, error) {
 	return sample.Read(os.DirFS(filepath.Dir(folder)), path.Join(filepath.Base(folder), filepath.Base(absolute)))
 }
 
-// sampleNames are the names of all samples that begin as typed, for completion.
+// sampleNames returns the names of all samples that begin as typed, for completion.
 func (f *files) sampleNames(typed string) []string {
 	samples, err := sample.ReadAll(f.events())
 	if err != nil {
@@ -81,7 +81,7 @@ func (f *files) sampleNames(typed string) []string {
 	return names
 }
 
-// cases are the names of a sender's samples.
+// cases returns the names of a sender's samples.
 func (f *files) cases(source string) []string {
 	samples, err := sample.ReadAll(f.events())
 	if err != nil {

@@ -129,7 +129,7 @@ func TestSourcesCheckFindsWhatIsWrong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			code, stdout, stderr := command(t, append([]string{"sources", "check", c.dir}, c.args...)...)
-			if code != c.code || (code == exitFailed) != strings.Contains(stderr, "licensectl: hint: mend them") {
+			if code != c.code || (code == exitFailed) != strings.Contains(stderr, "licensectl: hint: correct them") {
 				t.Errorf("exit code %d, want %d: %s", code, c.code, stderr)
 			}
 			for _, want := range c.want {

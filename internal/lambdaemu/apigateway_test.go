@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -20,15 +19,10 @@ const (
 )
 
 // gateway serves a function and returns its answer to a request.
-func gateway(t *testing.T, function lambdaemu.Function, r *http.Request) (*http.Response, string) {
-	t.Helper()
+func gateway(function lambdaemu.Function, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	lambdaemu.APIGateway{Function: function, MaxBodyBytes: 100}.ServeHTTP(w, r)
-	body, err := io.ReadAll(w.Result().Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w.Result(), string(body)
+	return w
 }
 
 func answering(answer string) lambdaemu.Function {
@@ -43,10 +37,10 @@ func TestARequestBecomesAnEventOfPayloadFormat2(t *testing.T) {
 	}
 	r := httptest.NewRequest(http.MethodPut, "http://hooks.example.com/webhooks/a%2Fb?token=x&y", strings.NewReader("{}"))
 	r.Header = http.Header{"X-Two": {"1", "2"}, "Content-Type": {"application/json; charset=utf-8"}, "User-Agent": {"Store/1"}}
-	resp, body := gateway(t, function, r)
+	answer := gateway(function, r)
 
-	if resp.StatusCode != 202 || resp.Header.Get("Content-Type") != "text/xml" || body != "<ok/>" {
-		t.Errorf("answer %d %v %s", resp.StatusCode, resp.Header, body)
+	if answer.Code != 202 || answer.Header().Get("Content-Type") != "text/xml" || answer.Body.String() != "<ok/>" {
+		t.Errorf("answer %d %v %s", answer.Code, answer.Header(), answer.Body)
 	}
 	http := event.RequestContext.HTTP
 	if event.Version != "2.0" || event.RawPath != "/webhooks/a%2Fb" || event.RawQueryString != "token=x&y" || event.PathParameters["source"] != "a%2Fb" ||
@@ -81,7 +75,7 @@ func TestNoMoreOfABodyIsReadThanIsAllowed(t *testing.T) {
 	var event lambdaemu.HTTPEvent
 	r := httptest.NewRequest(http.MethodPost, deliver, strings.NewReader(strings.Repeat("a", 101)))
 	r.Header.Set("Content-Type", "text/plain")
-	gateway(t, func(_ context.Context, payload []byte) ([]byte, error) { return nil, json.Unmarshal(payload, &event) }, r)
+	gateway(func(_ context.Context, payload []byte) ([]byte, error) { return nil, json.Unmarshal(payload, &event) }, r)
 	if len(event.Body) != 100 {
 		t.Errorf("%d bytes, want 100", len(event.Body))
 	}
@@ -114,12 +108,13 @@ func TestAnswersOfTheGatewayItself(t *testing.T) {
 	} {
 		r := httptest.NewRequest(c.method, c.path, strings.NewReader(c.body))
 		r.Header.Set("X-Amz-Invocation-Type", c.kind)
-		resp, body := gateway(t, c.function, r)
-		if resp.StatusCode != c.status || !strings.Contains(body, c.want) || (c.want == "" && body != "") {
-			t.Errorf("%s: %d %s, want %d %s", name, resp.StatusCode, body, c.status, c.want)
+		answer := gateway(c.function, r)
+		body := answer.Body.String()
+		if answer.Code != c.status || !strings.Contains(body, c.want) || (c.want == "" && body != "") {
+			t.Errorf("%s: %d %s, want %d %s", name, answer.Code, body, c.status, c.want)
 		}
-		if failed := resp.Header.Get("X-Amz-Function-Error") != ""; failed != strings.Contains(body, "errorMessage") {
-			t.Errorf("%s: X-Amz-Function-Error is %q", name, resp.Header.Get("X-Amz-Function-Error"))
+		if failed := answer.Header().Get("X-Amz-Function-Error") != ""; failed != strings.Contains(body, "errorMessage") {
+			t.Errorf("%s: X-Amz-Function-Error is %q", name, answer.Header().Get("X-Amz-Function-Error"))
 		}
 	}
 }
