@@ -1,7 +1,9 @@
-# `make help` lists the targets. Most need Go only. Those that need .venv use sam, moto and the Lambda Runtime Interface
-# Emulator, pinned in tools/requirements.txt. A missing tool is an error that says how to get it.
+# `make help` lists the targets. Most need Go only. Those that need .venv use sam, moto, the Lambda Runtime Interface
+# Emulator and LicenseSpring's Python SDK, pinned in tools/requirements.txt; .node has LicenseSpring's Node SDK, pinned in
+# tools/node. A missing tool is an error that says how to get it.
 
 VENV     := .venv
+NODE     := .node
 # ElasticMQ's jars, for make soak
 ELASTICMQ := .elasticmq
 FUZZTIME ?= 60s
@@ -15,7 +17,7 @@ export SAM_CLI_TELEMETRY := 0
 export __SAM_CLI_APP_DIR := $(CURDIR)/$(VENV)/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sim check build fuzz bench venv build-WebhookFunction build-WorkerFunction
+.PHONY: help run test sim check build fuzz bench venv node build-WebhookFunction build-WorkerFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[A-Za-z0-9-]+:.*## / { printf "  %-23s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,12 +25,12 @@ help: ## List the targets
 run: need-go ## Watch refunds become deactivated licenses, in one process on loopback, until Ctrl-C
 	go run ./cmd/licensectl local
 
-test: need-go venv ## Run every test: tier 1 (Go alone), the oracles, tier 2 (moto, emulator, sam); RACE=-race finds races
+test: need-go venv node ## Run every test: tier 1 (Go alone), the oracles, tier 2 (moto, emulator, sam, SDKs); RACE=-race finds races
 	@echo "tier 1: Go alone. Tier 2 tests moto, the built functions and the template"
 	go test $(RACE) ./...
 	@echo "oracles: other people's libraries verify our signatures"
 	go -C oracles test ./...
-	@echo "tier 2: moto, the built functions under the Runtime Interface Emulator, sam validate and sam build"
+	@echo "tier 2: moto, the built functions under the Runtime Interface Emulator, sam validate and sam build, LicenseSpring's SDKs"
 	go test -tags integration -count=1 ./integration/...
 	@echo "not tested: sam deploy (needs an AWS account), sam local (needs Docker); see README.md"
 
@@ -94,6 +96,20 @@ $(VENV)/installed: tools/requirements.txt
 	rm -rf $(VENV)
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tools/requirements.txt
+	touch $@
+
+node: $(NODE)/installed ## Create .node with LicenseSpring's Node SDK
+
+# The stamp is written last, as above. No install script runs: the packages have everything that the SDK needs here.
+$(NODE)/installed: tools/node/package.json tools/node/package-lock.json
+	@command -v node >/dev/null && command -v npm >/dev/null || { \
+	  echo "node or npm is missing; install Node 20 or newer with: apt-get install nodejs npm (or brew install node)" >&2; exit 1; }
+	@node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' || { \
+	  echo "node is older than 20; install a newer one: https://nodejs.org/en/download" >&2; exit 1; }
+	rm -rf $(NODE)
+	mkdir $(NODE)
+	cp tools/node/package.json tools/node/package-lock.json $(NODE)
+	npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 # The stamp is written last, as above. The tests start java by themselves.
