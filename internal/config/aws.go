@@ -36,9 +36,9 @@ func LambdaVariables() []string {
 }
 
 const (
-	// Time-outs of a call to SQS or Secrets Manager, which are a few milliseconds away. They are far below the SDK's
-	// defaults (30 s for a dial alone), so that the slowest call, 6 s in all, leaves the webhook time to answer within
-	// its 10 s. internal/queue and internal/secrets abandon an attempt earlier. A long poll takes longer than
+	// Time-outs of a call to SQS or Secrets Manager, which respond within a few milliseconds. They are far below the
+	// SDK's defaults (30 s for a dial alone), so that the slowest call, 6 s in all, leaves the webhook time to answer
+	// within its 10 s. internal/queue and internal/secrets abandon an attempt earlier. A long poll takes longer than
 	// headerLimit: the functions do not poll, Lambda polls for them.
 	dialLimit      = 1 * time.Second
 	handshakeLimit = 2 * time.Second // a handshake takes 0.1 s of CPU at 128 MB
@@ -60,9 +60,10 @@ const (
 
 // AWS is the configuration of Lambda and the SDK that both functions have.
 type AWS struct {
-	// Config is built by hand: config.LoadDefaultConfig takes a quarter of the cold start to look for credentials in
-	// places that Lambda does not use. Of the SDK's variables it honours those in LambdaVariables. Those for the SDK's own
-	// retries (AWS_MAX_ATTEMPTS, AWS_RETRY_MODE) have no effect: internal/queue and internal/secrets retry.
+	// Config is built by hand: config.LoadDefaultConfig spends a quarter of the cold start on looking for credentials
+	// in places that Lambda does not use. Of the SDK's variables it honours those in LambdaVariables. The variables for
+	// the SDK's own retries (AWS_MAX_ATTEMPTS, AWS_RETRY_MODE) have no effect: internal/queue and internal/secrets
+	// retry.
 	Config aws.Config
 
 	// SQSEndpoint and SecretsManagerEndpoint are for each client's BaseEndpoint; "" means the endpoint of the region.
@@ -88,8 +89,8 @@ func readAWS(e *environment) AWS {
 	return a
 }
 
-// variants are the variants of AWS's endpoints that both clients call. It implements the SDK's interfaces for a
-// source of configuration.
+// variants are the variants of AWS's endpoints that both clients call. It implements the SDK's interfaces for a source
+// of configuration.
 type variants struct {
 	fips      aws.FIPSEndpointState
 	dualStack aws.DualStackEndpointState

@@ -301,7 +301,7 @@ func TestAWSConfig(t *testing.T) {
 
 	client, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
 	if !ok {
-		t.Fatalf("client is a %T, want the SDK's own, which each service adds its options to", cfg.HTTPClient)
+		t.Fatalf("client is a %T, want the SDK's own, to which each service adds its options", cfg.HTTPClient)
 	}
 	transport := client.GetTransport()
 	sum := client.GetDialer().Timeout + transport.TLSHandshakeTimeout + transport.ResponseHeaderTimeout
@@ -325,7 +325,7 @@ func TestAWSEndpointVariantsReachBothClients(t *testing.T) {
 		},
 		{
 			"dual stack", []string{"AWS_USE_DUALSTACK_ENDPOINT", "true"},
-			"sqs.us-east-1.api.aws", "secretsmanager.us-east-1.amazonaws.com", // which is dual-stack itself
+			"sqs.us-east-1.api.aws", "secretsmanager.us-east-1.amazonaws.com", // this host is dual-stack itself
 		},
 		{
 			"both", []string{"AWS_USE_FIPS_ENDPOINT", "true", "AWS_USE_DUALSTACK_ENDPOINT", "true"},
@@ -352,7 +352,7 @@ func TestAWSEndpointVariantsReachBothClients(t *testing.T) {
 	}
 }
 
-// hosts notes the hosts that a client calls, and refuses each call.
+// hosts records the hosts that a client calls, and refuses each call.
 type hosts struct{ names []string }
 
 func (h *hosts) Do(req *http.Request) (*http.Response, error) {

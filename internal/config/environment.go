@@ -95,7 +95,7 @@ func (e *environment) number(name string, fallback float64, valid func(float64) 
 	return n
 }
 
-// httpURL returns what is wrong with an absolute http or https URL, or "".
+// httpURL returns why a value is not an absolute http or https URL, or "".
 func httpURL(value string) (wrong string) {
 	u, err := url.Parse(value)
 	switch {
@@ -113,8 +113,8 @@ func httpURL(value string) (wrong string) {
 	return ""
 }
 
-// licenseAPIBaseURL returns what is wrong with the License API's base URL, or "". The API key is sent to that URL, so it
-// must be https except on loopback.
+// licenseAPIBaseURL returns why a value cannot be the License API's base URL, or "". The API key is sent to that URL,
+// so it must be https except on loopback.
 func licenseAPIBaseURL(value string) (wrong string) {
 	if wrong := httpURL(value); wrong != "" {
 		return wrong

@@ -2,13 +2,14 @@ package deactivation
 
 // Codes of a delivery: what is wrong with it. Each has a metric and an alarm, so the list is short and fixed.
 const (
-	// CodeUnverified: a known source, and no key explains the signature, or the webhook secrets hold no key for it.
+	// CodeUnverified: the source is known, and no key verifies the signature, or the webhook secrets hold no key for
+	// it.
 	CodeUnverified = "unverified"
-	// CodeTooLarge: the body is larger than what is read (413).
+	// CodeTooLarge: the body is larger than the limit (413).
 	CodeTooLarge = "too_large"
-	// CodeUnreadable: verified, and the body is no event in the source's format.
+	// CodeUnreadable: the delivery is verified, and its body is not an event in the source's format.
 	CodeUnreadable = "unreadable"
-	// CodeUnknownShape: verified and readable, and none of the shapes that the source's file knows.
+	// CodeUnknownShape: the delivery is verified and readable, and matches none of the shapes in the source's file.
 	CodeUnknownShape = "unknown_shape"
 )
 

@@ -1,9 +1,10 @@
-// Package deactivation holds the words of the house: a Request to deactivate one license on one device, the
-// wire form in which it waits in the queue, the Outcome of a message and the Reason of a dead letter.
+// Package deactivation holds the words that all packages share: a Request to deactivate one license on one device, its
+// wire form in the queue, the Outcome of a message and the Reason of a dead letter.
 //
-// It imports the standard library alone and is imported by every other room. A Request carries a license key,
-// and it may carry a password or a token, so Request and License print themselves shortened in every way that
-// fmt, log/slog and encoding/json know (redact.go); Wire alone shows them, and only the queue is given its result.
+// It imports only the standard library, and every other package may import it. A Request holds a license key, and it
+// may hold a password or a token. Request and License therefore shorten their secrets in every way in which fmt,
+// log/slog and encoding/json print them (redact.go). Only Wire shows the secrets, and only the queue receives its
+// result.
 package deactivation
 
 import (
@@ -11,7 +12,7 @@ import (
 	"time"
 )
 
-// Actions of wire form v1: the call of the License API that a request asks for.
+// Actions of wire form v1: the call of the License API that a request needs.
 const (
 	ActionDeactivateLicense = "deactivate_license" // one license on one device
 	ActionDeactivateBundle  = "deactivate_bundle"  // every license of a bundle on one device; product is the bundle's code
@@ -22,13 +23,13 @@ func Actions() []string {
 	return []string{ActionDeactivateLicense, ActionDeactivateBundle, ActionDeactivateOffline, ActionDeactivateBundleOffline}
 }
 
-// Causes: why a license is to be deactivated.
+// Causes: the reason for which a license is deactivated.
 const (
 	CauseRefund            = "refund"
 	CauseDispute           = "dispute"
 	CauseOrderCancelled    = "order_cancelled"
 	CauseSubscriptionEnded = "subscription_ended"
-	CauseManual            = "manual" // also where the sender does not say
+	CauseManual            = "manual" // also where the sender gives no cause
 )
 
 // Causes lists every cause that a rule or a direct invocation may give.
@@ -39,16 +40,16 @@ func Causes() []string {
 // Origins of a request.
 const (
 	OriginEvent  = "event"  // an event that a sender delivered
-	OriginDirect = "direct" // a direct invocation: somebody asked for it
+	OriginDirect = "direct" // a direct invocation by a person or a script
 )
 
 // Origins lists every origin of a request.
 func Origins() []string { return []string{OriginEvent, OriginDirect} }
 
-// Outcome says what became of a message in one receive.
+// Outcome is the result of one receive of a message.
 type Outcome string
 
-// The outcomes of a message. Deferred is the only one after which it is still in the queue.
+// The outcomes of a message. Only a deferred message stays in the queue.
 const (
 	Deactivated     Outcome = "deactivated"
 	AlreadyInactive Outcome = "already_inactive"
@@ -56,7 +57,7 @@ const (
 	Deferred        Outcome = "deferred"
 )
 
-// Answer says what the front door made of a delivery.
+// Answer is the result of a delivery.
 type Answer string
 
 // The answers to an event.
@@ -67,22 +68,22 @@ const (
 	Refused    Answer = "refused"
 )
 
-// Reason says why a message is in the dead-letter queue. A message that SQS itself moved there carries none, and is
-// read as ReasonExhausted.
+// Reason is why a message is in the dead-letter queue. A message that SQS itself moved there has no reason and is read
+// as ReasonExhausted.
 type Reason string
 
 // The reasons of a dead letter.
 const (
 	ReasonRejected    Reason = "rejected"    // the License API's answer
 	ReasonUnmappable  Reason = "unmappable"  // an event without license data
-	ReasonInvalid     Reason = "invalid"     // not a message of ours
+	ReasonInvalid     Reason = "invalid"     // not a message in our wire form
 	ReasonCrashed     Reason = "crashed"     // a panic, five times
-	ReasonUndelivered Reason = "undelivered" // the queue did not take it
+	ReasonUndelivered Reason = "undelivered" // the queue did not accept it
 	ReasonExhausted   Reason = "exhausted"   // still deferred at receive 290; without attributes, SQS moved it at receive 301
 )
 
-// Request asks for one license to be deactivated on one device. Its ID is source, event id and place within the
-// event: the same at every redelivery, on every log line and through every redrive.
+// Request asks for one license to be deactivated on one device. Its ID is source, event id and index within the event:
+// the same at every redelivery, on every log line and through every redrive.
 type Request struct {
 	ID         string
 	Action     string // "" means ActionDeactivateLicense
@@ -90,24 +91,24 @@ type Request struct {
 	Origin     string // one of Origins; "" means OriginEvent
 	Run        string // name of the bulk run that it belongs to; "" for none
 	Cause      string // one of Causes
-	Rule       string // name of the rule that asked; "" for a direct invocation
+	Rule       string // name of the rule that made it; "" for a direct invocation
 	Event      string // the sender's event id; "" for a direct invocation
 	Order      []string
-	OccurredAt time.Time // zero where the sender does not say
+	OccurredAt time.Time // zero where the sender gives no time
 	ReceivedAt time.Time
-	Lookup     Lookup    // what the licenses can be found by where no device is named
+	Lookup     Lookup    // ids to find the licenses by where no device is named
 	Scope      string    // one of Scopes; "" means ScopeOrder
-	Products   []Product // of ScopeItems: what was refunded
-	Disable    bool      // whether the licenses are disabled too, once their devices are free
+	Products   []Product // with ScopeItems: what was refunded
+	Disable    bool      // disable the licenses, too, once their devices are free
 
-	// RequestFile is the text of a .req file, with an offline action alone. It holds a license key, a device and
+	// RequestFile is the text of a .req file, only with an offline action. It holds a license key, a device and
 	// signatures: never log it.
 	RequestFile string
 
 	License
 }
 
-// License names the license and the device in the License API's own words. It has the fields of
+// License names the license and the device with the License API's field names. It has the fields of
 // licenseapi.Deactivation in the same order, so that one converts to the other; a difference does not compile.
 type License struct {
 	Product             string          `json:"product,omitempty"`
@@ -134,8 +135,8 @@ type License struct {
 	MACAddress          string          `json:"mac_address,omitempty"`
 }
 
-// Identity says whose license it is, as a key for "never two calls for one license at the same time". It holds
-// the license key or user name itself: never log it. "" where no identity is set.
+// Identity identifies the license, as a key for "never two calls for one license at the same time". It holds the
+// license key or user name itself: never log it. "" where no identity is set.
 func (l License) Identity() string {
 	switch {
 	case l.LicenseKey != "":

@@ -26,7 +26,7 @@ func refund() deactivation.Request {
 	}
 }
 
-// refundOfABundle names the bundle in the place of the product.
+// refundOfABundle names the bundle instead of the product.
 func refundOfABundle() deactivation.Request {
 	r := refund()
 	r.Action, r.Product = deactivation.ActionDeactivateBundle, "BUNDLE"
@@ -160,7 +160,7 @@ func TestARequestWithoutADeviceIsValidAndCannotBeSent(t *testing.T) {
 	}
 }
 
-// TestARequestPrintsNoSecret prints a request in every way there is.
+// TestARequestPrintsNoSecret prints a request in every possible way.
 func TestARequestPrintsNoSecret(t *testing.T) {
 	t.Parallel()
 	r := refund()
@@ -193,7 +193,7 @@ func TestARequestPrintsNoSecret(t *testing.T) {
 		t.Errorf("a secret is in\n%s", out.String())
 	}
 	if !strings.Contains(out.String(), "…1234") {
-		t.Error("the license cannot be told from another")
+		t.Error("the license cannot be distinguished from another")
 	}
 }
 

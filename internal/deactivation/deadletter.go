@@ -7,16 +7,15 @@ import (
 	"unicode"
 )
 
-// DeadLetter is what the attributes of a message in the dead-letter queue say about it. Both handlers write it, and
-// tools read it back.
+// DeadLetter holds the attributes of a message in the dead-letter queue. Both handlers write it, and tools read it.
 type DeadLetter struct {
 	Reason    Reason    // ReasonExhausted where there are no attributes: SQS itself moved the message
-	Code      string    // the License API's, or http_<status>; "" where the API did not decide
+	Code      string    // the License API's, or http_<status>; "" where the reason is not an API answer
 	Detail    string    // why, for a person; without secrets
 	Attempts  int       // receives of the message; 0 where it was never received
 	FailedAt  time.Time // to the second, UTC
 	Source    string
-	RequestID string // of an event: source and event id
+	RequestID string // for an event: source and event id
 }
 
 // Names of the attributes in the queue.
@@ -54,8 +53,8 @@ func (d DeadLetter) Attributes() map[string]string {
 	return attributes
 }
 
-// ParseDeadLetter reads the attributes of a message in the dead-letter queue. It has no error: a person may have put
-// the message there, so what cannot be read stays zero. Without a reason it is ReasonExhausted.
+// ParseDeadLetter reads the attributes of a message in the dead-letter queue. It returns no error: a person may have
+// put the message there, so what cannot be read stays zero. Without a reason it is ReasonExhausted.
 func ParseDeadLetter(attributes map[string]string) DeadLetter {
 	d := DeadLetter{
 		Reason:    Reason(attributes[attributeReason]),
@@ -72,8 +71,8 @@ func ParseDeadLetter(attributes map[string]string) DeadLetter {
 	return d
 }
 
-// maxCleanRunes bounds a text in a log line or an attribute, in characters: enough for a sentence, and ten attributes
-// of it stay far below the queue's 1 MiB.
+// maxCleanRunes bounds a text in a log line or an attribute, in characters: enough for a sentence, and ten such
+// attributes are far below the queue's 1 MiB.
 const maxCleanRunes = 256
 
 // CleanText makes a text fit for a log line and for an SQS attribute: valid UTF-8 of at most 256 characters, without

@@ -1,9 +1,9 @@
 package deactivation
 
-// Names of the fields of the log lines. internal/telemetry writes them, and whoever queries the log uses the same
-// constants. A field that a line does not have is left out.
+// Names of the fields of the log lines. internal/telemetry writes them, and queries of the log use the same constants.
+// A field without a value is left out.
 const (
-	// Both lines.
+	// Fields of both lines.
 
 	LogSource = "source"
 	LogRule   = "rule"
@@ -12,7 +12,7 @@ const (
 	LogOrder = "order"
 	LogRun   = "run" // name of the bulk run
 
-	// The line of a message in one receive: LogMessage is its text.
+	// Fields of the line of a message in one receive. LogMessage is its text.
 
 	LogMessage       = "message"
 	LogID            = "id"
@@ -32,7 +32,7 @@ const (
 	LogProduct       = "product"
 	LogSecretVersion = "secret_version"
 
-	// The line of an event of a delivery, or of a direct invocation: LogDelivery is its text.
+	// Fields of the line of an event of a delivery, or of a direct invocation. LogDelivery is its text.
 
 	LogDelivery     = "delivery"
 	LogEvent        = "event"
@@ -42,11 +42,11 @@ const (
 	LogRequests     = "requests"
 	LogMissing      = "missing"
 	LogProblem      = "problem"
-	LogBy           = "by"      // who invoked the function directly, as they say
-	LogComment      = "comment" // why, as they say
+	LogBy           = "by"      // who invoked the function directly, as the caller gives it
+	LogComment      = "comment" // why, as the caller gives it
 	LogDryRun       = "dry_run"
 
-	// The line of a configuration fault: LogFault is its text.
+	// Fields of the line of a configuration fault. LogFault is its text.
 
 	LogFault = "configuration fault"
 	LogWhat  = "what"

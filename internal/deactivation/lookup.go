@@ -8,42 +8,43 @@ import (
 	"strings"
 )
 
-// Scopes: what of the order a request is about.
+// Scopes: the part of the order that a request covers.
 const (
 	ScopeOrder = "order" // the whole order
-	ScopeItems = "items" // the items that Request.Products counts, and no others
+	ScopeItems = "items" // only the items that Request.Products counts
 )
 
 // Scopes lists every scope that a request may have.
 func Scopes() []string { return []string{ScopeOrder, ScopeItems} }
 
-// NoneIgnore is Lookup.None of a request for which "no license found" is an ordinary end: the shop sells other things too.
+// NoneIgnore is the Lookup.None of a request for which "no license found" is a normal result: the shop also sells other
+// things.
 const NoneIgnore = "ignore"
 
 // maxCandidates bounds the ids of one look-up. No sender's file has more than six; each can cost a call of the
 // Management API.
 const maxCandidates = 20
 
-// Lookup holds what the licenses of a request can be found by in LicenseSpring, where the request names no device or
-// says that the license is disabled too. The request's own license key is tried first.
+// Lookup holds ids by which LicenseSpring can find the licenses of a request, where the request names no device or
+// disables the license, too. The request's own license key is tried first.
 //
-// It prints itself without the e-mail address in every way that fmt, log/slog and encoding/json know: only
-// Request.Wire shows it.
+// Every way in which fmt, log/slog and encoding/json print it leaves out the e-mail address. Only Request.Wire shows
+// it.
 type Lookup struct {
 	Order        []Candidate `json:"order,omitempty"` // in the order in which they are tried
 	Subscription Candidate   `json:"subscription,omitzero"`
-	Email        string      `json:"email,omitempty"` // the customer's, as the sender knows it. It confirms a license and never finds one
-	None         string      `json:"none,omitempty"`  // NoneIgnore, or "": a letter for a person when no license is found
+	Email        string      `json:"email,omitempty"` // the customer's, from the sender. It confirms a license and never finds one
+	None         string      `json:"none,omitempty"`  // NoneIgnore, or "": a dead letter when no license is found
 }
 
-// Candidate is one id that LicenseSpring may know the order or subscription by.
+// Candidate is one id under which LicenseSpring may know the order or subscription.
 type Candidate struct {
 	ID    string `json:"id"`
 	Weak  bool   `json:"weak,omitempty"`  // a short number that other shops use too: counts only with a matching e-mail
 	Buyer bool   `json:"buyer,omitempty"` // the buyer can write it: counts only when it is confirmed
 }
 
-// Product counts what was refunded of one product.
+// Product is the refunded count of one product.
 type Product struct {
 	Product string `json:"product"` // short code
 	Count   int    `json:"count"`   // at least 1
@@ -54,7 +55,7 @@ func (l Lookup) IsZero() bool {
 	return len(l.Order) == 0 && l.Subscription == Candidate{} && l.Email == "" && l.None == ""
 }
 
-// HasCandidates reports whether there is an id to find a license by.
+// HasCandidates reports whether there is an id by which a license can be found.
 func (l Lookup) HasCandidates() bool { return len(l.Order) > 0 || l.Subscription.ID != "" }
 
 func (l Lookup) validate() error {
@@ -78,7 +79,7 @@ func (l Lookup) validate() error {
 	return CheckText("lookup.email", l.Email)
 }
 
-// validateLookup checks what of the request is for the look-up alone.
+// validateLookup checks the fields that only the look-up uses.
 func (r Request) validateLookup() error {
 	if r.Disable && !r.deactivatesLicense() {
 		return &FieldError{CodeInvalidField, "disable", "goes with " + ActionDeactivateLicense + " alone"}
@@ -100,19 +101,19 @@ func (r Request) validateLookup() error {
 	return r.Lookup.validate()
 }
 
-// canBeLookedUp reports whether the request names no device and holds what a license can be found by, so that identity
-// and product may be absent.
+// canBeLookedUp reports whether the request names no device and holds an id by which a license can be found, so that
+// identity and product may be absent.
 func (r Request) canBeLookedUp() bool {
 	license := r.withoutBlanks()
 	return license.HardwareID == "" && r.deactivatesLicense() && (r.Lookup.HasCandidates() || license.LicenseKey != "")
 }
 
-// deactivatesLicense reports whether the action is the one that the look-up goes with.
+// deactivatesLicense reports whether the action is the one that can be looked up.
 func (r Request) deactivatesLicense() bool {
 	return r.Action == "" || r.Action == ActionDeactivateLicense
 }
 
-// shownLookup is what is shown of a Lookup.
+// shownLookup is the printed part of a Lookup.
 type shownLookup struct {
 	Order        []string `json:"order,omitempty"`
 	Subscription string   `json:"subscription,omitempty"`

@@ -15,7 +15,7 @@ import (
 	"license-deactivator/internal/deactivation"
 )
 
-// lookedUp names no license and no device, only what the license can be found by.
+// lookedUp names no license and no device, only ids by which the license can be found.
 func lookedUp() deactivation.Request {
 	r := refund()
 	r.License = deactivation.License{}
@@ -123,7 +123,7 @@ func TestARequestToLookUpCannotBeSent(t *testing.T) {
 	}
 }
 
-// TestALookupPrintsNoAddress prints a look-up in every way there is.
+// TestALookupPrintsNoAddress prints a look-up in every possible way.
 func TestALookupPrintsNoAddress(t *testing.T) {
 	t.Parallel()
 	r := lookedUp()

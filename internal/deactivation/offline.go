@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Actions with a request file. The file names the license, the device and the account, and is signed; a request with one
-// of these actions carries the file and no license fields, since the two could name different licenses.
+// Actions with a request file. The file names the license, the device and the account, and is signed. A request with
+// one of these actions holds the file and no license fields, since the two could name different licenses.
 const (
 	ActionDeactivateOffline       = "deactivate_offline"        // the license and device that the file names
 	ActionDeactivateBundleOffline = "deactivate_bundle_offline" // every license of the bundle that the file names
@@ -21,7 +21,7 @@ func (r Request) IsOffline() bool {
 	return r.Action == ActionDeactivateOffline || r.Action == ActionDeactivateBundleOffline
 }
 
-// CheckSendable is License.CheckSendable; a request file needs no license fields.
+// CheckSendable is License.CheckSendable. A request file needs no license fields.
 func (r Request) CheckSendable() error {
 	if r.IsOffline() {
 		return nil
@@ -29,8 +29,8 @@ func (r Request) CheckSendable() error {
 	return r.License.CheckSendable()
 }
 
-// validateFile is Validate for the request file: it must be there with an offline action and with no other, and nothing
-// else may name or describe a license. Whether the text is a request file is for those to find out who read or send it.
+// validateFile is Validate for the request file. The file must be present with an offline action and absent with every
+// other, and no other field may name or describe a license. Readers and senders of the file check its content.
 func (r Request) validateFile() error {
 	const field = "request_file"
 	switch {

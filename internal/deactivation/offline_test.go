@@ -18,7 +18,7 @@ import (
 // requestFile is the text of a .req file, as the documentation's example has it.
 const requestFile = "eyJyZXF1ZXN0IjoiZGVhY3RpdmF0aW9uIiwibGljZW5zZV9rZXkiOiJCU0s4LUNMQ1ktUEI1RS1CWEZPIn0="
 
-// offline asks for the license that a request file names.
+// offline requests the license that a request file names.
 func offline() deactivation.Request {
 	r := refund()
 	r.Source, r.ID, r.Cause, r.Rule, r.Event = "ops", "ops.1", deactivation.CauseManual, "", ""
@@ -92,7 +92,7 @@ func TestARequestFileStandsInPlaceOfTheLicense(t *testing.T) {
 	}
 }
 
-// TestEveryLicenseFieldConflictsWithARequestFile: a field that is added to License later must be refused, too.
+// TestEveryLicenseFieldConflictsWithARequestFile fails when a field is added to License and not refused beside a file.
 func TestEveryLicenseFieldConflictsWithARequestFile(t *testing.T) {
 	t.Parallel()
 	kind := reflect.TypeFor[deactivation.License]()
@@ -107,7 +107,7 @@ func TestEveryLicenseFieldConflictsWithARequestFile(t *testing.T) {
 		case reflect.Slice:
 			field.SetBytes([]byte(`{}`))
 		default:
-			t.Fatalf("%s: a kind that this test does not know", kind.Field(i).Name)
+			t.Fatalf("%s: this test has no value for the kind", kind.Field(i).Name)
 		}
 		got, ok := errors.AsType[*deactivation.FieldError](r.Validate())
 		if !ok || got.Code != deactivation.CodeConflictingIdentity {

@@ -8,16 +8,16 @@ import (
 	"log/slog"
 )
 
-// keptCharacters is how much of a license key's end is shown: enough to find it in the vendor's own list,
-// too little to use it.
+// keptCharacters is how many of a license key's last characters are shown: enough to find it in the vendor's own list,
+// too few to use it.
 const keptCharacters = 4
 
-// hashedCharacters is how much of a user's hash is shown, in hexadecimal digits: 48 bits, so that two of a vendor's users do
-// not share one.
+// hashedCharacters is how many hexadecimal digits of a user's hash are shown: 48 bits, so that two of a vendor's users
+// do not share one.
 const hashedCharacters = 12
 
-// Shorten shows a license key or hardware id by its last four characters, "…DDDD"; one of up to eight
-// characters is not shown at all ("…").
+// Shorten shows the last four characters of a license key or hardware id, "…DDDD". It shows none of a text of up to
+// eight characters ("…").
 func Shorten(key string) string {
 	runes := []rune(key)
 	switch {
@@ -29,8 +29,8 @@ func Shorten(key string) string {
 	return "…" + string(runes[len(runes)-keptCharacters:])
 }
 
-// HashUser shows a license user by the first twelve hexadecimal digits of the name's SHA-256: the same user is the same text
-// on every line, and whoever has the name can find its lines; "" for none.
+// HashUser shows a license user by the first twelve hexadecimal digits of the name's SHA-256: the same user is the same
+// text on every line, and with the name its lines can be found; "" for none.
 func HashUser(name string) string {
 	if name == "" {
 		return ""
@@ -66,8 +66,8 @@ func (l License) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "license %s of %s", Shorten(l.LicenseKey), l.Product)
 }
 
-// MarshalJSON implements json.Marshaler with what LogValue shows: slog's JSON handler marshals what lies inside a
-// struct or a list without asking for its LogValue. The wire form is written by Wire alone.
+// MarshalJSON implements json.Marshaler with what LogValue shows: slog's JSON handler marshals values inside a struct
+// or a list without calling their LogValue. Only Wire writes the wire form.
 func (r Request) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		ID      string `json:"id"`

@@ -12,7 +12,7 @@ import (
 )
 
 // Row is one request as a person or a script writes it, in a direct invocation or in a file: the License API's fields,
-// and what is known about the reason. Read it with ReadRow.
+// and the reason. Read it with ReadRow.
 type Row struct {
 	ID         string    `json:"id"`     // "": made from the content
 	Action     string    `json:"action"` // "": ActionDeactivateLicense
@@ -25,9 +25,8 @@ type Row struct {
 	License
 }
 
-// ReadRow reads a row from a JSON object. Every error is a *FieldError that holds no value. A field that a row does not
-// have is an error, also when it differs from one in capitals alone: a mistyped license_id must not widen what is
-// deactivated.
+// ReadRow reads a row from a JSON object. Every error is a *FieldError that holds no value. An unknown field is an
+// error, also when only its capitals differ from a known one: a mistyped license_id must not widen what is deactivated.
 func ReadRow(raw []byte) (Row, error) {
 	if err := checkRowFields(raw); err != nil {
 		return Row{}, err
@@ -39,7 +38,7 @@ func ReadRow(raw []byte) (Row, error) {
 	return r, nil
 }
 
-// Request makes the row the request of a source, received at the given time. It fills in the origin, the cause and the
+// Request returns the row as a request of a source, received at the given time. It sets the origin, the cause and the
 // id, and checks nothing: see Request.Validate.
 func (r Row) Request(source string, receivedAt time.Time) Request {
 	request := Request{
@@ -55,22 +54,22 @@ func (r Row) Request(source string, receivedAt time.Time) Request {
 	return request
 }
 
-// contentIDLength is how much of the SHA-256 an id made from the content keeps: 128 bits, in hexadecimal digits.
+// contentIDLength is how much of the SHA-256 an id from the content keeps: 128 bits, in hexadecimal digits.
 const contentIDLength = 32
 
-// contentID is the id of a row that has none: the same for the same content, whenever it is sent.
+// contentID is the id of a row without one: the same for the same content, at any time.
 func contentID(r Request) string {
 	r.ID, r.ReceivedAt = "", time.Time{}
 	r.Password, r.IDToken, r.Code = "", "", "" // an id is logged, and a hash of a password could be guessed
 	wire := r.wire()
-	wire.Origin, wire.Run = "", "" // the same row has the same id in every run, and had it before there was an origin
-	content, _ := marshal(wire)    // what cannot be written is refused later, whatever its id
+	wire.Origin, wire.Run = "", "" // the same row has the same id in every run, and in releases without an origin
+	content, _ := marshal(wire)    // a row that cannot be written is refused later, with any id
 	sum := sha256.Sum256([]byte(content))
 	return r.Source + "." + hex.EncodeToString(sum[:])[:contentIDLength]
 }
 
-// rowError says what is wrong with a row that cannot be read. The texts of encoding/json quote values, so only the
-// field's name is taken from them.
+// rowError describes why a row cannot be read. The texts of encoding/json quote values, so rowError uses only the
+// field's name from them.
 func rowError(err error) *FieldError {
 	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && kind.Field != "" {
 		field := kind.Field[strings.LastIndex(kind.Field, ".")+1:]
@@ -91,7 +90,7 @@ func isRowField(name string) bool {
 	return false
 }
 
-// plainName is a field's name that may be repeated in an error.
+// plainName returns a field's name if an error may quote it.
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
 
 func checkRowFields(raw []byte) error {
@@ -105,7 +104,8 @@ func checkRowFields(raw []byte) error {
 var errNotObject = errors.New("deactivation: not a JSON object")
 
 // ReadFields reads a JSON object's fields. It returns a *FieldError for a field that isField does not know, and for one
-// that appears twice: readers of JSON differ in which of the two counts. Any other error means that raw is no JSON object.
+// that appears twice: JSON parsers differ in which of the two counts. Any other error means that raw is not a JSON
+// object.
 func ReadFields(raw []byte, isField func(name string) bool) (map[string]json.RawMessage, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
@@ -118,7 +118,7 @@ func ReadFields(raw []byte, isField func(name string) bool) (map[string]json.Raw
 		if err != nil || dec.Decode(&value) != nil {
 			return nil, errNotObject
 		}
-		name, _ := key.(string) // of an object every key is a text
+		name, _ := key.(string) // every key of an object is a text
 		why := ""
 		if _, twice := fields[name]; twice {
 			why = "appears twice"

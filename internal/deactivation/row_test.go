@@ -103,8 +103,8 @@ func TestARowBecomesARequestOfItsSource(t *testing.T) {
 	}
 }
 
-// TestTheIDOfARowComesFromItsContent: the ids of the release before, so that a file that is sent again after an update
-// makes the same requests.
+// TestTheIDOfARowComesFromItsContent uses ids of the previous release, so that a file that is sent again after an
+// update makes the same requests.
 func TestTheIDOfARowComesFromItsContent(t *testing.T) {
 	t.Parallel()
 	id := func(row string, at time.Time) string {

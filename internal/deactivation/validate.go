@@ -9,23 +9,22 @@ import (
 	"unicode"
 )
 
-// MaxFieldRunes is the longest key, id or name that we carry, in characters. The License API publishes no limit;
-// its own keys have 19 and hardware ids 64, so four times that is never a real one. Longer ones are refused,
-// never cut.
+// MaxFieldRunes is the longest accepted key, id or name, in characters. The License API publishes no limit. Its own
+// keys have 19 characters and hardware ids 64, so no real one has four times that. Longer ones are refused, never cut.
 const MaxFieldRunes = 256
 
-// maxSecretBytes bounds what is not an id: a password, an SSO token (JSON web tokens of some kilobytes are real),
+// maxSecretBytes bounds fields that are not ids: a password, an SSO token (real JSON web tokens have some kilobytes),
 // the device's description and the variables. 16 KiB leaves the message far below the queue's 1 MiB.
 const maxSecretBytes = 16 << 10
 
-// Codes of a FieldError, as a direct invocation hears them.
+// Codes of a FieldError, as a direct invocation returns them.
 const (
 	CodeMissingField        = "missing_field"
 	CodeInvalidField        = "invalid_field"
 	CodeConflictingIdentity = "conflicting_identity"
 )
 
-// FieldError says which field of a request cannot be used and why. It never holds the value.
+// FieldError says which field of a request is invalid and why. It never holds the value.
 type FieldError struct {
 	Code  string // missing_field, invalid_field, conflicting_identity
 	Field string
@@ -35,11 +34,12 @@ type FieldError struct {
 // Error implements error.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Why }
 
-// Validate returns a *FieldError for the first thing that makes the request no message of wire form v1: an action that
-// is none, a bundle_code beside the action deactivate_bundle (it would widen what is deactivated), no id, source,
-// product or identity; two identities; characters that SQS or the License API cannot take. A valid request may name no
-// device, and then no product or identity either if its license can be looked up (by a license key or Lookup):
-// CheckSendable says whether it can be sent. An offline action has a request file in place of all license fields.
+// Validate returns a *FieldError for the first reason for which the request is not a message of wire form v1: an
+// unknown action; a bundle_code with the action deactivate_bundle (it would widen what is deactivated); no id, source,
+// product or identity; two identities; characters that SQS or the License API refuses. A valid request may name no
+// device. It may then also have no product and no identity, if its license can be looked up (by a license key or
+// Lookup). CheckSendable reports whether it can be sent. An offline action has a request file in place of all license
+// fields.
 func (r Request) Validate() error {
 	if r.Action != "" && !slices.Contains(Actions(), r.Action) {
 		return &FieldError{CodeInvalidField, "action", "must be one of " + strings.Join(Actions(), ", ")}
@@ -77,8 +77,8 @@ func (r Request) Validate() error {
 	return r.validate(r.canBeLookedUp())
 }
 
-// Validate is Request.Validate for the license fields alone. The identities are asked for first, then the product:
-// the order in which a person would fill them in.
+// Validate is Request.Validate for only the license fields. It checks the identities first, then the product: the order
+// in which a person fills them in.
 func (l License) Validate() error { return l.validate(false) }
 
 // validate is Validate. lookedUp says that the license is looked up, so that identity and product may be absent.
@@ -116,8 +116,8 @@ func errMissingProduct() error {
 	return &FieldError{CodeMissingField, "product", "is missing (the product's short code)"}
 }
 
-// CheckSendable returns a *FieldError when a valid license cannot be sent to the License API: it names no device, or is
-// one that would have to be looked up first.
+// CheckSendable returns a *FieldError when a valid license cannot be sent to the License API: it names no device, or
+// its identity has to be looked up first.
 func (l License) CheckSendable() error {
 	l = l.withoutBlanks()
 	if err := l.validateIdentity(false); err != nil {
@@ -132,8 +132,8 @@ func (l License) CheckSendable() error {
 	return nil
 }
 
-// Missing lists the fields that a license needs and lacks, in the License API's words; "license_key" stands for
-// any identity.
+// Missing lists the fields that a license needs and lacks, by the License API's names; "license_key" stands for any
+// identity.
 func (l License) Missing() []string {
 	l = l.withoutBlanks()
 	var missing []string
@@ -149,7 +149,7 @@ func (l License) Missing() []string {
 	return missing
 }
 
-// withoutBlanks takes white space alone for nothing, in what every request needs.
+// withoutBlanks replaces white space by nothing in the fields that every request needs.
 func (l License) withoutBlanks() License {
 	for _, field := range []*string{&l.LicenseKey, &l.Username, &l.Product, &l.HardwareID} {
 		if strings.TrimSpace(*field) == "" {
@@ -159,7 +159,8 @@ func (l License) withoutBlanks() License {
 	return l
 }
 
-// validateIdentity refuses two identities, what goes with another one, and, unless it is optional, none.
+// validateIdentity refuses two identities, a field that belongs to another identity, and, unless it is optional, a
+// missing identity.
 func (l License) validateIdentity(optional bool) error {
 	var set []string
 	for _, f := range []struct{ name, value string }{
@@ -211,13 +212,14 @@ func (l License) longTexts() []namedText {
 
 var sourceName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
-// IsSourceName reports whether a text can name a source: small letters, digits and hyphens, at most 32.
+// IsSourceName reports whether a text can name a source: lower-case letters, digits and hyphens, at most 32.
 func IsSourceName(name string) bool { return sourceName.MatchString(name) }
 
 var integer = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
 
-// CheckText returns a *FieldError when a key, id or name is longer than MaxFieldRunes or holds what no key holds:
-// control characters, line breaks, U+FFFD (what is left of invalid UTF-8), U+FFFE and U+FFFF (SQS refuses them).
+// CheckText returns a *FieldError when a key, id or name is longer than MaxFieldRunes or holds characters that no key
+// has: control characters, line breaks, U+FFFD (the replacement of invalid UTF-8), U+FFFE and U+FFFF (SQS refuses
+// them).
 func CheckText(name, value string) error {
 	if len(value) > MaxFieldRunes && len([]rune(value)) > MaxFieldRunes {
 		return &FieldError{CodeInvalidField, name, fmt.Sprintf("is longer than %d characters", MaxFieldRunes)}

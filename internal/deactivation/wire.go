@@ -14,7 +14,7 @@ const wireVersion = 1
 
 const kindEvent = "event"
 
-// ErrInvalid is wrapped by every error of Parse: the text is not a message of ours.
+// ErrInvalid is wrapped by every error of Parse: the text is not a message in our wire form.
 var ErrInvalid = errors.New("deactivation: not a message of wire form v1")
 
 // Event is an event that matters but could not be mapped. The dead-letter queue keeps it whole until a person has
@@ -28,8 +28,8 @@ type Event struct {
 	Scheme  string
 	Headers map[string]string // those that the source's file reads, without credentials
 	Body    []byte            // as it was verified, never cut
-	Order   []string          // the ids that its order can be found by; empty in an event of an older version
-	Missing []string          // fields that no license was complete without
+	Order   []string          // the ids by which its order can be found; empty in an event of an older version
+	Missing []string          // fields that every license lacked
 }
 
 type wireRequest struct {
@@ -58,10 +58,10 @@ type wireRequest struct {
 // wireLicense is License without its methods, which print it shortened.
 type wireLicense License
 
-// wireLookup is Lookup without its methods, which print it without the e-mail address.
+// wireLookup is Lookup without its methods, which leave out the e-mail address.
 type wireLookup Lookup
 
-// IsZero lets encoding/json leave an empty one out.
+// IsZero lets encoding/json leave out an empty one.
 func (l wireLookup) IsZero() bool { return Lookup(l).IsZero() }
 
 type wireEvent struct {
@@ -98,9 +98,9 @@ func (e Event) Wire() (string, error) {
 	})
 }
 
-// Parse reads a message's body: a Request, or an Event that somebody put back without mapping it (then event is
-// not nil and the request is empty). Unknown fields are ignored. Every error wraps ErrInvalid and says what is
-// wrong without a value; the request is returned as far as it could be read, for its id and source.
+// Parse reads a message's body: a Request, or an Event that a person put back without mapping it (then event is not nil
+// and the request is empty). Unknown fields are ignored. Every error wraps ErrInvalid and says what is wrong without a
+// value; the request is returned as far as it could be read, for its id and source.
 func Parse(body string) (req Request, event *Event, err error) {
 	var w wireRequest
 	if err := json.Unmarshal([]byte(body), &w); err != nil {
@@ -139,7 +139,7 @@ func parseEvent(body string) (Request, *Event, error) {
 	}, nil
 }
 
-// marshal is json.Marshal without the escaping of & < >, which a person who reads a dead letter should not see.
+// marshal is json.Marshal without the escaping of & < >, so that a person can read a dead letter.
 func marshal(v any) (string, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -150,7 +150,7 @@ func marshal(v any) (string, error) {
 	return string(bytes.TrimSuffix(out.Bytes(), []byte("\n"))), nil
 }
 
-// jsonProblem says what is wrong with a text that is no JSON, without quoting it: encoding/json quotes values.
+// jsonProblem says why a text is not JSON, without quoting it: encoding/json quotes values.
 func jsonProblem(err error) string {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError

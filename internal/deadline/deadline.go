@@ -1,5 +1,5 @@
-// Package deadline has the two things that every wait inside an invocation needs: a context that ends some time before
-// the invocation's deadline, and a sleep that ends with its context.
+// Package deadline has what every wait inside an invocation needs: a context that ends some time before the
+// invocation's deadline, and a sleep that ends with its context.
 package deadline
 
 import (
@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Before returns a context that ends reserve before ctx's deadline, so that the reserve is left for what comes after.
-// A reserve longer than the time left returns a context that has ended. Without a deadline it ends when ctx does.
-// The cancel function must be called, as with context.WithDeadline.
+// Before returns a context that ends reserve before ctx's deadline, so that the reserve is left for what follows. With
+// a reserve longer than the time left, the context has already ended. Without a deadline it ends when ctx does. The
+// cancel function must be called, as with context.WithDeadline.
 func Before(ctx context.Context, reserve time.Duration) (context.Context, context.CancelFunc) {
 	if deadline, ok := ctx.Deadline(); ok {
 		return context.WithDeadline(ctx, deadline.Add(-reserve))

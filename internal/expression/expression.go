@@ -1,11 +1,11 @@
 // Package expression evaluates the JMESPath expressions of a sender's file on an event.
 //
 // An event is read (ReadJSON, ReadXML) into a Tree: one value in two forms. A text that is taken from the event (a key,
-// an id, a type) comes from the exact form, which keeps digits as they were written; a condition is decided on the
-// normalised form, in which JMESPath can compare numbers. With one form, either `current_quantity == 0` would be false
-// or a license key 1.0 would become 1.
+// an id, a type) comes from the exact form, which keeps digits as they were written. A condition is evaluated on the
+// normalised form, in which JMESPath can compare numbers. With one form only, either `current_quantity == 0` would be
+// false or a license key 1.0 would become 1.
 //
-// Nothing here has side effects, and no error quotes a value of the event.
+// The package has no side effects, and no error quotes a value of the event.
 package expression
 
 import (
@@ -18,8 +18,8 @@ import (
 	jmespath "github.com/jmespath/go-jmespath"
 )
 
-// Tree is a value of an event, or a whole event, in two forms. Neither form may be changed: the two share what holds no
-// number.
+// Tree is a value of an event, or a whole event, in two forms. Neither form may be changed: they share all parts that
+// hold no number.
 type Tree struct {
 	Exact      any // numbers are json.Number, digits as they were written
 	Normalised any // numbers are float64; whole numbers beyond 2^53 are texts, so that no two ids are equal
@@ -28,7 +28,7 @@ type Tree struct {
 // Expression is a compiled JMESPath expression. It is safe for concurrent use.
 //
 // go-jmespath v0.4.0 panics on some malformed expressions, either when it compiles or only when it evaluates, so both
-// recover.
+// recover from panics.
 type Expression struct {
 	text string
 	path *jmespath.JMESPath
@@ -36,8 +36,8 @@ type Expression struct {
 
 var errPanicked = errors.New("the expression makes the JMESPath library fail; it is malformed")
 
-// Compile compiles an expression and evaluates it once on an empty event. That finds what the library reports only
-// then: functions that do not exist, and some malformed calls.
+// Compile compiles an expression and evaluates it once on an empty event. That finds errors that the library reports
+// only at evaluation: unknown functions, and some malformed calls.
 func Compile(text string) (e *Expression, err error) {
 	defer func() {
 		if recover() != nil {
@@ -59,10 +59,10 @@ func Compile(text string) (e *Expression, err error) {
 // String returns the expression as it was written.
 func (e *Expression) String() string { return e.text }
 
-// Value returns what the expression finds, with digits as they were written; nil where it finds nothing.
+// Value returns the result of the expression, with digits as they were written; nil for no result.
 func (e *Expression) Value(t Tree) (any, error) { return e.search(t.Exact) }
 
-// Text is Value as a key, an id or a type: Scalar of it.
+// Text is Scalar of Value: a key, an id or a type.
 func (e *Expression) Text(t Tree) (string, error) {
 	found, err := e.search(t.Exact)
 	if err != nil {
@@ -71,11 +71,11 @@ func (e *Expression) Text(t Tree) (string, error) {
 	return Scalar(found)
 }
 
-// Operand returns what a condition compares: the value in the normalised form.
+// Operand returns the result in the normalised form, which a condition compares.
 func (e *Expression) Operand(t Tree) (any, error) { return e.search(t.Normalised) }
 
 // Holds reports whether the expression is exactly true. null is false. Any other value is an error, since JMESPath
-// would take it for true: `status == 'refunded' || 'voided'` is a text for a paid order.
+// treats it as true: `status == 'refunded' || 'voided'` is a text for a paid order.
 func (e *Expression) Holds(t Tree) (bool, error) {
 	found, err := e.search(t.Normalised)
 	if err != nil {
@@ -90,8 +90,8 @@ func (e *Expression) Holds(t Tree) (bool, error) {
 	return false, fmt.Errorf("%s is neither true nor false on this event", e.text)
 }
 
-// Parts returns the items of a list that the expression finds, each in both forms; one item where it finds no list, nil
-// where it finds null. The two forms must have the same number of items, else items could not be paired.
+// Parts returns the items of the list that is the expression's result, each in both forms; one item where the result is
+// not a list, nil for null. The two forms must have the same number of items, since items are paired.
 func (e *Expression) Parts(t Tree) ([]Tree, error) {
 	exact, err := e.search(t.Exact)
 	if err != nil {
@@ -115,7 +115,7 @@ func (e *Expression) Parts(t Tree) ([]Tree, error) {
 	return parts, nil
 }
 
-// search evaluates the expression. Its errors never quote a value of the event.
+// search evaluates the expression. Its errors quote no value of the event.
 func (e *Expression) search(form any) (value any, err error) {
 	defer func() {
 		if recover() != nil {
@@ -140,8 +140,8 @@ func List(value any) []any {
 	return []any{value}
 }
 
-// Scalar returns a value of the exact form as a key, an id or a type; "" for null and for an empty text. What can be
-// none of these is an error: an object, a list, a boolean, a number with a fraction.
+// Scalar returns a value of the exact form as a key, an id or a type; "" for null and for an empty text. Every other
+// value is an error: an object, a list, a boolean, a number with a fraction.
 func Scalar(value any) (string, error) {
 	switch v := value.(type) {
 	case nil:
@@ -153,7 +153,7 @@ func Scalar(value any) (string, error) {
 			return "", errors.New("a number with a fraction stands in the place of a text")
 		}
 		return v.String(), nil
-	case float64: // made by a function of the expression: length(…), to_number(…)
+	case float64: // the result of a function in the expression: length(…), to_number(…)
 		if whole, accuracy := big.NewFloat(v).Int(nil); accuracy == big.Exact {
 			return whole.String(), nil
 		}

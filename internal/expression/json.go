@@ -19,7 +19,7 @@ func ReadJSON(body []byte) (Tree, error) {
 	return decodeJSON(body)
 }
 
-// checkText refuses what is no body of text.
+// checkText refuses a body that is not a text.
 func checkText(body []byte) error {
 	switch {
 	case len(body) == 0:
@@ -32,9 +32,9 @@ func checkText(body []byte) error {
 	return nil
 }
 
-// decodeJSON reads both forms in one pass. encoding/json checks first that the text is JSON, with at most 10,000
-// levels, so the reader below makes no checks of its own. This takes half the time of a json.Decoder with UseNumber and
-// a copy of its tree: most parts of an event hold no number, and the two forms share them.
+// decodeJSON reads both forms in one pass. encoding/json first checks that the text is JSON with at most 10,000 levels,
+// so the reader below makes no checks of its own. This takes half the time of a json.Decoder with UseNumber and a copy
+// of its tree: most parts of an event hold no number, and the two forms share them.
 func decodeJSON(body []byte) (Tree, error) {
 	if !json.Valid(body) {
 		return Tree{}, errors.New("it is not JSON")
@@ -44,11 +44,11 @@ func decodeJSON(body []byte) (Tree, error) {
 	return whole, nil
 }
 
-// jsonReader reads a text that is JSON. Texts of the tree are parts of it, not copies.
+// jsonReader reads a text that is JSON. Texts of the tree are slices of it, not copies.
 type jsonReader struct {
 	text string
 	at   int
-	read []part // of the objects and lists that are still open; each is allocated in its final size at its end
+	read []part // parts of the open objects and lists; each is allocated in its final size at its end
 }
 
 type part struct {
@@ -56,7 +56,7 @@ type part struct {
 	Tree
 }
 
-// next skips white space and returns the byte behind it.
+// next skips white space and returns the byte after it.
 func (r *jsonReader) next() byte {
 	for r.text[r.at] <= ' ' {
 		r.at++
@@ -88,7 +88,7 @@ func (r *jsonReader) value() (v Tree, shared bool) {
 
 func both(v any) Tree { return Tree{Exact: v, Normalised: v} }
 
-// object reads an object. Of a name that occurs twice, the last value counts.
+// object reads an object. If a name occurs twice, the last value counts.
 func (r *jsonReader) object() (Tree, bool) {
 	before, shared := len(r.read), true
 	for r.at++; r.next() != '}'; {
@@ -170,7 +170,7 @@ func (r *jsonReader) string() string {
 	return unescape(r.text[from : r.at-1])
 }
 
-// unescape decodes escapes as encoding/json does: half of a surrogate pair becomes U+FFFD, which no key may hold.
+// unescape decodes escapes as encoding/json does: an unpaired surrogate becomes U+FFFD, which no key may hold.
 func unescape(text string) string {
 	var out strings.Builder
 	out.Grow(len(text))
@@ -200,7 +200,7 @@ func unescape(text string) string {
 			if pair := utf16.DecodeRune(one, codeUnit(text)); pair != unicode.ReplacementChar {
 				one, text = pair, text[6:]
 			}
-			out.WriteRune(one) // half of a pair is written as U+FFFD
+			out.WriteRune(one) // an unpaired surrogate is written as U+FFFD
 		default: // " \ and /
 			out.WriteByte(escape[1])
 		}
@@ -219,7 +219,7 @@ func codeUnit(text string) rune {
 	return rune(unit)
 }
 
-// exactFloat is the largest magnitude up to which every whole number has a float64 of its own.
+// exactFloat is the largest magnitude up to which every whole number has its own float64.
 const exactFloat = 1 << 53
 
 // normaliseNumber returns a number for conditions: a float64, which JMESPath can compare. Whole numbers beyond 2^53 are

@@ -15,7 +15,7 @@ import (
 	"license-deactivator/events"
 )
 
-// decodeSlowly is what decodeJSON must be equal to: encoding/json's own decoder, and a copy of the tree for conditions.
+// decodeSlowly is the reference for decodeJSON: encoding/json's own decoder, and a copy of the tree for conditions.
 func decodeSlowly(body []byte) (Tree, error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
@@ -64,7 +64,7 @@ func sameAsSlowly(t interface {
 	}
 }
 
-// awkward are texts on which readers of JSON differ.
+// awkward are texts on which JSON parsers differ.
 func awkward() []string {
 	return []string{
 		``, ` `, `null`, ` true `, `false`, `0`, `-0`, `-1`, `1.0`, `1e3`, `1E+3`, `1e-3`, `1e999`, `-1e-999`, `01`, `+1`, `1.`, `.5`, `-`, `1e`,
@@ -127,7 +127,7 @@ func TestAnyJSONIsReadAsEncodingJSONReadsIt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) { sameAsSlowly(t, []byte(value(4).Draw(t, "JSON"))) })
 }
 
-// FuzzDecodeJSON looks for texts that the two read differently.
+// FuzzDecodeJSON searches for texts that the two decoders read differently.
 func FuzzDecodeJSON(f *testing.F) {
 	for _, text := range awkward() {
 		if len(text) < 1000 {
@@ -135,7 +135,7 @@ func FuzzDecodeJSON(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if !json.Valid(body) || bytes.ContainsRune(body, '\uFFFD') { // of invalid UTF-8, which is refused before
+		if !json.Valid(body) || bytes.ContainsRune(body, '\uFFFD') { // the replacement of invalid UTF-8, which is refused earlier
 			if _, err := decodeJSON(body); err == nil && !json.Valid(body) {
 				t.Fatalf("%q is no JSON", body)
 			}

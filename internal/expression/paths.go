@@ -6,9 +6,9 @@ import (
 )
 
 // Paths lists the paths that an expression reads, such as `quantity` and `refunds[].quantity` of
-// `sum(refunds[].quantity) >= quantity`, so that a person sees the values that a condition was decided on. It is for
-// display alone: go-jmespath does not export its syntax tree, so Paths scans the text, and leaves out a path that it
-// cannot delimit. What stands right of a pipe or behind & is not read from the event, and is left out too.
+// `sum(refunds[].quantity) >= quantity`, so that a person sees the values on which a condition was decided. It is only
+// for display: go-jmespath does not export its syntax tree, so Paths scans the text, and leaves out a path that it
+// cannot delimit. Paths to the right of a pipe or behind & are not read from the event, so it leaves them out, too.
 func (e *Expression) Paths() []*Expression { return pathsOf(e.text) }
 
 func pathsOf(text string) []*Expression {
@@ -36,7 +36,7 @@ type scanner struct {
 	at   int
 }
 
-// next steps over one piece of the expression, and reports whether it is a path.
+// next steps over one part of the expression, and reports whether it is a path.
 func (s *scanner) next() (from int, isPath bool) {
 	from = s.at
 	switch c := s.text[s.at]; {
@@ -76,7 +76,7 @@ func (s *scanner) next() (from int, isPath bool) {
 	return from, false
 }
 
-// chain steps over what follows the head of a path: .name, .*, .[…], .{…}, .function(…) and […].
+// chain steps over what follows the start of a path: .name, .*, .[…], .{…}, .function(…) and […].
 func (s *scanner) chain() {
 	for {
 		back := s.at
@@ -127,7 +127,7 @@ func (s *scanner) brackets() {
 	}
 }
 
-// toEnd steps to the comma or bracket that ends the expression in which it stands.
+// toEnd steps to the comma or bracket that ends the enclosing expression.
 func (s *scanner) toEnd() {
 	for s.at < len(s.text) {
 		switch c := s.text[s.at]; c {
@@ -167,7 +167,7 @@ func (s *scanner) name() {
 	}
 }
 
-// peek is the next character that is no blank, 0 at the end.
+// peek is the next character that is not white space, 0 at the end.
 func (s *scanner) peek() byte {
 	for _, c := range []byte(s.text[min(s.at, len(s.text)):]) {
 		if c != ' ' && c != '\t' && c != '\n' && c != '\r' {

@@ -56,7 +56,7 @@ func TestLiteralsAreNotRead(t *testing.T) {
 	}
 }
 
-// FuzzReads shows that any text ends, panics nowhere, and gives only paths that compile.
+// FuzzReads shows that the scan ends and does not panic on any text, and returns only paths that compile.
 func FuzzReads(f *testing.F) {
 	for _, seed := range []string{"a.b[?c == 'd'].e | f(@)", "\"a\\", "a.[b, c].{d: e}", "`{\"a\": [1]}` == @", "(((", "a.", "a&&b||!c", "&a", "[", "a.b("} {
 		f.Add(seed)

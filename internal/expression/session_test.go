@@ -44,7 +44,8 @@ func TestASessionIsTakenOutOfABodyAndNothingElse(t *testing.T) {
 	}
 }
 
-// FuzzWithoutSession checks on any body that what is kept is read as before, and that keeping it again changes nothing.
+// FuzzWithoutSession checks on any body that the kept body is read as before, and that a second removal changes
+// nothing.
 func FuzzWithoutSession(f *testing.F) {
 	f.Add([]byte(`<a><SessionId>1<![CDATA[</SessionId>]]></SessionId><b/></a>`))
 	f.Add([]byte(`<a>&x;<SessionId a="">1</SessionId>`))

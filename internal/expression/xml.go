@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// maxXMLDepth bounds how deep elements may be nested; a Salesforce notification needs eight.
+// maxXMLDepth bounds the nesting of elements; a Salesforce notification needs eight levels.
 const maxXMLDepth = 64
 
-// ReadXML reads a body that is one XML document: elements by their local names, whatever their prefix; xsi:type as
-// _type; xsi:nil and empty elements as null; repeated elements as a list; an element without children as its text. It
-// holds texts alone, so both forms are one. encoding/xml expands no entity but the five predefined ones, and a document
-// type is an error, as are an empty body, a byte order mark and invalid UTF-8.
+// ReadXML reads a body that is one XML document: elements by their local names, with any prefix; xsi:type as _type;
+// xsi:nil and empty elements as null; repeated elements as a list; an element without children as its text. It has only
+// texts, so both forms are the same. encoding/xml expands no entity but the five predefined ones. A document type is an
+// error, as are an empty body, a byte order mark and invalid UTF-8.
 func ReadXML(body []byte) (Tree, error) {
 	if err := checkText(body); err != nil {
 		return Tree{}, err

@@ -43,8 +43,8 @@ const (
 	firstTimeout = 350 * time.Millisecond
 	maxTimeout   = 30 * time.Second
 
-	// minUploadRate is the slowest upload, in bytes per second, that is waited for: a full batch of 1 MiB has a second
-	// more. The SDK takes 14 ms of CPU for it, 0.1 s at 256 MB (0.145 of a processor), and eight at once 0.8 s.
+	// minUploadRate is the slowest tolerated upload, in bytes per second: a full batch of 1 MiB gets a second more. The
+	// SDK needs 14 ms of CPU for it, 0.1 s at 256 MB (0.145 of a processor), and 0.8 s for eight at once.
 	minUploadRate = 1 << 20
 )
 

@@ -1,5 +1,5 @@
 // Package queue is the queue between the two functions: [SQS] is Amazon SQS, [Memory] keeps SQS's rules inside one
-// process. Both have the same four methods, so that main alone chooses between them:
+// process. Both have the same four methods, so that only main chooses between them:
 //
 //	failed := q.Send(ctx, []queue.Entry{{Body: wire, Group: "stripe"}})
 //	received, err := q.Receive(ctx, 10, 20*time.Second, 0)

@@ -19,8 +19,8 @@ type SQS struct {
 }
 
 // OpenSQS makes a client for the queue with that URL. It makes no call. The SDK makes one attempt for each call,
-// whatever cfg says: this package retries, since partial failures need it, and two layers would multiply their waits. endpoint is AWS_ENDPOINT_URL_SQS or
-// AWS_ENDPOINT_URL; "" means the endpoint of the region.
+// regardless of cfg: this package retries, since partial failures need it, and two layers would multiply their waits.
+// endpoint is AWS_ENDPOINT_URL_SQS or AWS_ENDPOINT_URL; "" means the endpoint of the region.
 func OpenSQS(cfg aws.Config, endpoint, url string) *SQS {
 	client := sqs.NewFromConfig(cfg, func(o *sqs.Options) {
 		if endpoint != "" {

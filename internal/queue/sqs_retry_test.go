@@ -14,7 +14,7 @@ import (
 	"license-deactivator/internal/queue/queuetest"
 )
 
-// budget is how long a delivery tries to enqueue: internal/webhook.
+// budget is the time in which a delivery tries to enqueue: internal/webhook.
 const budget = 3500 * time.Millisecond
 
 // openInMemory is open without a network, for a bubble.
@@ -127,7 +127,7 @@ func TestHungCallsAreAbandonedSoThatEveryAttemptFitsIntoTheBudget(t *testing.T) 
 	}
 }
 
-// TestTheSDKDoesNotRetry holds that one layer retries: three attempts of the SDK in each of ours would be twelve.
+// TestTheSDKDoesNotRetry checks that only one layer retries: three attempts of the SDK in each of ours would be twelve.
 func TestTheSDKDoesNotRetry(t *testing.T) {
 	t.Parallel()
 	for name, operation := range operations() {
@@ -188,7 +188,7 @@ func TestALongPollIsNotAbandoned(t *testing.T) {
 	})
 }
 
-// TestWithoutADeadlineACallHasTime is for emulators and commands: there is no budget to keep.
+// TestWithoutADeadlineACallHasTime is for emulators and commands, which have no deadline.
 func TestWithoutADeadlineACallHasTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

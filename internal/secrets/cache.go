@@ -15,11 +15,11 @@ const (
 	// twelve reads an hour for each environment.
 	lifetime = 5 * time.Minute
 
-	// forcedPause is the shortest time between a read and a forced one, and between a failed read and the next
-	// while there is an old value: a wrong key fails every message of a batch, and each of them asks.
+	// forcedPause is the shortest time between a read and a forced one, and, while there is an old value, between a
+	// failed read and the next. With a wrong key every message of a batch fails and forces a read.
 	forcedPause = 30 * time.Second
 
-	// readLimit is the time-out of a read. No caller's context ends it, because its callers have different ones.
+	// readLimit is the time-out of a read. No caller's context ends a read, since its callers have different ones.
 	readLimit = 5 * time.Second
 )
 
@@ -34,12 +34,12 @@ type Held[T any] struct {
 	Value   T
 	Version string
 
-	// Previous reports that this is not the current version but the one before it, since the other side refused the
-	// current one (NewCacheWithPrevious).
+	// Previous reports that this is the version before the current one, since the other side refused the current one
+	// (NewCacheWithPrevious).
 	Previous bool
 
-	// RefreshErr is why the value may be an old one: the latest read failed, or could not be parsed. It is nil when
-	// the value is what was read last. A new value that cannot be parsed shows nowhere else, so report it.
+	// RefreshErr is why the value may be an old one: the latest read failed, or its text could not be parsed. It is nil
+	// when the value is the one read last. Report it: nothing else shows that a new value cannot be parsed.
 	RefreshErr error
 }
 
@@ -56,20 +56,20 @@ type Cache[T any] struct {
 	expires time.Time
 	reread  time.Time // of the last read or failed read; the first read does not count
 
-	// reads are the reads in flight. DoChan is called with mu held, which makes "the value is too old" and "join the read
-	// in flight" one step: no caller starts a second read after the first has ended.
+	// reads are the reads in flight. DoChan is called with mu held, so that checking the value's age and joining the
+	// read in flight are one step: no caller starts a second read after the first has ended.
 	reads singleflight.Group
 
 	previous *previous[T] // nil: the current version alone is used
 }
 
-// NewCache makes a cache that has read nothing. parse must not keep the text in its error.
+// NewCache returns a cache that has read nothing. The error of parse must not hold the text.
 func NewCache[T any](r Reader, parse func(text string) (T, error)) *Cache[T] {
 	return &Cache[T]{reader: r, parse: parse}
 }
 
-// Get returns the held value. It reads the value when there is none or it is older than five minutes. It fails only when
-// there is no value at all: the read failed, the value cannot be parsed, or ctx ended before (ErrUnavailable).
+// Get returns the held value. It reads the value when there is none or it is older than five minutes. It fails only
+// when there is no value at all: the read failed, the value cannot be parsed, or ctx ended first (ErrUnavailable).
 func (c *Cache[T]) Get(ctx context.Context) (Held[T], error) {
 	c.mu.Lock()
 	if c.usesPrevious() || c.has && time.Now().Before(c.expires) {
@@ -80,9 +80,9 @@ func (c *Cache[T]) Get(ctx context.Context) (Held[T], error) {
 }
 
 // Refresh is for a caller whose version used was refused by the other side. If the held version is already another one,
-// it is returned without a read. Otherwise the secret is read again, at most every 30 seconds; within them the held value
-// is returned as it is. A caller that gets back the version it used waits and tries later. If there is no other current
-// version, a cache of NewCacheWithPrevious falls back to the one before it. Refresh fails when Get would.
+// Refresh returns it without a read. Otherwise it reads the secret again, at most every 30 seconds; within them it
+// returns the held value unchanged. A caller that gets back the version it used waits and tries later. If there is no
+// other current version, a cache of NewCacheWithPrevious falls back to the one before it. Refresh fails when Get would.
 func (c *Cache[T]) Refresh(ctx context.Context, used string) (Held[T], error) {
 	c.mu.Lock()
 	c.markRejected(used)
@@ -98,13 +98,13 @@ func (c *Cache[T]) Refresh(ctx context.Context, used string) (Held[T], error) {
 	return c.fallback(ctx, held, used), nil
 }
 
-// Format implements fmt.Formatter for every verb: a cache inside something that is printed shows no secret.
+// Format implements fmt.Formatter for every verb, so that printing a value that contains a cache shows no secret.
 func (c *Cache[T]) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[secret cache]") }
 
 // LogValue implements slog.LogValuer.
 func (c *Cache[T]) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
 
-// readAndUnlock joins the read in flight, or starts one, and unlocks c.mu, which is held when it is called.
+// readAndUnlock joins the read in flight, or starts one, and unlocks c.mu, which the caller holds.
 func (c *Cache[T]) readAndUnlock(ctx context.Context) (Held[T], error) {
 	read := c.reads.DoChan(currentRead, func() (any, error) { return c.read(context.WithoutCancel(ctx)) })
 	held, has := c.held, c.has
@@ -143,7 +143,7 @@ func (c *Cache[T]) read(ctx context.Context) (Held[T], error) {
 	return c.held, err
 }
 
-// readVersion reads and parses one version, in readLimit at most.
+// readVersion reads and parses one version, within readLimit.
 func readVersion[T any](ctx context.Context, r Reader, parse func(text string) (T, error)) (parsed T, version string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()

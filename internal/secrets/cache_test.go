@@ -58,7 +58,7 @@ func (v *store) fail(err error) {
 
 var errDown, errUnreadable = errors.New("down"), errors.New("unreadable")
 
-// parse takes any text but "bad".
+// parse accepts any text but "bad".
 func parse(text string) (string, error) {
 	if text == "bad" {
 		return "", errUnreadable
@@ -151,10 +151,10 @@ func TestGetGoesOnWithTheOldValueWhenAReadFails(t *testing.T) {
 				held, err := b.cache.Get(b.Context())
 				b.want("the failed read", "parsed a", "1", 2)(held, err)
 				if !errors.Is(held.RefreshErr, errDown) && !errors.Is(held.RefreshErr, errUnreadable) {
-					b.Errorf("refresh error is %v, want why", held.RefreshErr)
+					b.Errorf("refresh error is %v, want the reason", held.RefreshErr)
 				}
 
-				// An outage is not asked about with every message.
+				// During an outage not every message causes a read.
 				time.Sleep(forcedPause - time.Nanosecond)
 				b.want("within the pause", "parsed a", "1", 2)(b.cache.Get(b.Context()))
 				b.fail(nil)
@@ -179,10 +179,10 @@ func TestTheEndOfOneContextIsNotThatOfTheRead(t *testing.T) {
 		var group sync.WaitGroup
 		group.Go(func() {
 			if _, err := b.cache.Get(ctx); !errors.Is(err, context.DeadlineExceeded) {
-				b.Errorf("who has one second: %v, want context.DeadlineExceeded", err)
+				b.Errorf("a caller with one second: %v, want context.DeadlineExceeded", err)
 			}
 		})
-		synctest.Wait() // it began the read
+		synctest.Wait() // the read has started
 		group.Go(func() { b.want("who has time", "parsed a", "1", 1)(b.cache.Get(b.Context())) })
 		group.Wait()
 	})
@@ -256,7 +256,7 @@ func TestRefreshReadsOnceForAWholeBatch(t *testing.T) {
 		var group sync.WaitGroup
 		for i := range 50 {
 			group.Go(func() {
-				time.Sleep(time.Duration(i) * 50 * time.Millisecond) // some while the read is under way, some after
+				time.Sleep(time.Duration(i) * 50 * time.Millisecond) // some during the read, some after it
 				b.want("one of fifty", "parsed b", "2", 2)(b.cache.Refresh(b.Context(), "1"))
 			})
 		}

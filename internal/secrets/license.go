@@ -13,7 +13,7 @@ import (
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
 const maxText = 64 << 10
 
-// licenseForm is what to store. It is part of every error, since its reader has to store something.
+// licenseForm is the form of the value to store. It is part of every error, since an operator has to store a value.
 const licenseForm = `store {"api_key":"…","shared_key":"…"} or, for OAuth, {"client_id":"…","client_secret":"…"}`
 
 // License holds the License API's credentials: the pair of a company's keys, or that of an OAuth client; the other
@@ -24,7 +24,7 @@ type License struct {
 
 	ClientID     string `json:"-"`
 	ClientSecret string `json:"-"`
-	TokenURL     string `json:"-"` // where the client gets its tokens; "": the vendor's own. It is not checked here
+	TokenURL     string `json:"-"` // where the client gets its tokens; "": the vendor's own. Its reader checks it
 }
 
 // OAuth reports whether it holds an OAuth client.
@@ -37,8 +37,8 @@ func (l License) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[license credentia
 func (l License) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(l)) }
 
 // ParseLicense reads {"api_key":"…","shared_key":"…"} or {"client_id":"…","client_secret":"…"} with or without a
-// "token_url"; other fields are ignored. Both pairs together are refused: which one signs would be ambiguous. Its errors
-// say what is wrong and what to store, and hold nothing of the text.
+// "token_url"; other fields are ignored. Both pairs together are refused: it would be ambiguous which one signs. Its
+// errors say what is wrong and what to store, and hold no part of the text.
 func ParseLicense(text string) (License, error) {
 	fields, err := object(text)
 	if err != nil {
@@ -90,7 +90,7 @@ func licenseKey(problems []string, fields map[string]json.RawMessage, name strin
 	return key, problems
 }
 
-// object reads a JSON object's fields by their exact names; encoding/json alone matches "API_KEY" with "api_key".
+// object reads a JSON object's fields by their exact names; encoding/json would also match "API_KEY" with "api_key".
 func object(text string) (map[string]json.RawMessage, error) {
 	if len(text) > maxText {
 		return nil, fmt.Errorf("is longer than %d bytes", maxText)
@@ -110,7 +110,7 @@ func object(text string) (map[string]json.RawMessage, error) {
 	return fields, nil
 }
 
-// keyText reads one key. It refuses white space at the ends: that comes from a file's last line or a paste, no sender's
+// keyText reads one key. It refuses white space at the ends: it comes from a file's last line or a paste, no sender's
 // key has it, and it makes every signature wrong.
 func keyText(raw json.RawMessage) (string, error) {
 	var key string

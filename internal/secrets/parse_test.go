@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// canary is in every secret of these tests and in no output.
+// canary is in every secret of these tests and must be in no output.
 const canary = "canary-5f1c"
 
 func TestParseLicense(t *testing.T) {
@@ -62,7 +62,7 @@ func TestParseLicense(t *testing.T) {
 			t.Parallel()
 			got, err := ParseLicense(c.text)
 			if err == nil || got != (License{}) {
-				t.Fatalf("no error, or a license beside it")
+				t.Fatalf("no error, or a license with it")
 			}
 			message := err.Error()
 			if !strings.Contains(message, c.want) || !strings.Contains(message, licenseForm) {

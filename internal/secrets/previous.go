@@ -9,35 +9,35 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// previousUse is how long the version before the current one is used after the other side refused the current one, before
-// the current one is tried again: one refused call each five minutes while a rotation waits for the other side to follow.
+// previousUse is how long the version before the current one is used after the other side refused the current one. Then
+// the current one is tried again: one refused call in five minutes while the other side has not changed its key yet.
 const previousUse = 5 * time.Minute
 
 // previous is the version before the current one. During a rotation the store has the new version, and the other side may
 // still want this one. Cache.mu guards it.
 type previous[T any] struct {
 	reader Reader
-	held   Held[T] // what was read last
-	err    error   // why there is none: ErrEmpty where the store has none
+	held   Held[T] // the value that was read last
+	err    error   // why there is no value: ErrEmpty where the store has none
 	read   time.Time
 
 	inUseUntil time.Time            // Get returns held before that time
-	rejected   map[string]time.Time // versions that the other side refused, and when; those of the last forcedPause
+	rejected   map[string]time.Time // versions that the other side refused within the last forcedPause, and when
 }
 
 // NewCacheWithPrevious is NewCache for credentials that the other side checks and that both sides change one after the
 // other. When the other side refuses the current version (Refresh), the cache falls back to the version before it, read at
 // most every 30 seconds. Get then returns that version for five minutes, or until it is refused too.
 //
-// It is for credentials that we present, never for those that we check: a version that was replaced because it leaked
-// would be accepted again.
+// It is for credentials that we present, never for keys by which we verify others: a leaked key that was replaced would
+// be accepted again.
 func NewCacheWithPrevious[T any](current, before Reader, parse func(text string) (T, error)) *Cache[T] {
 	c := NewCache(current, parse)
 	c.previous = &previous[T]{reader: before, rejected: make(map[string]time.Time)}
 	return c
 }
 
-// inUse returns the version that Get returns, as long as it is not too old. c.mu is held.
+// inUse returns the version that Get returns, unless it is too old. c.mu is held.
 func (c *Cache[T]) inUse() Held[T] {
 	if c.usesPrevious() {
 		return c.previous.held
@@ -50,8 +50,8 @@ func (c *Cache[T]) usesPrevious() bool {
 	return c.previous != nil && time.Now().Before(c.previous.inUseUntil)
 }
 
-// markRejected notes that the other side refused a version, and ends the use of the previous one if it is that. c.mu is
-// held.
+// markRejected records that the other side refused a version, and ends the use of the previous one if it is that
+// version. c.mu is held.
 func (c *Cache[T]) markRejected(version string) {
 	p := c.previous
 	if p == nil {
@@ -68,8 +68,8 @@ func (c *Cache[T]) markRejected(version string) {
 	}
 }
 
-// fallback returns held if it is another version than the rejected one, else the version before it if there is one that
-// was not rejected within forcedPause. If that cannot be found out, held.RefreshErr says why.
+// fallback returns held if its version is not the rejected one, else the version before it if there is one that was not
+// rejected within forcedPause. If that cannot be read, held.RefreshErr says why.
 func (c *Cache[T]) fallback(ctx context.Context, held Held[T], rejected string) Held[T] {
 	if held.Version != rejected || c.previous == nil {
 		return held

@@ -27,7 +27,7 @@ func rotating(t *testing.T, run func(r *rotation)) {
 	})
 }
 
-// put stores the next version; the current one becomes the one before.
+// put stores the next version; the current one becomes the previous one.
 func (r *rotation) put(text string) {
 	r.before.mu.Lock()
 	r.before.text, r.before.version, r.before.err = r.text, r.version, nil
@@ -35,7 +35,8 @@ func (r *rotation) put(text string) {
 	r.store.put(text)
 }
 
-// wants is harness.want with the reads of the version before the current one, and whether it is that.
+// wants is harness.want with the number of reads of the version before the current one, and whether the value is that
+// version.
 func (r *rotation) wants(what, value, version string, previous bool, reads, readsBefore int) func(Held[string], error) {
 	r.Helper()
 	check := r.want(what, value, version, reads)
@@ -67,7 +68,7 @@ func TestTheCurrentVersionComesBackWhenTheOneBeforeIsRefused(t *testing.T) {
 	rotating(t, func(r *rotation) {
 		r.wants("first", "parsed b", "2", false, 1, 0)(r.cache.Get(r.Context()))
 		r.wants("refused", "parsed a", "1", true, 2, 1)(r.cache.Refresh(r.Context(), "2"))
-		time.Sleep(time.Minute) // the other side follows
+		time.Sleep(time.Minute) // the other side changes its key, too
 		r.wants("refused too", "parsed b", "2", false, 2, 1)(r.cache.Refresh(r.Context(), "1"))
 		r.wants("from now on", "parsed b", "2", false, 2, 1)(r.cache.Get(r.Context()))
 	})
@@ -135,7 +136,7 @@ func TestTheVersionBeforeIsReadOnceForAWholeBatch(t *testing.T) {
 		var group sync.WaitGroup
 		for i := range 50 {
 			group.Go(func() {
-				time.Sleep(time.Duration(i) * 50 * time.Millisecond) // some while the read is under way, some after
+				time.Sleep(time.Duration(i) * 50 * time.Millisecond) // some during the read, some after it
 				r.wants("one of fifty", "parsed a", "1", true, 2, 1)(r.cache.Refresh(r.Context(), "2"))
 			})
 		}

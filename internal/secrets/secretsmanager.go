@@ -24,13 +24,13 @@ import (
 // Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
 const (
 	currentStage  = "AWSCURRENT"
-	previousStage = "AWSPREVIOUS" // the version before; Secrets Manager moves it there when another one becomes current
+	previousStage = "AWSPREVIOUS" // the previous version; Secrets Manager moves this stage to it when another one becomes current
 )
 
 const (
 	// maxAttempts is how often GetSecretValue is called for one read, within readTime in all. An attempt without a
-	// response is abandoned after firstTimeout, the next after twice as long; before each is a wait of at most firstWait,
-	// twice as long before the next:
+	// response is abandoned after firstTimeout, the next after twice as long. The wait before the second attempt is at
+	// most firstWait, the next wait twice as long:
 	//
 	//	attempt         1      2      3      sum
 	//	wait before ≤          0.1    0.2
@@ -53,9 +53,9 @@ type SecretsManager struct {
 	stage  string
 }
 
-// OpenSecretsManager makes the client of the secret with that ARN. It makes no call; the first Read opens the connection.
-// endpoint is AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL; "" means the endpoint of the region. The SDK makes one
-// attempt for each call, whatever cfg says: Read retries, within a time that a delivery has.
+// OpenSecretsManager makes the client of the secret with that ARN. It makes no call; the first Read opens the
+// connection. endpoint is AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL; "" means the endpoint of the region.
+// The SDK makes one attempt for each call, regardless of cfg: Read retries, within the time that a delivery has.
 func OpenSecretsManager(cfg aws.Config, endpoint, arn string) *SecretsManager {
 	client := secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
 		if endpoint != "" {
@@ -80,7 +80,7 @@ func (s *SecretsManager) Read(ctx context.Context) (Value, error) {
 	out, err := s.get(ctx, in)
 	var missing *types.ResourceNotFoundException
 	switch {
-	case errors.As(err, &missing) && s.stage == previousStage: // whatever it says: the secret itself was found before
+	case errors.As(err, &missing) && s.stage == previousStage: // the secret itself was found before, so the message does not matter
 		return Value{}, fmt.Errorf("%w: none at %s of %s", ErrEmpty, previousStage, s.arn)
 	case errors.As(err, &missing) && strings.Contains(missing.ErrorMessage(), currentStage):
 		return Value{}, s.empty()
@@ -120,8 +120,8 @@ func (s *SecretsManager) get(ctx context.Context, in *secretsmanager.GetSecretVa
 	}
 }
 
-// retryable reports whether a call that failed with err may succeed when it is repeated: Secrets Manager throttled it or
-// answered 5xx, or there is no answer that it could have written.
+// retryable reports whether a call that failed with err may succeed when it is repeated: Secrets Manager throttled it
+// or answered 5xx, or the answer does not come from Secrets Manager.
 func (s *SecretsManager) retryable(err error) bool {
 	var answer smithy.APIError
 	if !errors.As(err, &answer) || s.client.Options().Retryer.IsErrorRetryable(err) {

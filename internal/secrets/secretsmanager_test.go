@@ -66,7 +66,7 @@ func TestSecretsManagerReadsThePreviousVersion(t *testing.T) {
 	if want := (secrets.Value{Text: "old", Version: "v0"}); err != nil || got != want {
 		t.Errorf("Read: right %t, error %v", got == want, err)
 	}
-	for _, message := range []string{ // Secrets Manager's own, and moto's
+	for _, message := range []string{ // the message of Secrets Manager, and that of moto
 		"Secrets Manager can't find the specified secret value for staging label: AWSPREVIOUS",
 		"Secrets Manager can't find the specified secret.",
 	} {
@@ -121,7 +121,7 @@ func TestSecretsManagerErrors(t *testing.T) {
 	}
 }
 
-// openInMemory opens a secret whose reads are answered by answer, without a network, for a bubble; n counts from 1.
+// openInMemory opens a secret whose reads answer serves, without a network, for a bubble; n counts from 1.
 func openInMemory(answer func(w http.ResponseWriter, r *http.Request, n int64)) (*secrets.SecretsManager, *atomic.Int64) {
 	calls := new(atomic.Int64)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer(w, r, calls.Add(1)) })
@@ -135,10 +135,10 @@ func openInMemory(answer func(w http.ResponseWriter, r *http.Request, n int64)) 
 	}, "http://secrets.test", arn), calls
 }
 
-// cacheTime is what a Cache gives to a read.
+// cacheTime is the time that a Cache gives a read.
 const cacheTime = 5 * time.Second
 
-// fails are the ways in which a read fails for a while.
+// fails are temporary failures of a read.
 func fails() map[string]http.HandlerFunc {
 	answer := func(status int, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {

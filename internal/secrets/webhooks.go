@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// webhooksForm is what to store.
+// webhooksForm is the form of the value to store.
 const webhooksForm = `store {"<source>":"key"} or {"<source>":["new key","old key"]}`
 
 // Webhooks holds the keys of every source. They are never printed.
@@ -30,9 +30,9 @@ func (w Webhooks) Format(f fmt.State, _ rune) {
 // LogValue implements slog.LogValuer.
 func (w Webhooks) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(w)) }
 
-// ParseWebhooks reads {"stripe":["whsec_new","whsec_old"],"shopify":"…"}. It fails when the whole text cannot be read. A
-// problem of one source alone is returned by Keys, so that it does not stop the others. Its errors say what is wrong and
-// what to store, and hold nothing of the text.
+// ParseWebhooks reads {"stripe":["whsec_new","whsec_old"],"shopify":"…"}. It fails when the text as a whole cannot be
+// read. Keys returns a problem of a single source, so that it does not stop the others. The errors say what is wrong
+// and what to store, and hold no part of the text.
 func ParseWebhooks(text string) (Webhooks, error) {
 	fields, err := object(text)
 	if err != nil {
@@ -49,9 +49,9 @@ func ParseWebhooks(text string) (Webhooks, error) {
 	return w, nil
 }
 
-// Keys returns the keys of a source, any of which may match; the slice is not to be changed. A source that is not
-// in the secret has none: (nil, nil). One unusable key makes the whole source an error, since a rotation
-// with half of its keys would refuse some deliveries.
+// Keys returns the keys of a source, any of which may match; the slice must not be changed. A source that is not in the
+// secret has none: (nil, nil). One unusable key makes the whole source an error, since a rotation with only some of its
+// keys would refuse some deliveries.
 func (w Webhooks) Keys(source string) (texts []string, err error) {
 	keys := w.sources[source]
 	return keys.texts, keys.err

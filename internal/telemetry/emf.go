@@ -15,21 +15,21 @@ import (
 //
 //	outcome  a message's Outcome, a delivery's Answer, the class of the License API's answer
 //	reason   of a dead letter
-//	code     what is wrong, where an alarm watches for that: of a delivery one of deactivation.DeliveryCodes, of a
+//	code     what is wrong, where an alarm watches it: of a delivery one of deactivation.DeliveryCodes, of a
 //	         message CodeStalled
 //
-// Every metric comes under service alone too, so that an alarm needs no sum over the second dimension.
+// Every metric is also written under service alone, so that an alarm needs no sum over the second dimension.
 const (
 	Namespace = "LicenseDeactivator"
 
 	metricMessages   = "Messages"   // messages, each receive counted
 	metricDeliveries = "Deliveries" // deliveries and direct invocations
 	metricRequests   = "Requests"   // requests enqueued
-	metricLatency    = "Latency"    // of the License API's answers, beside Messages
-	metricAnswers    = "Answers"    // the License API's answers; outcome is the class of the code, rate_limited say
+	metricLatency    = "Latency"    // of the License API's answers, for the messages of Messages
+	metricAnswers    = "Answers"    // the License API's answers; outcome is the class of the code, for example rate_limited
 
-	// metricFaults counts invocations that found the deployment at fault: no message is lost, and nothing
-	// goes on until a person corrects it.
+	// metricFaults counts invocations that found a configuration fault: no message is lost, and no message proceeds
+	// until a person corrects the fault.
 	metricFaults = "ConfigurationFaults"
 
 	// metricDeadLetters counts messages that the dead-letter queue has accepted.
@@ -40,14 +40,14 @@ const (
 	dimensionReason  = "reason"
 	dimensionCode    = "code"
 
-	// CodeStalled counts messages that are still deferred at receive stalledReceives or later. The alarm for an outage of
-	// the License API watches it. SQS's own ApproximateAgeOfOldestMessage cannot serve: it leaves out messages that were
-	// received more than three times, which a message in an outage was after 210 s.
+	// CodeStalled counts messages that are still deferred at receive stalledReceives or later. The alarm for an outage
+	// of the License API watches it. SQS's own ApproximateAgeOfOldestMessage cannot be used: it leaves out messages
+	// that were received more than three times, which happens in an outage after 210 s.
 	CodeStalled = "stalled"
 
-	// stalledReceives: by worker.Backoff the sixth receive of a message comes 465 to 930 s after its first. A short outage
-	// is over by then, and a single refund shows a long one within 16 minutes. What is one message's own fault was
-	// dead-lettered at the fifth receive.
+	// stalledReceives: by worker.Backoff the sixth receive of a message comes 465 to 930 s after its first. A short
+	// outage has ended by then, and a single refund shows a long one within 16 minutes. A message that itself is at
+	// fault was dead-lettered at the fifth receive.
 	stalledReceives = 6
 
 	// maxValues is the most values that one metric may have in one line:
@@ -62,7 +62,7 @@ func Metrics() []string {
 	}
 }
 
-// series is what is counted separately: a metric and, where it has one, its second dimension.
+// series is what is counted separately: a metric and its second dimension, if it has one.
 type series struct{ metric, dimension, value string }
 
 type count struct {
@@ -88,15 +88,15 @@ func (r *Recorder) add(s series, n int, latency time.Duration) {
 	}
 }
 
-// Flush writes what was counted since the last Flush, one line for each series, and counts from zero again. Handlers
-// call it at the end of every invocation: what is not written then is lost when Lambda ends the environment. Nothing is
-// written where nothing was counted.
+// Flush writes the counts since the last Flush, one line for each series, and resets them to zero. Handlers call it at
+// the end of every invocation: counts that are not written then are lost when Lambda ends the environment. A series
+// without a count has no line.
 func (r *Recorder) Flush() {
 	r.mu.Lock()
 	counted, faulty := r.counts, r.faulty
 	r.counts, r.faulty = make(map[series]*count), false
 	r.mu.Unlock()
-	if faulty { // that has an alarm of its own, which says what to do
+	if faulty { // it has an alarm of its own, which says what to do
 		delete(counted, series{metricMessages, dimensionCode, CodeStalled})
 	}
 
@@ -117,8 +117,8 @@ func (r *Recorder) Flush() {
 	}
 }
 
-// isStalled reports whether a message counts as stalled. One whose order is not in LicenseSpring yet waits as it should:
-// a refund can be faster than the fulfilment of its order.
+// isStalled reports whether a message counts as stalled. A message whose order is not in LicenseSpring yet does not: a
+// refund can be faster than the fulfilment of its order.
 func isStalled(m Message) bool {
 	return m.Outcome == deactivation.Deferred && m.Attempts >= stalledReceives && m.Code != deactivation.CodeNoLicense
 }
@@ -145,7 +145,7 @@ func (r *Recorder) writeMetrics(now time.Time, s series, values []value) {
 		line[s.dimension] = s.value
 		d.Dimensions = append(d.Dimensions, []string{dimensionService, s.dimension})
 	}
-	if s.dimension == dimensionCode { // the outcome's line counts it under service already
+	if s.dimension == dimensionCode { // the line of the outcome already counts it under service
 		d.Dimensions = d.Dimensions[1:]
 	}
 	for _, v := range values {

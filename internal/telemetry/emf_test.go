@@ -16,11 +16,12 @@ import (
 	"license-deactivator/internal/telemetry"
 )
 
-// published is what CloudWatch makes of metric lines: for each namespace, metric and set of dimensions the values.
+// published holds what CloudWatch extracts from metric lines: for each namespace, metric and set of dimensions the
+// values.
 type published map[string][]float64
 
-// publish reads metric lines as CloudWatch does, by the embedded metric format's specification, and refuses what
-// it would refuse:
+// publish reads metric lines as CloudWatch does, by the specification of the embedded metric format, and refuses what
+// CloudWatch refuses:
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 func publish(t *testing.T, written string) published {
 	t.Helper()
@@ -142,7 +143,7 @@ func TestFlushCountsFromZeroAgain(t *testing.T) {
 	out.Reset()
 	recorder.Flush()
 	if out.Len() > 0 {
-		t.Errorf("nothing was counted, and yet: %s", out.String())
+		t.Errorf("nothing was counted, but written: %s", out.String())
 	}
 }
 
@@ -176,8 +177,8 @@ func TestWithoutAFunctionNameThereAreNoMetrics(t *testing.T) {
 	}
 }
 
-// TestAMessageThatIsStillDeferredIsStalled: at the sixth receive, unless it waits as it should, or the deployment is at
-// fault, which has an alarm of its own.
+// TestAMessageThatIsStillDeferredIsStalled counts from the sixth receive on, unless the message's order may still
+// arrive, or a configuration fault, which has its own alarm, is the cause.
 func TestAMessageThatIsStillDeferredIsStalled(t *testing.T) {
 	t.Parallel()
 	deferred := func(attempts int) telemetry.Message {
@@ -196,7 +197,7 @@ func TestAMessageThatIsStillDeferredIsStalled(t *testing.T) {
 		{"not called", []telemetry.Message{{Outcome: deactivation.Deferred, Attempts: 6}}, false, []float64{1}},
 		{"deactivated at last", []telemetry.Message{{Outcome: deactivation.Deactivated, Attempts: 6}}, false, nil},
 		{"rejected at last", []telemetry.Message{{Outcome: deactivation.Rejected, Attempts: 6}}, false, nil},
-		{"its order is not there yet", []telemetry.Message{waiting}, false, nil},
+		{"its order does not exist yet", []telemetry.Message{waiting}, false, nil},
 		{"a configuration fault", []telemetry.Message{deferred(6)}, true, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -233,7 +234,7 @@ func TestAMessageThatIsStillDeferredIsStalled(t *testing.T) {
 	}
 }
 
-// TestEveryMetricIsListed: what is written is what Metrics lists.
+// TestEveryMetricIsListed compares the written metrics with Metrics.
 func TestEveryMetricIsListed(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

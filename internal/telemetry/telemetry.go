@@ -1,15 +1,15 @@
-// Package telemetry writes what operators read: one log line for every message and receive, one for every
+// Package telemetry writes the output for operators: one log line for every message and receive, one for every
 // delivery, one for every configuration fault, and the metrics that the alarms watch.
 //
-// Lines are JSON as Lambda's own log format has them (timestamp, level, message, requestId, then our keys in
-// snake_case), so that Lambda neither wraps nor re-levels them:
+// Lines are JSON in Lambda's own log format (timestamp, level, message, requestId, then our keys in snake_case), so
+// that Lambda neither wraps them nor changes their level:
 // https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html
 //
-// Metrics are further lines in the embedded metric format (emf.go). They carry no level, so Lambda takes them for
-// INFO: a function whose ApplicationLogLevel is above INFO would lose them.
+// Metrics are separate lines in the embedded metric format (emf.go). They have no level, so Lambda treats them as INFO:
+// a function whose ApplicationLogLevel is above INFO loses them.
 //
-// Nothing here knows a secret: callers hand in shortened license keys and scrubbed texts. What strangers wrote
-// (source, event id, details) is cut to a bounded length before it is written.
+// Callers pass shortened license keys and scrubbed texts, so no secret reaches this package. Texts from outside
+// (source, event id, details) are cut to a bounded length before they are written.
 package telemetry
 
 import (
@@ -27,22 +27,22 @@ import (
 	"license-deactivator/internal/deactivation"
 )
 
-// maxTextRunes bounds every text of a line: what we carry ourselves is never longer than
-// deactivation.MaxFieldRunes, so only a stranger's text is cut.
+// maxTextRunes bounds every text of a line. Our own texts are never longer than deactivation.MaxFieldRunes, so only
+// texts from outside are cut.
 const maxTextRunes = deactivation.MaxFieldRunes
 
-// maxListed bounds the ids of one delivery's line. A direct invocation of 6 MB holds some 30,000 requests, whose
-// ids would pass CloudWatch's 1 MiB for one event; request_count says how many there were.
+// maxListed bounds the ids in a delivery's line. A direct invocation of 6 MB holds some 30,000 requests, whose ids
+// would exceed CloudWatch's 1 MiB for one event; request_count gives their number.
 const maxListed = 50
 
-// Texts of the lines, as constants of this room: sloglint does not follow those of another one.
+// Texts of the lines. They are constants of this package, since sloglint does not check those of another one.
 const (
 	lineMessage  = deactivation.LogMessage
 	lineDelivery = deactivation.LogDelivery
 	lineFault    = deactivation.LogFault
 )
 
-// Message says what became of one message in one receive.
+// Message is the outcome of one message in one receive.
 type Message struct {
 	ID      string // the request's id; the queue's message id where the body holds none
 	Source  string
@@ -50,38 +50,38 @@ type Message struct {
 	Cause   string
 	Rule    string
 	Outcome deactivation.Outcome
-	Reason  deactivation.Reason // of the dead letter; "" where there is none
-	Order   []string            // the ids that the order can be found by
-	Class   string              // of the API's answer: licenseapi.Kind as a text; "" where nothing was called
-	Code    string              // the API's code, http_<status> or a word for network trouble; "" where nothing was called
-	Detail  string              // why, for a person; scrubbed by the caller
-	// Attempts is how often the queue has handed the message out, this time included.
+	Reason  deactivation.Reason // of the dead letter; "" for none
+	Order   []string            // the ids by which the order can be found
+	Class   string              // of the API's answer: licenseapi.Kind as a text; "" without a call
+	Code    string              // the API's code, http_<status> or a word for a network error; "" without a call
+	Detail  string              // why, for a person; the caller has scrubbed it
+	// Attempts is how often the queue has handed the message out, including this time.
 	Attempts   int
-	Latency    time.Duration // of the call that decided; 0 where nothing was called
+	Latency    time.Duration // of the deciding call; 0 without a call
 	RetryIn    time.Duration // of a deferred message: when the queue hands it out again; 0 means at once
-	Action     string        // what the request asks for
+	Action     string        // of the request
 	License    string        // shortened already (deactivation.Shorten)
 	User       string        // hashed already (deactivation.HashUser)
 	Device     string        // shortened already (deactivation.Shorten)
 	Product    string
-	KeyVersion string // version of the secret that signed the call; "" where nothing was signed
+	KeyVersion string // version of the secret that signed the call; "" without a signature
 }
 
-// Delivery says what the front door answered to one delivery or direct invocation.
+// Delivery is the answer to one delivery or direct invocation.
 type Delivery struct {
 	Source   string
 	Event    string // the sender's event id
-	Rule     string // name of the rule that decided
+	Rule     string // name of the deciding rule
 	Answer   deactivation.Answer
-	Order    []string // the ids that the order can be found by, whatever the answer
-	Code     string   // what is wrong with it; counted where an alarm watches for it (deactivation.DeliveryCodes)
+	Order    []string // the ids by which the order can be found, with every answer
+	Code     string   // what is wrong with it; counted where an alarm watches it (deactivation.DeliveryCodes)
 	Status   int      // HTTP status; 0 for a direct invocation
 	Requests []string // ids of the requests that were enqueued
-	Missing  []string // of an unmappable event: the fields that no license was complete without
+	Missing  []string // of an unmappable event: the fields that every license lacked
 	Problem  string   // why it was refused; never holds what was sent
 
-	// Of a direct invocation: what its caller says about it, and whether it was a dry run, in which nothing is enqueued:
-	// then Requests are those that would be, and are not counted.
+	// Fields of a direct invocation: what its caller gives, and whether it is a dry run, which enqueues nothing.
+	// Requests are then those that would be enqueued, and are not counted.
 	Run, By, Comment string
 	DryRun           bool
 }
@@ -94,12 +94,12 @@ type Recorder struct {
 
 	mu     sync.Mutex
 	counts map[series]*count
-	faulty bool // Fault was called since the last Flush
+	faulty bool // Fault has been called since the last Flush
 }
 
-// New returns a Recorder that writes to w, one line per Write. Lines below level are left out, metrics never are.
-// function is the Lambda function's name and the metrics' dimension "service"; "" means that no metrics are
-// written, since CloudWatch refuses an empty dimension (licensectl local has none).
+// New returns a Recorder that writes to w, one line per Write. Lines below level are left out; metrics are always
+// written. function is the Lambda function's name and the metrics' dimension "service". "" disables metrics, since
+// CloudWatch refuses an empty dimension (licensectl local has none).
 func New(w io.Writer, level slog.Level, function string) *Recorder {
 	shared := &lockedWriter{w: w}
 	lines := slog.NewJSONHandler(shared, &slog.HandlerOptions{Level: level, ReplaceAttr: lambdacontext.ReplaceAttr})
@@ -111,20 +111,20 @@ func New(w io.Writer, level slog.Level, function string) *Recorder {
 	}
 }
 
-// Logger returns the logger behind the lines, for what is neither a message nor a delivery. It adds the Lambda
-// request id of a context that has one.
+// Logger returns the logger behind the lines, for texts that belong to neither a message nor a delivery. It adds the
+// Lambda request id of a context that has one.
 func (r *Recorder) Logger() *slog.Logger { return r.logger }
 
-// SetDefault makes the recorder's logger that of the packages log and slog. What package log writes, such as log.Fatal of
-// a start that failed, becomes a line of level ERROR like all others. It is for main.
+// SetDefault makes the recorder's logger the default of the packages log and slog. Output of package log, such as
+// log.Fatal at a failed start, then becomes a line of level ERROR in the same format. It is for main.
 func (r *Recorder) SetDefault() {
 	slog.SetDefault(r.logger)
 	slog.SetLogLoggerLevel(slog.LevelError)
 }
 
 // Message writes the line of a message and counts it under its outcome: WARN for rejected, which a person has to
-// review, INFO for everything that ends or goes on by itself. A rejected message is a dead letter too: its line is
-// written when the dead-letter queue has accepted it.
+// review, INFO for every other outcome. A rejected message is a dead letter, too: its line is written when the
+// dead-letter queue has accepted it.
 func (r *Recorder) Message(ctx context.Context, m Message) {
 	r.add(series{metricMessages, dimensionOutcome, string(m.Outcome)}, 1, m.Latency)
 	if m.Class != "" {
@@ -168,8 +168,8 @@ func (r *Recorder) DeadLetter(reason deactivation.Reason) {
 	r.add(series{metricDeadLetters, dimensionReason, string(reason)}, 1, 0)
 }
 
-// Delivery writes the line of a delivery and counts it under its answer, and under its code where it has one: ERROR
-// when it was our fault (5xx), WARN when a person has to review it (refused, unmappable), else INFO.
+// Delivery writes the line of a delivery and counts it under its answer, and under its code if it has one. The level is
+// ERROR for our own fault (5xx), WARN when a person has to review it (refused, unmappable), else INFO.
 func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
 	r.add(series{metricDeliveries, dimensionOutcome, string(d.Answer)}, 1, 0)
 	if slices.Contains(deactivation.DeliveryCodes(), d.Code) {
@@ -210,8 +210,8 @@ func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
 	r.logger.LogAttrs(ctx, level, lineDelivery, attrs...)
 }
 
-// Fault writes an ERROR line for a configuration fault and counts it in the metric that the alarm watches. what
-// says what is wrong and what to do; err is the evidence, without secrets, or nil.
+// Fault writes an ERROR line for a configuration fault and counts it in the metric that the alarm watches. what says
+// what is wrong and what to do. err is the evidence without secrets, or nil.
 func (r *Recorder) Fault(ctx context.Context, what string, err error) {
 	r.add(series{metric: metricFaults}, 1, 0)
 	r.mu.Lock()
@@ -230,7 +230,7 @@ type requestIDHandler struct{ slog.Handler }
 
 func (h requestIDHandler) Handle(ctx context.Context, record slog.Record) error {
 	if lambda, ok := lambdacontext.FromContext(ctx); ok {
-		record = record.Clone() // the attributes behind a record may be shared with other handlers
+		record = record.Clone() // a record may share its attributes with other handlers
 		record.AddAttrs(slog.String("requestId", lambda.AwsRequestID))
 	}
 	return h.Handler.Handle(ctx, record)
@@ -244,7 +244,7 @@ func (h requestIDHandler) WithGroup(name string) slog.Handler {
 	return requestIDHandler{h.Handler.WithGroup(name)}
 }
 
-// lockedWriter keeps log lines and metric lines from running into each other: slog locks only for itself.
+// lockedWriter keeps log lines and metric lines apart: slog locks only its own writes.
 type lockedWriter struct {
 	mu sync.Mutex
 	w  io.Writer
@@ -256,10 +256,10 @@ func (l *lockedWriter) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
-// roomForMore is how many attributes a line gets beside its first texts.
+// roomForMore is the number of attributes that a line has beside its first texts.
 const roomForMore = 6
 
-// texts makes attributes of name, value pairs and leaves the empty ones out.
+// texts makes attributes from pairs of name and value and leaves out the empty ones.
 func texts(pairs ...string) []slog.Attr {
 	attrs := make([]slog.Attr, 0, len(pairs)/2+roomForMore)
 	for pair := range slices.Chunk(pairs, 2) {
@@ -277,7 +277,7 @@ func order(ids []string) slog.Attr {
 	return slog.String(deactivation.LogOrder, strings.Join(listed(ids), " "))
 }
 
-// listed bounds how many texts are written, and each of them.
+// listed bounds the number of texts and the length of each.
 func listed(values []string) []string {
 	out := make([]string, 0, min(len(values), maxListed))
 	for _, v := range values[:cap(out)] {
@@ -286,7 +286,7 @@ func listed(values []string) []string {
 	return out
 }
 
-// bounded cuts a text to maxTextRunes characters; the last one then is "…".
+// bounded cuts a text to maxTextRunes characters; the last one is then "…".
 func bounded(text string) string {
 	if utf8.RuneCountInString(text) <= maxTextRunes {
 		return text

@@ -19,7 +19,7 @@ import (
 	"license-deactivator/internal/telemetry"
 )
 
-// lines decodes what was written: every line must be a JSON object of its own.
+// lines decodes the output: every line must be a JSON object.
 func lines(t *testing.T, written string) []map[string]any {
 	t.Helper()
 	var decoded []map[string]any
@@ -33,8 +33,8 @@ func lines(t *testing.T, written string) []map[string]any {
 	return decoded
 }
 
-// withoutTime checks what Lambda asks of a line (a level it knows, a timestamp of RFC 3339) and removes the
-// timestamp, so that the rest can be compared.
+// withoutTime checks what Lambda requires of a line (a known level, a timestamp of RFC 3339) and removes the timestamp,
+// so that the rest can be compared.
 func withoutTime(t *testing.T, line map[string]any) map[string]any {
 	t.Helper()
 	stamp, _ := line["timestamp"].(string)
@@ -222,7 +222,7 @@ func TestWhatStrangersWroteIsCut(t *testing.T) {
 
 func TestLinesDoNotRunIntoEachOther(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer // not safe for concurrent use: the Recorder has to see to it
+	var out bytes.Buffer // not safe for concurrent use: the Recorder must lock it
 	recorder := telemetry.New(&out, slog.LevelInfo, "worker")
 	var group sync.WaitGroup
 	for i := range 20 {

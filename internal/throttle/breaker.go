@@ -10,34 +10,34 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// leastTrip is the fewest consecutive unavailable answers that open the breaker. With more than four calls in flight it
-// takes one more than these: what they share, a connection or a bad second, may fail each of them once.
+// leastTrip is the fewest consecutive unavailable answers that open the breaker. With five or more calls in flight it
+// takes one more than their number: a shared connection or a moment of trouble may fail each of them once.
 const leastTrip = 5
 
 // ErrOpen says that a call was not made because the circuit breaker is open.
 var ErrOpen = errors.New("throttle: circuit breaker open")
 
-// errCallerDone is a call that ended because its context did: it says nothing about the API.
+// errCallerDone is the result of a call that ended because its context did: it says nothing about the API.
 var errCallerDone = errors.New("throttle: the caller's context ended the call")
 
-// BreakerConfig is what a Breaker is made of. Every field is required.
+// BreakerConfig is the configuration of a Breaker. Every field is required.
 type BreakerConfig struct {
 	// CallsInFlight is how many calls may run at the same time.
 	CallsInFlight int
 	// ProbeEvery is the time from opening to the next probe.
 	ProbeEvery time.Duration
-	// Unavailable reports whether a call's error means that the API is down. Every other answer shows that it is up.
+	// Unavailable reports whether a call's error means that the API is down. Every other result means that it is up.
 	Unavailable func(err error) bool
-	// Code is what an error of an unavailable API is reported as (Breaker.LastCode).
+	// Code is the code under which an error of an unavailable API is reported (Breaker.LastCode).
 	Code func(err error) string
 	// Logger gets one line for each change of state.
 	Logger *slog.Logger
 }
 
 // Breaker is a circuit breaker (closed, open, half-open). After max(5, CallsInFlight+1) consecutive unavailable answers
-// it opens and calls fail at once with ErrOpen; after ProbeEvery it is half-open and lets one call through, whose answer
-// closes it or opens it again. It is safe for concurrent use, and outlives an invocation, so that the next batch does not
-// find out anew.
+// it opens, and calls fail at once with ErrOpen. After ProbeEvery it is half-open and lets one call through, whose
+// answer closes it or opens it again. It is safe for concurrent use. It outlives an invocation, so that the next batch
+// does not start with failing calls.
 type Breaker struct {
 	circuit     *gobreaker.CircuitBreaker[struct{}]
 	unavailable func(error) bool
@@ -47,12 +47,12 @@ type Breaker struct {
 	code string // of the last unavailable answer
 }
 
-// NewBreaker returns a closed one.
+// NewBreaker returns a closed breaker.
 func NewBreaker(cfg BreakerConfig) *Breaker {
 	trip := max(leastTrip, cfg.CallsInFlight+1)
 	return &Breaker{unavailable: cfg.Unavailable, codeOf: cfg.Code, circuit: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests:  1,
-		Timeout:      max(cfg.ProbeEvery, 1), // gobreaker takes 0 for a minute
+		Timeout:      max(cfg.ProbeEvery, 1), // gobreaker reads 0 as a minute
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return int(c.ConsecutiveFailures) >= trip },
 		IsSuccessful: func(err error) bool { return !cfg.Unavailable(err) },
 		IsExcluded:   func(err error) bool { return errors.Is(err, errCallerDone) },
@@ -62,7 +62,7 @@ func NewBreaker(cfg BreakerConfig) *Breaker {
 	})}
 }
 
-// Allow returns ErrOpen while the breaker is open, else nil. Nil does not promise that Call makes the call.
+// Allow returns ErrOpen while the breaker is open, else nil. After nil, Call may still return ErrOpen.
 func (b *Breaker) Allow() error {
 	if b.circuit.State() == gobreaker.StateOpen {
 		return ErrOpen
@@ -70,8 +70,8 @@ func (b *Breaker) Allow() error {
 	return nil
 }
 
-// Call makes the call and returns its error, or returns ErrOpen without it. An error of a call whose ctx has ended does not
-// count. A panic of the call counts as unavailable and goes on.
+// Call makes the call and returns its error, or returns ErrOpen without a call. An error of a call whose ctx has ended
+// does not count. A panic of the call counts as unavailable and propagates.
 func (b *Breaker) Call(ctx context.Context, call func(context.Context) error) error {
 	var result error
 	_, err := b.circuit.Execute(func() (struct{}, error) {

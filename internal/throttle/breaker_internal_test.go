@@ -13,7 +13,7 @@ import (
 
 var errDown, errRefused = errors.New("down"), errors.New("refused")
 
-// circuit is a breaker for so many calls in flight, to which everything but a refusal means that the API is down.
+// circuit returns a breaker for that many calls in flight. Every error but a refusal means that the API is down.
 func circuit(callsInFlight int) *Breaker {
 	return NewBreaker(BreakerConfig{
 		CallsInFlight: callsInFlight, ProbeEvery: time.Second, Logger: slog.New(slog.DiscardHandler),
@@ -60,7 +60,7 @@ func TestBreakerWaitsForMoreThanTheCallsInFlight(t *testing.T) {
 		_ = call(b, io.EOF)
 	}
 	if b.Allow() != nil {
-		t.Error("a connection that ten calls share opens it")
+		t.Error("failures of one connection that ten calls share open it")
 	}
 	if _ = call(b, io.EOF); b.Allow() == nil {
 		t.Error("the eleventh does not open it")

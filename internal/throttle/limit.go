@@ -2,12 +2,12 @@ package throttle
 
 import "time"
 
-// margin is how much longer than the API's span a Limit's span is, as a fraction: a call that took the network longer than
-// the next call of its slot arrives closer to it. Of a span of ten seconds it is 50 ms. The margin is in time and not in
-// calls: instances that start together call together, so all of them come closer at once.
+// margin is how much longer than the API's span a Limit's span is, as a fraction. A call that takes longer in the
+// network than the next call of its slot arrives closer to it. For a span of ten seconds the margin is 50 ms. It is in
+// time and not in calls: instances that start together call together, so all of them come closer at once.
 const margin = 0.005
 
-// A Limit is the most calls in any span of time of that length. Calls must be at least 1, In above 0.
+// A Limit is the most calls in any time span of that length. Calls must be at least 1, In above 0.
 type Limit struct {
 	Calls int
 	In    time.Duration
@@ -16,10 +16,10 @@ type Limit struct {
 // PerSecond is the rate that the limit allows.
 func (l Limit) PerSecond() float64 { return float64(l.Calls) / l.In.Seconds() }
 
-// PerInstance returns one instance's part of an API's limit of so many calls in a span, such that all instances together
-// keep the limit, however their calls coincide: the span is longer by a margin, and the part is rounded down to whole
-// calls, which costs less the fewer instances there are. A part of less than one call becomes one call in a longer span.
-// calls must be above 0, instances at least 1.
+// PerInstance returns one instance's part of an API's limit of so many calls in a span. All instances together keep the
+// limit, however their calls coincide: the span is longer by a margin, and the part is rounded down to whole calls,
+// which costs less the fewer instances there are. A part of less than one call becomes one call in a longer span. calls
+// must be above 0, instances at least 1.
 func PerInstance(calls float64, span time.Duration, instances int) Limit {
 	const rounding = 1e-9 // 3 × a third may come out below 1
 	in, part := float64(span)*(1+margin), calls/float64(instances)
@@ -29,7 +29,7 @@ func PerInstance(calls float64, span time.Duration, instances int) Limit {
 	return Limit{Calls: int(part + rounding), In: time.Duration(in).Round(time.Microsecond)}
 }
 
-// window remembers the start times of a Limit's last Calls calls, in a ring.
+// window holds the start times of a Limit's last Calls calls, in a ring.
 type window struct {
 	in     time.Duration
 	starts []time.Time // zero: no call yet
@@ -38,10 +38,10 @@ type window struct {
 
 func newWindow(l Limit) *window { return &window{in: l.In, starts: make([]time.Time, l.Calls)} }
 
-// free returns when there is room for one more call.
+// free returns the time at which there is room for one more call.
 func (w *window) free() time.Time { return w.starts[w.oldest].Add(w.in) }
 
-// record notes a call.
+// record adds a call.
 func (w *window) record(now time.Time) {
 	w.starts[w.oldest] = now
 	w.oldest = (w.oldest + 1) % len(w.starts)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestIdleTimeIsNotMadeUpFor: CALLS_PER_SECOND is obeyed as given, with a burst of 1.
+// TestIdleTimeIsNotMadeUpFor shows that CALLS_PER_SECOND is obeyed as given, with a burst of 1.
 func TestIdleTimeIsNotMadeUpFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// production returns a limiter with the times that the worker gives it in production.
+// production returns a limiter with the worker's configuration in production.
 func production(callsPerSecond float64, limits ...Limit) *Limiter {
 	return NewLimiter(LimiterConfig{
 		CallsPerSecond: callsPerSecond, Limits: limits, Pause: time.Second, LongestPause: 15 * time.Minute, Recovery: time.Minute,
@@ -30,7 +30,7 @@ func starts(t *testing.T, l *Limiter, n int, start time.Time) []time.Duration {
 	return at
 }
 
-// most is the most starts in any span of that length, its end left out.
+// most is the most starts in any half-open time span of that length.
 func most(at []time.Duration, span time.Duration) int {
 	most, first := 0, 0
 	for i := range at {
@@ -48,12 +48,12 @@ func TestLimiterMakesUpForTheGapBetweenBatches(t *testing.T) {
 		start := time.Now()
 		l := production(10)
 		var at []time.Duration
-		for range 10 { // batches of twenty, each of which ends with a call of 300 ms
+		for range 10 { // batches of twenty; each ends with a call of 300 ms
 			at = append(at, starts(t, l, 20, start)...)
 			time.Sleep(300 * time.Millisecond)
 		}
 		if last := at[len(at)-1]; last > 20200*time.Millisecond {
-			t.Errorf("200 calls at 10/s took %v, want 20 s: the gaps between batches are lost", last)
+			t.Errorf("200 calls at 10/s took %v, want 20 s: the gaps between batches are not made up for", last)
 		}
 		for i := 1; i < len(at); i++ {
 			if gap := at[i] - at[i-1]; gap < 80*time.Millisecond {
@@ -73,7 +73,7 @@ func TestWindowIsKeptWhateverComesBefore(t *testing.T) {
 		l := production(20.0/3, Limit{66, 10 * time.Second})
 		time.Sleep(time.Hour)
 		var at []time.Duration
-		for i := range 60 { // batches of twenty and what is between them
+		for i := range 60 { // batches of twenty with a gap between them
 			at = append(at, starts(t, l, 20, start)...)
 			time.Sleep(time.Duration(i%6) * 100 * time.Millisecond)
 		}
@@ -129,7 +129,7 @@ func TestWaitDoesNotOutliveItsContext(t *testing.T) {
 		if _, err := l.Wait(ctx); !errors.Is(err, ErrExceedsDeadline) || time.Since(start) != 10*time.Second {
 			t.Errorf("%v after %v, want ErrExceedsDeadline at once", err, time.Since(start))
 		}
-		// A failed Wait uses nothing up.
+		// A failed Wait uses no call.
 		if at := starts(t, l, 1, start); at[0] != 20*time.Second {
 			t.Errorf("the next invocation starts its call after %v, want 20 s", at[0])
 		}
@@ -200,8 +200,8 @@ func TestPauseBeyondTheContextIsReported(t *testing.T) {
 	})
 }
 
-// TestRateIsLoweredAndRecovers draws the rate: halved by each 429, an eighth at least, and half of the rate comes
-// back in a minute after the pause.
+// TestRateIsLoweredAndRecovers checks the rate over time: each 429 halves it, to an eighth at least, and half of the
+// rate comes back within a minute after the pause.
 func TestRateIsLoweredAndRecovers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -8,28 +8,29 @@ import (
 )
 
 const (
-	// slowdownFactor is what a 429 leaves of the rate. Half is enough when another instance or the vendor's live checks
-	// take as much as this instance does; if they take more, the next 429 halves it again.
+	// slowdownFactor is the fraction of the rate that is left after a 429. Half is enough when another instance or the
+	// vendor's live checks call as often as this instance does; if they call more often, the next 429 halves it again.
 	slowdownFactor = 0.5
 
-	// leastFactor is the least that 429s leave of the rate, so that a long bad time does not stop the instance for good.
+	// leastFactor is the smallest fraction of the rate after 429s, so that a long series of them does not stop the
+	// instance.
 	leastFactor = 1.0 / 8
 
-	// leastPerSecond is the least rate that 429s leave when the full rate is above it, in calls per second: one in ten
-	// seconds. With less, messages would be received and returned without a call, and use up their receives.
+	// leastPerSecond is the smallest rate after 429s when the full rate is above it, in calls per second: one in ten
+	// seconds. With a smaller rate messages would be received and returned without a call, and use up their receives.
 	leastPerSecond = 0.1
 )
 
-// slowdown is what 429s do to the rate: a pause, then a lower rate, then a linear recovery.
+// slowdown is the effect of 429s on the rate: a pause, then a lower rate, then a linear recovery.
 type slowdown struct {
 	pause    time.Duration // after a 429 without Retry-After
-	longest  time.Duration // whatever an answer says
-	recovery time.Duration // of half of the rate
+	longest  time.Duration // also where an answer asks for more
+	recovery time.Duration // time for half of the rate
 
 	mu      sync.Mutex
 	until   time.Time // end of the pause and begin of the recovery
 	lowered time.Time // time of the last 429 that lowered the rate
-	factor  float64   // of the rate, at the end of the pause
+	factor  float64   // fraction of the rate at the end of the pause
 	code    string    // of the last 429
 }
 
@@ -60,7 +61,7 @@ func (s *slowdown) on429(started time.Time, retryAfter time.Duration, code strin
 	return pause
 }
 
-// rate is what is left of the full rate at that time.
+// rate is the reduced rate at that time.
 func (s *slowdown) rate(full rate.Limit, now time.Time) rate.Limit {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +77,7 @@ func (s *slowdown) factorAt(now time.Time) float64 {
 	return min(s.factor+recovered, 1)
 }
 
-// pausedUntil is the end of the last pause; it may be over.
+// pausedUntil is the end of the last pause; it may be in the past.
 func (s *slowdown) pausedUntil() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()

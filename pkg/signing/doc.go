@@ -16,9 +16,8 @@
 //		RequestID: id, Date: signing.Date(time.Now()), Product: "XY", LicenseKey: key, HardwareID: device,
 //	})
 //
-// And the schemes by which stores and CRMs sign their webhooks, as data: a [Spec] is one scheme, [NewScheme]
-// compiles it, [Scheme.Verify] checks a [Delivery] against any of several keys and [Scheme.Sign] signs one as the
-// sender does.
+// The schemes by which stores and CRMs sign their webhooks, as data: a [Spec] is one scheme, [NewScheme] compiles it,
+// [Scheme.Verify] checks a [Delivery] with any of several keys, and [Scheme.Sign] signs one as the sender does.
 //
 //	scheme, err := signing.NewScheme(signing.Spec{
 //		Header: []string{"Stripe-Signature"}, Separator: ",", Form: "t={timestamp},v1={signature}",
@@ -29,17 +28,17 @@
 //
 // # What Verify guarantees
 //
-// The body is not parsed. MACs are compared as raw bytes and in constant time. Hexadecimal and base64 text passes only in
-// its one canonical form, and a timestamp is signed as its text, so any change is refused. Unknown parts of a header are
-// ignored: senders add new ones. A timestamp is refused on both sides of the tolerance. Several keys and several
-// signatures may be present, because senders rotate their secrets. No error holds a key, a MAC or the value of a header,
-// and no input panics.
+// The body is not parsed. MACs are compared as raw bytes and in constant time. Hexadecimal and base64 text passes only
+// in its one canonical form, and a timestamp is signed as its text, so any change is refused. Unknown parts of a header
+// are ignored: senders add new ones. A timestamp outside the tolerance is refused, in the past and in the future.
+// Several keys and several signatures may be present, because senders rotate their secrets. No error holds a key, a MAC
+// or the value of a header, and no input causes a panic.
 //
 // # Limits
 //
-// A request file is read up to 64 KiB, a header and an address up to 8 KiB, a header up to 64 parts, a key up to 1 KiB, and up to 16 keys are
-// tried. The body is hashed whole: the caller caps it first. Signatures by public key (PayPal, v1a of
-// Standard Webhooks) and plain hashes (HubSpot v1 and v2) are not schemes of this package.
+// A request file is read up to 64 KiB, a header and an address up to 8 KiB, a header up to 64 parts, a key up to 1 KiB,
+// and up to 16 keys are tried. The whole body is hashed: the caller limits it first. Signatures by public key (PayPal,
+// v1a of Standard Webhooks) and plain hashes (HubSpot v1 and v2) are not schemes of this package.
 //
-// The package reads no clock, no environment and no network. Everything in it is safe for concurrent use.
+// The package reads no clock, no environment and no network. All of it is safe for concurrent use.
 package signing

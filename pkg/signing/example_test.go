@@ -14,7 +14,7 @@ func ExampleSigner() {
 		fmt.Println(err)
 		return
 	}
-	// For each attempt: the date of this very attempt, and the header that goes with its text.
+	// For each attempt: the date of this attempt, and the header for the date's text.
 	date := signing.Date(time.Date(2025, time.August, 29, 7, 22, 37, 0, time.UTC))
 	fmt.Println("Date:", date)
 	fmt.Println("Authorization:", signer.Authorize(date))

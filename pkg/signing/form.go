@@ -52,7 +52,7 @@ func (s *Scheme) compileForm() error {
 }
 
 // checkParts refuses what is ambiguous: a separator that a value may hold, a text that may be the start of a value, and
-// a text that is the start of the other one.
+// a text with which the other text starts.
 func (s *Scheme) checkParts() error {
 	if s.spec.Separator == "" {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// FuzzVerify gives every scheme what a stranger may send. Nothing panics, an error wraps exactly one verdict, and
-// what passes does not pass with another body.
+// FuzzVerify gives every scheme arbitrary deliveries. It requires that nothing panics, that an error wraps exactly one
+// of the errors of Verify, and that a delivery that passes does not pass with another body.
 func FuzzVerify(f *testing.F) {
 	all := specs()
 	names := slices.Sorted(maps.Keys(all))
@@ -65,7 +65,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzNewScheme gives NewScheme any file. Nothing panics, and a scheme that is accepted verifies what it signs.
+// FuzzNewScheme gives NewScheme arbitrary specs. It requires that nothing panics, and that a scheme that is accepted
+// verifies what it signs.
 func FuzzNewScheme(f *testing.F) {
 	for _, spec := range specs() {
 		f.Add(first(spec.Header), spec.Query, spec.Form, spec.Separator, spec.Timestamp, spec.Signed, spec.MAC, spec.Encoding, spec.Key,
@@ -86,7 +87,7 @@ func FuzzNewScheme(f *testing.F) {
 		scheme, err := signing.NewScheme(spec)
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "signing: ") {
-				t.Fatalf("%v is not ours", err)
+				t.Fatalf("%v is not an error of this package", err)
 			}
 			return
 		}

@@ -12,14 +12,14 @@ import (
 // maxKeyBytes bounds the text of a key. Senders' secrets have 20 to 130 characters.
 const maxKeyBytes = 1 << 10
 
-// redacted is what a Key prints.
+// redacted is how a Key prints.
 const redacted = "[key]"
 
-// Key is one secret of a sender, ready for use. The zero Key is no key: Verify and Sign refuse it with ErrNoKey.
-// It prints as "[key]" in every way that fmt and log/slog know.
+// Key is one secret of a sender, ready for use. The zero Key is not a key: Verify and Sign refuse it with ErrNoKey. It
+// prints as "[key]" with fmt and log/slog.
 type Key struct {
 	// A func, since fmt cannot call Format on an unexported field, and then prints even the target of a pointer (%s
-	// does); of a func it prints the address alone.
+	// does). For a func it prints only the address.
 	bytes func() []byte
 }
 
@@ -43,7 +43,7 @@ func (s *Scheme) NewKey(text string) (Key, error) {
 	}
 	bytes, err := encoding.DecodeString(text)
 	switch {
-	case err != nil || encoding.EncodeToString(bytes) != text: // err would show where
+	case err != nil || encoding.EncodeToString(bytes) != text: // err would show the position
 		return Key{}, errors.New("signing: key: not standard base64")
 	case len(bytes) == 0:
 		return Key{}, errors.New("signing: key: empty after its prefix")
@@ -67,7 +67,7 @@ func checkKeys(keys []Key) error {
 	return nil
 }
 
-// Format implements fmt.Formatter: "[key]", whatever the verb.
+// Format implements fmt.Formatter: "[key]", with every verb.
 func (Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // LogValue implements slog.LogValuer: "[key]".

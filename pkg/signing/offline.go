@@ -30,12 +30,12 @@ const (
 	OfflineBase64                        // standard Base64, as the vendor's SDKs write it
 )
 
-// OfflineRequest is one license on one device, for a request file. Empty fields are not written.
-// Exactly one of LicenseKey and Username must be set. It prints its product alone.
+// OfflineRequest is one license on one device, for a request file. Empty fields are not written. Exactly one of
+// LicenseKey and Username must be set. Only its product is printed.
 //
 // Source: https://docs.licensespring.com/license-entitlements/license-activation-types/offline-request-schema
 type OfflineRequest struct {
-	RequestID  string // an id of the request's own, such as a UUID; required
+	RequestID  string // id of the request, such as a UUID; required
 	Date       string // the text of [Date]; required, and part of the signature
 	Product    string // short code of the product, or of the bundle; required
 	HardwareID string // required
@@ -57,12 +57,12 @@ func (r OfflineRequest) Format(f fmt.State, _ rune) {
 // LogValue implements slog.LogValuer.
 func (r OfflineRequest) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }
 
-// MarshalJSON implements json.Marshaler with what Format prints; the file alone holds the request whole.
+// MarshalJSON implements json.Marshaler with what Format prints; only the file holds the whole request.
 func (r OfflineRequest) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(r)) }
 
 // OfflineSignature returns the signature of schema v1, 44 characters of Base64. identity is the license key or user
-// name, account the API key or client id, and key the shared key or client secret that goes with it, used as its own
-// bytes. Neither the product nor the kind of the request is covered.
+// name, account the API key or client id, and key the matching shared key or client secret, used as its own bytes. The
+// signature covers neither the product nor the kind of the request.
 //
 // Source: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-offline-method
 func OfflineSignature(key, date, identity, hardwareID, account string) string {
@@ -71,8 +71,8 @@ func OfflineSignature(key, date, identity, hardwareID, account string) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// OfflineSignatureV2 returns the signature of schema v2 over the text of the inner object, byte for byte as it stands in
-// the file.
+// OfflineSignatureV2 returns the signature of schema v2 over the text of the inner object, byte for byte as in the
+// file.
 //
 // Source: https://docs.licensespring.com/license-entitlements/license-activation-types/offline-request-schema
 func OfflineSignatureV2(key string, inner []byte, encoding OfflineEncoding) string {
@@ -87,7 +87,7 @@ func OfflineSignatureV2(key string, inner []byte, encoding OfflineEncoding) stri
 // OfflineSigner makes and checks request files with one account's keys. It is safe for concurrent use, prints no key,
 // and cannot be built empty: use [NewOfflineSigner] or [NewOfflineClientSigner].
 type OfflineSigner struct {
-	account func() (id, key string) // a func, so that fmt and reflection see an address alone
+	account func() (id, key string) // a func, so that fmt and reflection see only an address
 	client  bool                    // id is an OAuth client's
 }
 
@@ -107,7 +107,7 @@ func NewOfflineClientSigner(clientID, clientSecret string) (*OfflineSigner, erro
 	return &OfflineSigner{account: func() (id, key string) { return clientID, clientSecret }, client: true}, nil
 }
 
-// Format implements fmt.Formatter: "[offline signer]", whatever the verb.
+// Format implements fmt.Formatter: "[offline signer]", with every verb.
 func (s *OfflineSigner) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[offline signer]") }
 
 // LogValue implements slog.LogValuer.
@@ -115,7 +115,7 @@ func (s *OfflineSigner) LogValue() slog.Value { return slog.StringValue(fmt.Spri
 
 // offlineObject is the signed object, its fields in the order of the published text.
 type offlineObject struct {
-	SchemaVersion int         `json:"schema_version,omitempty"` // schema v2 alone
+	SchemaVersion int         `json:"schema_version,omitempty"` // only in schema v2
 	APIKey        string      `json:"api_key,omitempty"`
 	AppVer        string      `json:"app_ver,omitempty"`
 	BundleCode    string      `json:"bundle_code,omitempty"`
@@ -151,15 +151,15 @@ func (s *OfflineSigner) FileV1(r OfflineRequest) (string, error) {
 	return base64.StdEncoding.EncodeToString(object), nil
 }
 
-// FileV2 is FileV1 for schema v2, which the License API demands where the vendor has set "Minimum Offline Request Schema
-// Version" to 2.
+// FileV2 is FileV1 for schema v2, which the License API requires where the vendor has set "Minimum Offline Request
+// Schema Version" to 2.
 func (s *OfflineSigner) FileV2(r OfflineRequest, encoding OfflineEncoding) (string, error) {
 	object, err := s.object(r, 2)
 	if err != nil {
 		return "", err
 	}
 	_, key := s.account()
-	// Concatenated: encoding/json would rewrite the signed text.
+	// The parts are concatenated: encoding/json would rewrite the signed text.
 	file := `{"request":` + string(object) + `,"signature":"` + OfflineSignatureV2(key, object, encoding) + `"}`
 	return base64.StdEncoding.EncodeToString([]byte(file)), nil
 }
@@ -175,7 +175,7 @@ func (s *OfflineSigner) object(r OfflineRequest, schema int) ([]byte, error) {
 		HardwareID: r.HardwareID, LicenseKey: r.LicenseKey, Username: r.Username, LicenseID: r.LicenseID, BundleCode: r.BundleCode,
 		IsVM: r.IsVM, AppVer: r.AppVer, Hostname: r.Hostname, IP: r.IP, IPLocal: r.IPLocal, MACAddress: r.MACAddress,
 		OSHostname: r.OSHostname, OSVer: r.OSVer, SDKLang: r.SDKLang, SDKVer: r.SDKVer, VMInfo: r.VMInfo,
-		Signature: OfflineSignature(key, r.Date, r.LicenseKey+r.Username, r.HardwareID, id), // one of both is empty
+		Signature: OfflineSignature(key, r.Date, r.LicenseKey+r.Username, r.HardwareID, id), // one of the two is empty
 	}
 	if s.client {
 		o.ClientID = id
@@ -184,7 +184,7 @@ func (s *OfflineSigner) object(r OfflineRequest, schema int) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false) // the documented text escapes nothing for HTML
+	enc.SetEscapeHTML(false) // the documented text has no HTML escapes
 	if err := enc.Encode(o); err != nil {
 		return nil, errors.New("signing: offline request: license_id is no number")
 	}

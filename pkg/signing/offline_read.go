@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// MaxRequestFileBytes bounds the text of a request file, in bytes. Real ones have one to two kilobytes; device variables
-// and product features, which the vendor's SDKs add, are the customer's own.
+// MaxRequestFileBytes bounds the text of a request file, in bytes. Real ones have one to two kilobytes. The vendor's
+// SDKs add device variables and product features, which the customer chooses.
 const MaxRequestFileBytes = 64 << 10
 
 // ErrRequestFile is wrapped by every error of [ReadRequestFile].
 var ErrRequestFile = errors.New("signing: not a request file")
 
-// RequestFile is a request file as far as it could be read. Nothing of it is judged: a field that is missing, or that is
-// no text, is "". It prints its product alone.
+// RequestFile is a request file as far as it could be read. The values are not checked: a missing field, or one that is
+// not a text, is "". Only its product is printed.
 type RequestFile struct {
 	// Text is the file's text without white space at its ends, as it is sent.
 	Text string
@@ -33,18 +33,18 @@ type RequestFile struct {
 	// Fields of the request.
 	Request, RequestID, Date, Product, HardwareID, LicenseKey, Username, BundleCode, APIKey, ClientID, SDKVer string
 
-	LicenseID json.Number // "" where it is missing or no number
+	LicenseID json.Number // "" where it is missing or not a number
 
-	// Names are the names of the request's fields, sorted: those above and all others.
+	// Names are the names of all fields of the request, sorted.
 	Names []string
 
 	inner              []byte   // the request's JSON, byte for byte
 	signature, wrapper string   // of schema v1, inside the request; of schema v2, around it
-	texts              []string // every text in the request, but for the fields that publicField names
+	texts              []string // every text in the request, without the fields that publicField names
 }
 
-// ReadRequestFile reads the text of a request file: Base64 of a JSON object, of schema v1 or v2, whoever wrote it. White
-// space and a byte order mark at its ends are taken off. Every error wraps [ErrRequestFile] and says what is wrong
+// ReadRequestFile reads the text of a request file: Base64 of a JSON object, of schema v1 or v2, from any writer. White
+// space and a byte order mark at its ends are removed. Every error wraps [ErrRequestFile] and says what is wrong
 // without a value.
 func ReadRequestFile(text string) (*RequestFile, error) {
 	bad := func(format string, args ...any) (*RequestFile, error) {
@@ -103,12 +103,12 @@ func (f *RequestFile) read(fields map[string]json.RawMessage) {
 }
 
 // Secrets lists every text of the file that names a customer, a license, a device or an account, and the file's own
-// text: what must not come back in an error or a log.
+// text. None of them may appear in an error or a log.
 func (f RequestFile) Secrets() []string {
 	return append([]string{f.Text, f.wrapper, f.LicenseID.String()}, f.texts...)
 }
 
-// publicField reports whether a field's value is the vendor's own or says nothing about a customer.
+// publicField reports whether a field's value comes from the vendor or says nothing about a customer.
 func publicField(name string) bool {
 	switch name {
 	case "request", "product", "bundle_code", "schema_version", "sdk_ver", "sdk_lang", "app_ver", "app_name", "os_ver", "date":
@@ -125,23 +125,23 @@ func (f RequestFile) Format(s fmt.State, _ rune) {
 // LogValue implements slog.LogValuer.
 func (f RequestFile) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(f)) }
 
-// MarshalJSON implements json.Marshaler with what Format prints: slog's JSON handler marshals what lies inside a struct.
+// MarshalJSON implements json.Marshaler with what Format prints: slog's JSON handler marshals the fields of a struct.
 func (f RequestFile) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(f)) }
 
-// OfflineMatch says what a signature of a request file is worth.
+// OfflineMatch is the result of checking one signature of a request file.
 type OfflineMatch int
 
-// What Check finds out about a signature.
+// Results of Check for one signature.
 const (
-	OfflineAbsent      OfflineMatch = iota // there is none
-	OfflineMismatch                        // another key made it, or what it covers was changed since
-	OfflineMatches                         // it is right, in the documented form
-	OfflineSecondLater                     // schema v1: right for the second after the file's date
-	OfflineMatchesText                     // schema v2: right, in Base64 in place of hexadecimal
-	OfflineMatchesID                       // schema v2: right, in Base64 and keyed with the client's id
+	OfflineAbsent      OfflineMatch = iota // there is no signature
+	OfflineMismatch                        // another key made it, or the signed text was changed
+	OfflineMatches                         // it is valid, in the documented form
+	OfflineSecondLater                     // schema v1: valid for the second after the file's date
+	OfflineMatchesText                     // schema v2: valid, in Base64 in place of hexadecimal
+	OfflineMatchesID                       // schema v2: valid, in Base64 and keyed with the client's id
 )
 
-// String says it for a person.
+// String describes the result for a person.
 func (m OfflineMatch) String() string {
 	switch m {
 	case OfflineAbsent:
@@ -158,12 +158,12 @@ func (m OfflineMatch) String() string {
 	return "does not match: made with another key, or the file was changed"
 }
 
-// OK reports whether the signature is right in one of the forms that are known.
+// OK reports whether the signature is valid in one of the known forms.
 func (m OfflineMatch) OK() bool { return m > OfflineMismatch }
 
-// OfflineVerdict is what Check finds out.
+// OfflineVerdict is the result of Check.
 type OfflineVerdict struct {
-	// Account says that the file names the signer's own API key or client id.
+	// Account reports whether the file names the signer's own API key or client id.
 	Account bool
 	// V1 is the signature inside the request, V2 the one around it (absent in a file of schema v1).
 	V1, V2 OfflineMatch
@@ -171,8 +171,8 @@ type OfflineVerdict struct {
 	schema int
 }
 
-// OK reports whether the file is this account's and every signature that it needs and has is right. A file of schema v2
-// may lack the inner one: the vendor's Node SDK writes none.
+// OK reports whether the file belongs to this account and every signature that it has and needs is valid. A file of
+// schema v2 may lack the inner one: the vendor's Node SDK writes none.
 func (v OfflineVerdict) OK() bool {
 	switch {
 	case !v.Account || v.V1 == OfflineMismatch:
@@ -184,7 +184,7 @@ func (v OfflineVerdict) OK() bool {
 }
 
 // Check compares a file's signatures with those that the signer's key makes, in the documented form and in those of the
-// vendor's SDKs. That Check finds them right does not mean that the server takes them.
+// vendor's SDKs. A valid result does not mean that the server accepts the file.
 func (s *OfflineSigner) Check(f *RequestFile) OfflineVerdict {
 	id, key := s.account()
 	named := f.APIKey
@@ -216,8 +216,8 @@ func (*OfflineSigner) checkV1(f *RequestFile, id, key string) OfflineMatch {
 	return OfflineMismatch
 }
 
-// checkV2 takes the request's text as it stands in the file, and without white space: a writer may have signed it before
-// it laid the file out.
+// checkV2 checks the request's text as it stands in the file, and without white space: a writer may have signed it
+// before formatting the file.
 func (s *OfflineSigner) checkV2(f *RequestFile, id, key string) OfflineMatch {
 	var compact bytes.Buffer
 	_ = json.Compact(&compact, f.inner) // it was read as JSON
@@ -236,15 +236,15 @@ func (s *OfflineSigner) checkV2(f *RequestFile, id, key string) OfflineMatch {
 
 func same(got, want string) bool { return hmac.Equal([]byte(got), []byte(want)) }
 
-// byteOrderMark stands in front of a text that some editors saved.
+// byteOrderMark is at the start of a text that some editors saved.
 const byteOrderMark = "\uFEFF"
 
 func trimFile(text string) string {
 	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), byteOrderMark))
 }
 
-// decodeBase64 reads either alphabet, with or without padding; line breaks inside are ignored. Its errors tell the place
-// alone.
+// decodeBase64 reads both alphabets, with or without padding; line breaks inside are ignored. Its errors give only the
+// position.
 func decodeBase64(text string) ([]byte, error) {
 	encoding := base64.StdEncoding
 	if strings.ContainsAny(text, "-_") {
@@ -260,7 +260,7 @@ func decodeBase64(text string) ([]byte, error) {
 	return content, err
 }
 
-// fieldsOf reads a JSON object by its exact names. Its errors tell the place alone: encoding/json quotes values.
+// fieldsOf reads a JSON object by its exact names. Its errors give only the position: encoding/json quotes values.
 func fieldsOf(text []byte) (map[string]json.RawMessage, error) {
 	var fields map[string]json.RawMessage
 	err := json.Unmarshal(text, &fields)
@@ -273,7 +273,7 @@ func fieldsOf(text []byte) (map[string]json.RawMessage, error) {
 	return fields, nil
 }
 
-// textOf returns a JSON text, or "" for what is none.
+// textOf returns a JSON text, or "" for any other value.
 func textOf(value json.RawMessage) (text string) {
 	if json.Unmarshal(value, &text) != nil {
 		return ""

@@ -15,10 +15,10 @@ import (
 // imfFixdate is RFC 9110's date: net/http.TimeFormat, without importing net/http. (time.RFC1123 would print UTC.)
 const imfFixdate = "Mon, 02 Jan 2006 15:04:05 GMT"
 
-// Signer makes the Authorization header of the License API from a company's API key and shared key. It is safe
-// for concurrent use, prints neither key, and cannot be built empty: use [NewSigner].
+// Signer makes the Authorization header of the License API from a company's API key and shared key. It is safe for
+// concurrent use, prints neither key, and cannot be built empty: use [NewSigner].
 type Signer struct {
-	header func(date string) string // a func, so that fmt and reflection see an address alone
+	header func(date string) string // a func, so that fmt and reflection see only an address
 	last   atomic.Pointer[authorization]
 }
 
@@ -42,10 +42,10 @@ func NewSigner(apiKey, sharedKey string) (*Signer, error) {
 }
 
 // Authorize returns the Authorization header for the Date header date, which must be sent with exactly the same text.
-// Only the date is signed, so the header is valid for every request of that second: the last one is cached, and a
+// Only the date is signed, so the header is valid for every request of that second: the last header is cached, and a
 // second call for the same date allocates nothing. It is valid for 15 minutes at any endpoint: never log it.
 //
-// The parts are separated by a comma alone, as the vendor's SDKs send them.
+// Only a comma separates the parts, as in the vendor's SDKs.
 func (s *Signer) Authorize(date string) string {
 	if last := s.last.Load(); last != nil && last.date == date {
 		return last.header
@@ -60,8 +60,8 @@ func Date(now time.Time) string {
 	return now.UTC().Format(imfFixdate)
 }
 
-// OnlineSignature returns the License API's signature of the text of a Date header, 44 characters of base64.
-// The bytes of the key's text are the key; it is never decoded.
+// OnlineSignature returns the License API's signature of the text of a Date header, 44 characters of base64. The key is
+// the bytes of its text; it is never decoded.
 //
 // Source: https://docs.licensespring.com/license-api/license-api-authorization/request-signature
 func OnlineSignature(sharedKey, date string) string {

@@ -79,7 +79,7 @@ func TestOnlineSignatureGivesTheKnownAnswers(t *testing.T) {
 	}
 }
 
-// Each mistake is made here once more, to see that it gives the signature the file says; ours is another one.
+// This test makes each mistake again, to check that it gives the signature in the file and that our signature differs.
 func TestOnlineSignatureMakesNoneOfTheKnownMistakes(t *testing.T) {
 	t.Parallel()
 	seen := 0
@@ -152,7 +152,7 @@ func TestAuthorizeFollowsTheDate(t *testing.T) {
 	}
 }
 
-// Run with -race. Each goroutine moves between two dates, as calls in flight do at the turn of a second.
+// Run with -race. Each goroutine alternates between two dates, as calls in flight do when a second ends.
 func TestAuthorizeIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	signer, err := signing.NewSigner("api", "shared")

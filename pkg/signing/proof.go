@@ -7,7 +7,7 @@ import (
 	"encoding/hex"
 )
 
-// proof is what only the holder of key can send: the MAC of parts, or the secret itself.
+// proof is the value that only the holder of the key can send: the MAC of parts, or the secret itself.
 func (s *Scheme) proof(key Key, parts [][]byte) []byte {
 	if s.spec.MAC == macNone {
 		return key.bytes()
@@ -30,8 +30,8 @@ func (s *Scheme) encode(proof []byte) string {
 	return string(proof)
 }
 
-// decode reads a proof in its one canonical form: what does not encode to the same text again is refused. (Go's
-// decoders take upper-case hexadecimal, line breaks and stray bits.)
+// decode reads a proof in its one canonical form. It refuses a text that does not encode to the same text again: Go's
+// decoders accept upper-case hexadecimal, line breaks and stray bits.
 func (s *Scheme) decode(text string) (proof []byte, canonical bool) {
 	var err error
 	switch s.spec.Encoding {

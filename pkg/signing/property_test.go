@@ -56,7 +56,7 @@ func TestNoChangedByteIsVerified(t *testing.T) {
 		scheme, keyText, key, spec, d := drawSigned(t)
 		d.Header = maps.Clone(d.Header)
 
-		// The places of this scheme where every byte counts.
+		// The parts of this scheme in which every byte counts.
 		places := []string{"key"}
 		signsBody := true
 		for _, header := range slices.Sorted(maps.Keys(d.Header)) {
@@ -93,7 +93,7 @@ func TestNoChangedByteIsVerified(t *testing.T) {
 			text := mutate(t, keyText)
 			other, err := scheme.NewKey(text)
 			if err != nil || spec.Key == "base64" && canonical(text) == canonical(keyText) {
-				return // refused even earlier, or the same key with and without padding
+				return // refused earlier, or the same key with and without padding
 			}
 			key = other
 		default:
@@ -124,12 +124,12 @@ func mutate(t *rapid.T, text string) string {
 	return text[:at] + string([]byte{b}) + text[at+1:]
 }
 
-// canonical is the one text of a key: padding may be left out, and the prefix of a base64 key.
+// canonical is the one text of a key, without the optional padding and the optional prefix of a base64 key.
 func canonical(text string) string {
 	return strings.TrimRight(strings.TrimPrefix(text, "whsec_"), "=")
 }
 
-// sameParts reports whether two values have the same parts but for empty ones.
+// sameParts reports whether two values have the same parts, without empty ones.
 func sameParts(a, b, separator string) bool {
 	parts := func(value string) []string {
 		return slices.DeleteFunc(strings.Split(value, separator), func(part string) bool { return part == "" })

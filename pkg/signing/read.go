@@ -61,8 +61,8 @@ func (s *Scheme) read(value string) (stamp string, proofs [][]byte, err error) {
 	return stamp, proofs, nil
 }
 
-// match finds the part of the form that text is, and what follows the form's own text in it. A bare {timestamp}
-// takes digits alone, and once.
+// match finds the part of the form that fits text, and returns what follows the form's own text. A bare {timestamp}
+// matches only digits, and only once.
 func (s *Scheme) match(text string, stamped bool) (formPart, string, bool) {
 	for _, part := range s.form {
 		rest, ok := strings.CutPrefix(text, part.prefix)
@@ -76,7 +76,7 @@ func (s *Scheme) match(text string, stamped bool) (formPart, string, bool) {
 	return formPart{}, "", false
 }
 
-// parts resolves what is signed. Nothing is copied but short texts: the body may be large.
+// parts resolves the signed text. It copies only short texts: the body may be large.
 func (s *Scheme) parts(d Delivery, stamp string) ([][]byte, error) {
 	parts := make([][]byte, 0, len(s.signed))
 	for _, p := range s.signed {

@@ -28,11 +28,11 @@ type Spec struct {
 	Timestamp string        // name of the header that holds the timestamp, where Form does not
 	Unit      time.Duration // of the timestamp: time.Second (also when zero) or time.Millisecond
 	Signed    string        // text, {body}, {timestamp}, {method}, {url} and {Any-Header}: "{timestamp}.{body}"; empty without a MAC
-	MAC       string        // "hmac-sha256"; or "none": {secret} is compared as it is
+	MAC       string        // "hmac-sha256"; or "none": {secret} itself is compared
 	Encoding  string        // of {signature}: "hex" (lower case) or "base64"; of {secret}: "" or "base64" (HTTP Basic)
 	Key       string        // form of the secret: "text" (also when empty) or "base64"
 	KeyPrefix string        // of a base64 key, removed before decoding if present: "whsec_"
-	Tolerance time.Duration // between timestamp and clock, on both sides; above 0 where there is a timestamp, else 0
+	Tolerance time.Duration // between timestamp and clock, past and future; above 0 with a timestamp, else 0
 }
 
 // Scheme is a compiled Spec: how one sender signs. Use [NewScheme]. It holds no secret.
@@ -40,11 +40,11 @@ type Scheme struct {
 	spec    Spec       // header names in lower case, defaults filled in
 	form    []formPart // in the order in which they are matched
 	signed  []piece
-	stamped bool // a timestamp belongs to the scheme
+	stamped bool // the scheme has a timestamp
 }
 
 // NewScheme compiles spec. It refuses, by name, every field that cannot work or that would leave the body or the
-// timestamp unsigned, and reports all problems at once, one a line.
+// timestamp unsigned. It reports all problems at once, one a line.
 func NewScheme(spec Spec) (*Scheme, error) {
 	spec.Header = slices.Clone(spec.Header)
 	for i, name := range spec.Header {
@@ -74,8 +74,8 @@ func (s *Scheme) Signs(header string) bool {
 	})
 }
 
-// SecretHeaders returns, in lower case, the names of the headers that carry {signature} or {secret} and must never
-// be stored; none where a query parameter carries it.
+// SecretHeaders returns, in lower case, the names of the headers that carry {signature} or {secret} and must never be
+// stored; none if a query parameter carries it.
 func (s *Scheme) SecretHeaders() []string {
 	return slices.Clone(s.spec.Header)
 }

@@ -174,7 +174,7 @@ func TestNewKeyReadsItsFormAndRefusesTheRest(t *testing.T) {
 	}
 }
 
-// Padded, unpadded, with and without its prefix, it is one key.
+// With and without padding and prefix it is the same key.
 func TestEveryFormOfAKeyIsTheSameKey(t *testing.T) {
 	t.Parallel()
 	scheme := mustScheme(t, specs()["svix"])

@@ -9,7 +9,7 @@ import (
 
 const tolerance = 5 * time.Minute
 
-// specs are the schemes of real senders, as their documentation gives them.
+// specs are the schemes of real senders, from their documentation.
 func specs() map[string]signing.Spec {
 	body := func(header, encoding string) signing.Spec {
 		return signing.Spec{Header: []string{header}, Form: "{signature}", Signed: "{body}", MAC: "hmac-sha256", Encoding: encoding}
@@ -65,7 +65,7 @@ func specs() map[string]signing.Spec {
 		// RFC 6750
 		"bearer": {Header: []string{"Authorization"}, Form: "Bearer {secret}", MAC: "none"},
 		"query":  {Query: "token", Form: "{secret}", MAC: "none"},
-		// A MAC in the address: nobody's yet, but the two go together.
+		// A MAC in the address: no known sender uses it, but the two can be combined.
 		"signed query": {Query: "sig", Form: "{signature}", Signed: "{method} {body}", MAC: "hmac-sha256", Encoding: "hex"},
 	}
 }

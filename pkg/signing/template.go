@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// maxTemplateBytes bounds a form and a template of what is signed; the longest known has 40 bytes.
+// maxTemplateBytes bounds a form and a template of the signed text; the longest known one has 40 bytes.
 const maxTemplateBytes = 256
 
-// Placeholders. Every other name in braces is a header's.
+// Placeholders. Every other name in braces names a header.
 const (
 	holdsTimestamp = "timestamp"
 	holdsSignature = "signature"
@@ -103,7 +103,7 @@ func (s *Scheme) holds(kind pieceKind) bool {
 	return slices.ContainsFunc(s.signed, func(p piece) bool { return p.kind == kind })
 }
 
-// inValue reports whether a timestamp, hexadecimal or base64 text may hold r.
+// inValue reports whether a timestamp, hexadecimal text or base64 text may hold r.
 func inValue(r rune) bool {
 	return isAlphanumeric(r) || strings.ContainsRune("+/=", r)
 }

@@ -38,7 +38,7 @@ func (v senderVector) delivery() signing.Delivery {
 	return d
 }
 
-// clock is where the vector's timestamp stands; far from any for schemes without one.
+// clock is the time of the vector's timestamp; for schemes without one it is far from any.
 func (v senderVector) clock(tb testing.TB, spec signing.Spec) time.Time {
 	tb.Helper()
 	if v.Timestamp == "" {
@@ -145,7 +145,7 @@ func TestEverySendersVectorFailsWhenChanged(t *testing.T) {
 	}
 }
 
-// A delivery of one sender says nothing to the scheme of another.
+// The scheme of one sender must refuse a delivery of another.
 func TestVectorsDoNotPassAsAnotherSenders(t *testing.T) {
 	t.Parallel()
 	for _, v := range senderVectors(t) {

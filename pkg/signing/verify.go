@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Limits of input from outside, checked before it is read.
+// Limits of input from outside, checked before reading.
 const (
 	maxValueBytes = 8 << 10 // one header, or the address; API Gateway takes 10,240 bytes of headers in all
 	maxParts      = 64      // of one value; a sender in rotation sends three
@@ -19,14 +19,14 @@ const (
 // MaxKeys is the most keys that Verify tries: each costs one pass over the body.
 const MaxKeys = 16
 
-// The errors of Verify. Each is wrapped with the part that it is about, by the name in the Spec.
+// The errors of Verify. Each is wrapped with the part that it concerns, by the name in the Spec.
 var (
-	ErrMissing   = errors.New("signing: missing")                  // no signature, or not all of what is signed
+	ErrMissing   = errors.New("signing: missing")                  // no signature, or a part of the signed text is missing
 	ErrMalformed = errors.New("signing: malformed")                // not in the scheme's form
 	ErrStale     = errors.New("signing: stale")                    // genuine, but older than the tolerance
 	ErrFuture    = errors.New("signing: in the future")            // genuine, but further ahead than the tolerance
-	ErrMismatch  = errors.New("signing: signature does not match") // of other bytes or by another key
-	ErrNoKey     = errors.New("signing: no usable key")            // the caller's fault: no key, a zero Key or too many
+	ErrMismatch  = errors.New("signing: signature does not match") // of other bytes, or made with another key
+	ErrNoKey     = errors.New("signing: no usable key")            // caller's error: no key, a zero Key or too many
 )
 
 // Delivery is one HTTP request of a sender: the parts that may be signed.
@@ -37,10 +37,10 @@ type Delivery struct {
 	Body   []byte            // the raw bytes, capped by the caller
 }
 
-// Verify returns nil when one of the signatures (or the secret) in d is valid for one of the keys and, if the scheme has a
-// timestamp, now is within the tolerance of it; exactly at the tolerance still passes. Otherwise the error wraps one of
-// ErrMissing, ErrMalformed, ErrMismatch, ErrStale, ErrFuture and ErrNoKey. The time is checked last: ErrStale and
-// ErrFuture are returned for genuine deliveries alone, and mean a wrong clock or a replay.
+// Verify returns nil when one of the signatures (or the secret) in d is valid for one of the keys and, if the scheme
+// has a timestamp, now is within the tolerance of it; exactly at the tolerance still passes. Otherwise the error wraps
+// one of ErrMissing, ErrMalformed, ErrMismatch, ErrStale, ErrFuture and ErrNoKey. The time is checked last: ErrStale
+// and ErrFuture are returned only for genuine deliveries, and mean a wrong clock or a replay.
 func (s *Scheme) Verify(d Delivery, now time.Time, keys ...Key) error {
 	if err := checkKeys(keys); err != nil {
 		return err
@@ -76,7 +76,7 @@ func (s *Scheme) Verify(d Delivery, now time.Time, keys ...Key) error {
 	return ErrMismatch
 }
 
-// equal compares in constant time. Secrets are hashed first, so that not even their length leaks.
+// equal compares in constant time. Secrets are hashed first, so that their length does not leak.
 func (s *Scheme) equal(got, want []byte) bool {
 	if s.spec.MAC == macNone {
 		g, w := sha256.Sum256(got), sha256.Sum256(want)
@@ -85,7 +85,7 @@ func (s *Scheme) equal(got, want []byte) bool {
 	return hmac.Equal(got, want)
 }
 
-// checkTime is for a stamp of up to 18 digits, which the key has signed.
+// checkTime checks a stamp of up to 18 digits, which the key has signed.
 func (s *Scheme) checkTime(stamp string, now time.Time) error {
 	if !s.stamped {
 		return nil
@@ -98,7 +98,7 @@ func (s *Scheme) checkTime(stamp string, now time.Time) error {
 	if s.spec.Unit == time.Millisecond {
 		at = time.UnixMilli(n)
 	}
-	age := now.Sub(at) // saturates, never wraps
+	age := now.Sub(at) // saturates, does not overflow
 	switch {
 	case age > s.spec.Tolerance:
 		return fmt.Errorf("%w: older than %v", ErrStale, s.spec.Tolerance)

@@ -17,10 +17,10 @@ func verdicts() []error {
 	}
 }
 
-// noon is the clock of these tests: a whole second, so that nothing is lost in a timestamp.
+// noon is the clock of these tests: a whole second, so that a timestamp loses nothing.
 func noon() time.Time { return time.Date(2026, time.November, 22, 12, 0, 0, 0, time.UTC) }
 
-// signed returns a delivery with everything that any scheme signs, signed by key.
+// signed returns a delivery with every part that any scheme signs, signed by key.
 func signed(tb testing.TB, scheme *signing.Scheme, key signing.Key, body string) signing.Delivery {
 	tb.Helper()
 	d := signing.Delivery{
@@ -225,7 +225,7 @@ func TestVerifyComparesASecretWhole(t *testing.T) {
 	}
 }
 
-// Canonical text, right in all but one digit: only the comparison itself can refuse it.
+// Canonical text with one wrong digit: only the comparison itself can refuse it.
 func TestVerifyComparesEveryDigit(t *testing.T) {
 	t.Parallel()
 	scheme := mustScheme(t, specs()["lemonsqueezy"])
@@ -309,7 +309,7 @@ func TestSignRefusesWhatItCannotSignAndLeavesItAsItWas(t *testing.T) {
 	}
 }
 
-// Every way to fail, with distinct words in every place that a stranger or a secret fills.
+// Every way to fail, with distinct words in every part that comes from outside or from a secret.
 func TestErrorsShowNoKeyNoSignatureNoHeader(t *testing.T) {
 	t.Parallel()
 	for name, spec := range specs() {

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// FakeURL is the URL of a FakeSQS's only queue.
+	// FakeURL is the URL of the only queue of a FakeSQS.
 	FakeURL = "http://sqs.test/123456789012/requests"
 
 	// FakeEndpoint is the endpoint of a FakeSQS that is used by its Config.
@@ -94,14 +94,14 @@ func AllSucceed(c Call) BatchResult {
 	return r
 }
 
-// Calls returns the calls in the order in which they came.
+// Calls returns the calls in the order of their arrival.
 func (s *FakeSQS) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.calls)
 }
 
-// Invalid describes the requests that SQS would have refused.
+// Invalid describes the requests that SQS would refuse.
 func (s *FakeSQS) Invalid() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
