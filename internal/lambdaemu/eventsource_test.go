@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,15 +76,15 @@ func TestABatchThatFailsIsDeliveredAgainWhole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				receives := 0
+				var receives atomic.Int64
 				counted := func(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
-					receives += len(e.Records)
+					receives.Add(int64(len(e.Records)))
 					return function(ctx, e)
 				}
 				// Once at the start, and once more after the visibility time-out.
 				jobs, errs := mapping(t, 3, 10, lambdaemu.VisibilityTimeout+time.Minute, counted)
-				if jobs.Len() != 3 || receives != 6 || len(errs) != 2 {
-					t.Errorf("%d messages left, %d receives, errors %v; want 3, 6 and 2 errors", jobs.Len(), receives, errs)
+				if jobs.Len() != 3 || receives.Load() != 6 || len(errs) != 2 {
+					t.Errorf("%d messages left, %d receives, errors %v; want 3, 6 and 2 errors", jobs.Len(), receives.Load(), errs)
 				}
 				time.Sleep(time.Minute) // until the function that was too late has ended
 			})
