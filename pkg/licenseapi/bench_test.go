@@ -13,8 +13,8 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// BenchmarkDeactivate calls a server on loopback that always says yes, over HTTP and over TLS: with this client, and
-// as a program does that makes everything anew for each call.
+// BenchmarkDeactivate calls a server on loopback that always confirms, over HTTP and over TLS: with this client, and
+// with a program that makes a new client for each call.
 func BenchmarkDeactivate(b *testing.B) {
 	const perCore = 5
 	inFlight := perCore * runtime.GOMAXPROCS(0)

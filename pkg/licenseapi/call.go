@@ -12,11 +12,11 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// A content is what a call posts.
+// A content is the body of a call.
 type content struct {
 	kind    string // Content-Type
 	body    []byte
-	secrets []string // the values in body that must not come back in an error
+	secrets []string // the values in body that no error may hold
 }
 
 const jsonType = "application/json"
@@ -44,14 +44,14 @@ func (c *Client) post(ctx context.Context, op string, expected func(text string)
 	if id := requestIDOf(ctx); id != "" {
 		req.Header.Set(headerRequestID, id)
 	}
-	// A connection may have died while the function was frozen, and the first call on it fails. An empty
+	// A connection may have closed while the function was frozen, and the first call on it fails. An empty
 	// X-Idempotency-Key is not sent, and makes net/http repeat the request on a new connection; a deactivation may be
 	// repeated.
 	req.Header["X-Idempotency-Key"] = []string{}
 	s := &apihttp.Scrubber{Values: content.secrets, Authorization: authorization}
 
-	// RoundTrip, not an http.Client: no redirect is followed, and a redirect to an unreadable address is still an answer
-	// with its status. Cookies are not needed, and the time is bounded here.
+	// RoundTrip is used and not an http.Client: no redirect is followed, and a redirect to an unreadable address is
+	// still an answer with its status. Cookies are not needed, and this function bounds the time.
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return apihttp.NewNetworkError("licenseapi: "+op, err, s)
@@ -71,8 +71,8 @@ func (c *Client) post(ctx context.Context, op string, expected func(text string)
 	case err != nil && !errors.Is(err, apihttp.ErrReplyTooLong):
 		return apihttp.NewNetworkError("licenseapi: "+op, err, s)
 	}
-	// A proxy's page has the status 200 as well, and then nothing was deactivated. If something was, the next attempt
-	// finds the device inactive.
+	// A proxy's page also has the status 200, and then nothing was deactivated. If the device was deactivated, the next
+	// attempt finds it inactive.
 	c.logger.WarnContext(ctx, "license api: 200 with an unexpected body", "op", op,
 		"length", len(reply), "whole", err == nil, "content_type", s.Keep(apihttp.MediaType(resp), maxCodeRunes))
 	return &Error{Op: op, Status: resp.StatusCode, RequestID: apihttp.RequestID(resp.Header, s), Message: "the answer does not confirm the deactivation"}

@@ -1,5 +1,5 @@
-// Package licenseapi is a client for LicenseSpring's License API, made for a server that acts for many licenses
-// and devices, not for an application that guards its own.
+// Package licenseapi is a client for LicenseSpring's License API. It is made for a server that acts on many licenses
+// and devices, not for an application that guards its own license.
 //
 // Start with [New]. One Client is enough for a process, since it holds the connections:
 //
@@ -17,14 +17,13 @@
 // [Client.DeactivateBundleOffline] for the license that a request file names. [Client.OAuth] authorizes by an OAuth client
 // in place of [HMAC].
 //
-// Each call is one attempt of at most five seconds with a date and a signature of its own. The package does not retry
-// (except on a connection that was dead before it answered): the caller does, since it has a queue and a rate limit.
-// [KindOf] says what the caller has to do after an answer, and [CodeOf] how to report it. A deactivation may be repeated:
-// the second one finds the device inactive ([KindAlreadyInactive]). Do not send two for the same license at the same
-// time.
+// Each call is one attempt of at most five seconds with its own date and signature. The package does not retry (except
+// on a connection that was closed before it answered): the caller does, since it has a queue and a rate limit. [KindOf]
+// says what the caller has to do after an answer, and [CodeOf] how to report it. A deactivation may be repeated: the
+// second one finds the device inactive ([KindAlreadyInactive]). Do not send two for the same license at the same time.
 //
-// Nothing that this package returns, prints or logs holds a license key, a user name, a password, a token, a
-// hardware id, a signature or an Authorization header.
+// Nothing that this package returns, prints or logs holds a license key, a user name, a password, a token, a hardware
+// id, a signature or an Authorization header.
 //
 // Sources: https://docs.licensespring.com/license-api and the pages named in the code.
 package licenseapi
@@ -49,36 +48,37 @@ const (
 
 	defaultUserAgent = "license-deactivator"
 
-	// warmTimeout bounds Warm, which runs before a function's first poll and must not hold it up.
+	// warmTimeout bounds Warm, which runs before a function's first poll and must not delay it.
 	warmTimeout = 2 * time.Second
 )
 
-// Config is what a Client is made of.
+// Config is the configuration of a Client.
 type Config struct {
-	// BaseURL is the address of the API with its version, "https://api.licensespring.com/api/v4"; a slash at its end
-	// is removed. It must be https, since a captured Authorization header is valid for 15 minutes at any endpoint; http is
-	// allowed for this machine alone (localhost, 127.0.0.0/8, ::1). Required.
+	// BaseURL is the address of the API with its version, "https://api.licensespring.com/api/v4"; a slash at its end is
+	// removed. It must be https, since a captured Authorization header is valid for 15 minutes at any endpoint; http is
+	// allowed only for this machine (localhost, 127.0.0.0/8, ::1). Required.
 	BaseURL string
 
-	// CallsInFlight is how many calls run at the same time: as many connections are kept open between calls. More calls
-	// at once work, and cost a handshake each. Zero means 10.
+	// CallsInFlight is how many calls run at the same time: as many connections stay open between calls. More calls at
+	// once work, and need a handshake each. Zero means 10.
 	CallsInFlight int
 
 	// Authorizer signs each request; Client.With makes a client with another one. With nil, the client's own calls fail
-	// before they are sent, and With makes a usable one.
+	// before they are sent, and only With makes a usable client.
 	Authorizer Authorizer
 
 	// Now is the clock that dates each request; the API takes dates up to 15 minutes old. Nil means time.Now.
 	Now func() time.Time
 
-	// Logger gets a warning for each answer that is not as documented. Nil means no log.
+	// Logger gets a warning for each answer that does not follow the documentation. Nil means no log.
 	Logger *slog.Logger
 
 	// UserAgent is sent with every request. "" means "license-deactivator".
 	UserAgent string
 
-	// DialContext opens the connections, as http.Transport's field of that name does. It does not change what BaseURL may be, and https is still used over
-	// the connections that it returns. Nil means TCP, with two seconds for the handshake.
+	// DialContext opens the connections, as http.Transport's field of that name does. It does not change which BaseURL
+	// is allowed, and https is still used over the connections that it returns. Nil means TCP, with two seconds for the
+	// handshake.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -94,8 +94,8 @@ type Client struct {
 	dial func(ctx context.Context, network, address string) (net.Conn, error) // Config.DialContext
 }
 
-// New checks every field of the configuration, without a call, and reports all problems at once, by field name. No
-// error holds a value of the configuration.
+// New checks every field of the configuration without a call, and reports all problems at once, by field name. No error
+// holds a value of the configuration.
 func New(cfg Config) (*Client, error) {
 	base, err := checkAddress("BaseURL", cfg.BaseURL, "https://api.licensespring.com/api/v4")
 	problems := []error{err}
@@ -139,9 +139,9 @@ func (c *Client) With(a Authorizer) *Client {
 	return &other
 }
 
-// Warm opens a connection with an unsigned HEAD request to the base address, so that the first call can use it; any
-// status is fine. It takes two seconds at most. Its error needs no more than a log line: the next call opens a connection
-// itself.
+// Warm opens a connection with an unsigned HEAD request to the base address, so that the first call can use it; it
+// accepts any status. It takes two seconds at most. Its error needs only a log line: the next call opens a connection
+// by itself.
 func (c *Client) Warm(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
 	defer cancel()

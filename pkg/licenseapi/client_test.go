@@ -27,7 +27,7 @@ func testSigner(t testing.TB) Authorizer {
 	return HMAC(signer)
 }
 
-// testClient returns a client for url and what it logs.
+// testClient returns a client for url and the text of its log.
 func testClient(t testing.TB, url string) (*Client, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
@@ -72,7 +72,7 @@ func confirmed() *http.Response {
 	return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(licenseDeactivated))}
 }
 
-// roundTrip is a transport made of one function.
+// roundTrip is a transport made from a function.
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
@@ -81,7 +81,7 @@ func TestNewNamesEveryBadField(t *testing.T) {
 	t.Parallel()
 	_, err := New(Config{CallsInFlight: -1, UserAgent: "a\r\nb"})
 	if err == nil {
-		t.Fatal("an empty configuration was taken")
+		t.Fatal("an empty configuration was accepted")
 	}
 	for _, field := range []string{"BaseURL", "CallsInFlight", "UserAgent"} {
 		if !strings.Contains(err.Error(), "licenseapi: "+field+":") {
@@ -139,14 +139,14 @@ func TestWithChangesTheCredentialsAndKeepsTheConnections(t *testing.T) {
 		t.Errorf("with the wrong key: got %v, want signature_mismatch", err)
 	}
 	if err := client.Deactivate(t.Context(), keyBased()); err != nil {
-		t.Errorf("the first client is no longer what it was: %v", err)
+		t.Errorf("the first client has changed: %v", err)
 	}
 	if got := api.Counts().Connections; got != 1 {
 		t.Errorf("got %d connections, want 1", got)
 	}
 }
 
-// TestAClientWithoutCredentialsSendsNothing: a worker makes its client before it has read its secret.
+// TestAClientWithoutCredentialsSendsNothing covers the worker, which makes its client before it has read its secret.
 func TestAClientWithoutCredentialsSendsNothing(t *testing.T) {
 	t.Parallel()
 	api, url := testAPI(t)
@@ -199,7 +199,7 @@ func TestWarmTakesAnyStatusAndReportsANetworkFault(t *testing.T) {
 	if err := client.Warm(t.Context()); err != nil {
 		t.Errorf("got %v, want nil", err)
 	}
-	client, _ = testClient(t, "http://127.0.0.1:1/api/v4") // nobody listens on tcpmux
+	client, _ = testClient(t, "http://127.0.0.1:1/api/v4") // no server listens on tcpmux
 	if err := client.Warm(t.Context()); CodeOf(err) != "connection" {
 		t.Errorf("got %v, want a connection fault", err)
 	}

@@ -7,8 +7,8 @@ type Code struct {
 	Meaning string // for a person, in a few words
 }
 
-// Codes returns the table: every code that is documented, in the order of its kinds. For a code that is not in it the
-// status alone decides. [OfflineCodes] are those that mean something else as the answer to a request file.
+// Codes returns the table: every documented code, in the order of its kinds. For a code that is not in the table, only
+// the status decides. [OfflineCodes] lists the codes that mean something else as the answer to a request file.
 //
 // Sources: https://docs.licensespring.com/license-api/error-responses,
 // https://docs.licensespring.com/license-api/license-api-authorization/api-key-authorization,

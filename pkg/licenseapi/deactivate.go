@@ -20,8 +20,8 @@ const (
 // licenseDeactivated is the documented body of a 200, with or without quotation marks.
 const licenseDeactivated = "license_deactivated"
 
-// saysDeactivated accepts the documented body, and a JSON object that has it as its only or its "message" value. An object
-// with a code beside it is an error's body.
+// saysDeactivated accepts the documented body, and a JSON object that has it as its only or its "message" value. An
+// object that also has a code is an error's body.
 func saysDeactivated(text string) bool {
 	const quoted = `"` + licenseDeactivated + `"`
 	if text == licenseDeactivated || text == quoted {
@@ -40,10 +40,10 @@ func saysDeactivated(text string) bool {
 	return !code && string(object["message"]) == quoted
 }
 
-// Errors of a Deactivation that is refused before it is sent. Each is wrapped with the name of the field and never
-// with its value; KindOf says KindRejected.
+// Errors of a Deactivation that is refused before it is sent. Each is wrapped with the name of the field and never with
+// its value; KindOf returns KindRejected.
 var (
-	ErrIdentity     = errors.New("licenseapi: exactly one identity is needed") // two that disagree would name two licenses
+	ErrIdentity     = errors.New("licenseapi: exactly one identity is needed") // two different ones would name two licenses
 	ErrMissingField = errors.New("licenseapi: a required field is missing")
 	ErrInvalidField = errors.New("licenseapi: a field cannot be sent")
 )
@@ -51,17 +51,17 @@ var (
 // Deactivation names one license on one device. Empty fields are not sent. Exactly one identity must be set:
 // LicenseKey; Username (with a password if given); IDToken with CustomerAccountCode; Code with CustomerAccountCode.
 //
-// It prints itself shortened in every way that fmt and log/slog know, json.Marshal included: only Deactivate and
-// DeactivateBundle write it whole.
+// It prints itself shortened with fmt, log/slog and json.Marshal. Only Deactivate and DeactivateBundle write it whole.
 //
-// Sources: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-online-method
-// (and deactivate-bundle-online-method beside it) and its edition of 2023 for the fields from IsVM on. The JSON Schema published there forbids every useful request
-// and is not used.
+// Sources:
+// https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-online-method (and
+// deactivate-bundle-online-method next to it) and its edition of 2023 for the fields from IsVM on. The JSON Schema
+// published there forbids every useful request and is not used.
 type Deactivation struct {
 	Product             string          `json:"product"` // short code, of the bundle for DeactivateBundle; required
 	LicenseKey          string          `json:"license_key,omitempty"`
 	Username            string          `json:"username,omitempty"`
-	Password            string          `json:"password,omitempty"` // never required: the vendor's own SDK sends none
+	Password            string          `json:"password,omitempty"` // never required: the vendor's SDK sends none
 	IDToken             string          `json:"id_token,omitempty"` // the access token of the single sign-on
 	Code                string          `json:"code,omitempty"`
 	CustomerAccountCode string          `json:"customer_account_code,omitempty"`
@@ -70,7 +70,7 @@ type Deactivation struct {
 	HardwareID          string          `json:"hardware_id,omitempty"` // required
 	SDKVer              string          `json:"sdk_ver,omitempty"`
 	Consumptions        json.Number     `json:"consumptions,omitempty"` // changes the license's counter: not for a refund
-	Variables           json.RawMessage `json:"variables,omitempty"`    // an object, sent as it is
+	Variables           json.RawMessage `json:"variables,omitempty"`    // an object, sent unchanged
 	IsVM                *bool           `json:"is_vm,omitempty"`
 	VMInfo              string          `json:"vm_info,omitempty"`
 	OSVer               string          `json:"os_ver,omitempty"`
@@ -84,17 +84,17 @@ type Deactivation struct {
 
 // Deactivate frees the license's slot on the device, in one attempt. The license itself stays enabled.
 //
-// Nil means that the API confirmed the deactivation: status 200 and a body that says so. Otherwise the error is an *[Error] for any other answer; wraps
-// [ErrIdentity], [ErrMissingField] or [ErrInvalidField] if nothing was sent; is the Authorizer's, wrapped; or is a
-// network error (errors.Is context.DeadlineExceeded for a time-out, of ctx or of the five seconds of a call), after
-// which it is not known whether the device was deactivated. [KindOf] says what to do.
+// Nil means that the API confirmed the deactivation: status 200 and a body that says so. Otherwise the error is an
+// *[Error] for any other answer; wraps [ErrIdentity], [ErrMissingField] or [ErrInvalidField] if nothing was sent; is
+// the Authorizer's, wrapped; or is a network error (errors.Is context.DeadlineExceeded for a time-out, of ctx or of the
+// five seconds of a call), after which it is unknown whether the device was deactivated. [KindOf] says what to do.
 func (c *Client) Deactivate(ctx context.Context, d Deactivation) error {
 	return c.deactivate(ctx, opDeactivateLicense, d)
 }
 
 // DeactivateBundle frees the slot on the device of every license of a bundle, in one attempt. Product is the bundle's
-// short code. A BundleCode is refused with [ErrInvalidField], since it means one product alone. All else is as with
-// Deactivate.
+// short code. A BundleCode is refused with [ErrInvalidField], since it means one product. Everything else is the same
+// as for Deactivate.
 //
 // Source: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-bundle-online-method
 func (c *Client) DeactivateBundle(ctx context.Context, d Deactivation) error {
@@ -108,15 +108,15 @@ func (c *Client) deactivate(ctx context.Context, op string, d Deactivation) erro
 	if err := d.check(); err != nil {
 		return err
 	}
-	type wire Deactivation // without the methods that shorten it
+	type wire Deactivation // without the methods that shorten the output
 	body, err := json.Marshal(wire(d))
 	if err != nil {
-		return fmt.Errorf("%w: not JSON", ErrInvalidField) // never err itself: encoding/json quotes values
+		return fmt.Errorf("%w: not JSON", ErrInvalidField) // not err itself: encoding/json quotes values
 	}
 	return c.post(ctx, op, saysDeactivated, content{jsonType, body, d.secrets()})
 }
 
-// check refuses what the API would refuse, and what could deactivate the wrong license.
+// check refuses what the API would refuse, and what could deactivate another license.
 func (d Deactivation) check() error {
 	var set []string
 	for _, f := range []struct{ name, value string }{
@@ -150,7 +150,7 @@ func (d Deactivation) check() error {
 		return fmt.Errorf("%w: variables must be a JSON object", ErrInvalidField)
 	}
 	for _, text := range append(d.secrets(), d.Product, d.BundleCode, d.SDKVer, d.OSVer, d.AppVer) {
-		if !utf8.ValidString(text) { // encoding/json would change it, and so name another license or device
+		if !utf8.ValidString(text) { // encoding/json would change it to another license or device
 			return fmt.Errorf("%w: a text is not UTF-8", ErrInvalidField)
 		}
 	}
@@ -170,8 +170,8 @@ func isObject(text json.RawMessage) bool {
 	return bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) && json.Valid(text)
 }
 
-// secrets lists the values that must not return from an answer into an error or a log: all that names a customer, a
-// license or a device. Product, bundle and version numbers are the vendor's own and explain an answer.
+// secrets lists the values that an answer must not carry into an error or a log: all that name a customer, a license or
+// a device. Product, bundle and version numbers come from the vendor and explain an answer.
 func (d Deactivation) secrets() []string {
 	values := []string{
 		d.LicenseKey, d.Username, d.Password, d.IDToken, d.Code, d.CustomerAccountCode, d.LicenseID.String(), d.HardwareID,
@@ -180,7 +180,7 @@ func (d Deactivation) secrets() []string {
 	if len(d.Variables) == 0 {
 		return values
 	}
-	// The texts inside variables, and their names: both are the customer's.
+	// The texts and names inside variables: both come from the customer.
 	tokens := json.NewDecoder(bytes.NewReader(d.Variables))
 	for {
 		token, err := tokens.Token()
@@ -193,11 +193,11 @@ func (d Deactivation) secrets() []string {
 	}
 }
 
-// keptRunes is how much of a license key's end is shown, in characters: enough to find it in the vendor's own
-// list, too little to use it.
+// keptRunes is how many of a license key's last characters are shown: enough to find it in the vendor's own list, too
+// few to use it.
 const keptRunes = 4
 
-// shortKey shows a license key of more than eight characters by its last four.
+// shortKey shows the last four characters of a license key with more than eight.
 func (d Deactivation) shortKey() string {
 	runes := []rune(d.LicenseKey)
 	switch {

@@ -53,7 +53,7 @@ func TestDeactivateTakesTheQuotedBody(t *testing.T) {
 	_, url := testAPI(t, licenseapitest.Quoted())
 	client, log := testClient(t, url+"/")
 	if err := client.Deactivate(t.Context(), keyBased()); err != nil || log.Len() != 0 {
-		t.Errorf("got %v, log %q; want nil and silence", err, log)
+		t.Errorf("got %v, log %q; want nil and no log", err, log)
 	}
 }
 
@@ -107,7 +107,8 @@ func TestDeactivateSendsEveryFieldAndNoOther(t *testing.T) {
 	}
 }
 
-// TestDeactivateBundle: product is the bundle's code, and every license of the bundle is freed, of this identity alone.
+// TestDeactivateBundle shows that product is the bundle's code, and that only this identity's licenses of the bundle
+// are freed.
 func TestDeactivateBundle(t *testing.T) {
 	t.Parallel()
 	api, err := licenseapitest.New(licenseapitest.State{
@@ -131,7 +132,7 @@ func TestDeactivateBundle(t *testing.T) {
 	bundle.Product = "BU"
 
 	if err := client.DeactivateBundle(t.Context(), bundle); err != nil || log.Len() != 0 {
-		t.Fatalf("got %v, log %q; want nil and silence", err, log)
+		t.Fatalf("got %v, log %q; want nil and no log", err, log)
 	}
 	var left []int
 	for _, l := range api.State().Licenses {
@@ -223,7 +224,7 @@ func (f authorizerFunc) Authorize(ctx context.Context, date string) (string, err
 	return f(ctx, date)
 }
 
-// canary returns a Deactivation in which every text is recognizable, and those that must never be seen.
+// canary returns a Deactivation in which every text is recognizable, and the texts that must never be seen.
 func canary(t *testing.T) (d Deactivation, secrets []string) {
 	t.Helper()
 	v := reflect.ValueOf(&d).Elem()

@@ -23,16 +23,16 @@ type Error struct {
 	// Status is the HTTP status.
 	Status int
 
-	// Code is the API's code as it came. It is "" when the body is not an error of the API (not JSON, cut, too long,
-	// no code in it, or a status below 400), and "http_<status>" when there is a code that cannot be kept: longer than
-	// 64 characters, unprintable, or with a value of the request in it.
+	// Code is the API's code unchanged. It is "" when the body is not an error of the API (not JSON, cut, too long,
+	// without a code, or a status below 400), and "http_<status>" when a code cannot be kept: it is longer than 64
+	// characters, unprintable, or holds a value of the request.
 	Code string
 
 	// Message is the API's text for people, in at most 256 characters, without control characters and with
 	// "[removed]" in place of values of the request; "" if there is none. Never branch on it.
 	Message string
 
-	// RequestID is the server's id of the call, for the vendor's support; "" if it gave none.
+	// RequestID is the server's id of the call, for the vendor's support; "" if the server gave none.
 	RequestID string
 
 	// RetryAfter is the wait that the server asks for, at most a day. Zero means that the header is absent, or names a
@@ -56,8 +56,8 @@ func (e *Error) Error() string {
 	return text.String()
 }
 
-// newError reads an answer leniently: unknown fields, a missing message and a code of the wrong type are ignored, and the
-// Content-Type does not matter.
+// newError reads an answer leniently: it ignores unknown fields, a missing message, a code of the wrong type and the
+// Content-Type.
 func newError(op string, resp *http.Response, reply []byte, whole bool, s *apihttp.Scrubber, now time.Time) *Error {
 	e := &Error{
 		Op: op, Status: resp.StatusCode,
@@ -73,14 +73,14 @@ func newError(op string, resp *http.Response, reply []byte, whole bool, s *apiht
 	return e
 }
 
-// errorBody reads the API's form of an error, or OAuth's; "" for what is not there, not a text or not JSON.
+// errorBody reads the API's form of an error, or OAuth's; "" for a value that is absent, not a text or not JSON.
 func errorBody(op string, reply []byte) (code, message string) {
 	var body struct {
 		Code, Message any
 		Error         any
 		Description   any `json:"error_description"`
 	}
-	if json.Unmarshal(bytes.TrimPrefix(reply, []byte("\xEF\xBB\xBF")), &body) != nil { // some proxies put a byte order mark in front
+	if json.Unmarshal(bytes.TrimPrefix(reply, []byte("\xEF\xBB\xBF")), &body) != nil { // some proxies add a byte order mark
 		return "", ""
 	}
 	if op == opToken {
@@ -92,8 +92,8 @@ func errorBody(op string, reply []byte) (code, message string) {
 	return code, message
 }
 
-// keepCode returns the code to keep. A known code is kept before the scrubber is asked: a device called "device" must not
-// hide device_not_found.
+// keepCode returns the code to keep. A known code is kept without scrubbing: a device called "device" must not hide
+// device_not_found.
 func keepCode(code string, status int, s *apihttp.Scrubber) string {
 	if code == "" {
 		return ""

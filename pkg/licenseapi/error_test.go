@@ -16,7 +16,7 @@ import (
 	"license-deactivator/pkg/internal/apihttp"
 )
 
-// answered returns what Deactivate makes of one answer, and what it logs.
+// answered returns Deactivate's result for one answer, and its log.
 func answered(t *testing.T, d Deactivation, status int, header http.Header, body io.Reader) (log string, err error) {
 	t.Helper()
 	client, lines := testClient(t, "https://api.licensespring.com/api/v4")
@@ -92,13 +92,13 @@ func TestABrokenBodyLeavesTheStatus(t *testing.T) {
 	} {
 		_, err := answered(t, keyBased(), status, nil, broken(`{"code":"license_not_found"}`))
 		if got, ok := errors.AsType[*Error](err); !ok || got.Status != status || got.Code != "" || KindOf(err) != want {
-			t.Errorf("%d: got %v (%v), want the status alone, %v", status, err, KindOf(err), want)
+			t.Errorf("%d: got %v (%v), want the kind of the status, %v", status, err, KindOf(err), want)
 		}
 	}
 }
 
-// TestA200IsBelievedWhenItSaysSo: a proxy's page has the status 200 as well, and nothing was deactivated.
-func TestA200IsBelievedWhenItSaysSo(t *testing.T) {
+// TestA200CountsOnlyWithTheDocumentedBody: a proxy's page also has the status 200, and nothing was deactivated.
+func TestA200CountsOnlyWithTheDocumentedBody(t *testing.T) {
 	t.Parallel()
 	const echo = "AAAA-BBBB-CCCC-DDDD"
 	for _, c := range []struct {
@@ -235,7 +235,7 @@ func TestMessagesAreScrubbed(t *testing.T) {
 	}
 }
 
-// TestAKnownCodeIsKnownWhateverTheRequest: a device that is called like a part of a code must not turn an answer
+// TestAKnownCodeIsKnownWhateverTheRequest shows that a device whose name is a part of a code does not turn an answer
 // into another.
 func TestAKnownCodeIsKnownWhateverTheRequest(t *testing.T) {
 	t.Parallel()

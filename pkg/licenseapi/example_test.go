@@ -10,7 +10,7 @@ import (
 )
 
 func Example() {
-	// A fake of the API stands in for https://api.licensespring.com/api/v4.
+	// A fake of the API replaces https://api.licensespring.com/api/v4.
 	api, err := licenseapitest.New(licenseapitest.State{
 		APIKeys:  map[string]string{"my-api-key": "my-shared-key"},
 		Licenses: []licenseapitest.License{{Product: "XY", LicenseKey: "AAAA-BBBB-CCCC-DDDD", Devices: []string{"laptop"}}},

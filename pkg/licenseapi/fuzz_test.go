@@ -14,8 +14,8 @@ import (
 	"license-deactivator/pkg/internal/apihttp"
 )
 
-// FuzzReply gives any answer to a call: there is always a kind and a code, and neither the error nor the log holds
-// a value of the request.
+// FuzzReply answers a call with arbitrary bytes. It requires a kind and a code, and that neither the error nor the log
+// holds a value of the request.
 func FuzzReply(f *testing.F) {
 	d := Deactivation{
 		Product: "XY", Username: "canary-user@example.com", Password: "canary-Password", HardwareID: "canary-device",

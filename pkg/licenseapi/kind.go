@@ -8,7 +8,7 @@ import (
 	"license-deactivator/pkg/internal/apihttp"
 )
 
-// Kind is what the caller has to do after a call. The zero Kind is none of them.
+// Kind says what the caller has to do after a call. The zero Kind is none of them.
 type Kind int
 
 // The kinds of result.
@@ -19,32 +19,33 @@ const (
 	KindAlreadyInactive
 	// KindRejected: this request can never succeed.
 	KindRejected
-	// KindUnavailable: a failure that passes, or that looks like one: 5xx, 408, the network, an answer that cannot
+	// KindUnavailable: a temporary failure, or one that looks temporary: 5xx, 408, the network, an answer that cannot
 	// be read. Retry later.
 	KindUnavailable
 	// KindRateLimited: 429. Retry after Error.RetryAfter, or at least a minute if there is none, and slow down.
 	KindRateLimited
-	// KindStaleDate: the API's clock and ours disagree. Sign again once, then look at the clock; never add an offset.
+	// KindStaleDate: the API's clock and ours differ. Sign again once, then check the clock; never add an offset.
 	KindStaleDate
-	// KindBadCredentials: key, client or token are not (or no longer) valid. Read them again (a refused token has been
-	// dropped: see TokenRefused), sign again once, then it is a configuration fault.
+	// KindBadCredentials: key, client or token are not valid (any more). Read them again (a refused token has been
+	// dropped: see TokenRefused) and sign again once; after that it is a configuration fault.
 	KindBadCredentials
-	// KindUnauthorized: 401 or 403 without a known reason. Sign again once; then it is a refusal like KindRefused.
+	// KindUnauthorized: 401 or 403 without a known reason. Sign again once; after that it is a refusal like
+	// KindRefused.
 	KindUnauthorized
-	// KindMisconfigured: address or request are wrong for every request alike. Keep the message and raise an alarm.
+	// KindMisconfigured: address or request are wrong for every license alike. Keep the message and raise an alarm.
 	KindMisconfigured
-	// KindRefused: a refusal that may mean this license, the account or the address: 402, 409, 423, 425, not_found, or a
-	// code that this release does not know. Only other licenses show which: keep the message; if several licenses in a row
-	// get it, it is a configuration fault; if others succeed meanwhile, it is this license's.
+	// KindRefused: a refusal that may concern this license, the account or the address: 402, 409, 423, 425, not_found,
+	// or a code that this release does not know. Only other licenses show which. Keep the message. If several licenses
+	// in a row get it, it is a configuration fault; if others succeed meanwhile, it concerns this license.
 	KindRefused
-	// KindUnconfirmed: status 200, but the body does not say that the license was deactivated. A proxy's page does that. Try
-	// again later: if the device was freed, the next attempt ends as KindAlreadyInactive.
+	// KindUnconfirmed: status 200, but the body does not say that the license was deactivated, as in a proxy's page.
+	// Try again later: if the device was freed, the next attempt ends as KindAlreadyInactive.
 	KindUnconfirmed
-	// KindProductNotAllowed: the API key may not act on this product: a configuration fault of this message alone.
+	// KindProductNotAllowed: the API key may not act on this product: a configuration fault of only this message.
 	KindProductNotAllowed
-	// KindFileRefused: the API refuses a signature, a key or a date, and the call carried two of each: the header's and the
-	// request file's. A file that was made with another or an older key stays refused; a header is not, once the secret is
-	// right. Try again later, and give the file up when other calls have succeeded meanwhile.
+	// KindFileRefused: the API refuses a signature, a key or a date, and the call carried two of each: the header's and
+	// the request file's. A file that was made with another or an older key stays refused; a header does not, once the
+	// secret is right. Try again later, and reject the file when other calls have succeeded meanwhile.
 	KindFileRefused
 )
 
@@ -81,8 +82,8 @@ func (k Kind) String() string {
 	return "kind(" + strconv.Itoa(int(k)) + ")"
 }
 
-// KindOf returns the kind of a call's result: KindDeactivated for nil, the table's for an *Error, KindRejected
-// for a Deactivation or a RequestFile that was not sent, and KindUnavailable for everything else.
+// KindOf returns the kind of a call's result: KindDeactivated for nil, the table's for an *Error, KindRejected for a
+// Deactivation or a RequestFile that was not sent, and KindUnavailable for everything else.
 func KindOf(err error) Kind {
 	if err == nil {
 		return KindDeactivated
@@ -96,8 +97,8 @@ func KindOf(err error) Kind {
 	return KindUnavailable
 }
 
-// kind decides by the status alone for 429, 408 and 5xx, then by a known code, then by the status. Only an answer of 400
-// and above has an error body.
+// kind uses only the status for 429, 408 and 5xx, then a known code, then the status. Only an answer of 400 and above
+// has an error body.
 func (e *Error) kind() Kind {
 	switch {
 	case e.Status == http.StatusTooManyRequests:
@@ -125,14 +126,14 @@ func (e *Error) kind() Kind {
 		return KindRefused
 	}
 	if e.Code == "" {
-		return KindUnavailable // a proxy's page must not empty a queue into the dead letters
+		return KindUnavailable // a proxy's page must not turn a whole queue into dead letters
 	}
 	return KindRefused
 }
 
-// CodeOf returns what to report for an error: the API's code, or http_<status> where it gave none; "timeout",
-// "canceled" or "connection" when there was no answer; "conflicting_identity", "missing_field" or "invalid_field"
-// when nothing was sent; "" for nil.
+// CodeOf returns the code to report for an error: the API's code, or http_<status> if it gave none; "timeout",
+// "canceled" or "connection" without an answer; "conflicting_identity", "missing_field" or "invalid_field" when nothing
+// was sent; "" for nil.
 func CodeOf(err error) string {
 	if err == nil {
 		return ""

@@ -75,7 +75,7 @@ func TestStatusRules(t *testing.T) {
 		want     Kind
 		wantCode string
 	}{
-		// 429, 408 and 5xx decide by the status alone
+		// for 429, 408 and 5xx only the status decides
 		{429, "", KindRateLimited, "http_429"},
 		{429, "license_not_found", KindRateLimited, "license_not_found"},
 		{408, "", KindUnavailable, "http_408"},
@@ -84,7 +84,7 @@ func TestStatusRules(t *testing.T) {
 		{503, "", KindUnavailable, "http_503"},
 		{599, "new_code", KindUnavailable, "new_code"},
 		{600, "", KindUnavailable, "http_600"},
-		// then a known code, whatever the status
+		// then a known code, with any status
 		{401, "signature_mismatch", KindBadCredentials, "signature_mismatch"},
 		{403, "signature_mismatch", KindBadCredentials, "signature_mismatch"},
 		{401, "license_not_active", KindAlreadyInactive, "license_not_active"},
@@ -108,7 +108,7 @@ func TestStatusRules(t *testing.T) {
 		{400, "", KindUnavailable, "http_400"},
 		{404, "", KindUnavailable, "http_404"},
 		{499, "", KindUnavailable, "http_499"},
-		// redirects, and success that is none
+		// redirects, and a success without confirmation
 		{301, "", KindMisconfigured, "http_301"},
 		{304, "", KindMisconfigured, "http_304"},
 		{399, "", KindMisconfigured, "http_399"},

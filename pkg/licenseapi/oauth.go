@@ -27,39 +27,40 @@ const DefaultTokenURL = "https://auth.licensespring.com/realms/user-portal/proto
 const opToken = "token"
 
 const (
-	// tokenTimeout bounds one request for a token. A call that needs one waits for it within its own five seconds, which
-	// leaves two for the call itself.
+	// tokenTimeout bounds one request for a token. A call that needs one waits for it within its own five seconds,
+	// which leaves two for the call itself.
 	tokenTimeout = 3 * time.Second
 
 	// tokenMargin is how long before its end a token is no longer used: a call takes five seconds, and both clocks may
-	// differ a little. A token is used for half of its life at least, however short that is.
+	// differ a little. A token is always used for at least half of its life.
 	tokenMargin = 30 * time.Second
 
-	// defaultTokenLife is used if the endpoint does not say how long a token is valid; the documented one says 480 s.
+	// defaultTokenLife is used if the endpoint does not say how long a token is valid; the documentation says 480 s.
 	defaultTokenLife = time.Minute
 
 	// maxTokenLife bounds expires_in, so that the number does not overflow a Duration.
 	maxTokenLife = 24 * time.Hour
 
-	// maxTokenBytes bounds a token: it is sent with every call, and servers take headers of 8 KiB. Real ones have 1 to 2 KiB.
+	// maxTokenBytes bounds a token: it is sent with every call, and servers accept headers of 8 KiB. Real ones have 1
+	// to 2 KiB.
 	maxTokenBytes = 8 << 10
 
 	// maxCredentialBytes bounds a client id and a client secret. Real ones have some thirty characters.
 	maxCredentialBytes = 1 << 10
 )
 
-// OAuth is the authorization by an OAuth client (client credentials): it fetches a token, keeps it until shortly
-// before it expires, and signs every call with it. Calls that need a new one at the same time wait for one request.
-// It is safe for concurrent use, prints neither secret nor token, and cannot be built empty: use [Client.OAuth].
+// OAuth is the authorization by an OAuth client (client credentials): it fetches a token, keeps it until shortly before
+// it expires, and authorizes every call with it. Calls that need a new token at the same time wait for one request. It
+// is safe for concurrent use, prints neither secret nor token, and cannot be built empty: use [Client.OAuth].
 //
-// When the API refuses the token ([TokenRefused], or a 401 or 403 without a reason), the Client drops it: the next
-// call fetches another one, so repeat the call once.
+// When the API refuses the token ([TokenRefused], or a 401 or 403 without a reason), the Client drops it. The next call
+// fetches another one, so repeat the call once.
 //
-// Every other answer of the token endpoint than a token is an *[Error] with the Op "token" and OAuth's error as its
-// Code. invalid_client and unauthorized_client are [KindBadCredentials]; whatever it refuses, a
-// deactivation is never [KindRejected] for it.
+// Every answer of the token endpoint that holds no token is an *[Error] with the Op "token" and OAuth's error as its
+// Code. invalid_client and unauthorized_client are [KindBadCredentials]. No refusal by the token endpoint makes a
+// deactivation [KindRejected].
 type OAuth struct {
-	client    func() (id, secret string) // a func, so that fmt and reflection see an address alone
+	client    func() (id, secret string) // a func, so that fmt and reflection see only an address
 	url       string
 	transport http.RoundTripper
 	now       func() time.Time
@@ -71,12 +72,12 @@ type OAuth struct {
 
 type token struct {
 	authorization string
-	until         time.Time // from then on it is not used; wall time, which goes on while a function is frozen
+	until         time.Time // not used from then on; wall time, which advances while a function is frozen
 }
 
 // OAuth makes an authorization by an OAuth client, without a call; give it to [Client.With]. tokenURL is the token
-// endpoint, https but for this machine; "" means [DefaultTokenURL]. It has connections of its own, since that is
-// another host, configured as c's are. All problems are reported at once, by name and without a value.
+// endpoint, https except on this machine; "" means [DefaultTokenURL]. It has its own connections, since the endpoint is
+// another host, with c's configuration. All problems are reported at once, by name and without a value.
 func (c *Client) OAuth(clientID, clientSecret, tokenURL string) (*OAuth, error) {
 	if tokenURL == "" {
 		tokenURL = DefaultTokenURL
@@ -95,14 +96,14 @@ func (c *Client) OAuth(clientID, clientSecret, tokenURL string) (*OAuth, error) 
 	}, nil
 }
 
-// Authorize implements [Authorizer]: "Bearer" and the token. Nothing of a token depends on the date.
+// Authorize implements [Authorizer]: "Bearer" and the token. A token does not depend on the date.
 func (o *OAuth) Authorize(ctx context.Context, _ string) (string, error) {
 	if authorization := o.current(); authorization != "" {
 		return authorization, nil
 	}
 	fetched := o.fetches.DoChan("", func() (any, error) {
 		if authorization := o.current(); authorization != "" {
-			return authorization, nil // another request has ended meanwhile
+			return authorization, nil // another request has fetched it meanwhile
 		}
 		return o.fetch(context.WithoutCancel(ctx)) // the end of one caller must not end it for the others
 	})
@@ -115,7 +116,7 @@ func (o *OAuth) Authorize(ctx context.Context, _ string) (string, error) {
 	}
 }
 
-// current returns the held authorization, or "" when there is none that is still good.
+// current returns the held authorization, or "" when none is valid any more.
 func (o *OAuth) current() string {
 	if held := o.held.Load(); held != nil && o.wall().Before(held.until) {
 		return held.authorization
@@ -123,7 +124,7 @@ func (o *OAuth) current() string {
 	return ""
 }
 
-// drop forgets the token that made this authorization. One that was fetched since then stays.
+// drop discards the token of this authorization. A token that was fetched since then stays.
 func (o *OAuth) drop(authorization string) {
 	if held := o.held.Load(); held != nil && held.authorization == authorization {
 		o.held.CompareAndSwap(held, nil)
@@ -148,7 +149,7 @@ func (o *OAuth) fetch(ctx context.Context) (authorization string, err error) {
 	s := &apihttp.Scrubber{Values: []string{id, secret}}
 
 	asked := o.wall()                       // the token may be as old as the request
-	resp, err := o.transport.RoundTrip(req) // follows no redirect, which would carry the secret elsewhere
+	resp, err := o.transport.RoundTrip(req) // follows no redirect, which would send the secret elsewhere
 	if err != nil {
 		return "", apihttp.NewNetworkError("licenseapi: "+opToken, err, s)
 	}
@@ -193,7 +194,7 @@ func readToken(reply []byte, whole bool, asked time.Time) (t *token, ok bool) {
 // wall is the time without the monotonic clock, which may stop while a function is frozen.
 func (o *OAuth) wall() time.Time { return o.now().Round(0) }
 
-// TokenRefused reports whether the API refused the token of a call, not the client behind it: a new token could change the
+// TokenRefused reports whether the API refused the token of a call and not its client: a new token could change the
 // answer. The Client has dropped the old one.
 func TokenRefused(err error) bool {
 	answer, ok := errors.AsType[*Error](err)
@@ -220,7 +221,7 @@ func (e *Error) tokenKind() Kind {
 	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
 		return KindUnauthorized
 	case e.Code != "" || e.Status == http.StatusNotFound:
-		return KindMisconfigured // the address is another, or refuses the grant
+		return KindMisconfigured // the address is wrong, or refuses the grant
 	}
 	return KindUnavailable // a proxy's page, as with the API
 }

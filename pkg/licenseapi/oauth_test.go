@@ -79,7 +79,8 @@ func TestOAuthSignsAllCallsWithOneToken(t *testing.T) {
 	}
 }
 
-// TestARefusedTokenIsReplaced: the first call gets the refusal, and the caller's repeat is signed with a new token.
+// TestARefusedTokenIsReplaced shows that the first call gets the refusal, and that the caller's repeat uses a new
+// token.
 func TestARefusedTokenIsReplaced(t *testing.T) {
 	t.Parallel()
 	for fault, want := range map[string]struct {
@@ -110,7 +111,7 @@ func TestARefusedTokenIsReplaced(t *testing.T) {
 	}
 }
 
-// TestOneRefusalDropsOneToken: the calls of a batch hear late that their token was refused; the new one must stay.
+// TestOneRefusalDropsOneToken covers calls of a batch whose refusals arrive late: the new token must stay.
 func TestOneRefusalDropsOneToken(t *testing.T) {
 	t.Parallel()
 	api, client := withOAuth(t)
@@ -131,7 +132,7 @@ func TestOneRefusalDropsOneToken(t *testing.T) {
 	}
 }
 
-// tokens is a token endpoint with given answers, for tests with a clock of their own.
+// tokens is a token endpoint with given answers, for tests with their own clock.
 type tokens struct {
 	asked  int
 	answer func(n int, form url.Values) (status int, body string)
@@ -159,7 +160,7 @@ func (e *tokens) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Header: http.Header{"Location": {"https://example.com/"}}, Body: io.NopCloser(strings.NewReader(text))}, nil
 }
 
-// asking returns an OAuth that asks e, and the endpoint's address is the vendor's.
+// asking returns an OAuth that uses e. The endpoint's address is the vendor's.
 func asking(t *testing.T, e *tokens) *OAuth {
 	t.Helper()
 	client, err := New(Config{BaseURL: "https://api.licensespring.com/api/v4"})
@@ -251,7 +252,7 @@ func TestADateIsSentWithATokenToo(t *testing.T) {
 	}
 }
 
-// TestWhatTheTokenEndpointAnswers: whatever it says, no message is rejected or taken for done because of it.
+// TestWhatTheTokenEndpointAnswers shows that no answer of the endpoint makes a message rejected or done.
 func TestWhatTheTokenEndpointAnswers(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -326,7 +327,7 @@ func TestTroubleOnTheWayToATokenIsUnavailable(t *testing.T) {
 	})
 }
 
-// TestTheEndOfOneCallIsNotThatOfTheToken: others wait for the same request.
+// TestTheEndOfOneCallIsNotThatOfTheToken: other calls wait for the same request.
 func TestTheEndOfOneCallIsNotThatOfTheToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -339,13 +340,13 @@ func TestTheEndOfOneCallIsNotThatOfTheToken(t *testing.T) {
 		var both sync.WaitGroup
 		both.Go(func() {
 			if _, err := o.Authorize(ctx, ""); !errors.Is(err, context.DeadlineExceeded) || CodeOf(err) != "timeout" {
-				t.Errorf("who has one second: %v, want a time-out", err)
+				t.Errorf("a caller with one second: %v, want a time-out", err)
 			}
 		})
-		synctest.Wait() // it began the request
+		synctest.Wait() // the request has started
 		both.Go(func() {
 			if got, err := o.Authorize(t.Context(), ""); got != "Bearer t" || err != nil {
-				t.Errorf("who has time: %q, %v", got, err)
+				t.Errorf("a caller with time: %q, %v", got, err)
 			}
 		})
 		both.Wait()
@@ -387,7 +388,8 @@ func TestOAuthNamesEveryBadField(t *testing.T) {
 	}
 }
 
-// TestOAuthPrintsNoSecret prints an authorization that holds a token, and what a server makes of all it receives.
+// TestOAuthPrintsNoSecret prints an authorization that holds a token, and the errors of a server that repeats all it
+// receives.
 func TestOAuthPrintsNoSecret(t *testing.T) {
 	t.Parallel()
 	api, client := withOAuth(t)
@@ -404,7 +406,7 @@ func TestOAuthPrintsNoSecret(t *testing.T) {
 	echoes := &tokens{answer: func(_ int, form url.Values) (int, string) {
 		return 400, licenseapitest.ErrorBody(400, "", "") + fmt.Sprint(form)
 	}}
-	o.transport = echoes // the other one is still at work, and fmt would look into it
+	o.transport = echoes // the other one is still in use, and fmt would read it
 	var out bytes.Buffer
 	type outer struct {
 		Shown  *OAuth

@@ -18,12 +18,11 @@ const (
 	opDeactivateBundleOffline = "deactivate_bundle_offline"
 )
 
-// RequestFile is an offline request: the content of a .req file that an application wrote when it gave its license up, or
-// that [signing.OfflineSigner] made. It prints nothing of the content in any way that fmt, log/slog and encoding/json
-// know.
+// RequestFile is an offline request: the content of a .req file that an application wrote when it released its license,
+// or that [signing.OfflineSigner] made. With fmt, log/slog and encoding/json it prints no part of the content.
 type RequestFile struct {
-	// Content is the file's text: Base64 of a JSON object. It is posted as it is, without white space at its ends: never
-	// signed again, never encoded again, and judged by the API alone.
+	// Content is the file's text: Base64 of a JSON object. It is posted unchanged, without white space at its ends: it
+	// is never signed or encoded again, and only the API verifies it.
 	Content string
 
 	// Multipart posts it as the part "file" of multipart/form-data, as the API's portal does. False posts the text
@@ -32,11 +31,11 @@ type RequestFile struct {
 }
 
 // DeactivateOffline frees the slot of the license and device that a request file names, in one attempt. The request is
-// dated and signed as every other; the file's own signature is whoever's wrote it. Nothing reaches the offline device,
-// which works on until its license file ends.
+// dated and signed like every other; the file keeps its own signature. The offline device gets no message and works
+// until its license file ends.
 //
-// A file that is not Base64 of a JSON object is refused with [ErrMissingField] or [ErrInvalidField], with the reason, and
-// is not sent. All else is as with [Client.Deactivate].
+// A file that is not Base64 of a JSON object is refused with [ErrMissingField] or [ErrInvalidField] and the reason, and
+// is not sent. Everything else is the same as for [Client.Deactivate].
 //
 // Source: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-offline-method
 func (c *Client) DeactivateOffline(ctx context.Context, file RequestFile) error {
@@ -50,8 +49,8 @@ func (c *Client) DeactivateBundleOffline(ctx context.Context, file RequestFile) 
 	return c.deactivateOffline(ctx, opDeactivateBundleOffline, saysBundleDeactivated, file)
 }
 
-// OfflineCodes returns the codes that ask for something else as the answer to a request file than in Codes. A file has a
-// signature, an API key and a date of its own, and nothing shows which of them, or of the header's, was refused.
+// OfflineCodes returns the codes that mean something else as the answer to a request file than in Codes. A file has its
+// own signature, API key and date, and no answer shows whether the file's or the header's was refused.
 //
 // Source: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-offline-method
 func OfflineCodes() []Code {
@@ -80,8 +79,8 @@ func offlineKind(op, code string) (kind Kind, known bool) {
 
 func isOffline(op string) bool { return op == opDeactivateOffline || op == opDeactivateBundleOffline }
 
-// saysBundleDeactivated knows both bodies of the page, which contradicts itself: the word, and a list of the licenses
-// that were deactivated. An empty list names none.
+// saysBundleDeactivated accepts both bodies of the page, which contradicts itself: the word, and a list of the
+// deactivated licenses. An empty list confirms nothing.
 func saysBundleDeactivated(text string) bool {
 	var list []json.RawMessage
 	return saysDeactivated(text) || json.Unmarshal([]byte(text), &list) == nil && len(list) > 0

@@ -31,7 +31,7 @@ func sdkFile(t testing.TB) string {
 	return string(text)
 }
 
-// offlineAPI starts the fake with the license of the SDK's file, in a bundle too.
+// offlineAPI starts the fake with the license of the SDK's file, also in a bundle.
 func offlineAPI(t *testing.T, options ...licenseapitest.Option) (api *licenseapitest.Server, url string) {
 	t.Helper()
 	api, err := licenseapitest.New(licenseapitest.State{
@@ -71,7 +71,7 @@ func TestARequestFileIsSentByTextAndByForm(t *testing.T) {
 	}
 }
 
-// TestARequestFileIsPostedAsItIs: trimmed, and not one byte of it written anew.
+// TestARequestFileIsPostedAsItIs shows that the file is trimmed and otherwise unchanged.
 func TestARequestFileIsPostedAsItIs(t *testing.T) {
 	t.Parallel()
 	text := sdkFile(t)
@@ -147,7 +147,7 @@ func TestABundlesRequestFileIsAnsweredByTheWordOrAList(t *testing.T) {
 		api, url := offlineAPI(t, options...)
 		client, log := testClient(t, url)
 		if err := client.DeactivateBundleOffline(t.Context(), RequestFile{Content: text}); err != nil || log.Len() != 0 {
-			t.Errorf("%s: got %v, log %q; want nil and silence", name, err, log)
+			t.Errorf("%s: got %v, log %q; want nil and no log", name, err, log)
 		}
 		left := 0
 		for _, l := range api.State().Licenses {
@@ -208,8 +208,8 @@ func TestACorruptRequestFileIsRefusedWithItsReasonAndNotSent(t *testing.T) {
 	}
 }
 
-// TestTheKindOfAnOfflineAnswer: a file has a signature, a key and a date of its own, so that refusing them is no fault of
-// the deployment, and a missing part is the file's.
+// TestTheKindOfAnOfflineAnswer: a file has its own signature, key and date, so their refusal is not a fault of the
+// deployment, and a missing part is a fault of the file.
 func TestTheKindOfAnOfflineAnswer(t *testing.T) {
 	t.Parallel()
 	other := map[string]Kind{
@@ -235,7 +235,7 @@ func TestTheKindOfAnOfflineAnswer(t *testing.T) {
 	}
 }
 
-// TestAnErrorRepeatsNothingOfARequestFile: the server repeats what it was sent.
+// TestAnErrorRepeatsNothingOfARequestFile uses a server that repeats the request.
 func TestAnErrorRepeatsNothingOfARequestFile(t *testing.T) {
 	t.Parallel()
 	text := strings.TrimSpace(sdkFile(t))

@@ -11,7 +11,7 @@ const headerRequestID = "X-Request-Id"
 type requestIDKey struct{}
 
 // WithRequestID sets the X-Request-Id of the calls with this context: the caller's own id of the request. An id that is
-// not plain text of up to 128 characters is not sent: it is for people, and nothing depends on it.
+// not plain text of up to 128 characters is not sent: the header is only for people.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }

@@ -26,6 +26,6 @@ func TestTheCallersRequestIDIsSentAlong(t *testing.T) {
 		}
 	}
 	if strings.Join(got, ",") != "stripe.evt_1.0,,,," {
-		t.Errorf("sent %q: want the first alone, since the others are no plain ids", got)
+		t.Errorf("sent %q: want only the first, since the others are not plain ids", got)
 	}
 }

@@ -42,7 +42,7 @@ func TestCallsInFlightKeepTheirConnections(t *testing.T) {
 	}
 }
 
-// rawServer answers on loopback by hand: serve gets each connection with its number, from 1.
+// rawServer answers on loopback without net/http: serve gets each connection with its number, from 1.
 func rawServer(t *testing.T, serve func(conn net.Conn, number int)) (url string) {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -77,8 +77,8 @@ func readRequest(in *bufio.Reader) bool {
 
 const success = "HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\nlicense_deactivated"
 
-// TestACallOnADeadConnectionIsRepeated is the function that was frozen: its connection looks alive, and ends
-// without an answer at the first call.
+// TestACallOnADeadConnectionIsRepeated covers a function that was frozen: its connection seems open, and closes without
+// an answer at the first call.
 func TestACallOnADeadConnectionIsRepeated(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
@@ -126,7 +126,7 @@ func overTLS(t testing.TB, config *tls.Config) (*licenseapitest.Server, *httptes
 	api, _ := testAPI(t)
 	server := httptest.NewUnstartedServer(api)
 	server.Config.ConnState = api.ConnState
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // failed handshakes are what some tests want
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // some tests cause failed handshakes
 	server.EnableHTTP2 = true
 	server.TLS = config
 	server.StartTLS()
@@ -210,7 +210,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// TestACallTakesFiveSecondsAtMost runs on a clock of its own.
+// TestACallTakesFiveSecondsAtMost runs in virtual time.
 func TestACallTakesFiveSecondsAtMost(t *testing.T) {
 	t.Parallel()
 	signer := testSigner(t)
@@ -256,7 +256,7 @@ func TestTheCallersDeadlineAndCancelCount(t *testing.T) {
 	}
 }
 
-// TestNetworkFaultsHoldNothingOfTheRequest: net/http quotes what it cannot read, and a server may say anything.
+// TestNetworkFaultsHoldNothingOfTheRequest: net/http quotes what it cannot read, and a server may send anything.
 func TestNetworkFaultsHoldNothingOfTheRequest(t *testing.T) {
 	t.Parallel()
 	const key = "AAAA-BBBB-CCCC-DDDD"
@@ -324,7 +324,7 @@ func TestFaultsOfTheServerHaveTheirKinds(t *testing.T) {
 	}
 }
 
-// TestConnectionsComeFromTheConfig calls an API that is no address of any network.
+// TestConnectionsComeFromTheConfig calls an API whose address exists in no network.
 func TestConnectionsComeFromTheConfig(t *testing.T) {
 	t.Parallel()
 	near, far := net.Pipe()

@@ -8,8 +8,8 @@ import (
 )
 
 // CheckAddress returns an API's base address without a slash at its end. It must be https, or http on this machine
-// (localhost, 127.0.0.0/8, ::1), and end with its path. The error says what is wrong and does not repeat the address, which
-// may hold a password. example is part of the error for what is no address.
+// (localhost, 127.0.0.0/8, ::1), and end with its path. The error says what is wrong and does not repeat the address,
+// which may hold a password. example is part of the error for a text that is not an address.
 func CheckAddress(text, example string) (string, error) {
 	if text == "" {
 		return "", errors.New("is missing")

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// NetworkError is a call without an answer. Its text is scrubbed and bounded, since net/http quotes what a server
-// sent; Unwrap gives the cause for errors.Is and errors.As, not for printing.
+// NetworkError is the error of a call without an answer. Its text is scrubbed and bounded, since net/http quotes what a
+// server sent; Unwrap gives the cause for errors.Is and errors.As, not for printing.
 type NetworkError struct {
 	text  string
 	cause error
 }
 
-// NewNetworkError makes one whose text is op, NetworkCode's word and the cause's text. s may be nil.
+// NewNetworkError makes an error whose text is op, NetworkCode's word and the cause's text. s may be nil.
 func NewNetworkError(op string, cause error, s *Scrubber) *NetworkError {
 	return &NetworkError{text: op + ": " + NetworkCode(cause) + ": " + s.Scrub(unquoted(cause.Error())), cause: cause}
 }
@@ -39,8 +39,8 @@ func NetworkCode(err error) string {
 	return "connection"
 }
 
-// unquoted cuts a text off at its first quotation mark: what net/http quotes there, the server has written, and it may
-// be the body that the server was sent, escaped once more.
+// unquoted cuts a text off at its first quotation mark. net/http quotes there what the server has written, which may be
+// the body of the request, escaped once more.
 func unquoted(text string) string {
 	if before, _, quotes := strings.Cut(text, `"`); quotes {
 		return before + removed

@@ -11,22 +11,22 @@ import (
 )
 
 const (
-	// MaxReplyBytes bounds the body of a reply that has a line, in bytes: a proxy's error page has some KiB.
+	// MaxReplyBytes bounds the body of a reply of one line, in bytes: a proxy's error page has some KiB.
 	MaxReplyBytes = 64 << 10
 
-	// MaxRetryAfter bounds Retry-After. No honest server asks for more than a day, and a number of seconds that overflows
-	// a Duration must not become negative.
+	// MaxRetryAfter bounds Retry-After. No honest server asks for more than a day, and a number of seconds that
+	// overflows a Duration must not become negative.
 	MaxRetryAfter = 24 * time.Hour
 
 	// maxRequestIDRunes bounds a request id, in characters; AWS's trace ids have 74.
 	maxRequestIDRunes = 128
 )
 
-// ErrReplyTooLong says that a body is longer than the limit, or has no end.
+// ErrReplyTooLong means that a body is longer than the limit, or has no end.
 var ErrReplyTooLong = errors.New("apihttp: the reply is too long")
 
-// ReadReply reads the body to its end, so that the connection can be used again, up to limit bytes. The error is ErrReplyTooLong, or the
-// network's when the body is cut off; reply is what was read until then.
+// ReadReply reads the body to its end, so that the connection can be used again, up to limit bytes. The error is
+// ErrReplyTooLong, or the network's when the body is cut off; reply is what was read before.
 func ReadReply(resp *http.Response, limit int) (reply []byte, err error) {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return nil, ErrReplyTooLong // its body is the connection itself and has no end
@@ -47,7 +47,7 @@ func MediaType(resp *http.Response) string {
 	return name
 }
 
-// RequestID is the server's id of the call, from the headers that servers and AWS's front doors use; "" if there is none
+// RequestID is the server's id of the call, from the headers that servers and AWS's front ends use; "" if there is none
 // that can be kept.
 func RequestID(h http.Header, s *Scrubber) string {
 	for _, name := range []string{"X-Request-Id", "X-Amzn-Requestid", "Apigw-Requestid", "X-Amzn-Trace-Id"} {
@@ -72,7 +72,7 @@ func RetryAfter(value string, now time.Time) time.Duration {
 		if seconds, err := strconv.ParseInt(value, 10, 64); err == nil && seconds < int64(MaxRetryAfter/time.Second) {
 			wait = time.Duration(seconds) * time.Second
 		}
-		return wait // more digits than an int64 has: the longest wait
+		return wait // too many digits for an int64: the longest wait
 	}
 	at, err := http.ParseTime(value)
 	if err != nil {

@@ -17,15 +17,15 @@ import (
 // removed replaces a value of the request.
 const removed = "[removed]"
 
-// MaxTextRunes is how much of a server's text is kept, in characters: one line of a log.
+// MaxTextRunes is how much of a server's text is kept, in characters: a line of a log.
 const MaxTextRunes = 256
 
 // minInnerBytes is the length from which a value is removed even inside a word. A shorter one ("hw1", "7") is removed
-// where it stands alone: inside a word nobody can tell it, and the text would be unreadable without it.
+// only as a whole word: inside a word it cannot be recognised, and without those letters the text would be unreadable.
 const minInnerBytes = 4
 
-// minUnseparated is how many letters and digits a value needs to be removed with other separators, too. A license key has
-// sixteen; a shorter value is too likely to be found across two words of a sentence.
+// minUnseparated is how many letters and digits a value needs to be removed with other separators, too. A license key
+// has sixteen; a shorter value is too likely to occur across two words of a sentence.
 const minUnseparated = 8
 
 // minBase64 is the length from which Base64 of a value inside longer Base64 is removed, in characters: five bytes of the
@@ -33,13 +33,13 @@ const minUnseparated = 8
 const minBase64 = 7
 
 // Scrubber removes the values of one request from a server's texts: an API may repeat a license key in its message, and
-// net/http quotes what it could not read. It costs nothing until there is something to scrub. A nil Scrubber has no values.
+// net/http quotes what it could not read. It does no work until there is a text to scrub. A nil Scrubber has no values.
 type Scrubber struct {
-	Values        []string // what must not come back; "" is no value
-	Authorization string   // the request's header: its signature, key or token must not come back either
+	Values        []string // the values to remove; "" is not a value
+	Authorization string   // the request's header, whose signature, key or token is removed, too
 }
 
-// Scrub returns text without control characters and values, in at most MaxTextRunes characters.
+// Scrub returns text without control characters and values, with at most MaxTextRunes characters.
 func (s *Scrubber) Scrub(text string) string {
 	text = clean(text) // first, so that a character inside a key does not hide it
 	if hidden := s.find(text); hidden != nil {
@@ -51,7 +51,7 @@ func (s *Scrubber) Scrub(text string) string {
 	return text
 }
 
-// Keep returns text as it is if it is printable, at most limit characters long and holds no value; otherwise "".
+// Keep returns text unchanged if it is printable, at most limit characters long and holds no value; otherwise "".
 func (s *Scrubber) Keep(text string, limit int) string {
 	if utf8.RuneCountInString(text) > limit || clean(text) != text || s.find(text) != nil {
 		return ""
@@ -59,7 +59,7 @@ func (s *Scrubber) Keep(text string, limit int) string {
 	return text
 }
 
-// find marks the bytes of text that belong to a value, whatever its case; nil if none does.
+// find marks the bytes of text that belong to a value, in any case; nil if none does.
 func (s *Scrubber) find(text string) []bool {
 	if s == nil {
 		return nil
@@ -93,10 +93,10 @@ func (s *Scrubber) find(text string) []bool {
 }
 
 // findUnseparated adds to hidden the values that a text spells with other separators or none, "AAAABBBB" or "AAAA BBBB"
-// for "AAAA-BBBB": it compares letters and digits alone. Values with fewer than minUnseparated of them are left out.
+// for "AAAA-BBBB": it compares only letters and digits. Values with fewer than minUnseparated of them are left out.
 func (s *Scrubber) findUnseparated(folded string, hidden []bool) []bool {
 	var bare strings.Builder
-	var starts []int // of each byte of bare, in folded
+	var starts []int // for each byte of bare its position in folded
 	for i, r := range folded {
 		if isWord(r) {
 			for n := range utf8.RuneLen(r) {
@@ -128,7 +128,7 @@ func (s *Scrubber) findUnseparated(folded string, hidden []bool) []bool {
 	return hidden
 }
 
-// wordsOnly drops what is neither a letter nor a digit.
+// wordsOnly drops all characters but letters and digits.
 func wordsOnly(text string) string {
 	return strings.Map(func(r rune) rune {
 		if isWord(r) {
@@ -138,9 +138,9 @@ func wordsOnly(text string) string {
 	}, text)
 }
 
-// spellings adds to each value what it looks like inside a text that was encoded: JSON with and without the escapes
-// for HTML and for all but ASCII, an address, HTML, and Base64 of the value or of a longer text around it. A server that
-// repeats the body that it was sent repeats these.
+// spellings adds to each value its form inside an encoded text: JSON with and without the escapes for HTML and for all
+// but ASCII, an address, HTML, and Base64 of the value or of a longer text around it. A server that repeats the
+// request's body repeats these forms.
 func spellings(values []string) []string {
 	var all []string
 	for _, v := range values {
@@ -154,8 +154,8 @@ func spellings(values []string) []string {
 	return all
 }
 
-// base64Texts returns what Base64 makes of v, in both alphabets: of v alone, and the characters that depend on v alone where
-// it begins at the first, second or third byte of a group within a longer text.
+// base64Texts returns the Base64 forms of v, in both alphabets: of v itself, and the characters that depend only on v
+// where it starts at the first, second or third byte of a group within a longer text.
 func base64Texts(v string) []string {
 	if v == "" {
 		return nil
@@ -165,8 +165,8 @@ func base64Texts(v string) []string {
 		all = append(all, encoding.EncodeToString([]byte(v)))
 		for before := range 3 {
 			text := encoding.EncodeToString(append(make([]byte, before), v...))
-			first := (before*8 + 5) / 6       // the first character without a bit of what stands before
-			last := (before + len(v)) * 8 / 6 // the first with a bit of what stands behind
+			first := (before*8 + 5) / 6       // the first character without a bit of the text before
+			last := (before + len(v)) * 8 / 6 // the first with a bit of the text after
 			if last-first >= minBase64 {
 				all = append(all, text[first:last])
 			}
@@ -175,7 +175,7 @@ func base64Texts(v string) []string {
 	return all
 }
 
-// jsonText is the inside of a JSON string: as Go writes it without escapes for HTML, and in ASCII alone.
+// jsonText is the inside of a JSON string: as Go writes it without escapes for HTML, and in pure ASCII.
 func jsonText(v string) (plain, ascii string) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -199,7 +199,7 @@ func jsonText(v string) (plain, ascii string) {
 	return plain, narrow.String()
 }
 
-// htmlInJSON is plain with the escapes that encoding/json makes for HTML.
+// htmlInJSON is plain with encoding/json's escapes for HTML.
 func htmlInJSON(plain string) string {
 	return strings.NewReplacer("&", `\u0026`, "<", `\u003c`, ">", `\u003e`).Replace(plain)
 }
@@ -226,7 +226,7 @@ func insideWord(text string, from, to int) bool {
 
 func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
-// clean drops what does not print and makes the text valid UTF-8. Letters and marks of every language stay.
+// clean drops characters that do not print and makes the text valid UTF-8. Letters and marks of every language stay.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -236,7 +236,8 @@ func clean(text string) string {
 	}, strings.ToValidUTF8(text, string(utf8.RuneError)))
 }
 
-// fold makes letters small where that does not change their length, so that places in both texts are the same.
+// fold turns letters into lower case where that does not change their length, so that positions in both texts are the
+// same.
 func fold(text string) string {
 	return strings.Map(func(r rune) rune {
 		if small := unicode.ToLower(r); utf8.RuneLen(small) == utf8.RuneLen(r) {
@@ -246,7 +247,7 @@ func fold(text string) string {
 	}, text)
 }
 
-// credentials lists what must not come back of an Authorization header: signature and API key, or the token.
+// credentials lists the parts of an Authorization header that are removed: signature and API key, or the token.
 func credentials(authorization string) []string {
 	parts := strings.Split(authorization, `"`) // name=, value, ,name=, value …
 	if len(parts) == 1 {

@@ -31,7 +31,7 @@ func TestAValueIsRemovedHoweverItIsEncoded(t *testing.T) {
 				t.Errorf("%q of %q", got, text)
 			}
 		}
-		if !strings.Contains(ascii, `\U`) { // Go's own form beyond the first plane is no JSON
+		if !strings.Contains(ascii, `\U`) { // Go's own form beyond the first plane is not JSON
 			if got := s.Scrub(ascii); strings.Contains(got, "canary") {
 				t.Errorf("%q of %q", got, ascii)
 			}
@@ -77,7 +77,7 @@ func TestAKeyIsRemovedInEverySpelling(t *testing.T) {
 			text := encoding.EncodeToString(append([]byte("abcdefg")[:before], body...))
 			got := s.Scrub("your body was " + text)
 			for part := range strings.SplitSeq(strings.TrimPrefix(got, "your body was "), "[removed]") {
-				for cut := range 4 { // whatever is left decodes to nothing of the key
+				for cut := range 4 { // what is left decodes to no part of the key
 					if len(part) < cut {
 						continue
 					}

@@ -8,18 +8,19 @@ import (
 	"time"
 )
 
-// Time-outs. Each bounds one thing that can hang. Their sum may exceed the whole call, which CallTimeout bounds.
+// Time-outs. Each bounds one step that can hang. Their sum may exceed the time of a whole call, which CallTimeout
+// bounds.
 const (
-	// CallTimeout bounds one attempt from the date to the end of the reply: LicenseSpring's C++ SDK has the same.
+	// CallTimeout bounds one attempt from the date to the end of the reply: LicenseSpring's C++ SDK uses the same.
 	CallTimeout = 5 * time.Second
 
-	// dialTimeout bounds the TCP handshake: two lost SYNs (1 s, 2 s) are an address that does not answer.
+	// dialTimeout bounds the TCP handshake: after two lost SYNs (1 s, 2 s) the address does not answer.
 	dialTimeout = 2 * time.Second
 
 	// tlsTimeout bounds the TLS handshake, two round trips and some CPU: 100 ms in the smallest function.
 	tlsTimeout = 2 * time.Second
 
-	// headerTimeout bounds the wait for a reply to begin, so that a second of the call is left to read it.
+	// headerTimeout bounds the wait for a reply to begin, so that one second of the call is left to read it.
 	headerTimeout = 4 * time.Second
 
 	// idleTimeout closes a connection before a load balancer does: AWS's closes after 60 s. net/http compares wall
@@ -35,12 +36,12 @@ const (
 	pingTimeout = 2 * time.Second
 )
 
-// MaxHeaderBytes bounds the header of a reply, in bytes. Real ones have below 1 KiB; net/http would read 10 MB.
+// MaxHeaderBytes bounds the header of a reply, in bytes. Real ones have less than 1 KiB; net/http would read 10 MB.
 const MaxHeaderBytes = 32 << 10
 
-// NewTransport returns the one transport of a client, for so many calls in flight (at least 1). net/http keeps two idle
-// connections for a host by default: of ten calls in flight eight would pay a handshake. dial opens the connections, as
-// http.Transport's DialContext does; nil means TCP, with two seconds for the handshake.
+// NewTransport returns the transport of a client, for so many calls in flight (at least 1). net/http keeps two idle
+// connections for a host by default: of ten calls in flight eight would need a handshake. dial opens the connections,
+// as http.Transport's DialContext does; nil means TCP, with two seconds for the handshake.
 func NewTransport(inFlight int, dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
@@ -49,11 +50,11 @@ func NewTransport(inFlight int, dial func(ctx context.Context, network, address 
 		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlivePeriod}).DialContext
 	}
 	return &http.Transport{
-		Proxy:       http.ProxyFromEnvironment, // a function in a VPC may have no other way out
+		Proxy:       http.ProxyFromEnvironment, // a function in a VPC may reach the API only by a proxy
 		DialContext: dial,
 		TLSClientConfig: &tls.Config{
 			MinVersion:         tls.VersionTLS12,
-			ClientSessionCache: tls.NewLRUClientSessionCache(inFlight), // a new connection resumes an old session
+			ClientSessionCache: tls.NewLRUClientSessionCache(inFlight), // a new connection resumes an old TLS session
 		},
 		Protocols:           &protocols,
 		HTTP2:               &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
@@ -61,8 +62,8 @@ func NewTransport(inFlight int, dial func(ctx context.Context, network, address 
 
 		MaxIdleConns:        inFlight,
 		MaxIdleConnsPerHost: inFlight,
-		// Twice the calls in flight: connections that are still being closed must not hold up a call, and a slow API must
-		// not get ever more of them.
+		// Twice the calls in flight: connections that are still being closed must not delay a call, and a slow API must
+		// not get an unbounded number of them.
 		MaxConnsPerHost: 2 * inFlight,
 		IdleConnTimeout: idleTimeout,
 

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// dateTolerance is how far the Date header may be from the server's clock. For the past it is documented; the same
-// for the future is an assumption, and the strict one.
+// dateTolerance is how far the Date header may be from the server's clock. It is documented for the past; the same for
+// the future is an assumption, and the strict one.
 //
 // Source: https://docs.licensespring.com/license-api/license-api-authorization/api-key-authorization
 const dateTolerance = 15 * time.Minute
 
 // authorize checks both headers and returns "" or the code. The signing string is two lines, licenseSpring and the
-// date, signed with the shared key's own bytes; it is written out here so that the client's code does not check
+// date, signed with the shared key's own bytes. It is written out here, so that the client's code does not verify
 // itself. s.mu is held.
 //
 // Source: https://docs.licensespring.com/license-api/license-api-authorization/request-signature
@@ -34,7 +34,7 @@ func (s *Server) authorize(h http.Header) (code string) {
 	if !ok {
 		return "authorization_invalid_headers"
 	}
-	apiKey := params["apikey"] + params["apiKey"] // clients write either
+	apiKey := params["apikey"] + params["apiKey"] // clients write one or the other
 	shared, known := s.keys[apiKey]
 	switch {
 	case params["algorithm"] == "" || params["headers"] == "" || params["signature"] == "" || apiKey == "":
@@ -65,7 +65,7 @@ func fresh(date string, now time.Time) bool {
 	return err == nil && at.Format(http.TimeFormat) == date && now.Sub(at).Abs() <= dateTolerance
 }
 
-// parameter is one part of the header with the comma behind it; samples and SDKs differ in the space after it.
+// parameter is one part of the header with the comma after it; samples and SDKs differ in the space that follows.
 var parameter = regexp.MustCompile(`^([A-Za-z]+)="([^"]*)"(?:, ?|$)`)
 
 // parseAuthorization reads name="value" parts. ok is false for anything else, and for a name that is there twice.

@@ -48,7 +48,7 @@ func (s *Server) serveCall(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, fault, "", func() reply { return s.work(r, req, problem) })
 }
 
-// answer injects the fault before or after the work, and answers. prefix stands before the answer's name in Counts.
+// answer injects the fault before or after the work, and answers. prefix is the prefix of the answer's name in Counts.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, fault Fault, prefix string, work func() reply) {
 	if fault.After {
 		s.misbehave(w, r, fault, prefix, work())
@@ -98,7 +98,7 @@ func (s *Server) leave(call Call) {
 	}
 }
 
-// work is what the real API does: check everything, then free the device.
+// work does what the real API does: it checks everything, then frees the device.
 func (s *Server) work(r *http.Request, req request, problem string) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,7 +138,7 @@ func (s *Server) work(r *http.Request, req request, problem string) reply {
 	return reply{status: http.StatusOK, name: success, body: success, kind: plainText}
 }
 
-// listed is the answer with the products of the licenses that were deactivated.
+// listed is the answer that lists the products of the deactivated licenses.
 func listed(products []string) reply {
 	list := make([]map[string]string, len(products))
 	for i, product := range products {
@@ -161,5 +161,5 @@ func (s *Server) write(w http.ResponseWriter, a reply) {
 		w.Header().Set("Retry-After", a.retryAfter)
 	}
 	w.WriteHeader(a.status)
-	_, _ = io.WriteString(w, a.body) // a client may have left
+	_, _ = io.WriteString(w, a.body) // a client may have closed the connection
 }

@@ -2,14 +2,14 @@ package licenseapitest
 
 import "maps"
 
-// Counts is what has happened so far.
+// Counts is what the server has done so far.
 type Counts struct {
 	Calls       int            // of deactivate_license, deactivate_bundle, their offline forms and floating/release
 	Warm        int            // GET and HEAD of the base address
-	Tokens      int            // OAuth tokens that were given out
+	Tokens      int            // OAuth tokens that were issued
 	AtOnce      int            // the most calls for one license at the same time
 	Connections int            // 0 unless ConnState is the http.Server's
-	Answers     map[string]int // by code; license_deactivated, floating_released, token, oauth_url, http_<status>, reset, cut, abandoned (the client left)
+	Answers     map[string]int // by code; license_deactivated, floating_released, token, oauth_url, http_<status>, reset, cut, abandoned (the client closed the connection)
 	Management  int            // calls of the Management API; their Answers are management_<status>, management_reset, …
 }
 
@@ -22,7 +22,7 @@ func (s *Server) Counts() Counts {
 	return c
 }
 
-// count counts an answer and returns how many there have been of all kinds.
+// count counts an answer and returns how many answers of all kinds there have been.
 func (s *Server) count(name string) (total int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

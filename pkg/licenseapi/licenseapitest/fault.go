@@ -21,39 +21,39 @@ type Call struct {
 	license string
 }
 
-// Fault is what is injected into one call. The zero Fault is none.
+// Fault is injected into one call. The zero Fault does nothing.
 type Fault struct {
-	// Delay comes first. A client that leaves meanwhile has changed nothing, unless After is set.
+	// Delay comes first. A client that closes the connection meanwhile has changed nothing, unless After is set.
 	Delay time.Duration
 
-	// Status answers in place of the work, with Header and Body. Zero lets the work answer.
+	// Status answers in place of the work, with Header and Body. With zero the work answers.
 	Status int
 	Header http.Header
 	Body   string // ErrorBody makes one as the API's; "" is an empty body
 
-	// Reset ends the connection with a TCP reset in place of an answer. A client that repeats a request after a failure of
-	// a reused connection, as net/http may, does so at once: that is another call.
+	// Reset ends the connection with a TCP reset in place of an answer. A client that repeats a request after a failure
+	// of a reused connection, as net/http may, does so at once: that counts as another call.
 	Reset bool
 
-	// Cut sends the answer's header for a longer body than follows, and then ends the connection.
+	// Cut sends an answer whose header announces a longer body than follows, and then ends the connection.
 	Cut bool
 
 	// After does the work first: the device is deactivated, and the client gets the fault as its answer.
 	After bool
 }
 
-// cutBytes is how many bytes of an answer the Cut fault holds back beyond those it sends, besides half of the body.
+// cutBytes is how many announced bytes the Cut fault leaves out, in addition to half of the body.
 const cutBytes = 100
 
-// OnCall lets fault decide each call from now on, in place of an earlier OnCall or Fail; nil ends all faults. It is
-// called by one goroutine at a time and must not call the Server.
+// OnCall lets fault decide each call from now on, in place of an earlier OnCall or Fail; nil ends all faults. The
+// server calls fault from one goroutine at a time; fault must not call the Server.
 func (s *Server) OnCall(fault func(Call) Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = fault
 }
 
-// misbehave sends the answer with the fault. done is the answer of the work, empty if nothing was done.
+// misbehave sends the answer with the fault. done is the answer of the work, empty if no work was done.
 func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, f Fault, prefix string, done reply) {
 	if !sleep(r.Context(), f.Delay) {
 		s.count(prefix + "abandoned")
@@ -83,10 +83,10 @@ func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, f Fault, pref
 	w.Header().Set("Content-Type", done.kind)
 	w.Header().Set("Content-Length", strconv.Itoa(len(done.body)+cutBytes))
 	w.WriteHeader(done.status)
-	_, _ = io.WriteString(w, done.body[:len(done.body)/2]) // net/http closes a connection that owes bytes
+	_, _ = io.WriteString(w, done.body[:len(done.body)/2]) // net/http closes a connection with missing bytes
 }
 
-// reset ends the connection so that the client's kernel receives RST, not an orderly end. Over HTTP/2 the stream alone
+// reset ends the connection so that the client's kernel receives RST, not an orderly end. Over HTTP/2 only the stream
 // is reset.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()

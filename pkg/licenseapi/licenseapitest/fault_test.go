@@ -20,8 +20,8 @@ import (
 
 const oneDevice = `{"product":"XY","license_key":"K1","hardware_id":"hw1"}`
 
-// start serves s and returns a function that makes one call on a connection of its own, so that net/http repeats
-// nothing by itself, and says in a few words what came of it.
+// start serves s and returns a function that makes one call on its own connection, so that net/http repeats nothing by
+// itself, and describes the result in a few words.
 func start(t *testing.T, s *Server) (call func(ctx context.Context, body string) string) {
 	t.Helper()
 	url, stop, err := s.Start()
@@ -75,7 +75,7 @@ func seen(resp *http.Response, body []byte, err error) string {
 	return strconv.Itoa(resp.StatusCode) + " " + text
 }
 
-// TestNamedFaults makes three calls for one device under each name and writes down what the client sees.
+// TestNamedFaults makes three calls for one device with each named fault and compares what the client sees.
 func TestNamedFaults(t *testing.T) {
 	t.Parallel()
 	const ok, gone = "200 license_deactivated", "400 device_not_found"
@@ -197,7 +197,7 @@ func TestFaultsAreCountedByLicense(t *testing.T) {
 	}
 }
 
-// TestSlowFaults runs on a clock of its own: the client leaves after five seconds.
+// TestSlowFaults runs in virtual time: the client closes the connection after five seconds.
 func TestSlowFaults(t *testing.T) {
 	t.Parallel()
 	for name, left := range map[string][]string{"slow": {"hw1", "hw2"}, "slow-after": {"hw2"}} {
@@ -241,7 +241,7 @@ func TestStorm(t *testing.T) {
 				failed++
 			}
 			if diff := cmp.Diff(fault, same(c)); diff != "" {
-				t.Fatalf("one seed, two fates:\n%s", diff)
+				t.Fatalf("one seed, two results:\n%s", diff)
 			}
 			if !cmp.Equal(fault, other(c)) {
 				differ++
@@ -256,7 +256,7 @@ func TestStorm(t *testing.T) {
 	}
 }
 
-// TestAStormPasses: with retries every device ends deactivated.
+// TestAStormPasses shows that with retries every device ends deactivated.
 func TestAStormPasses(t *testing.T) {
 	t.Parallel()
 	state := State{APIKeys: map[string]string{apiKey: sharedKey}}
@@ -276,7 +276,7 @@ func TestAStormPasses(t *testing.T) {
 		licenses.Go(func() {
 			body := `{"product":"XY","license_key":"K` + strconv.Itoa(i) + `","hardware_id":"hw1"}`
 			for range stormCalls + 1 {
-				call(t.Context(), body) // what it says is the storm's
+				call(t.Context(), body) // the storm decides the answer
 			}
 		})
 	}
@@ -355,7 +355,7 @@ func TestCallsAtTheSameTimeAreCounted(t *testing.T) {
 	}
 }
 
-// TestResetOverHTTP2 resets the stream, since a connection cannot be taken from it.
+// TestResetOverHTTP2 resets the stream, since HTTP/2 does not allow a handler to take over the connection.
 func TestResetOverHTTP2(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

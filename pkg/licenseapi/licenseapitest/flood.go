@@ -8,28 +8,28 @@ import (
 	"time"
 )
 
-// The spans of the limits.
+// The time spans of the limits.
 const (
 	addressWindow   = 10 * time.Second
 	signatureWindow = time.Second
 	companyWindow   = time.Minute
 )
 
-// Limits are how many calls the server accepts in a rolling span. It answers more with 429 and the whole span as
-// Retry-After; refused calls do not count. Zero is no limit.
+// Limits are how many calls the server accepts in a rolling span. Any more calls are answered 429 with the whole span
+// as Retry-After; refused calls do not count. Zero is no limit.
 type Limits struct {
 	PerAddress       int // in 10 s, from one client address: the host of a request's RemoteAddr, which a test may set
 	PerAuthorization int // in 1 s, with one value of the Authorization header
 	PerMinute        int // of the company: all calls together
 }
 
-// Published returns the limits that the API has on every plan; what a company may call in a minute is its plan's.
-// Whether the real API's 429 carries Retry-After is not documented; ours does.
+// Published returns the limits that the API has on every plan; the limit of a company's calls in a minute depends on
+// its plan. The documentation does not say whether the real API's 429 carries Retry-After; the fake's does.
 //
 // Source: https://docs.licensespring.com/license-api/rate-limiting
 func Published() Limits { return Limits{PerAddress: 200, PerAuthorization: 50} }
 
-// Limit sets the limits, in place of earlier ones, and forgets the calls so far. Fail sets none, or the published
+// Limit sets the limits, in place of earlier ones, and resets the count of calls. Fail sets none, or the published
 // ones.
 func (s *Server) Limit(limits Limits) {
 	s.mu.Lock()
@@ -40,7 +40,7 @@ func (s *Server) Limit(limits Limits) {
 	}
 }
 
-// flood remembers the calls of the last spans.
+// flood holds the calls of the last spans.
 type flood struct {
 	limits                Limits
 	addresses, signatures map[string][]time.Time
@@ -91,7 +91,7 @@ func forget(calls map[string][]time.Time, before time.Time) {
 	}
 }
 
-// within drops the calls until that time.
+// within drops the calls before that time.
 func within(times []time.Time, before time.Time) []time.Time {
 	return slices.DeleteFunc(times, func(t time.Time) bool { return !t.After(before) })
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// limited is a server with a clock of its own.
+// limited is a server with its own clock.
 type limited struct {
 	t   *testing.T
 	api *Server
@@ -22,7 +22,7 @@ func newLimited(t *testing.T, limits Limits) *limited {
 	return l
 }
 
-// refused is how many of so many calls from that address are answered 429.
+// refused returns how many of so many calls from that address are answered 429.
 func (l *limited) refused(calls int, address string) (refused int) {
 	l.t.Helper()
 	for range calls {
@@ -48,7 +48,7 @@ func TestEachAddressHasItsOwnLimit(t *testing.T) {
 	}
 	l.now = l.now.Add(addressWindow - 1)
 	if got := l.refused(1, "127.0.0.1"); got != 1 {
-		t.Error("a call is taken before the window has passed")
+		t.Error("a call is accepted before the window has passed")
 	}
 	l.now = l.now.Add(1)
 	if got := l.refused(6, "127.0.0.1"); got != 1 {
@@ -64,7 +64,7 @@ func TestCompanyHasOneLimitForAllAddresses(t *testing.T) {
 	}
 	l.now = l.now.Add(30 * time.Second)
 	if got := l.refused(1, "127.0.0.3"); got != 1 {
-		t.Error("a call is taken within the minute")
+		t.Error("a call is accepted within the minute")
 	}
 	l.now = l.now.Add(30 * time.Second)
 	if got := l.refused(11, "127.0.0.3"); got != 1 {

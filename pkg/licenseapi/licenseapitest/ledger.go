@@ -11,8 +11,8 @@ const (
 	ActResetDevice       = "reset_device"
 )
 
-// Write is one call that was to change a license, whatever it was answered. A call that was refused before a license
-// was found (a wrong key, a limit, an unknown license) is none.
+// Write is one call that was to change a license, with any answer. A call that was refused before a license was found
+// (a wrong key, a limit, an unknown license) is not a Write.
 type Write struct {
 	Act     string
 	License int64  // the row's id
@@ -20,8 +20,8 @@ type Write struct {
 	Code    string // why nothing changed: the License API's code, or http_<status>; "": the license was changed
 }
 
-// KeepLedger has the server remember every write for Ledger. Without this option it remembers none, since a fake that
-// serves for days must not grow.
+// KeepLedger makes the server keep every write for Ledger. Without this option it keeps none, since a fake that runs
+// for days must not grow.
 func KeepLedger() Option { return func(s *Server) { s.ledger = &ledger{} } }
 
 // Ledger returns the writes so far, of both APIs, in their order.

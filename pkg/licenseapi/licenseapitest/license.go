@@ -11,16 +11,16 @@ import (
 // sign-on with its customer account) identify it; several rows of one product and identity differ by ID or Bundle.
 // The known products are those of the rows.
 //
-// Devices are the active ones. A license without any from the start was never activated, so it is not active
-// (license_not_active); one whose devices have all been deactivated knows its devices, none of which is active
-// (device_not_found). The documentation leaves this open, and a client has to treat both alike.
+// Devices are the active ones. A license that starts without devices was never activated, so it is not active
+// (license_not_active). A license whose devices have all been deactivated knows its devices, none of which is active
+// (device_not_found). The documentation does not decide this, and a client has to treat both alike.
 type License struct {
 	ID         int64    `json:"id,omitempty"` // for license_id; 0: none
 	Product    string   `json:"product"`
 	Bundle     string   `json:"bundle,omitempty"`
 	LicenseKey string   `json:"license_key,omitempty"`
 	Username   string   `json:"username,omitempty"`
-	Password   string   `json:"password,omitempty"` // compared only with one that is sent
+	Password   string   `json:"password,omitempty"` // compared only when one is sent
 	Devices    []string `json:"devices"`
 	Enabled    *bool    `json:"enabled,omitempty"` // absent means true
 
@@ -28,7 +28,7 @@ type License struct {
 	IDToken             string `json:"id_token,omitempty"`
 	Code                string `json:"code,omitempty"`
 
-	// What the Management API knows besides. A time that is absent here is absent in its records too.
+	// Further values for the Management API. A time that is absent here is absent in its records, too.
 	Order           string               `json:"order,omitempty"` // order_store_id
 	Subscription    string               `json:"subscription,omitempty"`
 	CustomerEmail   string               `json:"customer_email,omitempty"`
@@ -36,7 +36,7 @@ type License struct {
 	ProductID       int64                `json:"product_id,omitempty"`       // 0: one for each product
 	CreatedAt       time.Time            `json:"created_at,omitzero"`
 	TimeDisabled    time.Time            `json:"time_disabled,omitzero"`
-	Activated       map[string]time.Time `json:"activated,omitempty"` // when the active devices were, by hardware id
+	Activated       map[string]time.Time `json:"activated,omitempty"` // when the active devices were activated, by hardware id
 }
 
 // problem returns what is wrong with a row, or "".
@@ -67,7 +67,7 @@ func (l License) problem() string {
 	return ""
 }
 
-// names returns what a request may call the license by, each with the product.
+// names returns the names by which a request may identify the license, each with the product.
 func (l License) names() []string { return l.namesIn(l.Product) }
 
 // namesIn is names with a product's or a bundle's code.
@@ -105,15 +105,15 @@ type rows struct {
 	accounts map[string]bool
 }
 
-// row is a license as it is now.
+// row is a license in its present state.
 type row struct {
 	License
-	id        int64 // ID, or one of its own
+	id        int64 // ID, or one that the server chose
 	devices   []device
 	activated bool // had a device at some time
 }
 
-// device is one activation: LicenseSpring makes a new one for each, so a hardware id may be there more than once.
+// device is one activation: LicenseSpring makes a new one for each, so there may be several with one hardware id.
 type device struct {
 	id          int64
 	hardwareID  string
@@ -122,7 +122,7 @@ type device struct {
 	deactivated time.Time // zero: not known
 }
 
-// Ids of rows and devices that the state gives none begin here, far from those that a test would choose.
+// Ids of rows and devices without an id in the state begin here, far from those that a test would choose.
 const (
 	firstLicenseID = 1_000_000_001
 	firstDeviceID  = 2_000_000_001
@@ -179,8 +179,8 @@ func (rs rows) licenses() []License {
 	return licenses
 }
 
-// deactivate frees the device and returns "", or returns the code of what is wrong. Of several licenses of one user
-// it takes the first that has the device. written is called with each row that was asked for its device.
+// deactivate frees the device and returns "", or returns the code of the reason. Of several licenses of one user it
+// uses the first that has the device. It calls written with each row whose device was to be freed.
 func (rs rows) deactivate(req request, now time.Time, written func(r *row, code string)) (code string) {
 	if !rs.products[text(req.Product)] {
 		return "unknown_product"
@@ -200,8 +200,8 @@ func (rs rows) deactivate(req request, now time.Time, written func(r *row, code 
 	return cmp.Or(code, "license_not_found")
 }
 
-// deactivateBundle frees the device on every row of the bundle that the identity has, and returns the products of the
-// rows that had it, or the code of what is wrong where none had.
+// deactivateBundle frees the device on every row of the bundle that the identity has. It returns the products of the
+// rows that had the device, or the code of the reason where none had.
 func (rs rows) deactivateBundle(req request, now time.Time, written func(r *row, code string)) (freed []string, code string) {
 	if !rs.bundles[text(req.Product)] {
 		return nil, "unknown_product"
@@ -224,7 +224,7 @@ func (rs rows) deactivateBundle(req request, now time.Time, written func(r *row,
 	return nil, cmp.Or(code, "license_not_found")
 }
 
-// unknownAccount returns the code for a customer account that no row has, or "". No row fits such a request.
+// unknownAccount returns the code for a customer account that no row has, or "". No row matches such a request.
 func (rs rows) unknownAccount(req request) (code string) {
 	if account := text(req.CustomerAccountCode); account != "" && !rs.accounts[account] {
 		return "customer_account_not_found"

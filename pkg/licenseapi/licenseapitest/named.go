@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// badCalls is how many calls of each license a temporary fault affects: enough for a retry to fail once too.
+	// badCalls is how many calls of each license a temporary fault affects: enough for one retry to fail, too.
 	badCalls = 2
 
 	// slowDelay is longer than a client waits: five seconds.
@@ -28,11 +28,11 @@ type NamedFault struct {
 
 	fault      func(Call) Fault
 	management func(ManagementCall) Fault
-	begin      func(*Server) // what happens once, at Fail; nil: nothing. s.mu is held
+	begin      func(*Server) // called once, at Fail; nil: no call. s.mu is held
 }
 
-// Faults returns the named faults of the License API in the order in which help should show them. Fail takes two more forms: another
-// status, and code=<code>, which answers every call 400 with that code for good.
+// Faults returns the named faults of the License API in the order in which help should show them. Fail accepts two more
+// forms: another status, and code=<code>, which answers every call 400 with that code permanently.
 func Faults() []NamedFault { return faults(time.Now) }
 
 func faults(now func() time.Time) []NamedFault {
@@ -128,7 +128,7 @@ func (s *Server) Fail(names ...string) error {
 	return nil
 }
 
-// firstOf returns the faults as one: the first that spoils a call decides.
+// firstOf returns the faults as one: the first that applies to a call decides.
 func firstOf[C any](faults []func(C) Fault) func(C) Fault {
 	return func(c C) Fault {
 		for _, f := range faults {
@@ -159,7 +159,7 @@ func (f Fault) none() bool {
 	return f.Delay == 0 && f.Status == 0 && !f.Reset && !f.Cut && !f.After
 }
 
-// answer is a status with the API's body if it has one: a 5xx.
+// answer is a status with the API's body, if it has one: a 5xx.
 func answer(status int, h http.Header) Fault {
 	f := Fault{Status: status, Header: h}
 	if status >= http.StatusInternalServerError {
@@ -172,8 +172,8 @@ func always(f Fault) func(Call) Fault { return func(Call) Fault { return f } }
 
 func passing(f Fault) func(Call) Fault { return first(badCalls, f) }
 
-// atFirst affects the first calls of all licenses: a rate limit is not one license's, and a client that keeps the pause
-// would need one for each license.
+// atFirst affects the first calls of all licenses: a rate limit does not depend on a license, and a client that keeps
+// the pause would otherwise need one pause for each license.
 func atFirst(f Fault) func(Call) Fault {
 	return func(c Call) Fault {
 		if c.Number > badCalls {
@@ -196,7 +196,7 @@ func coded(code string) Fault {
 	return Fault{Status: http.StatusBadRequest, Body: ErrorBody(http.StatusBadRequest, code, "asked for")}
 }
 
-// page is an HTML page that a proxy answers in place of the API.
+// page is an HTML page that a proxy sends in place of the API's answer.
 func page(status int) Fault {
 	return Fault{
 		Status: status, Header: http.Header{"Content-Type": {htmlText}},
@@ -204,7 +204,7 @@ func page(status int) Fault {
 	}
 }
 
-// after is the fault after the work was done.
+// after is the fault after the work.
 func after(f Fault) Fault {
 	f.After = true
 	return f

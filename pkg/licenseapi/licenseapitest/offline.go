@@ -18,14 +18,14 @@ import (
 // formFile is the mandatory part of a request file that is posted as a form.
 const formFile = "file"
 
-// offlineFile is what a request file is checked by.
+// offlineFile holds the values by which a request file is checked.
 type offlineFile struct {
 	inner     []byte // the request's JSON, byte for byte; nil in schema v1
-	signature string // around it, in schema v2
+	signature string // the outer signature, in schema v2
 	signed    offlineFields
 }
 
-// offlineFields are those of a request's fields that deactivate_license does not have.
+// offlineFields are the fields of a request that deactivate_license does not have.
 type offlineFields struct {
 	APIKey    string `json:"api_key"`
 	ClientID  string `json:"client_id"`
@@ -33,12 +33,13 @@ type offlineFields struct {
 	Signature string `json:"signature"` // of schema v1
 }
 
-// BundleList makes deactivate_bundle_offline answer with a list of the products that it freed. The page of that endpoint
-// promises a list in one place and "license_deactivated" in another; without this option it is the latter.
+// BundleList makes deactivate_bundle_offline answer with a list of the products that it freed. The page of that
+// endpoint promises a list in one place and "license_deactivated" in another; without this option the answer is the
+// latter.
 func BundleList() Option { return func(s *Server) { s.bundleList = true } }
 
-// parseOffline reads the body of deactivate_offline: the text of a request file, or a form with it. code is "" or what is
-// wrong with it.
+// parseOffline reads the body of deactivate_offline: the text of a request file, or a form with it. code is "" or the
+// problem.
 //
 // Source: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-offline-method
 func parseOffline(contentType string, body []byte) (req request, code string) {
@@ -76,7 +77,7 @@ func parseOffline(contentType string, body []byte) (req request, code string) {
 	return req, ""
 }
 
-// fileIn returns the request file's text. ok is false where a form has none.
+// fileIn returns the request file's text. ok is false for a form without one.
 func fileIn(contentType string, body []byte) (text string, ok bool) {
 	kind, parameters, err := mime.ParseMediaType(contentType)
 	if err != nil || kind != "multipart/form-data" {
@@ -96,8 +97,8 @@ func fileIn(contentType string, body []byte) (text string, ok bool) {
 	}
 }
 
-// checkOffline is check for a request file. A file names its license by license_key or username; whether the real API
-// takes one without a product is not known.
+// checkOffline is check for a request file. A file names its license by license_key or username; it is unknown whether
+// the real API accepts one without a product.
 func (req request) checkOffline() (code string) {
 	switch {
 	case text(req.LicenseKey) == "" && text(req.Username) == "", text(req.HardwareID) == "":
@@ -110,12 +111,12 @@ func (req request) checkOffline() (code string) {
 	return ""
 }
 
-// checkFile checks a file's signatures and returns "" or the code. The date is not checked for its age: files travel for
-// days, and nothing says that the real API does. s.mu is held.
+// checkFile checks a file's signatures and returns "" or the code. It does not check the age of the date: files travel
+// for days, and no documentation says that the real API checks it. s.mu is held.
 //
-// A file of schema v1 has one signature. In schema v2 the one around the request counts, in the documented form and in
-// those of the vendor's SDKs: Base64, in the Python SDK keyed with the client's id. The inner one may then be absent, as
-// the Node SDK leaves it, or belong to the next second, since the Python SDK reads the clock twice.
+// A file of schema v1 has one signature. In schema v2 the outer one counts, in the documented form and in those of the
+// vendor's SDKs: Base64, in the Python SDK keyed with the client's id. The inner one may then be absent, as in the Node
+// SDK, or belong to the next second, since the Python SDK reads the clock twice.
 func (s *Server) checkFile(req request) (code string) {
 	f := req.file
 	account, key, code := s.offlineKey(f.signed)
@@ -143,7 +144,7 @@ func (s *Server) checkFile(req request) (code string) {
 	return "signature_mismatch"
 }
 
-// offlineKey returns the account that a file names and the key that goes with it.
+// offlineKey returns the account that a file names and its key.
 func (s *Server) offlineKey(f offlineFields) (account, key, code string) {
 	if f.APIKey == "" {
 		secret, known := s.clients[f.ClientID]

@@ -192,7 +192,7 @@ func TestRequestFilesThatAreRefused(t *testing.T) {
 	}
 }
 
-// resigned signs a file of schema v2 anew around its request.
+// resigned replaces the outer signature of a file of schema v2.
 func resigned(t *testing.T, file string) string {
 	t.Helper()
 	inner := strings.TrimSuffix(strings.TrimPrefix(file, `{"request":`), `,"signature":""}`)

@@ -52,7 +52,7 @@ func ErrorBody(status int, code, message string) string {
 	return string(body)
 }
 
-// messageOf gives the documented text where there is one; no client may depend on it.
+// messageOf returns the documented text if there is one; no client may depend on it.
 func messageOf(code string) string {
 	switch code {
 	case "unknown_product":
@@ -71,7 +71,7 @@ func messageOf(code string) string {
 	return "refused: " + code
 }
 
-// nameOf returns the code in a body, or http_<status>: what an answer is counted as.
+// nameOf returns the code in a body, or http_<status>: the name under which an answer is counted.
 func nameOf(status int, body string) string {
 	var said struct{ Code string }
 	if json.Unmarshal([]byte(body), &said) == nil && said.Code != "" {

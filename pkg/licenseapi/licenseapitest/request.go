@@ -6,8 +6,8 @@ import (
 	"errors"
 )
 
-// request is the body of a call, or what a request file holds. Pointers tell absent from empty; the plain fields are checked for
-// their type and not used.
+// request is the body of a call, or the content of a request file. Pointers distinguish absent from empty; the other
+// fields are checked for their type and not used.
 type request struct {
 	HardwareID          *string  `json:"hardware_id"`
 	Product             *string  `json:"product"`
@@ -36,8 +36,8 @@ type request struct {
 	file *offlineFile // of an offline request; nil: none
 }
 
-// parseRequest reads a body, whatever its Content-Type. code is "" or what is wrong with it; req is as much as could
-// be read, for the counts.
+// parseRequest reads a body with any Content-Type. code is "" or the problem; req is as much as could be read, for the
+// counts.
 func parseRequest(body []byte) (req request, code string) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return request{}, "missing_parameters"
@@ -52,7 +52,7 @@ func parseRequest(body []byte) (req request, code string) {
 	return req, ""
 }
 
-// check returns the code of what is missing or too much, or "".
+// check returns the code for a missing or superfluous field, or "".
 func (req request) check() (code string) {
 	if req.file != nil {
 		return req.checkOffline()
@@ -77,7 +77,7 @@ func (req request) check() (code string) {
 	return ""
 }
 
-// license returns the name of the license that the request asks for, as rows know it.
+// license returns the name of the requested license, in the form of rows.
 func (req request) license() string {
 	product := text(req.Product)
 	switch {

@@ -1,6 +1,6 @@
-// Package licenseapitest is a fake of LicenseSpring's License API and Management API over one state: an http.Handler with
-// licenses and devices. It refuses what the real ones refuse and injects faults on demand. Tests and `licensectl` use it. It
-// shares no code with the clients, so that a fault of a client cannot confirm itself.
+// Package licenseapitest is a fake of LicenseSpring's License API and Management API over one state: an http.Handler
+// with licenses and devices. It refuses what the real ones refuse and injects faults on demand. Tests and `licensectl`
+// use it. It shares no code with the clients, so that a mistake in a client cannot confirm itself.
 //
 //	api, err := licenseapitest.New(licenseapitest.State{
 //		APIKeys:  map[string]string{"key": "shared"},
@@ -11,20 +11,22 @@
 //
 // A call is checked in this order: the route (404 not_found), the method (405), the presence of both headers, the
 // Authorization header, the API key, the date, the signature (or the token, then the date), the body, the product, the
-// license, the device. The documentation gives the codes, not the order; the order is our assumption.
+// license, the device. The documentation gives the codes but not the order, which is an assumption.
 //
 // deactivate_bundle works on the same licenses: its product is the bundle of the rows, and the device is deactivated on
-// every row of that bundle with the request's identity (and password and license_id, as far as they are sent). It has
-// done its work when one row had the device; otherwise the first row's code is the answer. A bundle is no product for
+// every row of that bundle with the request's identity (and password and license_id, if they are sent). It succeeds
+// when at least one row had the device; otherwise the first row's code is the answer. A bundle is not a product for
 // deactivate_license, nor a product a bundle for deactivate_bundle: unknown_product.
 //
-// deactivate_offline and deactivate_bundle_offline take a request file, as text or as the part "file" of a form, check its
-// signatures and do the same. floating/release frees a device as deactivate_license does, and answers with an empty body.
+// deactivate_offline and deactivate_bundle_offline accept a request file, as text or as the part "file" of a form,
+// check its signatures and do the same. floating/release frees a device as deactivate_license does, and answers with an
+// empty body.
 //
 // The Management API (ManagementBase, management.go) lists and shows licenses and devices, disables and enables licenses
 // and resets devices. Ledger returns the writes of both APIs.
 //
-// The token endpoint of OAuth (TokenPath), whose address GET oauth_url?login_type=client_credentials tells, gives tokens to the clients of the state, good for 480 s or as TokenLife says.
+// The token endpoint of OAuth (TokenPath) issues tokens to the clients of the state. They are valid for 480 s or for
+// TokenLife. GET oauth_url?login_type=client_credentials returns its address.
 //
 // Sources: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-online-method
 // and https://docs.licensespring.com/license-api/error-responses
@@ -50,7 +52,7 @@ const (
 	// maxBodyBytes bounds a request's body, in bytes: four times what a queued message may hold.
 	maxBodyBytes = 4 << 20
 
-	// headTimeout bounds the header of a request for Start's server: on loopback nobody needs a second.
+	// headTimeout bounds the header of a request for Start's server: on loopback no client needs a second.
 	headTimeout = 5 * time.Second
 )
 
@@ -64,7 +66,7 @@ type Server struct {
 	mu      sync.Mutex
 	keys    map[string]string    // API key to shared key
 	clients map[string]string    // OAuth client id to client secret
-	tokens  map[string]time.Time // that were given out, until when they are good
+	tokens  map[string]time.Time // issued tokens, and when they expire
 	rows    rows
 	fault   func(Call) Fault // nil: none
 	flood   *flood           // nil: no limits
@@ -76,14 +78,14 @@ type Server struct {
 	ledger     *ledger // nil: not kept
 }
 
-// An Option changes a Server that New makes.
+// An Option changes a Server in New.
 type Option func(*Server)
 
-// Clock gives the server another clock than time.Now, for the age of dates, the life of tokens and the flood limits.
+// Clock replaces time.Now, for the age of dates, the life of tokens and the flood limits.
 func Clock(now func() time.Time) Option { return func(s *Server) { s.now = now } }
 
-// Quoted makes the body of a success a JSON string, "license_deactivated" with its quotation marks. The
-// documentation leaves open which of both the API sends; without this option it is bare text.
+// Quoted makes the body of a success a JSON string, "license_deactivated" with its quotation marks. The documentation
+// does not say which of both the API sends; without this option it is bare text.
 func Quoted() Option { return func(s *Server) { s.quoted = true } }
 
 // New returns a server with this state, or every problem of the state at once, by position and without a value.
@@ -114,7 +116,7 @@ func (s *Server) Start() (url string, stop func(), err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = server.Serve(listener) // always http.ErrServerClosed: stop is the only way out
+		_ = server.Serve(listener) // always http.ErrServerClosed: only stop ends it
 	}()
 	return "http://" + listener.Addr().String() + Base, func() { _ = server.Close(); <-done }, nil
 }
@@ -137,7 +139,7 @@ func (s *Server) Rotate(apiKey, shared string) {
 	s.keys[apiKey] = shared
 }
 
-// State returns the licenses as they are now; Devices holds the active ones, InactiveDevices the others.
+// State returns the licenses in their present state; Devices holds the active ones, InactiveDevices the others.
 func (s *Server) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()

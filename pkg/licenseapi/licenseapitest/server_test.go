@@ -34,7 +34,7 @@ func authorization(shared, date string) string {
 	return `algorithm="hmac-sha256",headers="date",signature="` + sign(shared, date) + `",apikey="` + apiKey + `"`
 }
 
-// newServer returns a server whose clock stands at noon.
+// newServer returns a server whose clock always shows noon.
 func newServer(t *testing.T, options ...Option) *Server {
 	t.Helper()
 	no := false
@@ -56,7 +56,7 @@ func newServer(t *testing.T, options ...Option) *Server {
 	return s
 }
 
-// request returns a well-signed POST; change may spoil it.
+// request returns a correctly signed POST; change may spoil it.
 func newRequest(t *testing.T, body string, change func(*http.Request)) *http.Request {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v4/deactivate_license", strings.NewReader(body))
@@ -182,8 +182,8 @@ func TestThePublishedSignatureIsTheFakesToo(t *testing.T) {
 	}
 }
 
-// TestThePublishedSampleIsTaken sends what the documentation's curl sample for user-based licenses sends, over
-// HTTP, with a date and a signature of now.
+// TestThePublishedSampleIsTaken sends the same as the documentation's curl sample for user-based licenses, over HTTP,
+// with the present date and its signature.
 // Source: https://docs.licensespring.com/license-api/license-activation-and-deactivation/deactivate-license-online-method
 // (the page's edition of 22 September 2023)
 func TestThePublishedSampleIsTaken(t *testing.T) {
@@ -356,7 +356,7 @@ func TestDevicesAreFreedOnce(t *testing.T) {
 	if diff := cmp.Diff([]string{"hw2"}, s.State().Licenses[0].Devices); diff != "" {
 		t.Errorf("devices (-want +got):\n%s", diff)
 	}
-	// The last device of a license: it was active once, so the device is what is not found.
+	// The last device of a license: the license was active once, so the code is that of a device that is not found.
 	last := strings.Replace(body, "hw1", "hw2", 1)
 	for i, want := range []string{success, "device_not_found"} {
 		if _, code := said(t, s, newRequest(t, last, nil)); code != want {

@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// State is what the fake starts with: the JSON of a state file.
+// State is the fake's initial state: the JSON of a state file.
 type State struct {
 	APIKeys  map[string]string `json:"api_keys"`          // API key to shared key
 	Clients  map[string]string `json:"clients,omitempty"` // OAuth client id to client secret
 	Licenses []License         `json:"licenses"`
 
-	ManagementAPIKeys []string `json:"management_api_keys,omitempty"` // any of them is taken; none: every call is refused
+	ManagementAPIKeys []string `json:"management_api_keys,omitempty"` // each of them is accepted; none: every call is refused
 }
 
-// check returns every problem at once. Positions are given by number: the values are secrets.
+// check returns every problem at once. Positions are numbers, since the values are secrets.
 func (s State) check() error {
 	var problems []error
 	bad := func(format string, args ...any) {

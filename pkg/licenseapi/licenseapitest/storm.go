@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 )
 
-// Storm returns faults of every kind at random: each of the first calls of each license fails with this chance;
-// 0 calls means all of them. The seed decides the fault of a license's nth call, in whatever order calls arrive.
+// Storm returns faults of every kind at random: each of the first calls of each license fails with this chance; 0 calls
+// means all of them. The seed decides the fault of a license's nth call, in any order of arrival.
 func Storm(seed uint64, calls int, chance float64) func(Call) Fault {
 	return func(c Call) Fault {
 		if calls > 0 && c.Times > calls {

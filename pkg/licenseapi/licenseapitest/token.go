@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// TokenPath is the path of the token endpoint, beside that of the API, as the real one's is.
+// TokenPath is the path of the token endpoint, outside the API's path, as in the real service.
 //
 // Source: https://docs.licensespring.com/license-api/license-api-authorization/oauth-authorization
 const TokenPath = "/realms/user-portal/protocol/openid-connect/token" //nolint:gosec // a path, not a token
 
-// tokenLife is how long a token is valid, unless TokenLife changes it: that of the documentation's sample.
+// tokenLife is how long a token is valid, unless TokenLife changes it: the value in the documentation's sample.
 const tokenLife = 480 * time.Second
 
 // oauthURLPath is where clients ask for the token endpoint's address, without authorization, as the vendor's Python SDK
@@ -23,7 +23,7 @@ const oauthURLPath = Base + "/oauth_url"
 
 const grantClientCredentials = "client_credentials"
 
-// TokenURL returns the address of the token endpoint that goes with the API's, which is Start's or ends with Base.
+// TokenURL returns the address of the token endpoint for an API's address, which is Start's or ends with Base.
 func TokenURL(api string) string { return strings.TrimSuffix(api, Base) + TokenPath }
 
 // TokenLife changes how long a token is valid, in whole seconds; without it 480 s.
@@ -71,8 +71,8 @@ func (s *Server) serveOAuthURL(w http.ResponseWriter, r *http.Request) {
 	s.write(w, reply{status: http.StatusOK, name: "oauth_url", body: string(body), kind: jsonText})
 }
 
-// serveToken issues a token to a known client. It reads only the fields of the form, as the documentation sends
-// them. Its errors have OAuth's form and not the API's.
+// serveToken issues a token to a known client. It reads only the fields of the form, as the documentation sends them.
+// Its errors have OAuth's form and not the API's.
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
@@ -122,7 +122,7 @@ func refuseToken(status int, code string) reply {
 	return reply{status: status, name: code, body: string(body), kind: jsonText}
 }
 
-// authorizeToken checks a bearer token and the date, which is required with a token too. s.mu is held.
+// authorizeToken checks a bearer token and the date, which is also required with a token. s.mu is held.
 func (s *Server) authorizeToken(token, date string) (code string) {
 	expires, known := s.tokens[token]
 	switch {

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// withClient returns a server that knows one client and whose clock stands where now says.
+// withClient returns a server that knows one client and whose clock is now.
 func withClient(t *testing.T, now *time.Time, options ...Option) *Server {
 	t.Helper()
 	s, err := New(State{
@@ -102,7 +102,7 @@ func TestATokenIsGoodUntilItExpires(t *testing.T) {
 			got := []string{
 				call("other", now), call(token, now.Add(-time.Hour)), call(token, now), call(token, now),
 			}
-			s.RotateClient("auth_company_1", "another") // the token that is out stays good
+			s.RotateClient("auth_company_1", "another") // the issued token stays valid
 			got = append(got, call(token, now))
 			now = now.Add(time.Nanosecond)
 			got = append(got, call(token, now))
