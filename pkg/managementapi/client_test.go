@@ -270,8 +270,13 @@ func TestFiltersAreRefusedBeforeAnythingIsSent(t *testing.T) {
 			t.Errorf("%q: %v", value, err)
 		}
 	}
-	if err := ByLicenseKey("trial_1702983098133439").Check(); err != nil {
-		t.Errorf("a key: %v", err)
+	for _, key := range []string{"trial_1702983098133439", "AAAA-BBBB-CCCC-NULL", "AAAA-BBBB-CCCC-NONE"} {
+		if err := ByLicenseKey(key).Check(); err != nil {
+			t.Errorf("the key %s: %v", key, err)
+		}
+	}
+	if err := ByLicenseKey("null").Check(); !errors.Is(err, ErrFilter) {
+		t.Errorf("no key: %v", err)
 	}
 }
 

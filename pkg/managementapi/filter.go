@@ -15,6 +15,13 @@ const minValueRunes = 3
 // maxValueRunes bounds a value, in characters: the longest real one is a PayPal order with its reference, below 100.
 const maxValueRunes = 256
 
+// The filters' names in the API.
+const (
+	licenseKey     = "license_key"
+	orderStoreID   = "order__store_id"
+	subscriptionID = "subscription_id"
+)
+
 // ErrFilter is wrapped by the error of a filter that is refused before anything is sent: its value is empty, too short, too
 // long, a placeholder or no text. The error does not hold the value.
 var ErrFilter = errors.New("managementapi: a value that no list may be asked for")
@@ -26,13 +33,13 @@ var ErrFilter = errors.New("managementapi: a value that no list may be asked for
 type Filter struct{ name, value string }
 
 // ByLicenseKey finds the licenses with that key: one, or one for each product of a bundle.
-func ByLicenseKey(key string) Filter { return Filter{"license_key", key} }
+func ByLicenseKey(key string) Filter { return Filter{licenseKey, key} }
 
 // ByOrder finds the licenses of the order with that id: the store's own, if the vendor gave it to LicenseSpring.
-func ByOrder(id string) Filter { return Filter{"order__store_id", id} }
+func ByOrder(id string) Filter { return Filter{orderStoreID, id} }
 
 // BySubscription finds the licenses of that subscription.
-func BySubscription(id string) Filter { return Filter{"subscription_id", id} }
+func BySubscription(id string) Filter { return Filter{subscriptionID, id} }
 
 // Name returns the filter's name in the API.
 func (f Filter) Name() string { return f.name }
@@ -40,11 +47,11 @@ func (f Filter) Name() string { return f.name }
 // Matches reports whether a license has the filter's value, byte for byte. It is false for the zero Filter.
 func (f Filter) Matches(l License) bool {
 	switch f.name {
-	case "license_key":
+	case licenseKey:
 		return l.Key == f.value
-	case "order__store_id":
+	case orderStoreID:
 		return l.Order == f.value
-	case "subscription_id":
+	case subscriptionID:
 		return l.Subscription == f.value
 	}
 	return false
@@ -64,9 +71,9 @@ func (f Filter) Check() error {
 		return bad("has white space at its ends")
 	case !utf8.ValidString(f.value) || strings.ContainsFunc(f.value, func(r rune) bool { return r < ' ' || r == 0x7F || r == utf8.RuneError }):
 		return bad("holds a character that no id has")
-	case isPlaceholder(f.value):
+	case isPlaceholder(f.value, f.name != licenseKey):
 		return bad("is a placeholder")
-	case f.name == "order__store_id" && trialOrder.MatchString(f.value):
+	case f.name == orderStoreID && trialOrder.MatchString(f.value):
 		return bad("is a trial's order, which no store knows")
 	}
 	return nil
@@ -80,14 +87,14 @@ var filledIn = regexp.MustCompile(`^(\{.*\}|\$\{.*\}|<.*>|%.*%|\[.*\])$`)
 
 // isPlaceholder reports whether a value stands for "none". Integrations write such words where an order or subscription has
 // no id, and many licenses then have the same one: https://github.com/cryptlex/third-party-integrations has
-// "subscription_empty".
-func isPlaceholder(value string) bool {
+// "subscription_empty". prefixed takes such a word behind a prefix for one too; the last letters of a key may form it.
+func isPlaceholder(value string, prefixed bool) bool {
 	if filledIn.MatchString(value) {
 		return true
 	}
 	word := strings.ToLower(value)
 	for _, end := range []string{"empty", "null", "none", "nil", "undefined", "unknown", "missing", "placeholder"} {
-		if rest, ok := strings.CutSuffix(word, end); ok && (rest == "" || strings.HasSuffix(rest, "_") || strings.HasSuffix(rest, "-") || strings.HasSuffix(rest, " ")) {
+		if rest, ok := strings.CutSuffix(word, end); ok && (rest == "" || prefixed && strings.ContainsAny(rest[len(rest)-1:], "_- ")) {
 			return true
 		}
 	}
