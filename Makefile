@@ -17,7 +17,7 @@ export SAM_CLI_TELEMETRY := 0
 export __SAM_CLI_APP_DIR := $(CURDIR)/$(VENV)/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sim check build fuzz bench venv node build-WebhookFunction build-WorkerFunction
+.PHONY: help run test sim worlds check build fuzz bench venv node build-WebhookFunction build-WorkerFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[A-Za-z0-9-]+:.*## / { printf "  %-23s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,10 @@ sim: need-go ## Simulate days of faults, kills and rotated keys for a million re
 	GOGC=400 go test -count=1 -v -timeout 2h -run '^TestSimulation$$' ./simulation \
 	  -sim.seeds=$(SIM_SEEDS) -sim.messages=$(SIM_MESSAGES) -sim.seed=$(SIM_SEED) | \
 	  awk '!/^(===| *--- PASS)/; /^ok / { ok = 1 } END { exit !ok }'
+
+WORLDS ?= 200000
+worlds: need-go ## Hold the look-up to its oracle in 200,000 generated worlds, some ten minutes; WORLDS=n makes n
+	go test -count=1 -v -timeout 2h -run '^TestEveryWorld' ./internal/lookup -lookup.worlds=$(WORLDS)
 
 check: need-go ## Vet, lint, check formatting and go.mod, without running tests
 	go vet ./...

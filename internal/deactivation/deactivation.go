@@ -76,6 +76,8 @@ type Reason string
 const (
 	ReasonRejected    Reason = "rejected"    // the License API's answer
 	ReasonUnmappable  Reason = "unmappable"  // an event without license data
+	ReasonHeld        Reason = "held"        // the brake: more licenses than a source may act on in an hour
+	ReasonWatched     Reason = "watched"     // watch mode: decided and looked up, nothing written
 	ReasonInvalid     Reason = "invalid"     // not a message in our wire form
 	ReasonCrashed     Reason = "crashed"     // a panic, five times
 	ReasonUndelivered Reason = "undelivered" // the queue did not accept it
@@ -100,6 +102,7 @@ type Request struct {
 	Scope      string    // one of Scopes; "" means ScopeOrder
 	Products   []Product // with ScopeItems: what was refunded
 	Disable    bool      // disable the licenses, too, once their devices are free
+	Buyer      bool      // a buyer can write the place that names the license: a look-up confirms it first
 
 	// RequestFile is the text of a .req file, only with an offline action. It holds a license key, a device and
 	// signatures: never log it.

@@ -23,7 +23,7 @@ func lookedUp() deactivation.Request {
 		Order:        []deactivation.Candidate{{ID: "pi_3Nx"}, {ID: "1001", Weak: true}, {ID: "A&B", Buyer: true}},
 		Subscription: deactivation.Candidate{ID: "sub_3Nx"}, Email: "buyer@example.com", None: deactivation.NoneIgnore,
 	}
-	r.Scope, r.Products, r.Disable = deactivation.ScopeItems, []deactivation.Product{{Product: "XY", Count: 2}}, true
+	r.Scope, r.Products, r.Disable, r.Buyer = deactivation.ScopeItems, []deactivation.Product{{Product: "XY", Count: 2}}, true, true
 	return r
 }
 

@@ -50,6 +50,7 @@ type wireRequest struct {
 	Scope      string     `json:"scope,omitempty"`
 	Products   []Product  `json:"products,omitempty"`
 	Disable    bool       `json:"disable,omitempty"`
+	Buyer      bool       `json:"buyer,omitempty"`
 
 	RequestFile string `json:"request_file,omitempty"`
 	wireLicense
@@ -85,7 +86,7 @@ func (r Request) wire() wireRequest {
 		V: wireVersion, ID: r.ID, Action: cmp.Or(r.Action, ActionDeactivateLicense), Source: r.Source,
 		Origin: cmp.Or(r.Origin, OriginEvent), Run: r.Run, Cause: r.Cause, Rule: r.Rule, Event: r.Event,
 		Order: r.Order, OccurredAt: wireTime(r.OccurredAt), ReceivedAt: wireTime(r.ReceivedAt),
-		Lookup: wireLookup(r.Lookup), Scope: r.Scope, Products: r.Products, Disable: r.Disable,
+		Lookup: wireLookup(r.Lookup), Scope: r.Scope, Products: r.Products, Disable: r.Disable, Buyer: r.Buyer,
 		RequestFile: r.RequestFile, wireLicense: wireLicense(r.License),
 	}
 }
@@ -119,7 +120,7 @@ func Parse(body string) (req Request, event *Event, err error) {
 		ID: w.ID, Action: w.Action, Source: w.Source, Origin: cmp.Or(w.Origin, OriginEvent), Run: w.Run,
 		Cause: w.Cause, Rule: w.Rule, Event: w.Event, Order: w.Order,
 		OccurredAt: timeOf(w.OccurredAt), ReceivedAt: timeOf(w.ReceivedAt),
-		Lookup: Lookup(w.Lookup), Scope: w.Scope, Products: w.Products, Disable: w.Disable, RequestFile: w.RequestFile,
+		Lookup: Lookup(w.Lookup), Scope: w.Scope, Products: w.Products, Disable: w.Disable, Buyer: w.Buyer, RequestFile: w.RequestFile,
 		License: License(w.wireLicense),
 	}
 	if err := req.Validate(); err != nil {

@@ -1,0 +1,205 @@
+package lookup
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/pkg/managementapi"
+)
+
+// act deactivates the devices, then disables the licenses, then reads back. Devices come first: a disabled license may
+// refuse their deactivation.
+func (s *saga) act(ctx context.Context, f found, targets []*target) Result {
+	todo := slices.DeleteFunc(slices.Clone(targets), func(t *target) bool { return len(t.free) == 0 && !t.disable })
+	buyersDevice := s.request.Buyer && !s.wholeLicense() // confirmed by now
+	if len(todo) == 0 && !buyersDevice {
+		return s.done(targets)
+	}
+	var ids []int64
+	var identities []string
+	for _, t := range todo {
+		ids = append(ids, t.ID)
+		identities = append(identities, s.identity(t.License))
+	}
+	if len(todo) > 0 {
+		if stop := s.admit(identities...); stop != nil {
+			return *stop
+		}
+	}
+	release, err := s.l.lock(ctx, ids)
+	if err != nil {
+		return *transient(err)
+	}
+	defer release()
+
+	if buyersDevice {
+		if stop := s.freeNamed(ctx); stop != nil {
+			return *stop
+		}
+	}
+	for _, t := range todo {
+		for _, d := range t.free {
+			answer := s.free(ctx, t.License, d)
+			if answer.Outcome == deactivation.Deferred {
+				return *deferredBy(answer)
+			}
+			s.recordAnswer(t, d, answer)
+		}
+	}
+	refusals := map[int64]error{}
+	for _, t := range todo {
+		if !t.disable {
+			continue
+		}
+		if err := s.job.Management.Disable(ctx, t.ID); err != nil {
+			if stop := transient(err); stop != nil {
+				return *stop
+			}
+			refusals[t.ID] = err // it may be disabled already: reading back decides
+		}
+	}
+	if len(todo) > 0 {
+		if stop := s.readBack(ctx, f, todo, refusals); stop != nil {
+			return *stop
+		}
+	}
+	return s.done(targets)
+}
+
+// identity is the brake's key of a license: that of Request.Identity where it has one.
+func (s *saga) identity(l managementapi.License) string {
+	switch {
+	case l.Key != "":
+		return deactivation.License{LicenseKey: l.Key}.Identity()
+	case s.isNamed(l):
+		return s.request.Identity()
+	}
+	return "license:" + strconv.FormatInt(l.ID, 10)
+}
+
+// free deactivates one device: by the License API with the record's own key and product, or by its record where the license
+// has no key and no password is known.
+func (s *saga) free(ctx context.Context, l managementapi.License, d managementapi.Device) Answer {
+	if err := ctx.Err(); err != nil {
+		return Answer{Outcome: deactivation.Deferred, Code: managementapi.CodeOf(err), Detail: "no time is left for another device"}
+	}
+	if l.Key != "" {
+		return s.job.Deactivate(ctx, deactivation.License{Product: l.Product.ShortCode, LicenseKey: l.Key, HardwareID: d.HardwareID})
+	}
+	err := s.job.Management.ResetDevice(ctx, d.ID)
+	switch {
+	case err == nil:
+		return Answer{Outcome: deactivation.Deactivated}
+	case managementapi.KindOf(err) == managementapi.KindNotFound:
+		return Answer{Outcome: deactivation.AlreadyInactive, Code: managementapi.CodeOf(err)}
+	}
+	if stop := transient(err); stop != nil {
+		return Answer{Outcome: stop.Outcome, Code: stop.Code, Detail: stop.Detail, RetryIn: stop.RetryIn, Fault: stop.Fault, Err: err}
+	}
+	return Answer{Outcome: deactivation.Rejected, Code: managementapi.CodeOf(err), Detail: err.Error()}
+}
+
+// recordAnswer counts the answer for a device. The message ends with the first refused device, once the others are done.
+func (s *saga) recordAnswer(t *target, d managementapi.Device, a Answer) {
+	report := &s.report.Licenses[t.report]
+	switch a.Outcome {
+	case deactivation.Deactivated:
+		report.Freed++
+	case deactivation.AlreadyInactive:
+		report.Inactive++
+	default:
+		report.Rejected++
+		if s.refused == nil {
+			s.refused = s.rejected(a.Code, fmt.Sprintf("device %d (%s) of license %d: %s", d.ID, deactivation.Shorten(d.HardwareID), t.ID, a.Detail))
+		}
+	}
+}
+
+// readBack lists the licenses again and compares them with the intended state.
+func (s *saga) readBack(ctx context.Context, f found, todo []*target, refusals map[int64]error) *Result {
+	after, stop := s.list(ctx, f.candidate)
+	if stop != nil {
+		return asDeferred(*stop)
+	}
+	for _, t := range todo {
+		at := slices.IndexFunc(after.records, func(l managementapi.License) bool { return l.ID == t.ID })
+		if at < 0 {
+			return asDeferred(Result{Code: CodeMismatch, Detail: fmt.Sprintf("license %d is missing when its order is read back", t.ID)})
+		}
+		now := after.records[at]
+		report := &s.report.Licenses[t.report]
+		report.AfterEnabled, report.AfterActive = now.Enabled, now.ActiveDevices
+		if stop := s.checkReset(ctx, t); stop != nil {
+			return stop
+		}
+		if !t.disable || !now.Enabled {
+			continue
+		}
+		if err := refusals[t.ID]; err != nil {
+			s.refused = s.rejected(managementapi.CodeOf(err), fmt.Sprintf("license %d is not disabled: %v", t.ID, err))
+			continue
+		}
+		return &Result{
+			Outcome: deactivation.Deferred, Code: CodeStillEnabled, Detail: fmt.Sprintf("license %d was disabled and is enabled when it is read back", t.ID), Fault: faultIgnored,
+		}
+	}
+	s.report.ReadBack = true
+	return nil
+}
+
+// checkReset lists the devices of a user-based license again after they were reset: nothing else shows what a reset did.
+func (s *saga) checkReset(ctx context.Context, t *target) *Result {
+	if !t.UserBased() || len(t.free) == 0 {
+		return nil
+	}
+	devices, stop := s.devicesOf(ctx, t.License)
+	if stop != nil {
+		return asDeferred(*stop)
+	}
+	for _, d := range devices {
+		if d.Active && slices.ContainsFunc(t.free, func(was managementapi.Device) bool { return was.ID == d.ID }) {
+			return &Result{
+				Outcome: deactivation.Deferred, Code: CodeStillActive, Detail: fmt.Sprintf("device %d of license %d was reset and is active when it is read back", d.ID, t.ID), Fault: faultIgnored,
+			}
+		}
+	}
+	return nil
+}
+
+// asDeferred makes a result of readBack a Deferred one: every write is done, and the next receive lists again.
+func asDeferred(r Result) *Result {
+	r.Outcome, r.Reason = deactivation.Deferred, ""
+	return &r
+}
+
+// done returns the result of a run in which every possible write was done.
+func (s *saga) done(targets []*target) Result {
+	if s.refused != nil {
+		return *s.refused
+	}
+	named := s.report.Named
+	if named != nil && named.Outcome == deactivation.Rejected && !s.wholeLicense() {
+		return *s.namedResult()
+	}
+	r := Result{Outcome: deactivation.AlreadyInactive, Code: CodeAlreadyDisabled, Detail: s.report.String()}
+	if named != nil && named.Outcome == deactivation.Deactivated {
+		r.Outcome = deactivation.Deactivated
+	}
+	for _, t := range targets {
+		report := s.report.Licenses[t.report]
+		if report.Freed > 0 || t.disable {
+			r.Outcome = deactivation.Deactivated
+		}
+		r.StillUsable = r.StillUsable || t.Enabled && !t.disable
+	}
+	switch {
+	case r.Outcome == deactivation.Deactivated:
+		r.Code = ""
+	case r.StillUsable:
+		r.Code = CodeNoActiveDevice
+	}
+	return r
+}

@@ -1,0 +1,235 @@
+package lookup
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/pkg/managementapi"
+)
+
+// Job is one receive of one message, with what it may call. Request, Management and Deactivate are required.
+type Job struct {
+	Request deactivation.Request
+	Age     time.Duration // of the message
+
+	// Management is called for what is to be found, disabled and read back.
+	Management Management
+
+	// Deactivate frees one device of one license by the License API, with everything that belongs to a call: its turn, its
+	// signature, its repetition. An Answer that is Deferred ends the run.
+	Deactivate func(ctx context.Context, license deactivation.License) Answer
+
+	// Admit is the brake: it is asked before the first write to licenses, by their identities, and again when more licenses
+	// come in; a license that it has admitted before counts once. A reason other than "" ends the run as a dead letter with
+	// that reason, without a write to any of them. Nil admits all.
+	Admit func(licenses []string) deactivation.Reason
+
+	// Released says that a person has looked at the message and lets it act: reviews and caps are passed, never a record
+	// that does not match.
+	Released bool
+
+	// Watch looks everything up and writes nothing: what would be written ends as a dead letter with the reason watched.
+	Watch bool
+}
+
+// Answer is what one deactivation came to.
+type Answer struct {
+	Outcome deactivation.Outcome
+	Code    string
+	Detail  string
+	RetryIn time.Duration // of Deferred; 0: the caller's back-off
+	Fault   string        // of Deferred, as in Result
+	Err     error         // of Deferred, as in Result
+}
+
+// Codes of a Result, beside those of the License API and http_<status>.
+const (
+	// CodeNoLicense: no license was found. Deferred while the fulfilment may be late, then rejected, or already_inactive for
+	// a shop that sells other things.
+	CodeNoLicense = "no_license"
+	// CodeMismatch: a record or a device came back that was not asked for, and the API's filters work. Never released.
+	CodeMismatch = "mismatch"
+	// CodeUntrusted: the API's filters do not work. Deferred; the look-up stops.
+	CodeUntrusted = "filters_untrusted"
+
+	// Reviews: dead letters that a person may release.
+	CodeTooMany        = "too_many"         // more licenses or devices than a message may act on
+	CodePartial        = "partial"          // part of an order was refunded, and which of its licenses is not certain
+	CodeUnconfirmed    = "unconfirmed"      // a buyer could write what the license was found by, and nothing else confirms it
+	CodeGivenBack      = "given_back"       // somebody has enabled the license, or let it be activated, since the event
+	CodeNewerThanEvent = "newer_than_event" // the license was made more than a day after the event
+
+	// CodeStillEnabled and CodeStillActive: the API answered 200 to a write, and reading back shows no effect. Deferred.
+	CodeStillEnabled = "still_enabled"
+	CodeStillActive  = "still_active"
+
+	// CodeNoActiveDevice and CodeAlreadyDisabled: of already_inactive, where nothing was left to do. After the first the
+	// license can still be used: the request did not say disable.
+	CodeNoActiveDevice  = "no_active_device"
+	CodeAlreadyDisabled = "already_disabled"
+)
+
+// Result is what became of a request in this receive.
+type Result struct {
+	Outcome deactivation.Outcome
+	Reason  deactivation.Reason // of Rejected
+	Code    string
+	Detail  string // for a person, without secrets
+
+	RetryIn time.Duration // of Deferred: when it makes sense to try again; 0: the caller's back-off
+	Waiting bool          // of Deferred: no license is found yet, which says nothing about an outage
+	Fault   string        // of Deferred: the deployment's fault and what to do about it; "": not the deployment's
+	Err     error         // of Deferred: the Management API's error; nil where there was none
+
+	// StillUsable says that a license was found and can be activated again: the request did not say disable.
+	StillUsable bool
+
+	Report Report
+}
+
+// Report is what was found, done and read back.
+type Report struct {
+	Named    *Answer   // of the device that the request names; nil where none was deactivated
+	Tried    []Attempt // what licenses were looked up by, in order
+	Licenses []LicenseReport
+	ReadBack bool // After… of the licenses were read
+}
+
+// Attempt is one candidate.
+type Attempt struct {
+	By    string // the filter's name
+	Value string // a license key is shortened
+	Found int    // licenses, by the API's count
+	Note  string // why they do not count, or why the API was not asked; "": they count
+}
+
+// LicenseReport is one license that the request stands for.
+type LicenseReport struct {
+	ID         int64
+	Product    string // short code
+	License    string // key, shortened; "" for a user-based one
+	WasEnabled bool
+	Active     int  // devices that were active
+	LeftAlone  int  // devices that were activated too long after the event
+	Freed      int  // devices that this run has deactivated
+	Inactive   int  // devices that turned out to be inactive, or the license disabled
+	Rejected   int  // devices that the API refused
+	Disable    bool // the license is to be disabled by this run
+
+	AfterEnabled bool // as read back, like AfterActive
+	AfterActive  int  // -1: the record does not say
+}
+
+// String says in one line what was found by which candidate, what was done, and what reading back showed.
+func (r Report) String() string {
+	var parts []string
+	if r.Named != nil {
+		parts = append(parts, "named device: "+word(string(r.Named.Outcome), r.Named.Code))
+	}
+	for _, t := range r.Tried {
+		text := t.By + " " + strconv.Quote(t.Value) + ": " + count(t.Found, "license")
+		if t.Note != "" {
+			text += " (" + t.Note + ")"
+		}
+		parts = append(parts, text)
+	}
+	for _, l := range r.Licenses {
+		parts = append(parts, l.text(r.ReadBack))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (l LicenseReport) text(readBack bool) string {
+	text := "license " + strconv.FormatInt(l.ID, 10)
+	if l.License != "" {
+		text += " " + l.License
+	}
+	text += " of " + l.Product + ": " + count(l.Active, "active device")
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{l.Freed, "deactivated"}, {l.Inactive, "already inactive"}, {l.Rejected, "refused"}, {l.LeftAlone, "left alone"}} {
+		if part.n > 0 {
+			text += ", " + strconv.Itoa(part.n) + " " + part.what
+		}
+	}
+	if !l.WasEnabled {
+		text += ", was disabled"
+	}
+	if !readBack {
+		return text
+	}
+	text += ", now enabled"
+	if !l.AfterEnabled {
+		text = strings.TrimSuffix(text, "enabled") + "disabled"
+	}
+	if l.AfterActive >= 0 {
+		text += " with " + count(l.AfterActive, "active device")
+	}
+	return text
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+func word(outcome, code string) string {
+	if code == "" {
+		return outcome
+	}
+	return outcome + " " + code
+}
+
+// rejected is a dead letter with a code.
+func (s *saga) rejected(code, detail string) *Result {
+	return &Result{Outcome: deactivation.Rejected, Reason: deactivation.ReasonRejected, Code: code, Detail: detail}
+}
+
+// reviewed is a review, which a person may have released: then there is nothing in the way.
+func (s *saga) reviewed(code, detail string) *Result {
+	if s.job.Released {
+		return nil
+	}
+	return s.rejected(code, detail)
+}
+
+func deferredBy(a Answer) *Result {
+	return &Result{Outcome: deactivation.Deferred, Code: a.Code, Detail: a.Detail, RetryIn: a.RetryIn, Fault: a.Fault, Err: a.Err}
+}
+
+// Faults of the deployment, for the person whom the alarm wakes.
+const (
+	faultKey = "the Management API refuses the key: put a current management_api_key that may read and change licenses into the " +
+		"secret behind LICENSE_API_SECRET_ARN"
+	faultAddress   = "the Management API is not at its address: check MANAGEMENT_API_URL"
+	faultRefused   = "the Management API refuses a filter that its documentation has: ask LicenseSpring"
+	faultUntrusted = "the Management API ignores its filters: a value that no license has found licenses. The look-up has stopped and asks " +
+		"again every few minutes; ask LicenseSpring"
+	faultIgnored = "the Management API answers 200 to a write and changes nothing: check that the key may change licenses, and ask LicenseSpring"
+)
+
+// transient returns the result of an error after which the message waits, or nil for one that is about the request: not
+// found or refused.
+func transient(err error) *Result {
+	r := Result{Outcome: deactivation.Deferred, Code: managementapi.CodeOf(err), Detail: err.Error(), Err: err}
+	switch managementapi.KindOf(err) {
+	case managementapi.KindNotFound, managementapi.KindRejected:
+		return nil
+	case managementapi.KindUnauthorized:
+		r.Fault = faultKey
+	case managementapi.KindMisconfigured:
+		r.Fault = faultAddress
+	case managementapi.KindRateLimited:
+		if answer, ok := errors.AsType[*managementapi.Error](err); ok {
+			r.RetryIn = answer.RetryAfter
+		}
+	}
+	return &r
+}

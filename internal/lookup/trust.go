@@ -1,0 +1,126 @@
+package lookup
+
+import (
+	"context"
+	"time"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/pkg/managementapi"
+)
+
+// The probe asks each filter for a value that nothing has. Whether the API ignores a filter that it does not know is not
+// documented; one that is ignored finds everybody's licenses.
+const (
+	impossibleText   = "license-deactivator-probe-6f1d0c9b"
+	impossibleID     = 9_000_000_000_000_001 // theirs have 16 digits too, and begin with 1: they come from a clock
+	filterOfDevices  = "license"
+	probeRecordsMost = 1
+)
+
+// trust is whether the API's filters can be trusted, for the whole environment.
+type trust struct {
+	turn    chan struct{}   // one probe at a time; guards what follows
+	probed  map[string]bool // filters that were probed and found nothing
+	broken  string          // the filter that found something; "": none
+	probeAt time.Time       // when it is probed again
+}
+
+// trusted probes a filter before its first use. Nil means that it can be trusted.
+func (s *saga) trusted(ctx context.Context, filter string) *Result {
+	t := &s.l.trust
+	if stop := t.enter(ctx); stop != nil {
+		return stop
+	}
+	defer t.leave()
+	if t.broken != "" {
+		if left := t.probeAt.Sub(s.now); left > 0 {
+			return untrusted(left)
+		}
+		if stop := s.probe(ctx, t.broken); stop != nil {
+			return stop
+		}
+	}
+	if t.probed[filter] {
+		return nil
+	}
+	return s.probe(ctx, filter)
+}
+
+// probeAgain probes a filter again after it has returned a record that does not match. Nil means that the filter works, and the
+// record is this order's own oddity.
+func (s *saga) probeAgain(ctx context.Context, filter string) *Result {
+	t := &s.l.trust
+	if stop := t.enter(ctx); stop != nil {
+		return stop
+	}
+	defer t.leave()
+	if t.broken != "" {
+		return untrusted(t.probeAt.Sub(s.now))
+	}
+	return s.probe(ctx, filter)
+}
+
+// probe asks a filter for the impossible value; while one is broken, that one. An error is only an error: the message waits, and nothing is decided.
+func (s *saga) probe(ctx context.Context, filter string) *Result {
+	t := &s.l.trust
+	found, err := s.probeCount(ctx, filter)
+	switch {
+	case err != nil && filter == filterOfDevices && transient(err) == nil:
+		found = 0 // "no such license" is a filter that works
+	case err != nil:
+		if stop := transient(err); stop != nil {
+			return stop
+		}
+		return &Result{
+			Outcome: deactivation.Deferred, Code: managementapi.CodeOf(err), Detail: err.Error(), Err: err, Fault: faultRefused,
+		}
+	}
+	if found == 0 {
+		if t.broken != "" {
+			s.l.cfg.Logger.WarnContext(ctx, "lookup: filters can be trusted again", "filter", filter)
+		}
+		t.broken, t.probed[filter] = "", true
+		return nil
+	}
+	if t.broken == "" {
+		s.l.cfg.Logger.ErrorContext(ctx, "lookup: stopped, a filter found licenses for a value that none has", "filter", filter, "count", found)
+	}
+	t.broken, t.probeAt = filter, s.now.Add(s.l.cfg.ProbeEvery)
+	clear(t.probed)
+	return untrusted(s.l.cfg.ProbeEvery)
+}
+
+func (s *saga) probeCount(ctx context.Context, filter string) (found int, err error) {
+	if filter == filterOfDevices {
+		devices, err := s.job.Management.Devices(ctx, impossibleID, probeRecordsMost)
+		return devices.Count, err
+	}
+	var by managementapi.Filter
+	for _, f := range []managementapi.Filter{
+		managementapi.ByLicenseKey(impossibleText), managementapi.ByOrder(impossibleText), managementapi.BySubscription(impossibleText),
+	} {
+		if f.Name() == filter {
+			by = f
+		}
+	}
+	licenses, err := s.job.Management.Licenses(ctx, by, probeRecordsMost)
+	return licenses.Count, err
+}
+
+func untrusted(wait time.Duration) *Result {
+	return &Result{
+		Outcome: deactivation.Deferred, Code: CodeUntrusted, Detail: "the Management API's filters cannot be trusted", RetryIn: wait, Fault: faultUntrusted,
+	}
+}
+
+// enter waits for the turn to probe.
+func (t *trust) enter(ctx context.Context) *Result {
+	select {
+	case t.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return transient(ctx.Err())
+	}
+}
+
+func (t *trust) leave() { <-t.turn }
