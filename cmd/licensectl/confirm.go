@@ -14,9 +14,9 @@ import (
 	"license-deactivator/internal/deactivation"
 )
 
-// confirmation is what a destructive command asks for before it acts: it shows a preview, and acts only with a comment and
-// with the count of the preview, typed on a terminal or given by --yes --expect N. A count that has changed between the
-// preview and the command is refused.
+// confirmation is what a destructive command needs before it acts. The command shows a preview, and acts only with a comment
+// and the count of the preview, typed on a terminal or given by --yes --expect N. A count that has changed since the preview
+// is refused.
 type confirmation struct {
 	yes     bool
 	expect  int
@@ -48,9 +48,9 @@ func (c *confirmation) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// allow decides after the preview, which counted count things. do says what would be done with them, such as "submit 3
-// request files". False without an error: it stays at the preview, and how to go on was printed to stderr. An error has
-// the exit code for "held": nothing was done.
+// allow decides after the preview, which found count things. do describes the act, such as "submit 3 request files". False
+// without an error means that only the preview was wanted; the next step was printed to stderr. An error has the exit code
+// exitHeld: nothing was done.
 func (c *confirmation) allow(cmd *cobra.Command, count int, do string) (bool, error) {
 	switch {
 	case c.yes && c.expect != count:
@@ -79,7 +79,7 @@ func (c *confirmation) ask(cmd *cobra.Command, count int, do string) (bool, erro
 	return true, nil
 }
 
-// isTerminal reports whether a person types what is read. A test gives a reader that says so.
+// isTerminal reports whether the input is typed at a terminal. A test passes a reader with IsTerminal.
 func isTerminal(in io.Reader) bool {
 	switch in := in.(type) {
 	case *os.File:

@@ -20,11 +20,11 @@ func newOffline() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "offline",
 		Short: "Make, read and submit request files of offline deactivations",
-		Long: `An application on a computer without a network gives its license up by a request file (.req), which its user brings to
-you. submit frees the license's slot with it. make writes such a file from a license that you know, and inspect says what a
-file asks for and whether your keys signed it, also one that LicenseSpring's own SDKs wrote.
+		Long: `An application on a computer without a network releases its license with a request file (.req), which its user sends to
+you. submit frees the license's slot with that file. inspect shows what a file requests and whether your keys signed it;
+it also reads the files of LicenseSpring's own SDKs. make writes a file for a license that you know.
 
-A file that you make yourself frees the slot and reaches no computer: the application goes on until its license file ends.`,
+A file that you make yourself frees the slot alone: the application runs until its license file expires.`,
 		Example: `  licensectl offline inspect deactivate_offline.req --secrets secrets.json
   licensectl offline submit deactivate_offline.req --function my-webhook
   licensectl offline make --product XY --license-key AAAA-BBBB-CCCC-DDDD --hardware-id hw1 --secrets secrets.json > hw1.req`,
@@ -40,8 +40,8 @@ type requestFile struct {
 	err error // why it cannot be used; nil: RequestFile is there
 }
 
-// readRequestFiles reads the files, "-" from stdin. One that is there twice, under whatever name, is an error of the
-// second: it would be counted twice.
+// readRequestFiles reads the files, "-" from stdin. One that appears twice, under any name, is an error at the
+// second place: it would be counted twice.
 func readRequestFiles(stdin io.Reader, names []string) []requestFile {
 	var files []requestFile
 	for _, name := range names {
@@ -82,7 +82,7 @@ func readRequestFile(stdin io.Reader, name string) (*signing.RequestFile, error)
 	return file, nil
 }
 
-// notes says what a person should know about a file before it is submitted.
+// notes returns what a person should know about a file before it is submitted.
 func (f requestFile) notes() []string {
 	var notes []string
 	if f.Request != signing.OfflineDeactivation {

@@ -18,12 +18,12 @@ func newOfflineInspect() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "inspect FILE...",
-		Short: "Say what request files ask for, and whether your keys signed them",
-		Long: `inspect reads request files (.req), "-" from stdin, whoever wrote them, and says which license and device each one names.
+		Short: "Show what request files request, and whether your keys signed them",
+		Long: `inspect reads request files (.req), "-" from stdin, and shows which license and device each one names.
 With --secrets it also compares the signatures with those that your keys make, in the documented form and in those of
 LicenseSpring's Python and Node SDKs. Keys and devices are shown by their last four characters.
 
-Nothing is sent. Whether the License API takes a file, only the API knows: see licensectl offline submit.
+Nothing is sent. A verified file can still be refused by the License API.
 
 Exit code 1 when a file cannot be read, or when --secrets is there and a signature does not match.`,
 		Example: `  licensectl offline inspect deactivate_offline.req

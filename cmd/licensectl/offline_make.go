@@ -20,7 +20,7 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// maxMadeFiles bounds the rows of a CSV: more files in one folder are of no use to anybody.
+// maxMadeFiles bounds the rows of a CSV, and so the files in one folder.
 const maxMadeFiles = 10_000
 
 type makeOptions struct {
@@ -38,16 +38,16 @@ func newOfflineMake() *cobra.Command {
 		Use:   "make",
 		Short: "Write request files for licenses that you know",
 		Long: `make writes a request file (.req) for one license on one device: to stdout, or to the file of --out. With --csv it writes
-one file for each row into the folder of --out, row-0001.req and so on; the first line of the CSV names the columns:
-product, license_key or username, hardware_id, and if you like license_id, bundle_code and the documented fields of a device
-(app_ver, hostname, ip, ip_local, is_vm, mac_address, os_hostname, os_ver, sdk_lang, sdk_ver, vm_info). When one row is wrong
-nothing is written, and no file is ever written over.
+one file for each row into the folder of --out: row-0001.req and so on. The first line of the CSV names the columns:
+product, license_key or username, and hardware_id; optional are license_id, bundle_code and the documented fields of a
+device (app_ver, hostname, ip, ip_local, is_vm, mac_address, os_hostname, os_ver, sdk_lang, sdk_ver, vm_info). When one row
+is wrong, no file is written. An existing file is never replaced.
 
-Schema 1 is what the License API takes unless the vendor has set "Minimum Offline Request Schema Version" to 2. The
-signature of schema 2 is hexadecimal by the documentation; LicenseSpring's SDKs write Base64. If the API answers
-signature_mismatch to one, try --encoding base64.
+The License API accepts schema 1 unless the vendor has set "Minimum Offline Request Schema Version" to 2. The documentation
+writes the signature of schema 2 in hexadecimal; LicenseSpring's SDKs write Base64. If the API answers signature_mismatch to
+one encoding, use the other.
 
-The keys are those of --secrets; without it the public ones of licensectl local and fake-api, for trying.`,
+The keys are those of --secrets. Without it they are the public ones of licensectl local and fake-api.`,
 		Example: `  licensectl offline make --product XY --license-key AAAA-BBBB-CCCC-DDDD --hardware-id hw1 --secrets secrets.json > hw1.req
   licensectl offline make --csv licenses.csv --out requests --schema 2 --secrets secrets.json`,
 		Args: cobra.NoArgs,
@@ -76,7 +76,7 @@ func (o *makeOptions) run(cmd *cobra.Command) error {
 	}
 	keys := secrets.License{APIKey: local.APIKey, SharedKey: local.SharedKey}
 	if o.secretsFile == "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), "Signed with the public keys of licensectl local: of use there and with fake-api alone. Give yours with --secrets.")
+		fmt.Fprintln(cmd.ErrOrStderr(), "Signed with the public keys of licensectl local and fake-api. For your own keys give --secrets.")
 	} else {
 		var err error
 		if keys, err = licenseKeys(o.secretsFile); err != nil {

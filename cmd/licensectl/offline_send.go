@@ -40,8 +40,8 @@ type payloadRow struct {
 	RequestFile string `json:"request_file"`
 }
 
-// submit hands the files to the webhook function, as many at once as one invocation takes. Where an invocation fails, its
-// files and those after it are failed or not sent; what was taken before stays taken.
+// submit sends the files to the webhook function, as many at once as one invocation accepts. After an invocation that
+// fails, its files and all later ones are not sent; earlier ones stay accepted.
 func (f *webhookFunction) submit(ctx context.Context, files []requestFile, bundle bool, comment string) ([]submitted, error) {
 	action := deactivation.ActionDeactivateOffline
 	if bundle {
@@ -67,7 +67,7 @@ func (f *webhookFunction) submit(ctx context.Context, files []requestFile, bundl
 	return results, nil
 }
 
-// unsent is the result of files that were not handed in because of an error before them.
+// unsent is the result of files that were not sent because of an error before them.
 func unsent(files []requestFile, err error) []submitted {
 	var results []submitted
 	for _, file := range files {
@@ -97,7 +97,7 @@ func (f *webhookFunction) submitChunk(ctx context.Context, files []requestFile, 
 		} `json:"rejected"`
 	}
 	if json.Unmarshal(out, &answer) != nil || len(answer.IDs)+len(answer.Rejected) != len(files) {
-		return nil, errors.New("the function's answer is none of a webhook function: is it the right one?")
+		return nil, errors.New("the answer is not that of a webhook function: is it the right function?")
 	}
 	results := make([]submitted, len(files))
 	for _, r := range answer.Rejected {
@@ -139,8 +139,7 @@ func (d *directAPI) check() error {
 
 var errInterrupted = errors.New("interrupted")
 
-// submit calls the License API once for each file, one after another. After an answer that would be the same for every
-// file no more are sent.
+// submit calls the License API once for each file, one after another. It stops after an answer that every file would get.
 func (d *directAPI) submit(ctx context.Context, files []requestFile, bundle bool) ([]submitted, error) {
 	client, err := d.client()
 	if err != nil {
@@ -165,7 +164,7 @@ func (d *directAPI) submit(ctx context.Context, files []requestFile, bundle bool
 	return results, nil
 }
 
-// resultOf says what became of one file. The client's errors hold nothing of it.
+// resultOf returns the outcome of one file. The client's errors hold nothing of the file.
 func resultOf(file requestFile, err error) submitted {
 	r := submitted{File: file.name, Code: deactivation.CleanText(licenseapi.CodeOf(err))}
 	switch licenseapi.KindOf(err) {
@@ -186,10 +185,10 @@ func resultOf(file requestFile, err error) submitted {
 	return r
 }
 
-// affectsAll reports whether the same answer awaits every other file, too.
+// affectsAll reports whether every other file would get the same answer.
 func affectsAll(kind licenseapi.Kind) bool {
 	switch kind {
-	case licenseapi.KindRateLimited, licenseapi.KindBadCredentials, licenseapi.KindStaleDate, licenseapi.KindUnauthorized, licenseapi.KindMisconfigured:
+	case licenseapi.KindRateLimited, licenseapi.KindBadCredentials, licenseapi.KindStaleDate, licenseapi.KindMisconfigured:
 		return true
 	}
 	return false

@@ -26,18 +26,17 @@ func newOfflineSubmit() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "submit FILE...",
 		Short: "Free the slots of the licenses that request files name",
-		Long: `submit shows what request files (.req, "-" from stdin) ask for, and with a comment and the right count it hands them in:
-to the webhook function, which queues them for the worker at the pace of the stack, or with --direct from this machine to
-the License API, signed with the keys of --secrets. Each file is posted as it is: never signed again, never changed. A file
-that is handed in twice finds its device inactive and does no harm.
+		Long: `submit shows what request files (.req, "-" from stdin) request. With a comment and the right count it submits them: to the
+webhook function, which queues them for the worker, or with --direct from this machine to the License API, signed with the
+keys of --secrets. Each file is posted unchanged. A file that is submitted again finds its device inactive.
 
-A corrupt file is refused with its reason, and the others are handed in. --bundle says that the files name bundles: every
-license of the bundle is deactivated. Nothing in a file says so.
+A corrupt file is refused with its reason, and the others are submitted. --bundle: the files name bundles, and every
+license of the bundle is deactivated. A file does not contain this information.
 
-Without flags there is a preview alone. On a terminal --comment TEXT is enough: then the count is asked for. Scripts give
---comment TEXT --yes --expect N.
+Without --comment there is only a preview. On a terminal --comment TEXT is enough, and submit asks for the count. Scripts
+give --comment TEXT --yes --expect N.
 
-Exit codes: 0 all handed in (--direct: all deactivated), 1 none, 2 usage, 3 some, 4 the count did not match and nothing was done.`,
+Exit codes: 0 all submitted (--direct: all deactivated), 1 none, 2 usage, 3 some, 4 wrong count, nothing was done.`,
 		Example: `  licensectl offline submit deactivate_offline.req --function my-webhook
   licensectl offline submit *.req --endpoint-url http://127.0.0.1:8080 --comment "ticket 4711"
   licensectl offline submit *.req --direct --secrets secrets.json --comment "ticket 4711" --yes --expect 3`,
@@ -53,7 +52,7 @@ Exit codes: 0 all handed in (--direct: all deactivated), 1 none, 2 usage, 3 some
 	return cmd
 }
 
-// submitted is a line about a file: in the preview what it asks for, afterwards what became of it.
+// submitted is a line about a file: in the preview what it requests, afterwards its outcome.
 type submitted struct {
 	File    string   `json:"file"`
 	Product string   `json:"product,omitempty"`
@@ -107,7 +106,7 @@ func (o *submitOptions) run(cmd *cobra.Command, args []string) error {
 	return o.report(cmd, files, results)
 }
 
-// where says where the files would go.
+// where returns where the files would go.
 func (o *submitOptions) where() string {
 	switch {
 	case o.toAPI:
@@ -134,7 +133,7 @@ func (o *submitOptions) check(cmd *cobra.Command) error {
 		return o.function.check()
 	}
 	if o.function.name != "" || o.function.endpoint != "" {
-		return misused("leave one of them out", "--direct and a function name two ways")
+		return misused("leave one of them out", "--direct and a function exclude each other")
 	}
 	return o.direct.check()
 }
@@ -150,7 +149,7 @@ func outcomeOf(good, all int, format string, args ...any) error {
 	return partly("", format, args...)
 }
 
-// preview prints what the files ask for. With --json it ends in the object with the count; there is none before an act,
+// preview prints what the files request. With --json it ends in the object with the count; there is none before an act,
 // whose results end in one.
 func (o *submitOptions) preview(cmd *cobra.Command, files []requestFile, good int) error {
 	var lines []submitted
@@ -184,7 +183,7 @@ func (o *submitOptions) preview(cmd *cobra.Command, files []requestFile, good in
 	return table.Flush()
 }
 
-// report prints what became of the files and decides the exit code.
+// report prints the outcomes of the files and decides the exit code.
 func (o *submitOptions) report(cmd *cobra.Command, files []requestFile, results []submitted) error {
 	done, outcomes := 0, map[string]int{}
 	for _, f := range files {

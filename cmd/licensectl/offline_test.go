@@ -159,7 +159,7 @@ func made(t *testing.T, args ...string) string {
 	return stdout
 }
 
-// typist is a terminal at which somebody types.
+// typist is a terminal with typed input.
 type typist struct{ io.Reader }
 
 func (typist) IsTerminal() bool { return true }
@@ -202,7 +202,7 @@ func TestOfflineSubmitActsOnlyWithACommentAndTheRightCount(t *testing.T) {
 		"one that is not there":         {[]string{"nowhere.req"}, nil, 1, 0, "refused: no such file or directory"},
 		"from stdin, a count to type":   {[]string{"-", "--comment", "x"}, typist{strings.NewReader("")}, 2, 0, "the count cannot be typed"},
 		"no file":                       {nil, nil, 2, 0, "requires at least 1 arg"},
-		"a function, too":               {two("--function", "f"), nil, 2, 0, "--direct and a function name two ways"},
+		"a function, too":               {two("--function", "f"), nil, 2, 0, "--direct and a function exclude each other"},
 		"an address that is none":       {two("--license-api", "ftp://x", "--comment", "x", "--yes", "--expect", "2"), nil, 2, 0, "BaseURL"},
 		"a form, posted by nobody else": {two("--multipart", "--comment", "x", "--yes", "--expect", "2"), nil, 0, 2, ""},
 	} {
@@ -304,8 +304,8 @@ func TestOfflineSubmitReadsTheFunctionsAnswer(t *testing.T) {
 		"all":            {200, "", `{"accepted":3,"ids":["a","b","c"],"rejected":[]}`, 0, `"outcomes":{"accepted":3}`},
 		"one rejected":   {200, "", `{"accepted":2,"ids":["a","c"],"rejected":[{"index":1,"code":"not_enqueued","message":"later"}]}`, 3, `"id":"c","outcome":"accepted"`},
 		"none accepted":  {200, "", `{"accepted":0,"ids":[],"rejected":[{"index":0,"code":"x"},{"index":1,"code":"x"},{"index":2,"code":"x"}]}`, 1, `"outcomes":{"rejected":3}`},
-		"too few":        {200, "", `{"accepted":2,"ids":["a","b"],"rejected":[]}`, 1, "none of a webhook function"},
-		"another's":      {200, "", `"hello"`, 1, "none of a webhook function"},
+		"too few":        {200, "", `{"accepted":2,"ids":["a","b"],"rejected":[]}`, 1, "not that of a webhook function"},
+		"another's":      {200, "", `"hello"`, 1, "not that of a webhook function"},
 		"a wrong index":  {200, "", `{"accepted":2,"ids":["a","b"],"rejected":[{"index":7}]}`, 1, "a request that was not sent"},
 		"an index twice": {200, "", `{"accepted":1,"ids":["a"],"rejected":[{"index":1,"code":"x"},{"index":1,"code":"x"}]}`, 1, "not"},
 		"an error":       {200, "Unhandled", `{"errorMessage":"webhook: it broke","errorType":"x"}`, 1, "webhook: it broke"},
