@@ -76,7 +76,7 @@ func (o *makeOptions) run(cmd *cobra.Command) error {
 	}
 	keys := secrets.License{APIKey: local.APIKey, SharedKey: local.SharedKey}
 	if o.secretsFile == "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), "Signed with the public keys of licensectl local and fake-api. For your own keys give --secrets.")
+		fmt.Fprintln(cmd.ErrOrStderr(), "Signed with the public test keys. For your own keys give --secrets.")
 	} else {
 		var err error
 		if keys, err = licenseKeys(o.secretsFile); err != nil {
