@@ -142,9 +142,7 @@ func (s *saga) readBack(ctx context.Context, f found, todo []*target, refusals m
 			s.refused = s.rejected(managementapi.CodeOf(err), fmt.Sprintf("license %d is not disabled: %v", t.ID, err))
 			continue
 		}
-		return &Result{
-			Outcome: deactivation.Deferred, Code: CodeStillEnabled, Detail: fmt.Sprintf("license %d was disabled and is enabled when it is read back", t.ID), Fault: faultIgnored,
-		}
+		return withoutEffect(CodeStillEnabled, fmt.Sprintf("license %d was disabled and is enabled when it is read back", t.ID))
 	}
 	s.report.ReadBack = true
 	return nil
@@ -161,12 +159,15 @@ func (s *saga) checkReset(ctx context.Context, t *target) *Result {
 	}
 	for _, d := range devices {
 		if d.Active && slices.ContainsFunc(t.free, func(was managementapi.Device) bool { return was.ID == d.ID }) {
-			return &Result{
-				Outcome: deactivation.Deferred, Code: CodeStillActive, Detail: fmt.Sprintf("device %d of license %d was reset and is active when it is read back", d.ID, t.ID), Fault: faultIgnored,
-			}
+			return withoutEffect(CodeStillActive, fmt.Sprintf("device %d of license %d was reset and is active when it is read back", d.ID, t.ID))
 		}
 	}
 	return nil
+}
+
+// withoutEffect is the result of a write that the API answered with 200 and that changed nothing.
+func withoutEffect(code, detail string) *Result {
+	return &Result{Outcome: deactivation.Deferred, Code: code, Detail: detail, Fault: faultIgnored}
 }
 
 // asDeferred makes a result of readBack a Deferred one: every write is done, and the next receive lists again.

@@ -59,7 +59,8 @@ func (s *saga) devicesOf(ctx context.Context, l managementapi.License) ([]manage
 	}
 	for _, d := range list.Records {
 		if d.License != l.ID {
-			return nil, s.mismatch(ctx, filterOfDevices, fmt.Sprintf("the devices of license %d were asked for, and one of license %d came back", l.ID, d.License))
+			return nil, s.mismatch(ctx, filterOfDevices,
+				fmt.Sprintf("the devices of license %d were asked for, and one of license %d came back", l.ID, d.License))
 		}
 	}
 	if !list.Whole {
@@ -94,14 +95,14 @@ func (s *saga) active(l managementapi.License, devices []managementapi.Device) (
 }
 
 // checkLate refuses to disable a license that was activated long after the event: somebody may have given it back, and only
-// a record that says when it was last disabled could show that nobody did. Where nothing is to be disabled, the late devices
+// a record that says when it was last disabled could show that it was not. Where nothing is to be disabled, the late devices
 // are left alone.
 func (s *saga) checkLate(t *target, late []managementapi.Device) *Result {
 	if len(late) == 0 || !t.disable || !t.TimeDisabled.IsZero() {
 		return nil // a time of disabling after the event is a review already
 	}
-	return s.reviewed(CodeGivenBack, fmt.Sprintf("license %d was activated on %s more than a day after the event of %s, last at %s: somebody may have given it back",
-		t.ID, count(len(late), "device"), rfc3339(s.eventTime()), rfc3339(lastActivated(late))))
+	return s.reviewed(CodeGivenBack, fmt.Sprintf("license %d was activated on %s more than a day after the event of %s, "+
+		"last at %s: somebody may have given it back", t.ID, count(len(late), "device"), rfc3339(s.eventTime()), rfc3339(lastActivated(late))))
 }
 
 func lastActivated(devices []managementapi.Device) time.Time {

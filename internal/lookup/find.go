@@ -106,8 +106,8 @@ func (s *saga) find(ctx context.Context) (found, *Result) {
 			if !c.buyer {
 				continue // another shop's number
 			}
-			if unconfirmed = s.reviewed(CodeUnconfirmed, "a buyer can write "+c.by.Name()+" "+strconv.Quote(c.shown())+", and neither the e-mail address "+
-				"nor an id of the sender's own confirms what it finds"); unconfirmed == nil {
+			if unconfirmed = s.reviewed(CodeUnconfirmed, "a buyer can write "+c.by.Name()+" "+strconv.Quote(c.shown())+
+				", and neither the e-mail address nor an id of the sender's own confirms what it finds"); unconfirmed == nil {
 				return f, nil
 			}
 		default:
@@ -150,7 +150,8 @@ func (s *saga) list(ctx context.Context, c candidate) (found, *Result) {
 	}
 	for _, l := range list.Records {
 		if !c.by.Matches(l) {
-			return found{}, s.mismatch(ctx, c.by.Name(), fmt.Sprintf("%s %q was asked for, and license %d came back, which has another", c.by.Name(), c.shown(), l.ID))
+			return found{}, s.mismatch(ctx, c.by.Name(),
+				fmt.Sprintf("%s %q was asked for, and license %d came back, which has another", c.by.Name(), c.shown(), l.ID))
 		}
 		if l.Key == "" && !l.UserBased() {
 			return found{}, s.mismatch(ctx, c.by.Name(), fmt.Sprintf("license %d has neither a key nor users", l.ID))
@@ -158,7 +159,9 @@ func (s *saga) list(ctx context.Context, c candidate) (found, *Result) {
 	}
 	f := found{candidate: c, records: list.Records, whole: list.Whole, count: list.Count}
 	if c.isKey && s.request.Product != "" && len(f.records) > 0 {
-		f.records = slices.DeleteFunc(slices.Clone(f.records), func(l managementapi.License) bool { return l.Product.ShortCode != s.request.Product })
+		f.records = slices.DeleteFunc(slices.Clone(f.records), func(l managementapi.License) bool {
+			return l.Product.ShortCode != s.request.Product
+		})
 		if len(f.records) == 0 {
 			return found{}, s.mismatch(ctx, c.by.Name(), fmt.Sprintf("license %d has the key, but is of the product %q, and the request says %q",
 				list.Records[0].ID, list.Records[0].Product.ShortCode, s.request.Product))
@@ -185,7 +188,7 @@ func (s *saga) confirmed(candidates []candidate, records []managementapi.License
 	})
 }
 
-// sameAddress compares two e-mail addresses without regard to the case of A to Z. An empty one is nobody's.
+// sameAddress compares two e-mail addresses without regard to the case of A to Z. An empty one equals none.
 func sameAddress(a, b string) bool {
 	a, b = strings.TrimSpace(a), strings.TrimSpace(b)
 	return a != "" && len(a) == len(b) && lowered(a) == lowered(b)

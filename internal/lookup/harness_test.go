@@ -40,7 +40,7 @@ type apis struct {
 	killAt int // the call whose answer is lost, and with it the process; 0: none
 }
 
-// errKilled is what a call hears whose process was killed before the answer came.
+// errKilled is the error of a call whose process was killed before the answer came.
 var errKilled = errors.New("killed")
 
 func newAPIs(t testing.TB) *apis {
@@ -91,7 +91,7 @@ func (a *apis) now() time.Time { return time.Unix(0, a.clock.Load()).UTC() }
 
 func (a *apis) wait(d time.Duration) { a.clock.Add(int64(d)) }
 
-// call makes a call of either API. The one at which the process is killed is worked, and nobody hears its answer.
+// call makes a call of either API. The call at which the process is killed has its effect, and its answer is lost.
 func (a *apis) call(ctx context.Context, request func(context.Context) error) error {
 	err := request(ctx)
 	a.mu.Lock()

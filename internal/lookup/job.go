@@ -204,7 +204,7 @@ func deferredBy(a Answer) *Result {
 	return &Result{Outcome: deactivation.Deferred, Code: a.Code, Detail: a.Detail, RetryIn: a.RetryIn, Fault: a.Fault, Err: a.Err}
 }
 
-// Faults of the deployment, for the person whom the alarm wakes.
+// Faults of the deployment, for the operator who gets the alarm.
 const (
 	faultKey = "the Management API refuses the key: put a current management_api_key that may read and change licenses into the " +
 		"secret behind LICENSE_API_SECRET_ARN"

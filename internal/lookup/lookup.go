@@ -213,7 +213,7 @@ func (s *saga) admit(licenses ...string) *Result {
 	return nil
 }
 
-// eventTime is when what the request is about happened; zero where nobody says.
+// eventTime is when what the request is about happened; zero where neither is known.
 func (s *saga) eventTime() time.Time {
 	if s.request.OccurredAt.IsZero() {
 		return s.request.ReceivedAt

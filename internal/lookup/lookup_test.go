@@ -152,7 +152,7 @@ func TestNewNamesEveryBadField(t *testing.T) {
 	}
 }
 
-// TestTheBrakeCountsANamedUserOnce: before the named device's call and before the look-up's writes it hears one identity.
+// TestTheBrakeCountsANamedUserOnce: it gets one identity before the named device's call and before the look-up's writes.
 func TestTheBrakeCountsANamedUserOnce(t *testing.T) {
 	t.Parallel()
 	a := newAPIs(t)

@@ -133,7 +133,7 @@ func judge(w *world) *verdict {
 		ids[l.Product] = l.ProductID
 	}
 
-	// What speaks against acting?
+	// Which reviews apply?
 	if len(rows) > 10 {
 		codes = append(codes, "too_many")
 	}

@@ -131,8 +131,8 @@ func compare(w *world, want *verdict, fake *licenseapitest.Server, result *looku
 	return strings.Join(problems, "\n")
 }
 
-// stranger says why a license is nobody's business of this event, whatever the oracle says: it is of another order and
-// subscription, and of another customer too. "" for the order's own, and for what a person has released.
+// stranger returns why a license has nothing to do with the event, whatever the oracle says: it is of another order,
+// subscription and customer. It is "" for the order's own licenses and in a world that a person has released.
 func (w *world) stranger(id int64) string {
 	l := w.rows[slices.IndexFunc(w.rows, func(l licenseapitest.License) bool { return l.ID == id })]
 	o := w.orders[w.about]

@@ -26,7 +26,8 @@ func (s *saga) review(f found) ([]*target, *Result) {
 	licenses, stop := s.selectLicenses(f)
 	for _, l := range licenses {
 		s.report.Licenses = append(s.report.Licenses, LicenseReport{
-			ID: l.ID, Product: l.Product.ShortCode, License: deactivation.Shorten(l.Key), WasEnabled: l.Enabled, Disable: s.request.Disable && l.Enabled,
+			ID: l.ID, Product: l.Product.ShortCode, License: deactivation.Shorten(l.Key),
+			WasEnabled: l.Enabled, Disable: s.request.Disable && l.Enabled,
 		})
 	}
 	if stop != nil {
@@ -83,7 +84,8 @@ func (s *saga) selectItems(f found) ([]managementapi.License, *Result) {
 		}
 	}
 	if len(counts) == 0 {
-		return licenses, s.reviewed(CodePartial, fmt.Sprintf("part of the order was refunded, and not which: it has %s", count(f.count, "license")))
+		return licenses, s.reviewed(CodePartial,
+			fmt.Sprintf("part of the order was refunded, and the request does not say which; the order has %s", count(f.count, "license")))
 	}
 	for _, p := range s.request.Products {
 		n := 0
@@ -93,8 +95,8 @@ func (s *saga) selectItems(f found) ([]managementapi.License, *Result) {
 			}
 		}
 		if n != counts[p.Product] {
-			if stop := s.reviewed(CodePartial, fmt.Sprintf("%d of the product %q were refunded, and the order has %s of it; to release this acts on all of them",
-				counts[p.Product], p.Product, count(n, "license"))); stop != nil {
+			if stop := s.reviewed(CodePartial, fmt.Sprintf("%d of the product %q were refunded, and the order has %s of it; "+
+				"to release this acts on all of them", counts[p.Product], p.Product, count(n, "license"))); stop != nil {
 				return licenses, stop
 			}
 		}
@@ -143,8 +145,8 @@ func (s *saga) checkTimes(_ found, licenses []managementapi.License) *Result {
 	}
 	for _, l := range licenses {
 		if l.Enabled && l.TimeDisabled.After(event) {
-			if stop := s.reviewed(CodeGivenBack, fmt.Sprintf("license %d was disabled at %s, after the event of %s, and is enabled: somebody gave it back",
-				l.ID, rfc3339(l.TimeDisabled), rfc3339(event))); stop != nil {
+			if stop := s.reviewed(CodeGivenBack, fmt.Sprintf("license %d was disabled at %s, after the event of %s, "+
+				"and is enabled: somebody gave it back", l.ID, rfc3339(l.TimeDisabled), rfc3339(event))); stop != nil {
 				return stop
 			}
 		}

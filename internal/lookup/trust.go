@@ -9,7 +9,7 @@ import (
 )
 
 // The probe asks each filter for a value that nothing has. Whether the API ignores a filter that it does not know is not
-// documented; one that is ignored finds everybody's licenses.
+// documented; an ignored filter returns all licenses of the company.
 const (
 	impossibleText   = "license-deactivator-probe-6f1d0c9b"
 	impossibleID     = 9_000_000_000_000_001 // theirs have 16 digits too, and begin with 1: they come from a clock
@@ -60,7 +60,8 @@ func (s *saga) probeAgain(ctx context.Context, filter string) *Result {
 	return s.probe(ctx, filter)
 }
 
-// probe asks a filter for the impossible value; while one is broken, that one. An error is only an error: the message waits, and nothing is decided.
+// probe asks a filter for the impossible value; while a filter is broken, it must be that one. An error decides nothing: the
+// message waits.
 func (s *saga) probe(ctx context.Context, filter string) *Result {
 	t := &s.l.trust
 	found, err := s.probeCount(ctx, filter)
@@ -71,9 +72,7 @@ func (s *saga) probe(ctx context.Context, filter string) *Result {
 		if stop := transient(err); stop != nil {
 			return stop
 		}
-		return &Result{
-			Outcome: deactivation.Deferred, Code: managementapi.CodeOf(err), Detail: err.Error(), Err: err, Fault: faultRefused,
-		}
+		return &Result{Outcome: deactivation.Deferred, Code: managementapi.CodeOf(err), Detail: err.Error(), Err: err, Fault: faultRefused}
 	}
 	if found == 0 {
 		if t.broken != "" {
@@ -109,7 +108,8 @@ func (s *saga) probeCount(ctx context.Context, filter string) (found int, err er
 
 func untrusted(wait time.Duration) *Result {
 	return &Result{
-		Outcome: deactivation.Deferred, Code: CodeUntrusted, Detail: "the Management API's filters cannot be trusted", RetryIn: wait, Fault: faultUntrusted,
+		Outcome: deactivation.Deferred, Code: CodeUntrusted, Detail: "the Management API's filters cannot be trusted",
+		RetryIn: wait, Fault: faultUntrusted,
 	}
 }
 

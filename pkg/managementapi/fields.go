@@ -16,7 +16,7 @@ import (
 type fields map[string]json.RawMessage
 
 // parseFields reads an object. ok is false for anything else, null and nothing included, and for an object with two
-// different values under one folded name: nobody can tell which is meant.
+// different values under one folded name, which is ambiguous.
 func parseFields(raw json.RawMessage) (f fields, ok bool) {
 	var all map[string]json.RawMessage
 	if json.Unmarshal(withoutMark(raw), &all) != nil || all == nil {

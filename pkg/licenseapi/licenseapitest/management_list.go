@@ -176,7 +176,7 @@ func (s *Server) page(query url.Values, all []any) reply {
 	to := min(from+limit, len(all))
 	page := map[string]any{"count": count, "next": nil, "previous": nil, "results": append([]any{}, all[from:to]...)}
 	if to < len(all) {
-		page["next"] = "https://elsewhere.example.com" + ManagementBase + "/?offset=" + strconv.Itoa(to) // nobody must follow it
+		page["next"] = "https://elsewhere.example.com" + ManagementBase + "/?offset=" + strconv.Itoa(to) // no client may follow it
 	}
 	return object(page)
 }

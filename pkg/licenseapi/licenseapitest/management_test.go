@@ -371,7 +371,7 @@ func startManagement(t *testing.T, s *Server) func(path string) string {
 	}
 }
 
-func TestAHangingManagementAPIAnswersNobody(t *testing.T) {
+func TestAHangingManagementAPIAnswersNoCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newManaged(t)
