@@ -12,17 +12,17 @@ import (
 	"license-deactivator/pkg/licenseapi"
 )
 
-// update writes docs/outcomes.md anew: go test ./cmd/licensectl -run Outcomes -update
-var update = flag.Bool("update", false, "write the documentation that is made from code") //nolint:gochecknoglobals // a flag of the test
+// update generates docs/outcomes.md: go test ./cmd/licensectl -run Outcomes -update
+var update = flag.Bool("update", false, "write the documentation that is generated from code") //nolint:gochecknoglobals // a flag of the test
 
 const outcomesFile = "../../docs/outcomes.md"
 
-const outcomesHead = `# Outcomes: what became of a message, and what to do
+const outcomesHead = `# Outcomes of a message, and what to do
 
-Made from the tables in the code (` + "`pkg/licenseapi/codes.go`, `internal/worker/treatment.go`" + `); a test holds this page to them.
+A test generates this page from the tables in the code (` + "`pkg/licenseapi/codes.go`, `internal/worker/treatment.go`" + `).
 
-Find the message's ` + "`code`" + ` (in the dead letter's attributes, or in the log line) below. Answers are judged in this order: status
-429, 408 and 5xx by the status alone; then a known code; then 401 and 403; then any other 4xx. A message that is still deferred at its
+Find the message's ` + "`code`" + ` (in the dead letter's attributes, or in the log line) below. Answers are decided in this order: status
+429, 408 and 5xx by the status; then a known code; then 401 and 403; then any other 4xx. A message that is still deferred at its
 290th receive, after nearly three days, goes to the dead-letter queue with the reason ` + "`exhausted`" + ` and its last code.
 
 | log line | level | metric (namespace LicenseDeactivator) |
@@ -35,8 +35,8 @@ Find the message's ` + "`code`" + ` (in the dead letter's attributes, or in the 
 
 const offlineHead = `## As the answer to a request file
 
-An offline deactivation posts a file with a signature, an API key and a date of its own beside the header's; these codes may
-mean either.
+An offline deactivation posts a file with its own signature, API key and date in addition to the header's; these codes may
+concern either.
 
 | code | class | what it means |
 |---|---|---|
@@ -47,26 +47,26 @@ const outcomesTail = `## Without a code of the API
 | code | class | when | outcome |
 |---|---|---|---|
 | (none) | deactivated | status 200 and a body that says ` + "`license_deactivated`" + ` | deactivated |
-| ` + "`http_200`" + ` | unconfirmed | status 200 and any other body: a proxy's page, say | deferred |
-| ` + "`http_408`, `http_5xx`" + ` | unavailable | the server's trouble | deferred |
+| ` + "`http_200`" + ` | unconfirmed | status 200 and any other body, for example a proxy's page | deferred |
+| ` + "`http_408`, `http_5xx`" + ` | unavailable | a failure in the server | deferred |
 | ` + "`http_429`" + ` | rate_limited | too many calls | deferred |
 | ` + "`http_401`, `http_403`" + ` | unauthorized | refused without a known code: signed again once, then as under unauthorized | deferred |
 | ` + "`http_402`, `http_409`, `http_423`, `http_425`" + ` | refused | as under refused | deferred |
 | ` + "`http_3xx`" + ` | misconfigured | a redirect: the address is wrong | deferred, configuration fault |
-| ` + "`http_4xx`" + ` | unavailable | any other 4xx without a readable body: a proxy, say | deferred |
-| ` + "`timeout`, `connection`, `canceled`" + ` | unavailable | no answer came; what was done is unknown, and repeating is safe | deferred |
-| any other code with a 4xx | refused | a code that this release does not know; redrive its dead letters after one that does | deferred |
+| ` + "`http_4xx`" + ` | unavailable | any other 4xx without a readable body, for example from a proxy | deferred |
+| ` + "`timeout`, `connection`, `canceled`" + ` | unavailable | no answer; it is unknown what was done, and repeating is safe | deferred |
+| any other code with a 4xx | refused | a code that this release does not know; redrive its dead letters with a release that does | deferred |
 
 ## Reasons of a dead letter
 
 | reason | what it is | what to do |
 |---|---|---|
-| rejected | the License API's answer, see the code above | correct the data, send the request again |
-| unmappable | an event that matters, without license data; ` + "`detail`" + ` names what is missing | put the data onto the order or the source's file; ` + "`licensectl explain`" + ` shows what was looked for |
-| invalid | not a message of ours | find out who may send to the queue |
-| crashed | the worker panicked over it five times | tell us, with the log's stack |
-| undelivered | the queue did not take the request in time | send it on to the queue |
-| exhausted | deferred at 290 receives: an outage or a configuration fault of nearly three days (69 h 42 min at least); ` + "`code` and `detail`" + ` are the last ones | end the cause, then redrive it |
+| rejected | the License API's answer; see the code above | correct the data, send the request again |
+| unmappable | an event that matters, without license data; ` + "`detail`" + ` names what is missing | put the data onto the order or the source's file; ` + "`licensectl explain`" + ` shows where it was looked for |
+| invalid | not a message in our wire form | find out who may send to the queue |
+| crashed | the worker panicked over it five times | report it to the maintainers, with the log's stack |
+| undelivered | the queue did not accept the request in time | move it to the queue |
+| exhausted | deferred at 290 receives: an outage or a configuration fault of nearly three days (69 h 42 min at least); ` + "`code` and `detail`" + ` are the last ones | remove the cause, then redrive it |
 | (no attributes) | SQS moved it after 300 receives: the same, and the worker could not send it | redrive it |
 `
 
@@ -113,7 +113,7 @@ func TestTheOutcomesPageIsMadeFromTheTables(t *testing.T) {
 	}
 	got, err := os.ReadFile(outcomesFile)
 	if err != nil || string(got) != want {
-		t.Errorf("docs/outcomes.md is not what the tables say (%v); write it anew with: go test ./cmd/licensectl -run Outcomes -update", err)
+		t.Errorf("docs/outcomes.md differs from the tables (%v); generate it with: go test ./cmd/licensectl -run Outcomes -update", err)
 	}
 }
 

@@ -17,27 +17,27 @@ const (
 		"api_key and shared_key (or client_id and client_secret) into the secret behind LICENSE_API_SECRET_ARN"
 	dateRefused = "the License API refuses the date of a fresh signature: its clock and ours differ by more than 15 minutes; " +
 		"nothing to set here, ask LicenseSpring"
-	accessRefused = "the License API refuses access without saying why: check LICENSE_API_URL, and that no proxy stands before it"
+	accessRefused = "the License API refuses access without saying why: check LICENSE_API_URL, and that there is no proxy in front of it"
 	callRefused   = "the License API, or the token endpoint of OAuth, refuses every call: check LICENSE_API_URL (and token_url in the " +
 		"secret, if it is there), and that the key or client may change licenses"
-	productLocked       = "the API key may not touch this message's product: allow the product for the key, or use another key"
+	productLocked       = "the API key may not change this message's product: allow the product for the key, or use another key"
 	fileOrSecretRefused = "the License API refuses the signature, key or date of request files, one after another: check the secret behind " +
 		"LICENSE_API_SECRET_ARN; if other calls succeed it is right, and the files were made with another key"
 	licensesRefused = "the License API refuses license after license with the same answer: check the account at LicenseSpring (suspended, " +
-		"unpaid), LICENSE_API_URL, and that no proxy stands before it"
+		"unpaid), LICENSE_API_URL, and that there is no proxy in front of it"
 	notConfirmed = "something answers 200 in place of the License API, and does not confirm the deactivation: check LICENSE_API_URL, and " +
-		"that no proxy or maintenance page stands before it"
+		"that there is no proxy or maintenance page in front of it"
 )
 
 // Treatment is one row of the outcome table: what happens to a message after an answer of one kind.
 type Treatment struct {
 	Outcome deactivation.Outcome
-	Happens string // to the message, for a person who reads a dead letter or a log
+	Happens string // the effect on the message, for a person who reads a dead letter or a log
 	Todo    string // for the operator; "" for nothing
-	Fault   string // the configuration fault, for the operator; "" where the deployment is not at fault
+	Fault   string // the configuration fault, for the operator; "" for none
 	Stops   bool   // the fault affects every message: no further call in this batch
 
-	// ByEvidence: the answer may be this license's or the deployment's. Fault and Stops count only once several licenses in a
+	// ByEvidence: the answer may concern this license or the deployment. Fault and Stops count only once several licenses in a
 	// row got it (evidence.go); until then the message is deferred with its back-off.
 	ByEvidence bool
 	// Rejects: from the fifth receive on the message is rejected, if other licenses succeeded meanwhile.
@@ -47,21 +47,21 @@ type Treatment struct {
 const (
 	happensDeleted    = "deleted"
 	happensDeadLetter = "to the dead-letter queue at once, reason `rejected`"
-	happensLater      = "kept; tried again after 30 s, then ever later, at most every 15 minutes, for nearly three days; then to the " +
+	happensLater      = "kept; tried again after 30 s, then at growing intervals of at most 15 minutes, for nearly three days; then to the " +
 		"dead-letter queue, reason `exhausted`"
 	happensAtCap      = "kept; tried again in 15 minutes, like the rest of its batch, until the fault is repaired"
-	happensByEvidence = "kept and tried again like `unavailable`; from the fifth time on to the dead-letter queue, reason `rejected`, " +
+	happensByEvidence = "kept and tried again like `unavailable`; from the fifth receive on to the dead-letter queue, reason `rejected`, " +
 		"if other licenses succeeded meanwhile. Three licenses in a row with the same answer and no success between them: a configuration " +
 		"fault; the batch is kept and tried again in 15 minutes"
-	todoByEvidence = "look the license up in LicenseSpring by the code, and send the request again when it is repaired"
-	happensFile    = "kept and tried again like `unavailable`; from the fifth time on to the dead-letter queue, reason `rejected`, if other " +
+	todoByEvidence = "look up the license in LicenseSpring, repair what the code names, and send the request again"
+	happensFile    = "kept and tried again like `unavailable`; from the fifth receive on to the dead-letter queue, reason `rejected`, if other " +
 		"licenses succeeded meanwhile. Three files in a row with the same answer and no success between them: a configuration fault; other " +
 		"calls go on"
 )
 
-// TreatmentOf is the one table from the kind of an answer to the treatment of the message. The answer is the last one:
-// where a fresh signature could change it, the call was repeated before (batch.shouldResign). A fault of ours is never a
-// rejection, or one wrong secret would empty the queue into the dead-letter queue.
+// TreatmentOf is the one table from the kind of an answer to the treatment of the message. The answer is the last one: if
+// a fresh signature could change it, the call has been repeated (batch.shouldResign). A configuration fault never rejects
+// a message: otherwise one wrong secret would move the whole queue to the dead-letter queue.
 func TreatmentOf(kind licenseapi.Kind) Treatment {
 	switch kind {
 	case licenseapi.KindDeactivated:
@@ -71,12 +71,12 @@ func TreatmentOf(kind licenseapi.Kind) Treatment {
 			Todo: "nothing, if the code is expected; many of them from one source mean that its hardware ids are wrong"}
 	case licenseapi.KindRejected:
 		return Treatment{Outcome: deactivation.Rejected, Happens: happensDeadLetter,
-			Todo: "compare license key, product and device with LicenseSpring; correct them where the store got them from, then send the request again"}
+			Todo: "compare license key, product and device with LicenseSpring; correct them at their origin, then send the request again"}
 	case licenseapi.KindUnavailable:
 		return Treatment{Outcome: deactivation.Deferred, Happens: happensLater,
 			Todo: "nothing; if it lasts, look at LicenseSpring's status and at LICENSE_API_URL"}
 	case licenseapi.KindRateLimited:
-		return Treatment{Outcome: deactivation.Deferred, Happens: "kept; tried again when the API says, or after a minute, and the worker slows down",
+		return Treatment{Outcome: deactivation.Deferred, Happens: "kept; tried again after the API's Retry-After, or after a minute, and the worker slows down",
 			Todo: "nothing; if it lasts, lower CallsPerSecond: live license checks share the limit"}
 	case licenseapi.KindBadCredentials:
 		return Treatment{Outcome: deactivation.Deferred, Happens: happensAtCap, Fault: credentialsRefused, Stops: true}
@@ -91,14 +91,14 @@ func TreatmentOf(kind licenseapi.Kind) Treatment {
 	case licenseapi.KindUnconfirmed:
 		return Treatment{Outcome: deactivation.Deferred, Happens: "kept and tried again like `unavailable`, since the next answer shows whether the " +
 			"device is free. The second such answer in a row: a configuration fault; three licenses in a row: the batch is kept and tried again in 15 minutes",
-			Todo: "see what answers at LICENSE_API_URL: a proxy, a login page or a maintenance page", Fault: notConfirmed, Stops: true, ByEvidence: true}
+			Todo: "find out what answers at LICENSE_API_URL: a proxy, a login page or a maintenance page", Fault: notConfirmed, Stops: true, ByEvidence: true}
 	case licenseapi.KindMisconfigured:
 		return Treatment{Outcome: deactivation.Deferred, Happens: happensAtCap, Fault: callRefused, Stops: true}
 	case licenseapi.KindProductNotAllowed:
 		return Treatment{Outcome: deactivation.Deferred, Happens: "kept; tried again in 15 minutes; the rest of its batch goes on", Fault: productLocked}
 	case licenseapi.KindFileRefused:
 		return Treatment{Outcome: deactivation.Deferred, Happens: happensFile, Fault: fileOrSecretRefused, ByEvidence: true, Rejects: true,
-			Todo: "`licensectl offline inspect --secrets FILE` on the request file says whether your keys signed it; a file made with another or an older key must be written anew, or the license deactivated by its key and device"}
+			Todo: "`licensectl offline inspect --secrets FILE` on the request file says whether your keys signed it; for a file made with another or an older key, write a new file, or deactivate the license by its key and device"}
 	}
 	return Treatment{Outcome: deactivation.Deferred, Happens: happensLater} // a kind that this table does not have yet: retain the message
 }
@@ -111,8 +111,8 @@ type fault struct {
 	stops    bool
 }
 
-// setFault keeps one fault for the invocation: the first, but one that stops the batch wins over one that does not. After
-// one that stops it no further call starts.
+// setFault keeps one fault for the invocation: the first, but one that stops the batch replaces one that does not. After a
+// fault that stops the batch no further call starts.
 func (b *batch) setFault(f fault) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -124,8 +124,8 @@ func (b *batch) setFault(f fault) {
 	}
 }
 
-// setSecretErr notes that there is no secret for now, which is no configuration fault: the messages back off. No further call
-// starts, since each would only read the secret again.
+// setSecretErr records that the secret is temporarily unavailable, which is not a configuration fault: the messages back off.
+// No further call starts, since each would only read the secret again.
 func (b *batch) setSecretErr(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -133,7 +133,7 @@ func (b *batch) setSecretErr(err error) {
 	b.stopCalls()
 }
 
-// resultOf decides a message by a response. The client's errors hold nothing secret.
+// resultOf decides the outcome of a message by a response. The client's errors hold no secret.
 func (b *batch) resultOf(m *message, resp response) result {
 	t := TreatmentOf(resp.kind)
 	r := result{outcome: t.Outcome, class: resp.kind.String(), latency: resp.latency, version: resp.version, code: deactivation.CleanText(licenseapi.CodeOf(resp.err))}
@@ -157,11 +157,11 @@ func (b *batch) resultOf(m *message, resp response) result {
 	return r
 }
 
-// weigh decides a message whose answer may be its own or the deployment's, by the answers to other licenses.
+// weigh decides a message whose answer may concern the message or the deployment, by the answers to other licenses.
 func (b *batch) weigh(m *message, resp response, t Treatment, r *result) {
 	s := b.h.evidence.refusal(r.class+" "+r.code, m.request.ID, m.request.Identity())
 	r.retryIn = b.h.cfg.Backoff.wait(m.receives)
-	// Other refused files say nothing: each has a key of its own, and a success shows that the header's is right.
+	// Other refused files are no evidence: each has its own key, and a success shows that the header's is right.
 	local := s.local || resp.kind == licenseapi.KindFileRefused && s.succeeded
 	switch {
 	case t.Rejects && local && m.receives >= localReceives:

@@ -22,10 +22,10 @@ func Codes() []Code {
 
 		{"license_not_found", KindRejected, "no such license, or no such license user"},
 		{"unknown_product", KindRejected, "no product has this short code"},
-		{"disabled_product", KindRejected, "the product is switched off"},
+		{"disabled_product", KindRejected, "the product is disabled"},
 		{"archived_product", KindRejected, "the product is archived"},
 		{"blacklisted", KindRejected, "the device is blacklisted"},
-		{"license_expired", KindRejected, "the license's validity is over"},
+		{"license_expired", KindRejected, "the license has expired"},
 		{"missing_hardware_id", KindRejected, "the request names no device"},
 		{"license_key_required", KindRejected, "the request names no license"},
 		{"missing_parameters", KindRejected, "the request lacks a field"},
@@ -35,18 +35,18 @@ func Codes() []Code {
 
 		// Codes of activation, which the deactivation page repeats.
 		{"vm_not_allowed", KindRejected, "virtual machines are not allowed"},
-		{"offline_floating_cloud_not_supported", KindRejected, "a floating cloud license, used offline"},
-		{"license_start_date_error", KindRejected, "the license has not begun yet"},
-		{"license_activated_max_times", KindRejected, "the license was activated as often as it may be"},
-		{"license_user_activated_max_times", KindRejected, "the user has activated the license as often as allowed"},
-		{"license_transferred_max_times", KindRejected, "the license was transferred as often as it may be"},
-		{"license_device_exists", KindRejected, "the license has this device already"},
+		{"offline_floating_cloud_not_supported", KindRejected, "a floating cloud license that is used offline"},
+		{"license_start_date_error", KindRejected, "the license is not valid yet"},
+		{"license_activated_max_times", KindRejected, "the license has no activation left"},
+		{"license_user_activated_max_times", KindRejected, "the user has no activation left"},
+		{"license_transferred_max_times", KindRejected, "the license has no transfer left"},
+		{"license_device_exists", KindRejected, "the license already has this device"},
 
 		// Codes of other endpoints and of single sign-on.
 		{"active_license_required", KindRejected, "the license has to be active"},
-		{"borrow_until_not_valid", KindRejected, "the borrowing's end is not valid"},
+		{"borrow_until_not_valid", KindRejected, "the end of the borrowing is not valid"},
 		{"change_password_not_allowed", KindRejected, "the password may not be changed"},
-		{"customer_account_id_mismatch", KindRejected, "the customer account is another one"},
+		{"customer_account_id_mismatch", KindRejected, "the customer account differs"},
 		{"customer_account_not_found", KindRejected, "no such customer account"},
 		{"customer_does_not_exist", KindRejected, "no such customer"},
 		{"customer_not_found", KindRejected, "no such customer"},
@@ -54,25 +54,25 @@ func Codes() []Code {
 
 		{"date_header_diff", KindStaleDate, "the request's date and the server's clock are more than 15 minutes apart"},
 
-		{"signature_mismatch", KindBadCredentials, "the shared key, or what it signed, is wrong"},
+		{"signature_mismatch", KindBadCredentials, "the shared key or the signed text is wrong"},
 		{"invalid_api_key", KindBadCredentials, "no such API key"},
 		{"revoked_api_key", KindBadCredentials, "the API key was revoked"},
-		{"oauth_token_expired", KindBadCredentials, "the OAuth token is too old"},
+		{"oauth_token_expired", KindBadCredentials, "the OAuth token has expired"},
 		{"oauth_token_malformed", KindBadCredentials, "the OAuth token cannot be read"},
 		{"invalid_client", KindBadCredentials, "the OAuth client's id or secret is wrong"},
-		{"unauthorized_client", KindBadCredentials, "the OAuth client may not ask for tokens"},
+		{"unauthorized_client", KindBadCredentials, "the OAuth client may not request tokens"},
 
-		{"authorization_invalid_headers", KindMisconfigured, "the Authorization header signs something else than the date"},
+		{"authorization_invalid_headers", KindMisconfigured, "the Authorization header signs a text other than the date"},
 		{"authorization_missing_params", KindMisconfigured, "a part of the Authorization header is missing"},
 		{"hmac_required", KindMisconfigured, "the Authorization header names another algorithm"},
 		{"read_only_api_key", KindMisconfigured, "the API key may not change anything"},
 		{"missing_headers", KindMisconfigured, "Date or Authorization did not arrive"},
 
-		{"not_found", KindRefused, "nothing is at this address; whether route or object is not documented"},
+		{"not_found", KindRefused, "there is nothing at this address; the documentation does not say whether a route or an object is missing"},
 
 		{"api_key_product_not_allowed", KindProductNotAllowed, "the API key is restricted to other products"},
 
-		{"internal_error", KindUnavailable, "trouble in the server"},
+		{"internal_error", KindUnavailable, "a failure in the server"},
 	}
 }
 
