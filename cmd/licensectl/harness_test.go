@@ -42,7 +42,7 @@ func (b *buffer) String() string {
 }
 
 // patience bounds how long a test waits for something that must come. No result depends on it.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // await waits until done returns true for the text.
 func (b *buffer) await(t *testing.T, what string, done func(text string) bool) string {
