@@ -16,8 +16,8 @@ import (
 
 type environmentKey struct{}
 
-// apiMonitor stands in front of the fake API and checks each call while it happens: the pace of all workers, and one
-// call at a time for a license within an invocation.
+// apiMonitor is in front of the fake API and checks each call while it happens: the rate of all workers, and one call
+// at a time for a license within an invocation.
 type apiMonitor struct {
 	h        *harness
 	listener *pipeListener
@@ -26,8 +26,8 @@ type apiMonitor struct {
 	second slidingWindow // arrivals
 	ten    slidingWindow
 	minute slidingWindow
-	resets slidingWindow  // connections that the API ended without an answer, of a minute
-	calls  map[string]int // under way, by environment and license
+	resets slidingWindow  // connections in a minute that the API ended without an answer
+	calls  map[string]int // calls in flight, by environment and license
 }
 
 func newAPIMonitor(h *harness) *apiMonitor {
@@ -65,7 +65,7 @@ func (m *apiMonitor) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	license := strconv.Itoa(env.number) + identity(body)
 	defer m.leave(license)
 	if m.enter(license) {
-		time.Sleep(time.Nanosecond) // virtual: a call that is just ending ends
+		time.Sleep(time.Nanosecond) // virtual time: a call that is just ending ends
 		if m.concurrent(license) {
 			m.h.violation("two calls at the same time for one license, in one invocation")
 		}
@@ -74,7 +74,7 @@ func (m *apiMonitor) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		if rng(m.h.scenario.seed, "killed call", uint64(env.number)).IntN(2) == 0 { //nolint:gosec // a number
 			return
 		}
-		r = r.WithContext(context.WithoutCancel(r.Context())) // it reached the API, and nobody gets the answer
+		r = r.WithContext(context.WithoutCancel(r.Context())) // it reached the API, and no client gets the answer
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	m.h.count(&m.h.reached)
@@ -93,7 +93,7 @@ func identity(body []byte) string {
 	return ""
 }
 
-// enter counts a call and reports whether another one for the license is under way.
+// enter counts a call and reports whether another one for the license is in flight.
 func (m *apiMonitor) enter(license string) (concurrent bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -116,8 +116,8 @@ func (m *apiMonitor) leave(license string) {
 }
 
 // connectionLost records a connection that the API ends without an answer. The HTTP transport repeats such a call at
-// once if the connection was reused, since it may have died while the function was frozen. The worker's pace cannot
-// see that repeat.
+// once if the connection was reused, since it may have closed while the function was frozen. The worker's limiter
+// cannot see that repeat.
 func (m *apiMonitor) connectionLost() {
 	m.h.count(&m.h.connectionsLost)
 	m.mu.Lock()
@@ -125,9 +125,9 @@ func (m *apiMonitor) connectionLost() {
 	m.resets.add(m.h.now())
 }
 
-// arrive counts a call and checks the pace: each window holds at most the calls that the pace allows and a margin. The
-// margin is half a second of the pace, which an instance may catch up; one call for each instance and call in flight,
-// which may wait for a secret or a connection after its turn; and one for each lost connection.
+// arrive counts a call and checks the rate: each window holds at most the calls that the rate allows and a margin. The
+// margin is half a second of the rate, which an instance may catch up on; one call for each instance and call in
+// flight, which may wait for a secret or a connection after the limiter; and one for each lost connection.
 func (m *apiMonitor) arrive() {
 	now := m.h.now()
 	m.h.count(&m.h.stats.calls)
@@ -145,7 +145,7 @@ func (m *apiMonitor) arrive() {
 		paced := rate * window.size.Seconds()
 		if float64(n) > paced+margin {
 			m.h.violation("%d calls within %v; the pace allows %.0f, the margin is %.0f", n, window.size, paced, margin)
-			window.times = nil // reported once
+			window.times = nil // report it once
 		}
 		if window == &m.minute {
 			m.h.countMinute(float64(n) / paced)
@@ -159,14 +159,14 @@ type slidingWindow struct {
 	times []time.Duration
 }
 
-// add adds a time and returns how many there are in the window.
+// add adds a time and returns how many times the window holds.
 func (w *slidingWindow) add(now time.Duration) int {
 	w.forget(now)
 	w.times = append(w.times, now)
 	return len(w.times)
 }
 
-// within returns how many there are in a shorter window.
+// within returns how many times a shorter window holds.
 func (w *slidingWindow) within(now, size time.Duration) int {
 	n := 0
 	for n < len(w.times) && w.times[len(w.times)-1-n] > now-size {

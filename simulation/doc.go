@@ -1,5 +1,5 @@
-// Package simulation runs the whole system for two virtual days, by seed, breaks what can break, and checks that every
-// accepted request ended as it must. It holds nothing but tests; the words are those of etcd's tests/robustness.
+// Package simulation runs the whole system for two virtual days, by seed, injects faults of every kind, and checks that
+// every accepted request ended as expected. It holds only tests; it uses the words of etcd's tests/robustness.
 //
 // One seed is one scenario (scenario_test.go). The system under test is the production code: internal/webhook,
 // internal/worker, internal/secrets and pkg/licenseapi, wired as the two mains do (simulation_test.go). Everything
@@ -11,10 +11,10 @@
 //
 // traffic_test.go makes licenses and the requests to deactivate them: one device, several devices of one license, the
 // same device twice, unknown devices, disabled and unknown licenses, unknown products, user names, bundles. Nine of ten
-// deliveries are events of generic, Stripe and Lemon Squeezy; the others are direct invocations of up to 1,500 rows or a
-// quarter of all requests. Half of them are sent while something fails. Some events are ignored, forged or
+// deliveries are events of generic, Stripe and Lemon Squeezy; the others are direct invocations of up to 1,500 rows or
+// a quarter of all requests. Half of them are sent while a failpoint is active. Some events are ignored, forged or
 // unmappable, and three messages in the queue are foreign. senders_test.go sends: a sender retries until it gets its
-// answer, Lemon Squeezy three times only.
+// answer, Lemon Squeezy only three times.
 //
 // # Failpoints: what breaks
 //
@@ -28,28 +28,29 @@
 //   - Secrets Manager (secretsmanager_test.go): outages, malformed values; keys rotated at the API first or in the
 //     secret first, up to three hours apart.
 //
-// After 48 hours everything works again.
+// After 48 hours no failpoint is active any more.
 //
 // # Model: what must hold
 //
-// Each request has one expectation (model_test.go), whatever broke on the way: the device is inactive; or there was
-// nothing to do; or the request is in the dead-letter queue with the License API's code; an event that cannot be
-// mapped is in the dead-letter queue.
+// Each request has one expectation (model_test.go), with every fault: the device is inactive; or there was nothing to
+// do; or the request is in the dead-letter queue with the License API's code. An event that cannot be mapped is in the
+// dead-letter queue.
 //
 // # Validate: how it is checked
 //
-// history_test.go records what the system answered, logged and called. While it runs, apimonitor_test.go stands before
-// the API and checks the calls: no window of 1, 10 or 60 seconds holds more than the pace allows plus a derived margin,
-// and no invocation makes two calls for one license at the same time. No invocation may fail, or time out without being
-// frozen; no message may be deferred for a wrong key two minutes after the right key is in the secret. At the end
-// validate_test.go compares history, dead letters and the API's state with the model: nothing accepted is lost, nothing
-// is dead-lettered without cause (but a license that was refused in two spans of a suspended account may be), no device that nobody asked for is inactive, the queue is empty within a day, and the
-// API's rate limits refused nothing but repeats of the transport.
+// history_test.go records what the system answered, logged and called. During the run, apimonitor_test.go is in front
+// of the API and checks the calls: no window of 1, 10 or 60 seconds holds more than the rate allows plus a derived
+// margin, and no invocation makes two calls for one license at the same time. No invocation may fail, or time out
+// without being frozen; no message may be deferred for a wrong key two minutes after the right key is in the secret. At
+// the end validate_test.go compares history, dead letters and the API's state with the model: no accepted request is
+// lost, none is dead-lettered without cause (but a license that was refused in two spans of a suspended account may
+// be), no device without a request is inactive, the queue is empty within a day, and the API's rate limits refused only
+// repeats of the transport.
 //
 // # Report
 //
-// report_test.go counts, one line for each seed, and prints at most ten violations of a seed with the command that runs
-// this seed alone. Faults depend on seed, license and attempt; the interleaving of goroutines does not, so run a
+// report_test.go counts, with one line for each seed, and prints at most ten violations of a seed with the command that
+// runs only this seed. Faults depend on seed, license and attempt; the interleaving of goroutines does not, so run a
 // failing seed a few times.
 //
 // `go test ./simulation` runs six seeds of 200 requests in seconds; `make sim` runs 200 seeds of 5,000, a million

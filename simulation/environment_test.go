@@ -14,25 +14,25 @@ import (
 	"license-deactivator/pkg/licenseapi"
 )
 
-// boundary is a place where an environment and its surroundings meet. An environment may be killed at each.
+// boundary is a point at which an environment interacts with its surroundings. An environment may be killed at each.
 type boundary int
 
 const (
 	nowhere           boundary = iota
 	beforeDial                 // before a connection
 	beforeSecret               // before a secret is read
-	inCall                     // a call has reached the API, which has done nothing yet
-	afterCall                  // the API has done a call, and its answer is on the way
+	inCall                     // a call has reached the API, before the API's work
+	afterCall                  // the API has done its work, before the client has the answer
 	beforeDeadLetters          // before dead letters are sent
-	afterDeadLetters           // they are sent, and nothing is acknowledged
+	afterDeadLetters           // they are sent, before anything is acknowledged
 	beforeDefer                // before the visibility of deferred messages is changed
 	afterDefer                 // it is changed
-	beforeAnswer               // before the answer of the invocation
+	beforeAnswer               // before the invocation's answer
 	boundaries
 )
 
-// killPoint is how an invocation ends: when it reaches a boundary for the nth time, by a crash, or by a freeze that
-// lasts until Lambda's time-out. The zero killPoint is none.
+// killPoint is how an invocation ends early: when it reaches a boundary for the nth time, by a crash, or by a freeze
+// that lasts until Lambda's time-out. The zero killPoint does nothing.
 type killPoint struct {
 	at     boundary
 	nth    int
@@ -40,13 +40,13 @@ type killPoint struct {
 }
 
 // environment is one execution environment of the worker function, with its own memory, secret cache and connections.
-// Once killed it has no effect any more; what it sent before may still have.
+// Once killed it has no further effect; what it sent before may still have one.
 type environment struct {
 	h       *harness
 	number  int
 	handler *worker.Handler
 	usedAt  time.Time
-	killed  chan struct{} // closed when it is dead
+	killed  chan struct{} // closed when it is killed
 
 	mu        sync.Mutex
 	cancel    context.CancelFunc // of the invocation; nil before the first
@@ -56,7 +56,7 @@ type environment struct {
 	conns     map[net.Conn]bool
 }
 
-// newEnvironment is a cold start: it wires what functions/worker wires.
+// newEnvironment is a cold start: it wires the same parts as functions/worker.
 func newEnvironment(h *harness, number int) (*environment, error) {
 	e := &environment{h: h, number: number, killed: make(chan struct{}), conns: map[net.Conn]bool{}}
 	s := &h.scenario
@@ -76,14 +76,14 @@ func newEnvironment(h *harness, number int) (*environment, error) {
 	return e, err
 }
 
-// begin begins an invocation.
+// begin starts an invocation.
 func (e *environment) begin(cancel context.CancelFunc, k killPoint) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.cancel, e.killPoint = cancel, k
 }
 
-// pass passes a boundary. It returns false when the environment is dead. A frozen one blocks until it is killed.
+// pass passes a boundary. It returns false when the environment was killed. A frozen one blocks until it is killed.
 func (e *environment) pass(at boundary) (alive bool) {
 	e.mu.Lock()
 	if !e.dead && !e.frozen && e.killPoint.at == at {
@@ -97,14 +97,14 @@ func (e *environment) pass(at boundary) (alive bool) {
 	}
 	frozen, dead := e.frozen, e.dead
 	e.mu.Unlock()
-	if frozen && at != inCall && at != afterCall { // these are passed by the API, which runs on without its client
+	if frozen && at != inCall && at != afterCall { // the API passes these, and runs on without its client
 		<-e.killed
 		return false
 	}
 	return !dead
 }
 
-// timeOut kills an environment whose invocation took too long. Only a frozen one may come to that.
+// timeOut kills an environment whose invocation took too long. Only a frozen one may take too long.
 func (e *environment) timeOut(records int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -136,7 +136,7 @@ func (e *environment) killLocked() {
 	}
 }
 
-// hold keeps a connection so that it ends with the environment, and forgets those that are closed.
+// hold keeps a connection so that it ends with the environment, and drops those that are closed.
 func (e *environment) hold(conn net.Conn) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

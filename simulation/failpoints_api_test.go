@@ -9,18 +9,18 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// apiFailpointKinds are the kinds of a failpoint of the License API. A storm mixes all of the others but deploymentKinds.
+// apiFailpointKinds are the kinds of a failpoint of the License API. A storm mixes all of them except deploymentKinds.
 func apiFailpointKinds() []string {
 	return append(deploymentKinds(),
 		"storm", "resets", "errors", "limits", "slow", "html", "page", "cut", "refused", "locked", "down")
 }
 
-// deploymentKinds concern the account or the address, and so every call of the span alike: by that the worker tells them
-// from a refusal of one license.
+// deploymentKinds concern the account or the address, so they affect every call of the span alike. The worker uses that
+// to distinguish them from a refusal of one license.
 func deploymentKinds() []string { return []string{"unauthorized", "suspended", "misconfigured"} }
 
-// apiFault returns what goes wrong with one call: it depends on the failpoint, the license and how often the license
-// was called before.
+// apiFault returns the fault of one call. It depends on the failpoint, the license and the number of earlier calls for
+// the license.
 func (h *harness) apiFault(c licenseapitest.Call) licenseapitest.Fault {
 	h.count(&h.served)
 	now := h.now()
@@ -49,7 +49,7 @@ func (h *harness) apiFault(c licenseapitest.Call) licenseapitest.Fault {
 	return fault
 }
 
-// faultOf picks a fault of a kind. None of them is the message's fault, even where its body says so.
+// faultOf picks a fault of a kind. None of them is the fault of the message, even where its body says so.
 func faultOf(kind string, pick func(int) int, now time.Duration) licenseapitest.Fault {
 	refusal := licenseapitest.ErrorBody(400, "license_not_found", "No such license")
 	header := func(name, text string) http.Header { return http.Header{name: {text}} }

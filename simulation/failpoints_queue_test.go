@@ -14,16 +14,17 @@ import (
 var errUnavailable = errors.New("ServiceUnavailable")
 
 const (
-	// backgroundChance is the chance that something fails at AWS outside of failpoints.
+	// backgroundChance is the chance of a failure at AWS outside of failpoints.
 	backgroundChance = 0.01
 
-	// duplicateChance is the chance that a message is delivered again although it is in flight or deleted, delayChance
-	// that it becomes visible up to maxDelay after it was sent: a standard queue promises neither order nor once.
+	// duplicateChance is the chance that a message is delivered again although it is in flight or deleted. delayChance
+	// is the chance that it becomes visible up to maxDelay after it was sent: a standard queue promises neither order
+	// nor exactly one delivery.
 	duplicateChance = 0.01
 	delayChance     = 0.05
 	maxDelay        = 5 * time.Minute
 
-	// remembered is how many received messages duplicates are made of.
+	// remembered is the number of received messages from which duplicates are made.
 	remembered = 50
 )
 
@@ -42,7 +43,7 @@ func (h *harness) awsFault(label string) (r *rand.Rand, chance float64) {
 	return r, backgroundChance
 }
 
-// hang takes the time of a call that hangs, with a quarter of the chance. It returns false when ctx ended before.
+// hang takes the time of a call that hangs, with a quarter of the chance. It returns false when ctx ended first.
 func hang(ctx context.Context, r *rand.Rand, chance float64) bool {
 	if r.Float64() >= chance/4 {
 		return ctx.Err() == nil
@@ -55,12 +56,12 @@ func hang(ctx context.Context, r *rand.Rand, chance float64) bool {
 	}
 }
 
-// partialFailure decides for each of n entries whether it is done, and which are reported as failed. A call that fails
-// as a whole may have been done all the same; an entry that is reported as done is done.
+// partialFailure decides for each of n entries whether it takes effect, and which are reported as failed. A call that
+// fails as a whole may still have taken effect; an entry that is reported as done has taken effect.
 func partialFailure(ctx context.Context, r *rand.Rand, n int, chance float64) (done []int, failed []queue.Failure) {
 	alive := hang(ctx, r, chance)
 	whole := !alive || r.Float64() < chance/4 // the whole call fails
-	reached := r.IntN(2) == 0                 // but was done
+	reached := r.IntN(2) == 0                 // but took effect
 	for i := range n {
 		lost := whole || r.Float64() < chance
 		if !lost || (whole && reached) {
@@ -124,10 +125,10 @@ func (s *faultySender) put(entries []queue.Entry) {
 	}
 }
 
-// faultyDeferrer sets visibilities.
+// faultyDeferrer changes visibilities.
 type faultyDeferrer struct{ h *harness }
 
-// Defer implements worker.Queue. A deferral that is not done leaves the message with the queue's own visibility.
+// Defer implements worker.Queue. A message whose deferral takes no effect keeps the queue's own visibility.
 func (q *faultyDeferrer) Defer(ctx context.Context, deferrals []queue.Deferral) []queue.Failure {
 	r, chance := q.h.awsFault("defer")
 	done, failed := partialFailure(ctx, r, len(deferrals), chance)
@@ -135,7 +136,7 @@ func (q *faultyDeferrer) Defer(ctx context.Context, deferrals []queue.Deferral) 
 	for _, i := range done {
 		these = append(these, deferrals[i])
 	}
-	q.h.jobs.Defer(context.Background(), these) // refuses what is no longer in flight, as SQS does
+	q.h.jobs.Defer(context.Background(), these) // refuses a message that is no longer in flight, as SQS does
 	return failed
 }
 
@@ -147,7 +148,7 @@ type faultySourceQueue struct {
 	seen []queue.Received
 }
 
-// Receive implements lambdaemu.Queue: messages come in any order, some twice, and some answers are lost.
+// Receive implements lambdaemu.Queue: messages arrive in any order, some twice, and some answers are lost.
 func (q *faultySourceQueue) Receive(ctx context.Context, most int, wait, visibility time.Duration) ([]queue.Received, error) {
 	received, err := q.h.jobs.Receive(ctx, most, wait, visibility)
 	if err != nil || len(received) == 0 || q.h.recovered() {
@@ -155,14 +156,14 @@ func (q *faultySourceQueue) Receive(ctx context.Context, most int, wait, visibil
 	}
 	r, chance := q.h.awsFault("receive")
 	if r.Float64() < chance/4 {
-		return nil, errUnavailable // the messages are hidden all the same
+		return nil, errUnavailable // the messages are hidden nevertheless
 	}
 	received = q.duplicate(r, received, most)
 	r.Shuffle(len(received), func(i, j int) { received[i], received[j] = received[j], received[i] })
 	return received, nil
 }
 
-// duplicate adds messages that were received before, with their receipts of that time.
+// duplicate adds messages that were received before, with their old receipts.
 func (q *faultySourceQueue) duplicate(r *rand.Rand, received []queue.Received, most int) []queue.Received {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"license-deactivator/internal/telemetry"
 )
 
-// history is what was observed of a seed's system from outside, and what of it was wrong.
+// history is what was observed of a seed's system from outside, and the violations.
 type history struct {
 	now     func() time.Duration
 	delayed atomic.Int64 // sends to a queue that are not visible yet
@@ -19,14 +19,14 @@ type history struct {
 	accepted   map[string]*request               // by the request id that the sender was given
 	parked     map[string]bool                   // unmappable events whose sender got a success answer
 	outcomes   map[string]deactivation.Outcome   // the last final one, by request id
-	refusals   map[string]map[time.Duration]bool // begins of the spans in which the account was refused, by key or user name
+	refusals   map[string]map[time.Duration]bool // starts of the spans in which the account was refused, by key or user name
 	violations []string
 }
 
 // maxViolations is how many violations of a seed are kept.
 const maxViolations = 10
 
-// violation records that something does not hold.
+// violation records that a statement does not hold.
 func (h *history) violation(format string, args ...any) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -55,7 +55,7 @@ func (h *history) recordParked(d *delivery) {
 	h.parked[d.source+"/"+fmt.Sprint(d.number)] = true
 }
 
-// recordRefusal records that a call for that license key or user name was refused in the span that begins then.
+// recordRefusal records that a call for that license key or user name was refused in the span that starts then.
 func (h *history) recordRefusal(license string, from time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

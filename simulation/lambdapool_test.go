@@ -13,7 +13,7 @@ import (
 const idleLimit = 10 * time.Minute
 
 // lambdaPool is Lambda for the worker function: it reuses the environment that was used last, starts one when all are
-// busy, and removes those that are idle for long, crashed or timed out.
+// busy, and removes those that were idle for long, crashed or timed out.
 type lambdaPool struct {
 	h *harness
 
@@ -65,7 +65,7 @@ func (p *lambdaPool) invoke(ctx context.Context, e events.SQSEvent) (events.SQSE
 	}
 }
 
-// killPointOf decides whether and where an invocation ends.
+// killPointOf decides whether and where an invocation ends early.
 func (p *lambdaPool) killPointOf(invocation uint64, records int) killPoint {
 	r := rng(p.h.scenario.seed, "doom", invocation)
 	if p.h.recovered() || r.Float64() >= p.h.scenario.killChance {

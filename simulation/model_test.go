@@ -2,12 +2,12 @@ package simulation
 
 import "license-deactivator/internal/deactivation"
 
-// expectation is the one end that a request may have, whatever fails on the way.
+// expectation is the one result that a request may have, with any fault.
 type expectation int
 
 const (
 	// inactive: the device is inactive at the License API, and the outcome is deactivated or already_inactive; the
-	// latter where an earlier attempt deactivated it and its answer was lost.
+	// latter if an earlier attempt deactivated it and its answer was lost.
 	inactive expectation = iota
 
 	// nothingToDo: the device was not active before; the outcome is already_inactive.
@@ -17,7 +17,7 @@ const (
 	rejected
 )
 
-// request is one deactivation that a sender asks for. Several may name the same device.
+// request is one deactivation that a sender requests. Several may name the same device.
 type request struct {
 	expectation expectation
 	code        string // of a rejection

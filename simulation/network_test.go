@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// The network between the environments and the API consists of pipes: a bubble of testing/synctest cannot wait for
-// sockets.
+// The network between the environments and the API consists of pipes, since a bubble of testing/synctest cannot wait
+// for sockets.
 
 // pipeListener is the API's listener.
 type pipeListener struct {
@@ -44,7 +44,7 @@ type apiConn struct {
 	env *environment
 }
 
-// RemoteAddr implements net.Conn. The API's limits are counted by it.
+// RemoteAddr implements net.Conn. The API counts its limits by it.
 func (c apiConn) RemoteAddr() net.Addr {
 	if c.env.h.scenario.oneAddress {
 		return hostName("environment")

@@ -33,7 +33,7 @@ type stats struct {
 	failedBatches, receives             int
 	deactivated, inactive, deadLettered int
 	mostReceives                        int     // of one message
-	busiest                             float64 // calls in the busiest minute, as a part of the pace
+	busiest                             float64 // calls in the busiest minute, as a part of the rate
 }
 
 // String implements fmt.Stringer.

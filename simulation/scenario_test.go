@@ -17,12 +17,12 @@ const (
 	apiURL   = "http://127.0.0.1" + licenseapitest.Base
 	firstKey = "shared-key-0"
 
-	// lastFailpoint is when the last failpoint begins at the latest, scenarioEnd when all of them are over.
+	// lastFailpoint is the latest start of the last failpoint, scenarioEnd the time at which all of them have ended.
 	lastFailpoint = 44 * time.Hour
 	scenarioEnd   = 48 * time.Hour
 
-	// One seed in outageSeeds has a day without the License API. A message from its beginning is received a hundred
-	// times.
+	// One seed in outageSeeds has a day without the License API. A message from the start of that day is received a
+	// hundred times.
 	outageSeeds = 20
 	day         = 24 * time.Hour
 )
@@ -41,7 +41,7 @@ type scenario struct {
 	// The License API.
 	quoted        bool // a success body is a JSON string, not bare text
 	latency       time.Duration
-	idleClose     time.Duration // after which it closes an idle connection
+	idleClose     time.Duration // after this time it closes an idle connection
 	apiFailpoints []failpoint
 	skews         []skew
 	rotations     []rotation
@@ -51,7 +51,7 @@ type scenario struct {
 	queueFailpoints  []failpoint
 	secretFailpoints []span
 
-	end time.Duration // from here on nothing fails
+	end time.Duration // from here on no fault is injected
 
 	// The traffic.
 	licenses   []licenseapitest.License
@@ -64,7 +64,7 @@ type span struct{ from, to time.Duration }
 
 func (s span) contains(at time.Duration) bool { return s.from <= at && at < s.to }
 
-// failpoint is a span in which something fails with a chance.
+// failpoint is a span in which a part fails with a chance.
 type failpoint struct {
 	span
 	kind   string
@@ -77,14 +77,14 @@ type skew struct {
 	by time.Duration
 }
 
-// rotation is a new shared key: when the API has it, and when the secret has it. Either may be first.
+// rotation is a new shared key: when the API gets it, and when the secret gets it. Either may be first.
 type rotation struct {
 	api, secret time.Duration
 	key         string
 }
 
-// rng returns the random numbers of one occasion: they depend on the seed, a label and a number, and not on what
-// happens at the same time. A label is part of what a seed means; renaming one changes every seed.
+// rng returns the random numbers of one occasion: they depend on the seed, a label and a number, and not on concurrent
+// events. A label is part of the meaning of a seed; renaming one changes every seed.
 func rng(seed uint64, label string, n uint64) *rand.Rand {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(label))
@@ -142,7 +142,7 @@ func (s *scenario) makeFailpoints(r *rand.Rand) {
 	}
 }
 
-// makeRotations makes up to four rotations. One that begins before the previous is complete is dropped: nobody rotates
+// makeRotations makes up to four rotations. One that starts before the previous is complete is dropped: nobody rotates
 // two keys at once.
 func (s *scenario) makeRotations(r *rand.Rand) {
 	var all []rotation

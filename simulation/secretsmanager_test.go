@@ -17,14 +17,14 @@ type secretsManager struct {
 	mu      sync.Mutex
 	keys    []string      // of every version; the last is AWSCURRENT
 	apiKey  string        // the key that the API accepts
-	changed time.Duration // when either changed last
+	changed time.Duration // when one of them changed last
 }
 
 const (
 	// secretLatency is the time of one read.
 	secretLatency = 20 * time.Millisecond
 
-	// rereadLimit is how long after a rotation a message may still be deferred for the old key: a forced read is made
+	// rereadLimit is how long after a rotation a message may still be deferred for the old key: a forced read happens
 	// every 30 s, a batch takes up to a minute and reports its outcomes at its end, and the reads take time.
 	rereadLimit = 2 * time.Minute
 )
@@ -58,7 +58,7 @@ func (m *secretsManager) read(ctx context.Context, previous bool) (secrets.Value
 }
 
 // shouldBeFound reports whether a worker that defers a message with this code should have found the API's key by now:
-// the key is AWSCURRENT or AWSPREVIOUS, nothing changed for rereadLimit, and reads worked.
+// the key is AWSCURRENT or AWSPREVIOUS, nothing changed for rereadLimit, and reads succeeded.
 func (m *secretsManager) shouldBeFound(code string) bool {
 	if code != "signature_mismatch" && code != "unauthorized_client" {
 		return false
@@ -74,7 +74,7 @@ func (m *secretsManager) shouldBeFound(code string) bool {
 	return now > m.changed+rereadLimit && slices.Contains(m.keys[max(len(m.keys)-2, 0):], m.apiKey)
 }
 
-// rotateKeys changes the shared key at the API and in the secret, in the order of each rotation.
+// rotateKeys changes the shared key at the API and in the secret, in the order that each rotation gives.
 func (h *harness) rotateKeys() {
 	m := h.secretsManager
 	for _, change := range h.scenario.rotations {

@@ -20,7 +20,7 @@ const (
 	publicURL = "https://hooks.example.com"
 	senderKey = "simulated-sender-key"
 
-	lemonSqueezyRetries = 3 // within two minutes, then it gives up
+	lemonSqueezyRetries = 3 // within two minutes, then it stops
 	retryDelay          = 30 * time.Second
 )
 
@@ -37,7 +37,7 @@ func (senderSecrets) Read(context.Context) (secrets.Value, error) {
 	return secrets.Value{Text: string(text), Version: "v1"}, err
 }
 
-// send puts the foreign messages into the queue and begins every delivery at its time.
+// send puts the foreign messages into the queue and starts every delivery at its time.
 func (h *harness) send(all *sync.WaitGroup) {
 	for n := range foreignMessages {
 		h.jobs.Send(context.Background(), []queue.Entry{{Body: foreignMessage(n)}})
@@ -54,15 +54,15 @@ func (h *harness) send(all *sync.WaitGroup) {
 	}
 }
 
-// foreignID is the id of the one foreign message that has any.
+// foreignID is the id of the only foreign message that has one.
 const foreignID = "ops.1"
 
 func foreignMessage(n int) string {
 	return []string{"not JSON", `{"v":2,"id":"x"}`, `{"v":1,"id":"` + foreignID + `","source":"ops"}`}[n]
 }
 
-// invokeReceiver invokes the webhook function. delivered is false when its answer does not reach the caller: it came
-// too late, or the environment was killed.
+// invokeReceiver invokes the webhook function. delivered is false when its answer does not reach the caller: it was too
+// late, or the environment was killed.
 func (h *harness) invokeReceiver(payload []byte) (answer []byte, delivered bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), lambdaemu.WebhookTimeout)
 	defer cancel()
@@ -87,8 +87,8 @@ type bulkRow struct {
 	HardwareID string `json:"hardware_id,omitempty"`
 }
 
-// sendRows invokes the webhook function until every row is accepted. Every third row has an id of its own. One row
-// more lacks its device and must be rejected each time.
+// sendRows invokes the webhook function until every row is accepted. Every third row has its own id. One additional row
+// lacks its device and must be rejected each time.
 func (h *harness) sendRows(d *delivery) {
 	left := make([]int, len(d.requests)) // indexes of d.requests
 	for i := range left {
@@ -157,8 +157,8 @@ func (h *harness) readRowsAnswer(d *delivery, sent []int, answer []byte) (left [
 	return left
 }
 
-// sendEvent posts an event as its sender would, again and again until it is answered, and one in ten once more after
-// that.
+// sendEvent posts an event as its sender would, again and again until it is answered, and one in ten once more
+// afterwards.
 func (h *harness) sendEvent(d *delivery) {
 	tries := 0
 	for done := false; !done || tries == 1 && d.number%10 == 0; tries++ {
@@ -166,7 +166,7 @@ func (h *harness) sendEvent(d *delivery) {
 			time.Sleep(retryDelay * time.Duration(min(tries, 20)))
 		}
 		if d.source == "lemonsqueezy" && tries > lemonSqueezyRetries && !done {
-			return // it gives up, and it never got a success answer
+			return // it stops without a success answer
 		}
 		answer, delivered := h.invokeReceiver(h.signed(d))
 		if delivered {

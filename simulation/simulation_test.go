@@ -33,7 +33,7 @@ var (
 	simSeed     = flag.Uint64("sim.seed", 0, "run this seed of TestSimulation alone")
 )
 
-// TestSimulation runs one scenario for each seed and validates what came of it. doc.go describes both.
+// TestSimulation runs one scenario for each seed and validates the result. doc.go describes both.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	files, err := source.Load(sources.FS())
@@ -121,21 +121,21 @@ func newHarness(t *testing.T, s scenario, files *source.Sources) *harness {
 // silent returns a Recorder that writes nothing.
 func silent() *telemetry.Recorder { return telemetry.New(io.Discard, slog.LevelError+1, "") }
 
-// now is the virtual time since the beginning.
+// now is the virtual time since the start.
 func (h *harness) now() time.Duration { return time.Since(h.begin) }
 
-// sleepUntil waits for a virtual time since the beginning.
+// sleepUntil waits for a virtual time since the start.
 func (h *harness) sleepUntil(at time.Duration) { time.Sleep(at - h.now()) }
 
-// recovered reports whether the last failpoint is over.
+// recovered reports whether the last failpoint has ended.
 func (h *harness) recovered() bool { return h.now() >= h.scenario.end }
 
 const (
 	// pollerDelay is the time between the starts of two pollers of the event source mapping.
 	pollerDelay = 12 * time.Second
 
-	// drainLimit is how long the queue may still hold messages after the last failpoint. A backlog is worked off at the
-	// pace, a deferred message waits up to 15 minutes, and the slowest scenario has 5 calls per second.
+	// drainLimit is how long the queue may still hold messages after the last failpoint. A backlog is processed at the
+	// limited rate, a deferred message waits up to 15 minutes, and the slowest scenario has 5 calls per second.
 	drainLimit = 24 * time.Hour
 )
 
@@ -188,8 +188,8 @@ func (h *harness) drain() {
 	}
 }
 
-// redrive moves dead letters back to the queue, as an operator does: all that the queue did not take in time, and three
-// that the License API rejected and will reject again.
+// redrive moves dead letters back to the queue, as an operator does: all that the queue did not accept in time, and
+// three that the License API rejected and will reject again.
 func (h *harness) redrive() {
 	again := 3
 	for _, letter := range h.takeDeadLetters() {

@@ -15,7 +15,7 @@ const (
 	product         = "SIM"
 	userProduct     = "SIM-US"
 	bundle          = "SIM-BUNDLE"
-	untouchedDevice = "nobody-asked" // on licenses of which no request names it
+	untouchedDevice = "nobody-asked" // on licenses without a request
 	untouched       = 20             // licenses that no request names
 	foreignMessages = 3              // messages in the queue that this system did not send
 )
@@ -29,8 +29,8 @@ type delivery struct {
 	kind     string // of an event: "" makes requests, else "ignored", "forged" or "unmappable"
 }
 
-// makeRequests makes the licenses and the requests. Requests for one license are neighbours, so that they meet in one
-// batch.
+// makeRequests makes the licenses and the requests. Requests for one license are next to each other, so that they meet
+// in one batch.
 func (s *scenario) makeRequests(r *rand.Rand, messages int) {
 	for n := 0; len(s.requests) < messages; n++ {
 		s.makeLicense(r, n, messages-len(s.requests))
@@ -108,7 +108,7 @@ func (s *scenario) addLicense(l licenseapitest.License) int {
 	return len(s.licenses) - 1
 }
 
-// senders are the sources whose events are simulated. Lemon Squeezy gives up soon.
+// senders are the sources whose events are simulated. Lemon Squeezy stops retrying soon.
 func senders() []string { return []string{"generic", "stripe", "lemonsqueezy"} }
 
 // makeDeliveries gives each request its sender and time: nine of ten deliveries are events of one license each, the
@@ -152,12 +152,12 @@ func fitOneEvent(requests []*request) bool {
 	return true
 }
 
-// sendTime returns any time, or in half of the cases a time while something fails. After an outage of a day half of
-// its deliveries come in the hour after it.
+// sendTime returns any time, or in half of the cases a time during a failpoint. After an outage of a day half of its
+// deliveries arrive in the hour after it.
 func (s *scenario) sendTime(r *rand.Rand) time.Duration {
 	var during []time.Duration
 	for _, f := range s.apiFailpoints {
-		if f.to-f.from < day { // a whole day has its share of any time
+		if f.to-f.from < day { // a day-long failpoint already gets its share of the other half
 			during = append(during, between(r, f.from, f.to))
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"license-deactivator/internal/deactivation"
 )
 
-// validate compares what was observed with the model.
+// validate compares the history with the model.
 func (h *harness) validate() {
 	h.seeds, h.messages = 1, len(h.scenario.requests)
 	if h.scenario.hasOutageDay() {
@@ -26,7 +26,7 @@ func (h *harness) validate() {
 	}
 }
 
-// validateRequest checks that an accepted request has its expected end.
+// validateRequest checks that an accepted request has its expected result.
 func (h *harness) validateRequest(id string, q *request, letter deadLetter, active []map[string]bool) {
 	outcome := h.outcomes[id]
 	stillActive := slices.ContainsFunc(q.licenses, func(i int) bool { return active[i][q.license.HardwareID] })
@@ -36,7 +36,7 @@ func (h *harness) validateRequest(id string, q *request, letter deadLetter, acti
 	case q.expectation == rejected:
 		h.violation("%s is not in the dead-letter queue as %s: its outcome is %q, its dead letter %+v", id, q.code, outcome, letter)
 	case letter.refused() && len(h.refusals[q.license.LicenseKey+q.license.Username]) > 1:
-		// Refused in two spans, with successes of others between: to the worker that is this license's.
+		// Refused in two spans, with successes of others between them: for the worker that concerns this license.
 		h.deadLettered++
 	case letter != deadLetter{}:
 		h.violation("%s is dead-lettered without cause: %+v", id, letter)
@@ -51,13 +51,13 @@ func (h *harness) validateRequest(id string, q *request, letter deadLetter, acti
 	}
 }
 
-// deadLetter is the reason and code of a request's dead letter; the zero deadLetter is none.
+// deadLetter is the reason and code of a request's dead letter; the zero deadLetter means none.
 type deadLetter struct {
 	reason deactivation.Reason
 	code   string
 }
 
-// refused reports whether the license was given up for a refusal that may have been the account's.
+// refused reports whether the license was rejected for a refusal that may have concerned the account.
 func (d deadLetter) refused() bool {
 	return d.reason == deactivation.ReasonRejected &&
 		slices.Contains([]string{"http_401", "http_402", "http_403", "not_found", "account_suspended"}, d.code)
@@ -101,7 +101,7 @@ func (h *harness) validateDeadLetters() map[string]deadLetter {
 	return found
 }
 
-// validateLicenses checks that no device is inactive that no request names, and returns each license's active devices.
+// validateLicenses checks that no device without a request is inactive, and returns each license's active devices.
 func (h *harness) validateLicenses() []map[string]bool {
 	asked := make([]map[string]bool, len(h.scenario.licenses))
 	for _, q := range h.scenario.requests {

@@ -28,12 +28,13 @@ const webhooksPath = "/webhooks/"
 type APIGateway struct {
 	Function Function
 
-	// MaxBodyBytes is how much is read of a request's body; the rest is dropped. Set it above the limit of the function,
-	// which then sees that the body is too large. 0 reads nothing.
+	// MaxBodyBytes is how much of a request's body is read; the rest is dropped. Set it above the limit of the
+	// function, so that the function sees that the body is too large. 0 reads nothing.
 	MaxBodyBytes int64
 }
 
-// ServeHTTP implements http.Handler. It uses no ServeMux, which redirects an unclean path; the HTTP API does not.
+// ServeHTTP implements http.Handler. It does not use ServeMux, which redirects an unclean path; the HTTP API does not
+// redirect.
 func (g APIGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.EscapedPath(); {
 	case strings.HasPrefix(path, webhooksPath):
@@ -50,12 +51,12 @@ func (g APIGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (g APIGateway) deliver(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, g.MaxBodyBytes))
 	if err != nil {
-		http.Error(w, "the body did not arrive", http.StatusBadRequest)
+		http.Error(w, "the body is incomplete", http.StatusBadRequest)
 		return
 	}
 	payload, err := json.Marshal(NewHTTPEvent(r, body))
 	if err != nil {
-		http.Error(w, "the request is no event", http.StatusBadRequest)
+		http.Error(w, "the request cannot become an event", http.StatusBadRequest)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), WebhookTimeout)
@@ -80,8 +81,8 @@ func (g APIGateway) deliver(w http.ResponseWriter, r *http.Request) {
 // invoke answers as Lambda's Invoke API does: 200 with the function's answer, or with its error and a header; 202 for
 // the invocation type Event; 204 for DryRun, which runs nothing.
 //
-// It checks no signature: in AWS the caller's role is the permission. A page in a browser on this machine must
-// therefore not reach it: a request from another origin, or by a name that was rebound to loopback, is refused.
+// It checks no signature: in AWS the caller's role is the permission. A page in a browser on this machine must not
+// reach it. It therefore refuses a request from another origin, and one by a name that was rebound to loopback.
 func (g APIGateway) invoke(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Origin") != "" || isRebound(r) {
 		http.Error(w, `{"message":"only a program on this machine may invoke the function"}`, http.StatusForbidden)
@@ -119,8 +120,8 @@ func (g APIGateway) invoke(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isRebound reports whether a request reached the loopback interface under a name that is not this machine's. A
-// browser's request does after DNS rebinding: the page's own name then resolves to 127.0.0.1.
+// isRebound reports whether a request reached the loopback interface under a name that is not this machine's. That
+// happens after DNS rebinding in a browser: the page's own name then resolves to 127.0.0.1.
 func isRebound(r *http.Request) bool {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	if !ok || !local.IP.IsLoopback() {
@@ -167,8 +168,8 @@ type HTTPContext struct {
 	UserAgent string `json:"userAgent"`
 }
 
-// NewHTTPEvent returns the event that the HTTP API makes of a request: header names in lower case, repeated headers
-// joined by commas, and the body in Base64 unless API Gateway knows its content type as text.
+// NewHTTPEvent returns the event that the HTTP API makes from a request: header names in lower case, repeated headers
+// joined by commas, and the body in Base64 unless API Gateway treats its content type as text.
 func NewHTTPEvent(r *http.Request, body []byte) HTTPEvent {
 	headers := make(map[string]string, len(r.Header)+1)
 	for name, texts := range r.Header {

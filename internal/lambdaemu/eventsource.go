@@ -23,7 +23,7 @@ const (
 // queueARN is the event source in each record.
 const queueARN = "arn:aws:sqs:us-east-1:000000000000:local-jobs"
 
-// A Queue is what the event source mapping needs of a queue; *queue.Memory is one.
+// A Queue has the methods of a queue that the event source mapping needs; *queue.Memory is one.
 type Queue interface {
 	Receive(ctx context.Context, max int, wait, visibility time.Duration) ([]queue.Received, error)
 	Delete(ctx context.Context, receipts []string) []queue.Failure
@@ -37,10 +37,10 @@ type EventSource struct {
 	Function    BatchHandler
 	BatchSize   int
 	Concurrency int         // pollers, each with one invocation at a time
-	OnError     func(error) // called when a receive or a delete fails, or a batch as a whole
+	OnError     func(error) // called when a receive, a delete or a whole batch fails
 }
 
-// Run polls until ctx ends. Invocations under way are finished first.
+// Run polls until ctx ends, and finishes the running invocations first.
 func (s EventSource) Run(ctx context.Context) {
 	var pollers sync.WaitGroup
 	for range s.Concurrency {
@@ -80,7 +80,7 @@ func (s EventSource) poll(ctx context.Context) {
 	}
 }
 
-// receive waits for a first message, then fills the batch with what else is visible.
+// receive waits for a first message, then fills the batch with other visible messages.
 func (s EventSource) receive(ctx context.Context) ([]queue.Received, error) {
 	batch, err := s.Queue.Receive(ctx, min(maxReceived, s.BatchSize), receiveWait, VisibilityTimeout)
 	for err == nil && len(batch) > 0 && len(batch) < s.BatchSize {
@@ -117,7 +117,7 @@ func (s EventSource) invoke(ctx context.Context, batch []queue.Received) (map[st
 	}()
 	select {
 	case <-ctx.Done():
-		return nil, errors.New("the worker ran into its time-out")
+		return nil, errors.New("the worker reached its time-out")
 	case r := <-results:
 		if r.err != nil {
 			return nil, fmt.Errorf("the worker failed: %w", r.err)
@@ -140,14 +140,14 @@ func parseBatchResponse(raw []byte, batch []queue.Received) (map[string]bool, er
 	}
 	listed, ok := answer["batchItemFailures"]
 	if !ok && len(answer) > 0 {
-		return nil, errors.New("the answer has another key than batchItemFailures")
+		return nil, errors.New("the answer has a key other than batchItemFailures")
 	}
 	var failures []struct {
 		ItemIdentifier *string `json:"itemIdentifier"`
 	}
 	if ok {
 		if err := json.Unmarshal(listed, &failures); err != nil {
-			return nil, errors.New("batchItemFailures is no list of items")
+			return nil, errors.New("batchItemFailures is not a list of items")
 		}
 	}
 	known := make(map[string]bool, len(batch))

@@ -81,12 +81,12 @@ func TestABatchThatFailsIsDeliveredAgainWhole(t *testing.T) {
 					receives.Add(int64(len(e.Records)))
 					return function(ctx, e)
 				}
-				// Once at the start, and once more after the visibility time-out.
+				// Once at the start, and once more after the visibility timeout.
 				jobs, errs := mapping(t, 3, 10, lambdaemu.VisibilityTimeout+time.Minute, counted)
 				if jobs.Len() != 3 || receives.Load() != 6 || len(errs) != 2 {
 					t.Errorf("%d messages left, %d receives, errors %v; want 3, 6 and 2 errors", jobs.Len(), receives.Load(), errs)
 				}
-				time.Sleep(time.Minute) // until the function that was too late has ended
+				time.Sleep(time.Minute) // until the late function has ended
 			})
 		})
 	}

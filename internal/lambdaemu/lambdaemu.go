@@ -4,8 +4,8 @@
 //   - EventSource is Lambda's event source mapping between an SQS queue and the worker function.
 //
 // Both are as strict as AWS where it matters to a function: time-outs, payload limits, header names, partial batch
-// responses. Neither knows a handler; a function is a Go function. `licensectl local` and the simulation are built on
-// this package.
+// responses. Neither depends on a handler; a function is a Go function. `licensectl local` and the simulation use this
+// package.
 package lambdaemu
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// Settings of the deployment, as in template.yaml; a test holds them equal.
+// Settings of the deployment, as in template.yaml; a test compares them.
 const (
 	WebhookTimeout    = 10 * time.Second  // Timeout of the webhook function
 	WorkerTimeout     = 60 * time.Second  // Timeout of the worker function

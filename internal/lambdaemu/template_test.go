@@ -10,7 +10,7 @@ import (
 	"license-deactivator/internal/lambdaemu"
 )
 
-// TestSettingsEqualTheTemplates holds the constants to what is deployed.
+// TestSettingsEqualTheTemplates compares the constants with template.yaml.
 func TestSettingsEqualTheTemplates(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile("../../template.yaml")

@@ -25,7 +25,7 @@ type Run struct {
 	changed    chan struct{}
 }
 
-// NewRun returns a Run that has sent nothing. lossy says that the License API loses answers: a device that is to be
+// NewRun returns a Run that has sent nothing. lossy means that the License API loses answers: a device that is to be
 // deactivated may then be reported as already inactive, because an earlier attempt deactivated it and its answer was
 // lost.
 func NewRun(lossy bool) *Run {
@@ -74,23 +74,23 @@ func (r *Run) Progress() (sent, requests, final int) {
 	return r.sent, len(ids), final
 }
 
-// isFinal reports whether no further outcome comes: there is one, and it is not deferred.
+// isFinal reports whether the outcome of a request is final: there is one, and it is not deferred.
 func isFinal(o deactivation.Outcome) bool { return o != "" && o != deactivation.Deferred }
 
-// A Target is the system that samples are sent to.
+// A Target is the system to which samples are sent.
 type Target struct {
 	Address string                             // such as http://127.0.0.1:8080
 	Signer  func(source string) (Signer, bool) // false: the system does not know the source
 	Secret  func(source string) string         // "": the system has no secret for the source
 }
 
-// Result is what came of one sample.
+// Result is the result of one sample.
 type Result struct {
 	Sample   Sample
 	Answer   deactivation.Answer
 	Status   int    // HTTP status of the answer
-	Rule     string // that decided
-	Why      string // of an answer that is not accepted
+	Rule     string // the deciding rule
+	Why      string // for an answer other than accepted
 	Outcomes []telemetry.Message
 
 	// Mismatches lists where the result differs from what the sample's file expects; none means that the sample passed.
@@ -111,7 +111,7 @@ func (r *Run) Send(ctx context.Context, to Target, samples []Sample) []Result {
 	return results
 }
 
-// maxAnswerBytes bounds what is read of an answer; ours have a few hundred bytes.
+// maxAnswerBytes bounds how much of an answer is read; ours have a few hundred bytes.
 const maxAnswerBytes = 64 << 10
 
 func (r *Run) send(ctx context.Context, to Target, sample Sample) Result {
@@ -152,7 +152,7 @@ func (r *Result) mismatch(format string, args ...any) {
 	r.Mismatches = append(r.Mismatches, fmt.Sprintf(format, args...))
 }
 
-// add merges the log line of one event into the result. Of a delivery with several events the accepted one is shown.
+// add merges the log line of one event into the result. For a delivery with several events the accepted one is shown.
 func (r *Result) add(d telemetry.Delivery) {
 	why := d.Problem
 	if len(d.Missing) > 0 {
@@ -189,8 +189,8 @@ func (r *Run) await(ctx context.Context, result *Result) {
 	}
 }
 
-// compare fills in the mismatches between the result and what the sample's file expects. A sample that was not sent
-// has its mismatch already.
+// compare records the mismatches between the result and what the sample's file expects. A sample that was not sent
+// already has its mismatch.
 func (r *Result) compare(lossy bool) {
 	if len(r.Mismatches) > 0 {
 		return

@@ -69,7 +69,7 @@ func TestARunReportsEachMismatch(t *testing.T) {
 					}
 				}
 				if final {
-					go work() // Send waits for it
+					go work() // Send waits for this
 				} else {
 					work()
 				}
@@ -80,7 +80,7 @@ func TestARunReportsEachMismatch(t *testing.T) {
 				Answer: deactivation.Accepted, Rule: "refunded", Requests: []sample.Request{{ID: id, Outcome: deactivation.Deactivated}},
 			}
 			samples := []sample.Sample{first}
-			if !final { // no outcome ends the wait, so a second delivery does
+			if !final { // no outcome ends the wait, so a second delivery ends it
 				last := first
 				last.Headers = map[string]string{"X-Topic": "last"}
 				samples = append(samples, last)

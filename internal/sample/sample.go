@@ -1,9 +1,9 @@
 // Package sample reads the samples of events/, signs them as their senders do, sends them to a running system and
-// compares what came of each with what its file expects.
+// compares each result with the expected one in the sample's file.
 //
 // A sample is two files of events/<source>/: <case>.json (or .xml) is a delivery's body byte for byte, <case>.yaml its
-// headers and the expected result. The samples are the tests of the senders' files, the deliveries of `licensectl local`
-// and `licensectl send`, and documentation.
+// headers and the expected result. The samples are the tests of the senders' files, the deliveries of `licensectl
+// local` and `licensectl send`, and documentation.
 package sample
 
 import (
@@ -27,7 +27,7 @@ import (
 // Sample is a delivery as its sender posts it, with the expected result.
 type Sample struct {
 	Source string `yaml:"-"`
-	Case   string `yaml:"-"` // the files' name without its ending
+	Case   string `yaml:"-"` // the files' name without the extension
 	Body   []byte `yaml:"-"` // byte for byte
 
 	About   string            `yaml:"about"`   // what happened at the store, for a person
@@ -96,7 +96,7 @@ func readFolder(fsys fs.FS, source string) ([]Sample, error) {
 	}
 	for _, file := range files {
 		if name := strings.TrimSuffix(file.Name(), path.Ext(file.Name())); !described[name] {
-			errs = append(errs, fmt.Errorf("samples: %s/%s has no %s.yaml beside it with the expected result", source, file.Name(), name))
+			errs = append(errs, fmt.Errorf("samples: %s/%s has no %s.yaml next to it with the expected result", source, file.Name(), name))
 		}
 	}
 	if len(samples) == 0 {
@@ -121,7 +121,7 @@ func readCase(fsys fs.FS, source, name string) (Sample, error) {
 		sample.Body, err = fs.ReadFile(fsys, file+".xml")
 	}
 	if err != nil {
-		return sample, fmt.Errorf("samples: %s.yaml has no %s.json or .xml beside it", file, name)
+		return sample, fmt.Errorf("samples: %s.yaml has no %s.json or .xml next to it", file, name)
 	}
 	return sample, sample.check(file)
 }
@@ -132,7 +132,7 @@ func (s Sample) check(file string) error {
 	case !slices.Contains(answers, s.Answer):
 		return fmt.Errorf("samples: %s.yaml: answer must be one of %v", file, answers)
 	case (s.Answer == deactivation.Accepted) != (len(s.Requests) > 0):
-		return fmt.Errorf("samples: %s.yaml: requests go with the answer %s, and with no other", file, deactivation.Accepted)
+		return fmt.Errorf("samples: %s.yaml: only the answer %s has requests", file, deactivation.Accepted)
 	}
 	for _, r := range s.Requests {
 		if r.ID == "" || r.Outcome == "" {
@@ -148,13 +148,13 @@ type Signer interface {
 }
 
 // errNoAddress does not quote the address: it may hold a token.
-var errNoAddress = errors.New("samples: the address is no http or https URL")
+var errNoAddress = errors.New("samples: the address is not an http or https URL")
 
 // webhooksPath is the path of every sender's address, before the source's name.
 const webhooksPath = "/webhooks/"
 
-// Signed returns the HTTP request that the sender would post to an address such as http://127.0.0.1:8080: to
-// /webhooks/<source> below it, with the sender's headers, signed with the secret at the given time.
+// Signed returns the HTTP request that the sender would post to an address such as http://127.0.0.1:8080. Its path is
+// /webhooks/<source>, and it has the sender's headers and a signature with the secret at the given time.
 func (s Sample) Signed(source Signer, address, secret string, now time.Time) (*http.Request, error) {
 	target := strings.TrimSuffix(address, "/") + webhooksPath + s.Source
 	if s.Query != "" {
@@ -180,8 +180,8 @@ func (s Sample) Signed(source Signer, address, secret string, now time.Time) (*h
 	return req, nil
 }
 
-// Read reads one sample by the path of its body, "stripe/full-refund.json", or by its name, "stripe/full-refund". A body
-// without a description beside it is a Sample with nothing but its source, case and body.
+// Read reads one sample by the path of its body, "stripe/full-refund.json", or by its name, "stripe/full-refund". A
+// body without a description is a Sample with only its source, case and body.
 func Read(fsys fs.FS, file string) (Sample, error) {
 	source, base := path.Split(path.Clean(file))
 	source = strings.TrimSuffix(source, "/")

@@ -15,7 +15,7 @@ import (
 	"license-deactivator/sources"
 )
 
-// sampleSecrets sign the samples; any would do.
+// sampleSecrets sign the samples; any others would do.
 func sampleSecret(source string) string {
 	switch source {
 	case "standard":
@@ -39,8 +39,8 @@ func load(t *testing.T) (*source.Sources, []sample.Sample) {
 	return loaded, samples
 }
 
-// TestEverySampleBecomesWhatItsFileSays maps each sample of events/ by its source's file. What the License API makes
-// of the requests is tried in cmd/licensectl.
+// TestEverySampleBecomesWhatItsFileSays maps each sample of events/ by its source's file. Tests of cmd/licensectl check
+// the License API's answers to the requests.
 func TestEverySampleBecomesWhatItsFileSays(t *testing.T) {
 	t.Parallel()
 	loaded, samples := load(t)
@@ -120,8 +120,8 @@ func TestEverySourceHasSamplesAndEverySampleASource(t *testing.T) {
 		answers[s.Source][s.Answer] = true
 	}
 	cannot := map[string]deactivation.Answer{
-		"recurly":    deactivation.Accepted, // its events name no license
-		"salesforce": deactivation.Ignored,  // a message comes only when the admin's rule wants it
+		"recurly":    deactivation.Accepted, // recurly's events name no license
+		"salesforce": deactivation.Ignored,  // the admin's rule decides which messages are sent
 	}
 	for _, name := range loaded.Names() {
 		for _, answer := range []deactivation.Answer{deactivation.Accepted, deactivation.Ignored, deactivation.Unmappable} {
@@ -147,7 +147,7 @@ func TestSamplesThatAreIncompleteAreRefused(t *testing.T) {
 		"a description alone": {fstest.MapFS{"s/a.yaml": file("answer: ignored")}, "s/a.yaml has no a.json or .xml"},
 		"an unknown key":      {fstest.MapFS{"s/a.json": file("{}"), "s/a.yaml": file("answer: ignored\nanswers: x")}, "line 2"},
 		"no answer":           {fstest.MapFS{"s/a.json": file("{}"), "s/a.yaml": file("about: x")}, "answer must be one of"},
-		"accepted of nothing": {fstest.MapFS{"s/a.json": file("{}"), "s/a.yaml": file("answer: accepted")}, "requests go with the answer"},
+		"accepted of nothing": {fstest.MapFS{"s/a.json": file("{}"), "s/a.yaml": file("answer: accepted")}, "only the answer accepted has requests"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,7 +12,7 @@ import (
 	"license-deactivator/internal/telemetry"
 )
 
-// response is an HTTP answer as API Gateway and function URLs take it.
+// response is an HTTP answer in the form of API Gateway and function URLs.
 type response struct {
 	StatusCode int             `json:"statusCode"`
 	Headers    responseHeaders `json:"headers"`
@@ -24,7 +24,7 @@ type responseHeaders struct {
 	Allow       string `json:"allow,omitempty"`
 }
 
-// log writes what became of an event.
+// log writes the line of an event's outcome.
 func (h *Handler) log(ctx context.Context, d telemetry.Delivery) {
 	h.Recorder.Delivery(ctx, d)
 	if h.OnDelivery != nil {
@@ -44,14 +44,14 @@ func (h *Handler) answer(ctx context.Context, src *source.Source, outcomes []out
 			line.Requests = append(line.Requests, r.ID)
 		}
 		if !o.safe {
-			line.Answer, line.Problem = deactivation.Refused, "no queue took it; the sender was asked to come again"
+			line.Answer, line.Problem = deactivation.Refused, "no queue accepted it; the sender was asked to retry"
 		}
 		h.log(ctx, line)
 	}
 	return answer
 }
 
-// answerFor is the answer to a delivery with these outcomes. Anything but success makes the sender deliver again.
+// answerFor is the answer to a delivery with these outcomes. After any answer but success the sender delivers again.
 func answerFor(dialect source.Dialect, outcomes []outcome) response {
 	safe := 0
 	for _, o := range outcomes {
@@ -93,7 +93,7 @@ func (h *Handler) answerPing(ctx context.Context, src *source.Source) response {
 
 func pingAnswer() response { return plain(deactivation.Ignored, nil, nil) }
 
-// refuse answers and logs a delivery that goes no further. from is nil where the source is not known.
+// refuse answers and logs a delivery that is refused. from is nil for an unknown source.
 func (h *Handler) refuse(ctx context.Context, src *source.Source, r *refusal) response {
 	line := telemetry.Delivery{Answer: deactivation.Refused, Code: r.code, Status: r.status, Problem: r.why}
 	dialect := source.Plain
@@ -104,7 +104,7 @@ func (h *Handler) refuse(ctx context.Context, src *source.Source, r *refusal) re
 	return refusalIn(dialect, r)
 }
 
-// refusalIn is the answer to a delivery that is refused. Salesforce reads an Ack in it whatever the status.
+// refusalIn is the answer to a refused delivery. Salesforce reads an Ack in it with any status.
 func refusalIn(dialect source.Dialect, r *refusal) response {
 	if dialect == source.Salesforce && r.status == http.StatusServiceUnavailable {
 		return response{r.status, header("text/xml; charset=utf-8"), salesforceAck("false")}
@@ -117,7 +117,7 @@ func refusalIn(dialect source.Dialect, r *refusal) response {
 	return answer
 }
 
-// plain is the success answer of every dialect but two: senders read the status alone. The body is for people.
+// plain is the success answer of every dialect but two: senders read only the status. The body is for people.
 func plain(answer deactivation.Answer, ids, missing []string) response {
 	body, _ := json.Marshal(struct { //nolint:errchkjson // texts
 		Answer  deactivation.Answer `json:"answer"`
@@ -140,7 +140,7 @@ func fastSpringPartial(outcomes []outcome) response {
 
 func header(contentType string) responseHeaders { return responseHeaders{ContentType: contentType} }
 
-// salesforceAck is the one body that Salesforce understands; any other makes it send the whole batch again.
+// salesforceAck is the only body that Salesforce understands; any other makes it send the whole batch again.
 func salesforceAck(ack string) string {
 	return `<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/">` +
 		`<soapenv:Body><notificationsResponse xmlns="http://soap.sforce.com/2005/09/outbound"><Ack>` + ack +

@@ -50,16 +50,16 @@ func sampleSecrets(t *testing.T, loaded *source.Sources) heldSecrets {
 	return heldSecrets{parsed}
 }
 
-// row is a line of the table of answers: what happens to a delivery, and what its sender hears.
+// row is a line of the table of answers: what happens to a delivery, and the answer to its sender.
 type row struct {
 	name    string
 	answer  deactivation.Answer // of the sample that is sent
-	secret  string              // "": the right one
+	secret  string              // "": the right secret
 	change  func(*http.Request, []byte) (*http.Request, []byte)
-	down    bool // the queue takes nothing
-	noDLQ   bool // the dead-letter queue neither
+	down    bool // the queue accepts nothing
+	noDLQ   bool // the dead-letter queue accepts nothing
 	status  int
-	patient int // status where the source tries its queue for longer; 0: the same
+	patient int // status for a source with a longer enqueue_for; 0: the same
 }
 
 func answerTable() []row {
@@ -90,12 +90,12 @@ func answerTable() []row {
 func TestAnswersInEachSendersDialect(t *testing.T) {
 	t.Parallel()
 	loaded, samples := load(t, ""), allSamples(t)
-	patient := []string{"woocommerce", "lemonsqueezy", "salesforce-flow"} // they never, or hardly, come again
+	patient := []string{"woocommerce", "lemonsqueezy", "salesforce-flow"} // they never or hardly retry
 	for _, name := range loaded.Names() {
 		for _, c := range answerTable() {
 			i := slices.IndexFunc(samples, func(s sample.Sample) bool { return s.Source == name && s.Answer == c.answer })
 			if i < 0 {
-				continue // recurly never accepts, salesforce never ignores: TestEverySourceHasSamples holds this list
+				continue // recurly never accepts, salesforce never ignores: TestEverySourceHasSamples checks this list
 			}
 			t.Run(name+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
@@ -149,7 +149,7 @@ func answerOf(t *testing.T, loaded *source.Sources, s sample.Sample, c row, pati
 	if patient && c.patient != 0 {
 		want = c.patient
 		if len(letters.taken) != len(s.Requests) {
-			t.Errorf("%d dead letters for %d requests that the queue did not take", len(letters.taken), len(s.Requests))
+			t.Errorf("%d dead letters for %d requests that the queue did not accept", len(letters.taken), len(s.Requests))
 		}
 	}
 	if got.StatusCode != want {
@@ -161,7 +161,7 @@ func answerOf(t *testing.T, loaded *source.Sources, s sample.Sample, c row, pati
 		}
 	}
 	if want >= 400 && len(jobs.taken)+len(letters.taken) > 0 {
-		t.Error("a delivery that is not taken is in a queue")
+		t.Error("a refused delivery is in a queue")
 	}
 	if want == 200 && !c.down && len(jobs.taken) != len(s.Requests) {
 		t.Errorf("%d messages for %d requests", len(jobs.taken), len(s.Requests))
@@ -171,8 +171,8 @@ func answerOf(t *testing.T, loaded *source.Sources, s sample.Sample, c row, pati
 	}
 }
 
-// TestAnAckNeverClaimsWhatIsLost kills the function before the queue has answered: the sender hears nothing that it
-// could take for success.
+// TestAnAckNeverClaimsWhatIsLost kills the function before the queue has answered: the sender must get nothing that it
+// could read as success.
 func TestAnAckNeverClaimsWhatIsLost(t *testing.T) {
 	t.Parallel()
 	loaded, samples := load(t, ""), allSamples(t)
@@ -201,7 +201,7 @@ func TestAnAckNeverClaimsWhatIsLost(t *testing.T) {
 			}
 			defer func() {
 				if recover() == nil {
-					t.Error("the function was not killed where it asks the queue")
+					t.Error("the function was not killed in its call of the queue")
 				}
 			}()
 			out, _ := handler.Invoke(t.Context(), payload)
@@ -210,7 +210,7 @@ func TestAnAckNeverClaimsWhatIsLost(t *testing.T) {
 	}
 }
 
-// killer stands for the end of the process in the middle of a send.
+// killer ends the process in the middle of a send.
 type killer struct{}
 
 func (killer) Send(context.Context, []queue.Entry) []queue.Failure { panic("killed") }

@@ -19,14 +19,14 @@ import (
 	"license-deactivator/internal/sample"
 )
 
-// BenchmarkDelivery measures what one delivery of each source costs, from the Lambda event to the answer, beside its
-// floor: decode the event, hash the body, decode the body. Nothing could cost less without reading less. The queue
-// takes everything at once and the secrets are held, so that the function's own work is what is measured.
+// BenchmarkDelivery measures the cost of one delivery of each source, from the Lambda event to the answer, and its
+// floor: decode the event, hash the body, decode the body. Any less would mean to read less. The queue accepts
+// everything at once and the secrets are cached, so that only the function's own work is measured.
 //
 //	go test ./internal/webhook -run '^$' -bench Delivery -benchmem
 //
 // /whole and /floor are the two; /ratio runs them in turn, so that a busy machine slows both, and reports the median of
-// the one by that of the other.
+// one divided by that of the other.
 // The aim is at most 1.3.
 func BenchmarkDelivery(b *testing.B) {
 	for _, source := range load(b, "").Names() {
@@ -72,8 +72,8 @@ func median(of []time.Duration) time.Duration {
 	return of[len(of)/2]
 }
 
-// typicalSample is the first sample of the source that becomes a request, or for a source that has none the first
-// that is unmappable.
+// typicalSample is the first sample of the source that becomes a request, or for a source without one the first
+// unmappable sample.
 func typicalSample(tb testing.TB, source string) sample.Sample {
 	tb.Helper()
 	samples, err := sample.ReadAll(events.FS())
@@ -93,8 +93,8 @@ func typicalSample(tb testing.TB, source string) sample.Sample {
 	return sample.Sample{}
 }
 
-// floorOf returns the least that a delivery of the sample's source can cost: decode the event, hash what is signed
-// (compare the secret where nothing is), decode the body.
+// floorOf returns the least work for a delivery of the sample's source: decode the event, hash the signed text (compare
+// the secret where nothing is signed), decode the body.
 func floorOf(tb testing.TB, s sample.Sample) func(testing.TB, []byte) {
 	tb.Helper()
 	hashed := s.Source != "chargebee" && s.Source != "salesforce" && s.Source != "salesforce-flow"

@@ -31,13 +31,13 @@ answer: fastspring
 	part.queue.refuse = refuseHolding("K-d")
 	got = part.post(t, signed(t, part, "tiny", "tiny-secret-canary", body, clock, nil))
 	if got.StatusCode != 202 || got.Body != "a\nb\nc\n" {
-		t.Errorf("when one was not taken: %d %q, want 202 and the ids that are done", got.StatusCode, got.Body)
+		t.Errorf("when one was not accepted: %d %q, want 202 and the ids that are done", got.StatusCode, got.Body)
 	}
 	down := newHarness(t, file)
 	down.queue.refuse, down.letters.refuse = refuseHolding(""), refuseHolding("")
 	got = down.post(t, signed(t, down, "tiny", "tiny-secret-canary", `{"events":[`+good("a")+`]}`, clock, nil))
 	if got.StatusCode != 503 {
-		t.Errorf("when none was taken: %d %q, want 503", got.StatusCode, got.Body)
+		t.Errorf("when none was accepted: %d %q, want 503", got.StatusCode, got.Body)
 	}
 	for name, body := range map[string]string{"null": `{}`, "no object": `{"events":["a"]}`, "a text": `{"events":"a"}`} {
 		if got := b.post(t, signed(t, b, "tiny", "tiny-secret-canary", body, clock, nil)); got.StatusCode != 400 {

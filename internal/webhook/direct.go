@@ -16,14 +16,13 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// maxRows are enqueued in 6 s at 256 MB when SQS takes 20 ms a batch (BenchmarkBulk in integration). The function has 10 s,
-// one of them for the answer. Lambda limits the payload to 6 MB, and so the answer; the answer is smaller than the payload
-// it answers.
+// maxRows are enqueued in 6 s at 256 MB when SQS takes 20 ms a batch (BenchmarkBulk in integration). The function has
+// 10 s, one of them for the answer. Lambda limits payload and answer to 6 MB; the answer is smaller than its payload.
 const maxRows = 10_000
 
 const codeNotEnqueued = "not_enqueued"
 
-// directAnswer is the answer to a direct invocation. Rejected rows are named by their index in the request.
+// directAnswer is the answer to a direct invocation. It names rejected rows by their index in the request.
 type directAnswer struct {
 	Accepted int           `json:"accepted"`
 	IDs      []string      `json:"ids"`
@@ -36,7 +35,7 @@ type rejectedRow struct {
 	Message string `json:"message"`
 }
 
-// An invocation is a direct invocation: what it asks for, and what its caller says about it.
+// An invocation is a direct invocation: its requests, and what its caller says about it.
 type invocation struct {
 	source           string
 	dryRun           bool // answer what would be enqueued, and enqueue nothing
@@ -44,7 +43,8 @@ type invocation struct {
 	rows             []json.RawMessage
 }
 
-// isInvocationField reports whether a direct invocation has the field. A mistyped dry_run must not run.
+// isInvocationField reports whether a direct invocation has the field. An invocation with a mistyped dry_run must not
+// run.
 func isInvocationField(name string) bool {
 	switch name {
 	case "source", "dry_run", "run", "by", "comment", "requests":
@@ -73,7 +73,7 @@ func readInvocation(payload []byte) (invocation, error) {
 		}
 	}
 	if !deactivation.IsSourceName(in.source) {
-		return in, errors.New(`webhook: "source" is missing or no name (small letters, digits and hyphens, at most 32); say who asks, "ops" for example`)
+		return in, errors.New(`webhook: "source" is missing or not a name (lower-case letters, digits and hyphens, at most 32); name the caller, for example "ops"`)
 	}
 	if err := unmarshalField(fields["dry_run"], &in.dryRun); err != nil {
 		return in, errors.New(`webhook: "dry_run" must be true or false; nothing was enqueued`)
@@ -87,7 +87,7 @@ func readInvocation(payload []byte) (invocation, error) {
 	return in, nil
 }
 
-// unmarshalField reads a field that may be absent. null is no value of it.
+// unmarshalField reads a field that may be absent. null counts as absent.
 func unmarshalField(raw json.RawMessage, value any) error {
 	switch {
 	case raw == nil:
@@ -98,7 +98,7 @@ func unmarshalField(raw json.RawMessage, value any) error {
 	return json.Unmarshal(raw, value)
 }
 
-// invokeDirectly takes requests from people and scripts that may invoke the function. A bad row never stops the
+// invokeDirectly accepts requests from people and scripts that may invoke the function. A bad row never stops the
 // others; an error means that nothing was enqueued.
 func (h *Handler) invokeDirectly(ctx context.Context, payload []byte) ([]byte, error) {
 	in, err := readInvocation(payload)
@@ -122,7 +122,7 @@ func (h *Handler) invokeDirectly(ctx context.Context, payload []byte) ([]byte, e
 		defer cancel()
 		for _, m := range send(sendCtx, h.Queue, messages) {
 			failed[m.of] = true
-			answer.Rejected = append(answer.Rejected, rejectedRow{m.of, codeNotEnqueued, "the queue did not take it; send it again"})
+			answer.Rejected = append(answer.Rejected, rejectedRow{m.of, codeNotEnqueued, "the queue did not accept it; send it again"})
 		}
 	}
 	for _, m := range messages {
@@ -151,7 +151,7 @@ func (a directAnswer) line(in invocation) telemetry.Delivery {
 	return line
 }
 
-// readRow makes a message of the row with the given index.
+// readRow makes a message from the row with the given index.
 func (in invocation) readRow(raw json.RawMessage, now time.Time, index int) (message, *deactivation.FieldError) {
 	row, err := deactivation.ReadRow(raw)
 	if err != nil {
@@ -177,7 +177,7 @@ func (in invocation) readRow(raw json.RawMessage, now time.Time, index int) (mes
 	return m, nil
 }
 
-// fieldError is an error of internal/deactivation about a row: always a *FieldError.
+// fieldError is an error of internal/deactivation about a row, which is always a *FieldError.
 func fieldError(err error) *deactivation.FieldError {
 	problem, ok := errors.AsType[*deactivation.FieldError](err)
 	if !ok {

@@ -167,7 +167,7 @@ func TestTheAnswerToTheLargestInvocationFitsIntoLambdasLimit(t *testing.T) {
 			}
 			requests := "[" + strings.Join(rows, ",") + "]"
 			if len(requests) > limit {
-				t.Fatalf("%d bytes: Lambda would not take it", len(requests))
+				t.Fatalf("%d bytes: Lambda would refuse it", len(requests))
 			}
 
 			got, raw := direct(t, newHarness(t, ""), requests)
@@ -178,13 +178,13 @@ func TestTheAnswerToTheLargestInvocationFitsIntoLambdasLimit(t *testing.T) {
 			down.queue.refuse = func(queue.Entry) bool { return true }
 			got, raw = direct(t, down, requests)
 			if got.Accepted != 0 || len(got.Rejected) != len(rows) || len(raw) > limit {
-				t.Errorf("%d rejected of %d, answer of %d bytes: Lambda would lose it", len(got.Rejected), len(rows), len(raw))
+				t.Errorf("%d rejected of %d, answer of %d bytes: Lambda would refuse it", len(got.Rejected), len(rows), len(raw))
 			}
 		})
 	}
 }
 
-// invocation is a direct invocation with one good row, and with that beside it.
+// invocation is a direct invocation with one good row and the given members.
 func invocation(fields string) string {
 	return `{"source":"ops","requests":[{"id":"mine","product":"XY","license_key":"K1","hardware_id":"h1"}]` + fields + `}`
 }

@@ -11,8 +11,8 @@ import (
 	"license-deactivator/internal/source"
 )
 
-// outcome is what became of one event: its mapping, and whether a queue holds all that it asks for. An ignored event
-// asks for nothing.
+// outcome is the result of one event: its mapping, and whether a queue holds all its requests. An ignored event has no
+// requests.
 type outcome struct {
 	source.Mapping
 	safe bool
@@ -22,7 +22,7 @@ type outcome struct {
 type message struct {
 	queue.Entry
 	requestID string
-	of        int // index of the event or of the row that asks for it
+	of        int // index of the event or row that it comes from
 }
 
 func newMessage(r deactivation.Request, of int) (message, error) {
@@ -30,7 +30,7 @@ func newMessage(r deactivation.Request, of int) (message, error) {
 	return message{queue.Entry{Body: body, Group: r.Source}, r.ID, of}, err
 }
 
-// send sends messages and returns those that the queue did not take.
+// send sends messages and returns those that the queue did not accept.
 func send(ctx context.Context, to Sender, messages []message) (failed []message) {
 	entries := make([]queue.Entry, len(messages))
 	for i, m := range messages {
@@ -71,7 +71,8 @@ func (h *Handler) enqueue(ctx context.Context, src *source.Source, v source.Veri
 }
 
 // enqueueRequests puts the messages on the queue. For a sender that never delivers again it tries as long as the
-// source's file allows, and then puts the rest on the dead-letter queue. It returns the messages that no queue took.
+// source's file allows, and then puts the rest on the dead-letter queue. It returns the messages that no queue
+// accepted.
 func (h *Handler) enqueueRequests(ctx context.Context, src *source.Source, messages []message) (failed []message) {
 	if len(messages) == 0 {
 		return nil
@@ -98,15 +99,15 @@ func (h *Handler) enqueueRequests(ctx context.Context, src *source.Source, messa
 	return h.deadLetterUndelivered(ctx, src, failed)
 }
 
-// deadLetterUndelivered puts messages that the queue did not take on the dead-letter queue, from where an operator
-// redrives them. It returns those that it did not take either.
+// deadLetterUndelivered puts messages that the queue did not accept on the dead-letter queue, from which an operator
+// redrives them. It returns those that the dead-letter queue did not accept either.
 func (h *Handler) deadLetterUndelivered(ctx context.Context, src *source.Source, messages []message) (failed []message) {
 	ctx, cancel := deadline.Before(ctx, answerReserve)
 	defer cancel()
 	letters := slices.Clone(messages)
 	for i, m := range letters {
 		letters[i].Attributes = deactivation.DeadLetter{
-			Reason: deactivation.ReasonUndelivered, Detail: "the queue did not take it in time",
+			Reason: deactivation.ReasonUndelivered, Detail: "the queue did not accept it in time",
 			FailedAt: h.Now(), Source: src.Name, RequestID: m.requestID,
 		}.Attributes()
 	}
@@ -118,7 +119,7 @@ func (h *Handler) deadLetterUndelivered(ctx context.Context, src *source.Source,
 }
 
 // deadLetterUnmappable puts the delivery, once, on the dead-letter queue when an event of it matters but cannot be
-// mapped. It reports whether there is no such event or the dead-letter queue took the delivery.
+// mapped. It reports whether there is no such event or the dead-letter queue accepted the delivery.
 func (h *Handler) deadLetterUnmappable(ctx context.Context, src *source.Source, v source.Verified, mappings []source.Mapping) bool {
 	var unmappable []source.Mapping
 	for _, m := range mappings {

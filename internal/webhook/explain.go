@@ -11,21 +11,21 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// Explanation is what the webhook function would answer to a delivery, and every step to it. It is for a person to read,
-// as source.ExplainedEvent is.
+// Explanation is the answer that the webhook function would give to a delivery, with every step to it. It is for a
+// person to read, like source.ExplainedEvent.
 type Explanation struct {
-	Scheme   string // described: the one that verified the delivery, or was tried
+	Scheme   string // description of the scheme that verified the delivery, or was tried
 	Checked  bool   // false: the signature was not checked
 	Believed bool   // the signature is valid, or was not checked
 	Ping     bool   // it is the sender's ping
-	Refused  string // why it goes no further; "" where it does
+	Refused  string // why it is refused; "" when it is not
 	Events   []source.ExplainedEvent
 	Status   int    // HTTP status of the answer
-	Body     string // of the answer, as it is sent
+	Body     string // of the answer, as sent
 }
 
-// Explain says what becomes of a delivery that arrives at the given time, and why. It evaluates what the function
-// evaluates, with a trace. Without secrets the signature is not checked, and the delivery is believed. The names of d's
+// Explain returns the outcome of a delivery that arrives at the given time, and the reasons. It evaluates what the
+// function evaluates, with a trace. Without secrets the signature is not checked and counts as valid. The names of d's
 // headers are in lower case.
 func Explain(src *source.Source, d signing.Delivery, at time.Time, all *secrets.Webhooks) Explanation {
 	e := Explanation{Checked: all != nil, Scheme: src.GuessScheme(d)}
@@ -48,8 +48,8 @@ func Explain(src *source.Source, d signing.Delivery, at time.Time, all *secrets.
 	return e.mapped(src, verified)
 }
 
-// ExplainParked says what would become of an event of the dead-letter queue if it were mapped again now. The error is
-// that of source.Restore.
+// ExplainParked returns the outcome of an event of the dead-letter queue if it were mapped again now. The error is that
+// of source.Restore.
 func ExplainParked(src *source.Source, event deactivation.Event) (Explanation, error) {
 	verified, err := src.Restore(event)
 	if err != nil {
@@ -58,7 +58,7 @@ func ExplainParked(src *source.Source, event deactivation.Event) (Explanation, e
 	return Explanation{}.mapped(src, verified), nil
 }
 
-// refuseUnread is what receive refuses of a delivery whose source is known.
+// refuseUnread checks what receive checks of a delivery whose source is known.
 func refuseUnread(d signing.Delivery) *refusal {
 	if refused := refuseEncoded(d.Header); refused != nil {
 		return refused
@@ -78,7 +78,7 @@ func (e Explanation) mapped(src *source.Source, verified source.Verified) Explan
 	e.Events = events
 	outcomes := make([]outcome, len(events))
 	for i, event := range events {
-		outcomes[i] = outcome{event.Mapping, true} // as if the queues took everything
+		outcomes[i] = outcome{event.Mapping, true} // as if the queues accepted everything
 	}
 	return e.answered(answerFor(src.Dialect, outcomes))
 }

@@ -17,7 +17,7 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// TestExplainSaysWhatMapSays holds on every sample that watching changes nothing.
+// TestExplainSaysWhatMapSays checks on every sample that tracing changes nothing.
 func TestExplainSaysWhatMapSays(t *testing.T) {
 	t.Parallel()
 	sources := load(t, "")
@@ -25,7 +25,7 @@ func TestExplainSaysWhatMapSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const secret = "c2VjcmV0OmZvciB0aGUgc2FtcGxlcw==" // Base64 too, since some schemes want it
+	const secret = "c2VjcmV0OmZvciB0aGUgc2FtcGxlcw==" // valid Base64, since some schemes need it
 	for _, sample := range samples {
 		t.Run(sample.Name(), func(t *testing.T) {
 			t.Parallel()

@@ -22,7 +22,7 @@ import (
 	"license-deactivator/sources"
 )
 
-// clock is the time of every test: no verdict depends on the machine's.
+// clock is the time of every test, so that no result depends on the machine's clock.
 var clock = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant that Go cannot write
 
 const (
@@ -30,7 +30,7 @@ const (
 	shopifySecret = "shpss_test_shopify_canary"
 )
 
-// harness is a handler with everything around it that a test looks at.
+// harness is a handler with everything around it that a test checks.
 type harness struct {
 	*webhook.Handler
 	queue, letters *fakeQueue
@@ -38,7 +38,7 @@ type harness struct {
 	log            *bytes.Buffer
 }
 
-// fakeQueue is a queue that takes every message, less those that refuse selects.
+// fakeQueue is a queue that accepts every message except those that refuse selects.
 type fakeQueue struct {
 	mu     sync.Mutex
 	taken  []queue.Entry
@@ -62,7 +62,7 @@ func (s *fakeQueue) Send(_ context.Context, entries []queue.Entry) (failures []q
 	return failures
 }
 
-// requests are the messages that were taken, parsed.
+// requests are the accepted messages, parsed.
 func (s *fakeQueue) requests(t *testing.T) []deactivation.Request {
 	t.Helper()
 	s.mu.Lock()
@@ -80,9 +80,9 @@ func (s *fakeQueue) requests(t *testing.T) []deactivation.Request {
 
 // fakeSecrets holds the webhook secrets and counts forced refreshes.
 type fakeSecrets struct {
-	text, fresh string // fresh: what a refresh finds; "" the same
+	text, fresh string // fresh: the value after a refresh; "" for the same
 	err         error
-	refreshErr  error // of a value that is still used
+	refreshErr  error // with a value that is still used
 	refreshes   int
 }
 
@@ -140,7 +140,7 @@ func load(t testing.TB, tiny string) *source.Sources {
 	return loaded
 }
 
-// delivery is what a sender posts.
+// delivery is one delivery of a sender.
 type delivery struct {
 	source, method, body, query string
 	headers                     map[string]string
@@ -217,7 +217,7 @@ func (b *harness) invoke(t testing.TB, ctx context.Context, d delivery) reply { 
 const refundBody = `{"id":"evt_1","type":"charge.refunded","created":1790000000,"livemode":true,"data":{"object":{` +
 	`"id":"ch_1","payment_intent":"pi_1","refunded":true,"metadata":{"license_key":"AAAA-BBBB-CCCC-DDDD","product":"XY","hardware_id":"hw-canary-1"}}}}`
 
-// signingDelivery is the delivery as the schemes see it.
+// signingDelivery is the delivery in the form of pkg/signing.
 func signingDelivery(d delivery) signing.Delivery {
 	return signing.Delivery{Method: "POST", URL: "https://hooks.example.com/webhooks/" + d.source, Header: d.headers, Body: []byte(d.body)}
 }

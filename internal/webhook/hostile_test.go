@@ -14,12 +14,12 @@ import (
 	"license-deactivator/internal/webhook"
 )
 
-// maxDeliveryBytes is the most that a delivery may allocate in all, whatever its body: three quarters of what the function
-// is given (MemorySize in template.yaml), and most of it is garbage long before the answer.
+// maxDeliveryBytes is the most that a delivery may allocate in all, with any body: three quarters of the function's
+// memory (MemorySize in template.yaml). Most of it is garbage long before the answer.
 const maxDeliveryBytes = 192 << 20
 
-// hostile are bodies of the largest size that is taken, in the shapes that cost the most that we could think of. Their
-// sender has our secret: it is a broken shop, or somebody who was paid to look for this.
+// hostile are bodies of the largest accepted size, in the most expensive shapes that we know. Their sender has our
+// secret: it is a broken shop or an attacker.
 func hostile() map[string]sample.Sample {
 	json := func(source, head, item, tail string) sample.Sample { return fill(source, head, item, ",", tail) }
 	order := `{"id":1,"financial_status":"refunded","note_attributes":[{"name":"license_key","value":"K0"},{"name":"hardware_id","value":"h0"}],`
@@ -31,7 +31,7 @@ func hostile() map[string]sample.Sample {
 		}
 		return strings.Join(items, ",")
 	}
-	thousand := func(item string) string { return times(1000, item) } // lines, which are as many as are looked at
+	thousand := func(item string) string { return times(1000, item) } // the most lines that are evaluated
 	line := `{"id":1,"quantity":1,"current_quantity":0,"properties":[{"name":"license_key","value":"K#"}]}`
 	many := strings.Repeat("1,", 40_000)
 	refunded := `{"id":1,"quantity":1,"current_quantity":0,"properties":[{"name":"license_key","value":"@"}]}`
@@ -90,7 +90,7 @@ func counted(text string) string {
 	return out.String()
 }
 
-// fill repeats item, with its number for #, between head and tail up to the largest body that is taken.
+// fill repeats item, with its number for #, between head and tail up to the largest accepted body.
 func fill(source, head, item, separator, tail string) sample.Sample {
 	var body strings.Builder
 	body.WriteString(head)
@@ -108,8 +108,8 @@ func fill(source, head, item, separator, tail string) sample.Sample {
 	return sample.Sample{Source: source, Body: []byte(body.String()), Headers: map[string]string{"webhook-id": "msg_1", "Content-Type": "application/json"}}
 }
 
-// TestABodyOfAnyShapeCostsBoundedMemory posts each hostile body and counts what it allocates. How long each takes is
-// what BenchmarkHostile tells.
+// TestABodyOfAnyShapeCostsBoundedMemory posts each hostile body and counts its allocations. BenchmarkHostile measures
+// the time.
 func TestABodyOfAnyShapeCostsBoundedMemory(t *testing.T) { //nolint:paralleltest // it counts the process's allocations
 	handler, shapes := newQuietHandler(t), hostile()
 	for _, shape := range slices.Sorted(maps.Keys(shapes)) {
@@ -128,8 +128,8 @@ func TestABodyOfAnyShapeCostsBoundedMemory(t *testing.T) { //nolint:paralleltest
 	}
 }
 
-// BenchmarkHostile measures the worst bodies of 256 KiB that we could think of. The function has ten seconds, and most
-// senders wait five; what is here must stay far below a second on one core.
+// BenchmarkHostile measures the worst known bodies of 256 KiB. The function has ten seconds, and most senders wait
+// five; each of these must take far less than a second on one core.
 func BenchmarkHostile(b *testing.B) {
 	handler, shapes := newQuietHandler(b), hostile()
 	for _, shape := range slices.Sorted(maps.Keys(shapes)) {

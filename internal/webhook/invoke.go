@@ -12,7 +12,7 @@ import (
 var errUnknownPayload = errors.New(`webhook: the payload is neither an HTTP event (payload format 2.0) nor {"source": …, "requests": […]}`)
 
 // Invoke implements lambda.Handler for API Gateway's payload 2.0, function URLs and direct invocations. Only a payload
-// that is none of them is an error; everything else is an answer.
+// that is none of them is an error; everything else gets an answer.
 func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	defer h.Recorder.Flush()
 	var event struct {

@@ -13,7 +13,7 @@ import (
 	"license-deactivator/internal/webhook"
 )
 
-// counted returns the value of a metric with one dimension beside service, from the lines that a handler has written.
+// counted returns the value of a metric with one dimension besides service, from the lines that a handler has written.
 func (b *harness) counted(t *testing.T, metric, dimension, value string) float64 {
 	t.Helper()
 	total := 0.0
@@ -29,7 +29,8 @@ func (b *harness) counted(t *testing.T, metric, dimension, value string) float64
 	return total
 }
 
-// TestWhatHasAnAlarmHasACode: each delivery that an alarm watches for is counted under its code, and no other delivery is.
+// TestWhatHasAnAlarmHasACode shows that each delivery that an alarm watches is counted under its code, and no other
+// delivery.
 func TestWhatHasAnAlarmHasACode(t *testing.T) {
 	t.Parallel()
 	post := func(source, key, body string) func(*testing.T, *harness) {
@@ -75,7 +76,8 @@ func TestWhatHasAnAlarmHasACode(t *testing.T) {
 	}
 }
 
-// TestALetterIsCountedWhenTheDeadLetterQueueHasIt: by its reason, once for a delivery, and not where the queue refused it.
+// TestALetterIsCountedWhenTheDeadLetterQueueHasIt counts a letter by its reason, once for a delivery, and not where the
+// queue refused it.
 func TestALetterIsCountedWhenTheDeadLetterQueueHasIt(t *testing.T) {
 	t.Parallel()
 	const neverAgain = `
@@ -107,7 +109,7 @@ rules: [{name: refund, type: refund, cause: refund}]
 			b := newHarness(t, neverAgain)
 			b.queue.refuse, b.letters.refuse = test.refuse, test.refuseLetters
 			d := signed(t, b, "tiny", "tiny-secret-canary", `{"events":[`+strings.Join(test.events, ",")+`]}`, clock, nil)
-			synctest.Test(t, func(t *testing.T) { b.post(t, d) }) // it waits between its tries
+			synctest.Test(t, func(t *testing.T) { b.post(t, d) }) // it waits between its attempts
 			if got := b.counted(t, "DeadLetters", "reason", "unmappable"); got != test.wantUnmappable {
 				t.Errorf("%v unmappable letters, want %v", got, test.wantUnmappable)
 			}
@@ -118,8 +120,8 @@ rules: [{name: refund, type: refund, cause: refund}]
 	}
 }
 
-// TestOfMoreKeysThanAreTriedTheFirstCount: seventeen keys are the deployment's fault, which an alarm watches. A delivery
-// that one of the first sixteen explains is accepted all the same.
+// TestOfMoreKeysThanAreTriedTheFirstCount shows that seventeen keys are a configuration fault, which an alarm watches.
+// A delivery that one of the first sixteen verifies is still accepted.
 func TestOfMoreKeysThanAreTriedTheFirstCount(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -153,7 +155,7 @@ func TestOfMoreKeysThanAreTriedTheFirstCount(t *testing.T) {
 				t.Errorf("%v configuration faults, want %v", got, test.faults)
 			}
 			if said := strings.Contains(b.log.String(), "17 keys of stripe"); said != (test.faults > 0) {
-				t.Errorf("the log says which source has too many: %v", said)
+				t.Errorf("the log names the source with too many keys: %v", said)
 			}
 			if strings.Contains(b.log.String(), "whsec_") {
 				t.Error("a key is in the log")

@@ -32,7 +32,7 @@ func deliveryLines(t *testing.T, log string) (lines []map[string]any) {
 	return lines
 }
 
-// orderPattern is the pattern by which the runbook finds an order, for the given id.
+// orderPattern is the pattern by which the runbook finds an order with the given id.
 func orderPattern(t *testing.T, id string) *regexp.Regexp {
 	t.Helper()
 	runbook, err := os.ReadFile("../../docs/operations.md")
@@ -93,7 +93,7 @@ func TestTheMessagesOfADirectInvocationHaveItsOrdersAndItsLineHasNone(t *testing
 	}
 }
 
-// parked is the event that a message of the dead-letter queue holds.
+// parked is the event in a message of the dead-letter queue.
 func parked(t *testing.T, body string) deactivation.Event {
 	t.Helper()
 	_, event, err := deactivation.Parse(body)
@@ -103,7 +103,7 @@ func parked(t *testing.T, body string) deactivation.Event {
 	return *event
 }
 
-// TestADeadLetterIsMappedAgainToTheSame takes an unmappable delivery out of the dead-letter queue by its text alone.
+// TestADeadLetterIsMappedAgainToTheSame reads an unmappable delivery from the text of its dead letter only.
 func TestADeadLetterIsMappedAgainToTheSame(t *testing.T) {
 	t.Parallel()
 	b := newHarness(t, "")
@@ -123,8 +123,8 @@ func TestADeadLetterIsMappedAgainToTheSame(t *testing.T) {
 	}
 }
 
-// TestEverySampleIsMappedAgainToTheSame parks every sample, whatever it becomes: of a delivery of several events, one
-// that is unmappable takes the others along.
+// TestEverySampleIsMappedAgainToTheSame parks every sample, with any outcome: in a delivery of several events, an
+// unmappable one parks the others, too.
 func TestEverySampleIsMappedAgainToTheSame(t *testing.T) {
 	t.Parallel()
 	loaded := load(t, "")

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// randomEvents makes events at random: of every source, of every type that matters and of some that do not, with license data
-// in every shape that senders and vendors could give it. The same seed makes the same events.
+// randomEvents makes random events: of every source, of every type that matters and of some that do not, with license
+// data in every shape that senders and vendors use. The same seed makes the same events.
 type randomEvents struct{ *rand.Rand }
 
 type object = map[string]any
 
 func (d randomEvents) delivery(sources []string) unsignedDelivery {
 	m := unsignedDelivery{source: d.text(sources...), headers: map[string]string{}}
-	if d.in(3) { // those with the most to go wrong
+	if d.in(3) { // the most complex ones
 		m.source = d.text("shopify", "shopify", "stripe", "paddle")
 	}
 	makers := map[string]func() any{
@@ -30,7 +30,7 @@ func (d randomEvents) delivery(sources []string) unsignedDelivery {
 		return m
 	case "standard":
 		m.headers["webhook-id"] = d.id("msg_")
-	case "shopify": // the topic is not signed and may be any
+	case "shopify": // the topic is not signed and may be any text
 		m.headers["x-shopify-topic"] = d.text("orders/updated", "orders/cancelled", "refunds/create", "disputes/create", "disputes/update")
 		m.headers["x-shopify-event-id"] = d.id("")
 		if d.in(4) {
@@ -55,7 +55,7 @@ func (d randomEvents) stripe() any {
 	d.put(about, "status", d.one("needs_response", "needs_response", "under_review", "under_review", "lost", "won", "prevented", "warning_needs_response",
 		"warning_under_review", "warning_closed", "active", "canceled", "unpaid", "past_due", "paused", "incomplete_expired", nil))
 	if d.in(8) {
-		about["status"] = d.text("lost", "unpaid") // what decides of rules that are off
+		about["status"] = d.text("lost", "unpaid") // it decides rules that are disabled
 	}
 	if d.in(4) {
 		about["cancel_at_period_end"] = d.flag()
@@ -92,7 +92,7 @@ func (d randomEvents) shopify() any {
 		line := object{"id": id, "quantity": quantity, "properties": d.pairs(d.free(), "name")}
 		d.put(line, "sku", d.one("P1", "P1", "P2", "", nil))
 		left := quantity
-		for left > 0 && d.in(2) { // by refunds of a part each, or by an edit of the order
+		for left > 0 && d.in(2) { // by several partial refunds, or by an edit of the order
 			part := 1 + d.IntN(left)
 			left -= part
 			if !d.in(6) {
@@ -296,15 +296,15 @@ func (d randomEvents) salesforce() []byte {
 	return []byte(body.String())
 }
 
-// free is the vendor's own data: an object with license data and other things in it, two objects that share them, or
-// something else altogether.
+// free is the vendor's own data: an object with license data and other fields, two objects that share them, or another
+// value.
 func (d randomEvents) free() any {
 	switch d.IntN(24) {
 	case 0:
 		return nil
 	case 1:
 		return d.one("", "K1", 7, []any{}, object{})
-	case 2, 3, 4, 5, 6, 7: // as the documentation of the senders has it
+	case 2, 3, 4, 5, 6, 7: // in the form of the senders' documentation
 		return object{"license_key": d.text("K1", "K2", "K3"), "hardware_id": d.text("h1", "h2"), "product": d.text("P1", "P2")}
 	}
 	o := object{"code": "10% off", "ip": "203.0.113.7", "sku": "decoy", "order_id": "6735"}
@@ -337,7 +337,7 @@ func (d randomEvents) free() any {
 	return []any{first, second}
 }
 
-// texts is a key or an id, or several, in every form that is taken and some that are not.
+// texts is a key or an id, or several, in every accepted form and in some that are refused.
 func (d randomEvents) texts(prefix string) any {
 	one := func() string { return fmt.Sprint(prefix, 1+d.IntN(5)) }
 	switch d.IntN(60) {
@@ -349,7 +349,7 @@ func (d randomEvents) texts(prefix string) any {
 		return d.one(nil, "", " ", " , ,", []any{}, []any{nil, ""})
 	case 3, 4:
 		return d.one(820982911946154508, json.Number("123456789012345678901234567890"), 7, -5, []any{820982911946154508, one()})
-	case 5: // more than a hundred, or repeats that are not
+	case 5: // more than a hundred, or as many texts that repeat
 		many := make([]string, 90+d.IntN(40))
 		for i := range many {
 			many[i] = fmt.Sprint(prefix, i)
@@ -368,7 +368,7 @@ func (d randomEvents) texts(prefix string) any {
 	return one()
 }
 
-// pairs are the fields of an object as a list of names and values, as shops have them.
+// pairs are the fields of an object as a list of names and values, as in shops.
 func (d randomEvents) pairs(fields any, name string) any {
 	if _, ok := fields.(object); !ok {
 		return d.one(nil, []any{})
@@ -389,7 +389,7 @@ func (d randomEvents) one(of ...any) any { return of[d.IntN(len(of))] }
 
 func (d randomEvents) text(of ...string) string { return of[d.IntN(len(of))] }
 
-// id is a sender's id; now and then one that no request id can hold as it is.
+// id is a sender's id; now and then one that a request id cannot contain unchanged.
 func (d randomEvents) id(prefix string) string {
 	return prefix + fmt.Sprintf("%016x", d.Uint64()) + d.text("", "", "", "", "", "", "/ä b", strings.Repeat("x", 90))
 }
@@ -401,7 +401,7 @@ func (d randomEvents) put(o object, name string, value any) {
 	}
 }
 
-// live sets a test flag: mostly to what says that the event is real, now and then to the opposite, or not at all.
+// live sets a test flag: mostly to the value for real events, now and then to the opposite, or not at all.
 func (d randomEvents) live(o object, name string, real bool) {
 	if d.in(8) {
 		real = !real

@@ -28,13 +28,13 @@ type unsignedDelivery struct {
 	body    []byte
 }
 
-// ruling is what becomes of one event.
+// ruling is the outcome of one event.
 type ruling struct {
 	answer   deactivation.Answer
 	licenses []string // of an accepted event: each license on each device, as text, sorted
 }
 
-// policyHarness is a harness with a secret for every source, for deliveries without a signature.
+// policyHarness is a harness with a secret for every source; its deliveries have no signature.
 type policyHarness struct {
 	*harness
 	names   []string
@@ -62,7 +62,7 @@ func newPolicyHarness(t *testing.T) *policyHarness {
 	return h
 }
 
-// rule posts a delivery and returns what became of each of its events.
+// rule posts a delivery and returns the outcome of each of its events.
 func (h *policyHarness) rule(t *testing.T, m unsignedDelivery) (rulings []ruling) {
 	source, _ := h.Sources.Get(m.source)
 	d := signing.Delivery{Method: "POST", URL: "https://hooks.example.com/webhooks/" + m.source, Header: m.headers, Body: m.body}
@@ -118,7 +118,7 @@ func printed(rulings []ruling) string {
 	return strings.Join(lines, "; ")
 }
 
-// sampleSecret is the secret that samples are signed with here; any would do.
+// sampleSecret is the secret that signs samples here; any other would do.
 func sampleSecret(source string) string {
 	switch source {
 	case "standard":
@@ -129,7 +129,7 @@ func sampleSecret(source string) string {
 	return "secret-canary-of-" + source
 }
 
-// sampleEvent is the Lambda event that API Gateway makes of a sample, signed at the tests' time.
+// sampleEvent is the Lambda event that API Gateway makes from a sample, signed at the tests' time.
 func sampleEvent(tb testing.TB, s sample.Sample) []byte {
 	tb.Helper()
 	source, ok := load(tb, "").Get(s.Source)
@@ -147,7 +147,7 @@ func sampleEvent(tb testing.TB, s sample.Sample) []byte {
 	return payload
 }
 
-// newQuietHandler is a handler of the built-in sources whose queue takes everything and whose log goes nowhere.
+// newQuietHandler is a handler of the built-in sources whose queue accepts everything and whose log is discarded.
 func newQuietHandler(tb testing.TB) *webhook.Handler {
 	tb.Helper()
 	texts := map[string]string{}
@@ -174,7 +174,7 @@ func newQuietHandler(tb testing.TB) *webhook.Handler {
 	return handler
 }
 
-// heldSecrets are webhook secrets that were read before, as they are in all but the first invocation.
+// heldSecrets are cached webhook secrets, as in all invocations but the first.
 type heldSecrets struct{ webhooks secrets.Webhooks }
 
 func (h heldSecrets) Get(context.Context) (secrets.Held[secrets.Webhooks], error) {
@@ -185,7 +185,7 @@ func (h heldSecrets) Refresh(ctx context.Context, _ string) (secrets.Held[secret
 	return h.Get(ctx)
 }
 
-// discardQueue is a queue that takes everything and keeps nothing.
+// discardQueue is a queue that accepts everything and keeps nothing.
 type discardQueue struct{}
 
 func (discardQueue) Send(context.Context, []queue.Entry) []queue.Failure { return nil }

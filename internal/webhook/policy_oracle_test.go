@@ -14,8 +14,8 @@ import (
 	"license-deactivator/internal/deactivation"
 )
 
-// The oracle: the default policy in plain Go. It is written from what the senders document and from what we decided,
-// and reads nothing of sources/, so that a mistake in a source's file is a difference.
+// The oracle: the default policy in plain Go. It is written from the senders' documentation and from our decisions, and
+// reads nothing of sources/, so that a mistake in a source's file shows as a difference.
 
 // oracle rules on each event of a verified delivery.
 func oracle(t testing.TB, source string, headers map[string]string, body []byte) []ruling {
@@ -81,9 +81,9 @@ func oracle(t testing.TB, source string, headers map[string]string, body []byte)
 	return nil
 }
 
-// stripePolicy: a full refund, a chargeback opened (no inquiry, which warning_ begins, and no prevented or won one), the
-// end of a subscription. Updates of a subscription are none of it: the end is told by its own event, and an unpaid
-// customer may come back.
+// stripePolicy: a full refund, a chargeback opened (not an inquiry, whose status starts with warning_, and not a
+// prevented or won one), the end of a subscription. Updates of a subscription are ignored: the end has its own event,
+// and an unpaid customer may pay again.
 func stripePolicy(e any) ruling {
 	object := get(e, "data", "object")
 	acts := false
@@ -101,7 +101,7 @@ func stripePolicy(e any) ruling {
 	return deactivate(first(get(object, "metadata")))
 }
 
-// shopifyPolicy looks at the body alone, since the topic is not signed.
+// shopifyPolicy uses only the body, since the topic is not signed.
 func shopifyPolicy(e any, testHeader bool) ruling {
 	if get(e, "test") == true || testHeader {
 		return ignored()
@@ -126,7 +126,7 @@ func shopifyPolicy(e any, testHeader bool) ruling {
 	return ignored()
 }
 
-// refunded counts how many of a line all refunds of the order together gave back.
+// refunded counts how many items of a line all refunds of the order returned together.
 func refunded(order, line any) (total float64) {
 	for _, refund := range list(get(order, "refunds")) {
 		if slices.ContainsFunc(list(get(refund, "transactions")), func(t any) bool { return get(t, "kind") == "refund" && get(t, "status") != "success" }) {
@@ -148,8 +148,8 @@ func wooPolicy(e any) ruling {
 	return order(e, "meta_data", "meta_data", "key", nil)
 }
 
-// order rules on an order of a shop: its own data and each line's are lists of name and value, and a line's product may
-// stand in its SKU. With whole, only lines that it says were refunded in full count, and only a license of their own.
+// order decides an order of a shop: its own data and each line's are lists of name and value, and a line's product may
+// be in its SKU. With whole, only lines that were refunded in full count, and only a license of their own.
 func order(e any, ofOrder, ofLine, name string, whole func(line any) bool) ruling {
 	all, orderErr := data(pairs(get(e, ofOrder), name))
 	var lines, paid []wish
@@ -187,7 +187,8 @@ func order(e any, ofOrder, ofLine, name string, whole func(line any) bool) rulin
 	return deactivateLines(all, lines)
 }
 
-// unpaid takes from refunded lines what a line that is still paid for names too: the same license on the same device.
+// unpaid removes from refunded lines what a line that is still paid for also names: the same license on the same
+// device.
 func unpaid(lines []wish, order wish, paid []wish) (left []wish) {
 	for _, line := range lines {
 		line = line.or(order)
@@ -228,7 +229,7 @@ func fastspringPolicy(e any) ruling {
 	switch get(e, "type") {
 	case "return.created":
 		returned, total := get(d, "totalReturn"), get(d, "original", "total")
-		if returned == nil || total == nil { // nobody can say how much of it
+		if returned == nil || total == nil { // the refunded part is unknown
 			return unmappable()
 		}
 		if number(returned) < number(total) {
@@ -244,15 +245,15 @@ func fastspringPolicy(e any) ruling {
 			return unmappable()
 		}
 		return deactivateLines(whole, lines)
-	case "chargeback.created": // names the order alone
+	case "chargeback.created": // names only the order
 		return unmappable()
-	case "subscription.deactivated": // subscription.canceled is paid for until this one comes
+	case "subscription.deactivated": // after subscription.canceled the term is paid for until this event
 		return deactivate(first(get(d, "attributes"), get(d, "product", "attributes"), get(d, "tags")))
 	}
 	return ignored()
 }
 
-// standardPolicy is that of bodies whose shape we ask for: the sender has decided, and names it by the type.
+// standardPolicy is that of bodies whose shape we define: the sender has decided, and names its decision by the type.
 func standardPolicy(e any, kinds ...string) ruling {
 	if !is(get(e, "type"), kinds...) {
 		return ignored()
@@ -269,7 +270,7 @@ func paddlePolicy(e any) ruling {
 			return unmappable()
 		}
 		if is(get(d, "action"), "refund", "chargeback") && get(d, "type") == nil && is(get(d, "status"), "approved") {
-			return unmappable() // nobody can say how much of it
+			return unmappable() // the refunded part is unknown
 		}
 	case "subscription.canceled":
 		whole, err := first(get(d, "custom_data"))
@@ -286,15 +287,15 @@ func paddlePolicy(e any) ruling {
 	return ignored()
 }
 
-// lemonsqueezyPolicy: a full refund of an order and the real end of a subscription; neither a refunded renewal nor a
-// cancellation that runs to the end of what was paid.
+// lemonsqueezyPolicy: a full refund of an order and the real end of a subscription; not a refunded renewal and not a
+// cancellation that lasts until the end of the paid term.
 func lemonsqueezyPolicy(e any) ruling {
 	acts := false
 	switch get(e, "meta", "event_name") {
 	case "order_refunded":
 		back, total := get(e, "data", "attributes", "refunded_amount"), get(e, "data", "attributes", "total")
 		if (back == nil || total == nil) && get(e, "meta", "test_mode") != true {
-			return unmappable() // nobody can say how much of it
+			return unmappable() // the refunded part is unknown
 		}
 		acts = back != nil && total != nil && number(back) >= number(total)
 	case "subscription_expired":
@@ -306,7 +307,7 @@ func lemonsqueezyPolicy(e any) ruling {
 	return deactivate(first(get(e, "meta", "custom_data")))
 }
 
-// hubspotPolicy: a deal that became refunded, which names the deal alone, and whatever a workflow sends.
+// hubspotPolicy: a deal that became refunded, which names only the deal, and every delivery of a workflow.
 func hubspotPolicy(e any) ruling {
 	if get(e, "subscriptionType") == nil {
 		properties := map[string]any{}
@@ -337,7 +338,7 @@ func chargebeePolicy(e any) ruling {
 	return deactivate(first(custom, get(subscription, "meta_data")))
 }
 
-// recurlyPolicy: canceled runs to the end of the term; expired is the real end, and the event names nothing in it.
+// recurlyPolicy: canceled lasts until the end of the term; expired is the real end, and its event names no license.
 func recurlyPolicy(e any) ruling {
 	if is(get(e, "object_type"), "subscription") && is(get(e, "event_type"), "expired") {
 		return unmappable()
@@ -364,7 +365,7 @@ func salesforcePolicy(t testing.TB, body []byte) (all []ruling) {
 	return all
 }
 
-// wish is what data at the store says about a license.
+// wish is the license data at the store.
 type wish struct {
 	keys, devices   []string
 	user, id        string
@@ -373,7 +374,7 @@ type wish struct {
 
 func (w wish) named() bool { return len(w.keys) > 0 || w.user != "" }
 
-// or fills what w lacks. Key, user and id name the license together and are never mixed.
+// or fills what w lacks. Key, user and id together name the license and are never mixed.
 func (w wish) or(other wish) wish {
 	if !w.named() {
 		w.keys, w.user, w.id = other.keys, other.user, other.id
@@ -417,7 +418,7 @@ func deactivate(w wish, err error) ruling {
 	return deactivateAll(w)
 }
 
-// deactivateAll: all or nothing of an event, at most a hundred, each complete.
+// deactivateAll deactivates all licenses of an event or none, at most a hundred, each complete.
 func deactivateAll(wishes ...wish) ruling {
 	var all []string
 	for _, w := range wishes {
@@ -434,8 +435,8 @@ func deactivateAll(wishes ...wish) ruling {
 	return ruling{deactivation.Accepted, all}
 }
 
-// deactivateLines: each line's own license, filled up from the order; the lines without one share the order's, if it
-// has one. That one's product stands on the order, else on those lines, where there is only one.
+// deactivateLines deactivates each line's own license, filled up from the order. The lines without one share the
+// order's license, if it has one. Its product is that of the order, else that of those lines if they have only one.
 func deactivateLines(order wish, lines []wish) ruling {
 	var wishes []wish
 	var products, devices []string
@@ -476,7 +477,7 @@ func distinct(texts []string) (out []string) {
 	return out
 }
 
-// first reads places in order: for each field the first place that has it.
+// first reads places in order: for each field the first place that has it counts.
 func first(places ...any) (wish, error) {
 	var all wish
 	for _, place := range places {
@@ -542,7 +543,7 @@ func several(value any) (out []string, err error) {
 	return distinct(out), nil
 }
 
-// scalar reads a text or an integer, whose digits stay as they are. Nothing is cut or cleaned.
+// scalar reads a text or an integer with its exact digits. Nothing is cut or cleaned.
 func scalar(value any) (string, error) {
 	text := ""
 	switch v := value.(type) {

@@ -22,9 +22,9 @@ var (
 	policySeed       = flag.Uint64("policy.seed", 0, "seed of the deliveries; 0: the time")
 )
 
-// TestThePolicyIsWhatTheOracleSays makes deliveries of all sources at random, posts them through the whole function and
-// compares what it did, event by event, with what the oracle rules: the answer, and exactly the licenses and devices
-// that are on the queue. 200,000 of them take about a minute:
+// TestThePolicyIsWhatTheOracleSays makes random deliveries of all sources, posts them through the whole function and
+// compares its results, event by event, with the oracle's: the answer, and exactly the licenses and devices that are on
+// the queue. 200,000 of them take about a minute:
 //
 //	go test ./internal/webhook -run TestThePolicyIsWhatTheOracleSays -v -policy.events=200000
 func TestThePolicyIsWhatTheOracleSays(t *testing.T) {
@@ -85,8 +85,8 @@ func TestThePolicyIsWhatTheOracleSays(t *testing.T) {
 	}
 }
 
-// TestTheOracleKnowsTheSamples holds the oracle to the senders' real shapes: it must say of each sample what its file
-// says.
+// TestTheOracleKnowsTheSamples checks the oracle with the senders' real shapes: its result for each sample must be that
+// of the sample's file.
 func TestTheOracleKnowsTheSamples(t *testing.T) {
 	t.Parallel()
 	samples, err := sample.ReadAll(events.FS())
@@ -99,7 +99,7 @@ func TestTheOracleKnowsTheSamples(t *testing.T) {
 			headers[strings.ToLower(name)] = text
 		}
 		if !slices.Contains(shipped(), s.Source) {
-			continue // a sender of one's own has a policy of one's own
+			continue // a user's own sender has its own policy
 		}
 		rulings := oracle(t, s.Source, headers, s.Body)
 		if len(rulings) == 0 {
@@ -128,7 +128,7 @@ func TestTheOracleKnowsTheSamples(t *testing.T) {
 	}
 }
 
-// shipped are the senders whose policy is ours. One that somebody adds has its samples.
+// shipped are the senders whose policy is ours. A sender that a user adds is tested by its samples.
 func shipped() []string {
 	return []string{
 		"chargebee", "fastspring", "generic", "hubspot", "lemonsqueezy", "paddle", "recurly", "salesforce", "salesforce-flow",

@@ -23,10 +23,10 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// property is something that holds for every sample of a source.
+// property is a statement that holds for every sample of a source.
 type property func(r *rapid.T, source *source.Source, sample sample.Sample)
 
-// forEachSource tries a property, made anew for each source, on that source's real samples.
+// forEachSource checks a property, made for each source, on that source's real samples.
 func forEachSource(t *testing.T, newProperty func(t *testing.T) property) {
 	t.Helper()
 	samples, err := sample.ReadAll(events.FS())
@@ -45,7 +45,7 @@ func forEachSource(t *testing.T, newProperty func(t *testing.T) property) {
 	}
 }
 
-// signedSample is a sample as its sender posts it, with another body where one is given.
+// signedSample is a sample as its sender posts it, with another body if one is given.
 func signedSample(t interface{ Fatal(...any) }, source *source.Source, s sample.Sample, body []byte) signing.Delivery {
 	if body == nil {
 		body = s.Body
@@ -70,7 +70,7 @@ func TestNoMutationOfASampleIsVerified(t *testing.T) {
 
 func mutationsAreRefused(r *rapid.T, source *source.Source, s sample.Sample) {
 	separators := map[string]string{"stripe": ",", "paddle": ";", "recurly": ",", "standard": " "}
-	unsigned := []string{"chargebee", "salesforce", "salesforce-flow"} // their secret is all there is
+	unsigned := []string{"chargebee", "salesforce", "salesforce-flow"} // they send only a secret
 	verdicts := []error{signing.ErrMissing, signing.ErrMalformed, signing.ErrMismatch, signing.ErrStale, signing.ErrFuture}
 	d, key := signedSample(r, source, s, nil), sampleSecret(s.Source)
 	if _, err := source.Verify(d, clock, []string{key}); err != nil {
@@ -79,7 +79,7 @@ func mutationsAreRefused(r *rapid.T, source *source.Source, s sample.Sample) {
 	places := []string{"key"}
 	for name := range d.Header {
 		if _, before := s.Headers[name]; !before && !hasName(s.Headers, name) || slices.Contains([]string{"webhook-id", "svix-id"}, name) {
-			places = append(places, name) // put there by signing, or signed
+			places = append(places, name) // set by signing, or signed
 		}
 	}
 	switch {
@@ -120,8 +120,8 @@ func mutationsAreRefused(r *rapid.T, source *source.Source, s sample.Sample) {
 		r.Fatalf("%s: a delivery that was altered is verified", s.Name())
 	}
 	refused := slices.ContainsFunc(verdicts, func(verdict error) bool { return errors.Is(err, verdict) })
-	if !refused && !strings.Contains(err.Error(), "secret") { // a key that is none is our fault, not the sender's
-		r.Fatalf("%s: %v is no verdict", s.Name(), err)
+	if !refused && !strings.Contains(err.Error(), "secret") { // an unusable key is our fault, not the sender's
+		r.Fatalf("%s: %v is not an error of Verify", s.Name(), err)
 	}
 }
 
@@ -243,7 +243,7 @@ func respell(r *rapid.T, text []byte) []byte {
 	return out.Bytes()
 }
 
-// membersOf takes an object apart.
+// membersOf returns the members of an object.
 func membersOf(text []byte) (names []string, members []json.RawMessage) {
 	var object map[string]json.RawMessage
 	_ = json.Unmarshal(text, &object)
@@ -266,7 +266,7 @@ func permutation(n int, choose func(int) int) []int {
 	return order
 }
 
-// spelled writes a text in one of the ways that JSON has for it.
+// spelled writes a text in one of the forms that JSON allows.
 func spelled(text string, choose func(int) int) string {
 	switch choose(3) {
 	case 0:
@@ -283,8 +283,8 @@ func spelled(text string, choose func(int) int) string {
 	return string(plain)
 }
 
-// TestNoBodyPanics replaces a part of a sample by something that the sender would never put there, or cuts and fills
-// it anywhere. Whatever comes, the function answers, and every request that it makes is one that the worker can read.
+// TestNoBodyPanics replaces a part of a sample by a value that the sender would never send, or cuts or fills it at any
+// position. The function must answer, and the worker must be able to read every request that it makes.
 func TestNoBodyPanics(t *testing.T) {
 	t.Parallel()
 	odd := []string{`null`, `true`, `0`, `-1`, `1.5`, `1e999`, `-0`, `9007199254740993`, `""`, `"x"`, `"\u0000"`, `"\ud83d"`, `"K1,,K2"`, `[]`, `{}`, `[null]`,
@@ -320,7 +320,7 @@ func TestNoBodyPanics(t *testing.T) {
 	})
 }
 
-// replaceValue puts another value in the place of one of a JSON text: the nth in the order of the text, counted round.
+// replaceValue replaces one value of a JSON text: the nth in the order of the text, counted round.
 func replaceValue(text []byte, nth int, by []byte) []byte {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	var ends []int64 // of the tokens

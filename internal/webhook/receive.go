@@ -15,7 +15,7 @@ const MaxBodyBytes = 256 << 10
 // pathPrefix is the part of the address before the name of the source.
 const pathPrefix = "/webhooks/"
 
-// httpEvent is what we read of an HTTP event, payload format 2.0, of API Gateway or of a function URL.
+// httpEvent is the part that we read of an HTTP event, payload format 2.0, of API Gateway or of a function URL.
 type httpEvent struct {
 	RawPath        string            `json:"rawPath"`
 	RawQueryString string            `json:"rawQueryString"`
@@ -32,14 +32,14 @@ type httpEvent struct {
 }
 
 // receive checks what can be checked before the secrets are known: address, method, encoding and size. The source is
-// nil where the address names none.
+// nil when the address names none.
 func (h *Handler) receive(e httpEvent) (*source.Source, signing.Delivery, *refusal) {
 	src, ok := h.Sources.Get(e.source())
 	if !ok {
 		return nil, signing.Delivery{}, unknownSource()
 	}
 	if e.RequestContext.HTTP.Method != http.MethodPost {
-		return src, signing.Delivery{}, &refusal{http.StatusMethodNotAllowed, "only POST is taken", ""}
+		return src, signing.Delivery{}, &refusal{http.StatusMethodNotAllowed, "only POST is accepted", ""}
 	}
 	headers := lowerCase(e.Headers)
 	if refused := refuseEncoded(headers); refused != nil {
@@ -69,12 +69,12 @@ func lowerCase(headers map[string]string) map[string]string {
 // refuseEncoded refuses a compressed body.
 func refuseEncoded(headers map[string]string) *refusal {
 	if coding := headers["content-encoding"]; coding != "" && !strings.EqualFold(coding, "identity") {
-		return &refusal{http.StatusUnsupportedMediaType, "an encoded body is not unpacked; send it as it is", ""}
+		return &refusal{http.StatusUnsupportedMediaType, "an encoded body is not decoded; send it without an encoding", ""}
 	}
 	return nil
 }
 
-// source is the last part of the address: the route's parameter, or what follows /webhooks/ where there is no route.
+// source is the last part of the address: the route's parameter, or what follows /webhooks/ if there is no route.
 func (e httpEvent) source() string {
 	if name, ok := e.PathParameters["source"]; ok {
 		return name
@@ -99,7 +99,7 @@ func (e httpEvent) body() ([]byte, *refusal) {
 	}
 	body, err := base64.StdEncoding.DecodeString(e.Body)
 	if err != nil {
-		return nil, &refusal{http.StatusUnauthorized, "the body is not the Base64 that the event says", ""}
+		return nil, &refusal{http.StatusUnauthorized, "the body is not Base64, although the event says so", ""}
 	}
 	if len(body) > MaxBodyBytes {
 		return nil, tooLarge()

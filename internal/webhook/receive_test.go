@@ -37,10 +37,10 @@ func TestARefundBecomesOneRequest(t *testing.T) {
 		t.Error(diff)
 	}
 	if group := b.queue.taken[0].Group; group != "stripe" {
-		t.Errorf("the message's group is %q, so a bulk run would hold it up", group)
+		t.Errorf("the message's group is %q, so a bulk run would delay it", group)
 	}
 	if len(b.letters.taken) > 0 {
-		t.Error("a mapped event is in the dead-letter queue too")
+		t.Error("a mapped event is also in the dead-letter queue")
 	}
 }
 
@@ -123,7 +123,7 @@ func TestWhatIsRefusedAndHow(t *testing.T) {
 				t.Error("a refused delivery is in a queue")
 			}
 			if !strings.Contains(b.log.String(), `"answer":"refused"`) {
-				t.Errorf("the log does not say that it was refused: %s", b.log)
+				t.Errorf("the log has no line of the refusal: %s", b.log)
 			}
 		})
 	}
@@ -234,7 +234,7 @@ func TestABrokenSecretIsOurFaultAndNotTheSenders(t *testing.T) {
 		t.Errorf("answer %d, want 503", got.StatusCode)
 	}
 	if !strings.Contains(b.log.String(), "ConfigurationFaults") {
-		t.Error("no alarm would speak")
+		t.Error("no alarm would fire")
 	}
 	if got := b.post(t, signed(t, b, "shopify", shopifySecret, `{"id":1,"financial_status":"paid"}`, clock, nil)); got.StatusCode != http.StatusOK {
 		t.Errorf("another source's secret is broken, and this one is answered %d", got.StatusCode)
@@ -310,7 +310,7 @@ func TestForASenderThatNeverComesAgainTheQueueIsTriedForLonger(t *testing.T) {
 				t.Errorf("answer %d, %d messages", got.StatusCode, len(b.queue.taken))
 			}
 			if len(b.letters.taken) != 0 {
-				t.Error("it is in the dead-letter queue too")
+				t.Error("it is also in the dead-letter queue")
 			}
 		})
 	})
@@ -326,7 +326,7 @@ func TestForASenderThatNeverComesAgainTheQueueIsTriedForLonger(t *testing.T) {
 				t.Fatalf("answer %d, %d dead letters", got.StatusCode, len(b.letters.taken))
 			}
 			if ctx.Err() != nil {
-				t.Error("it was tried beyond the function's own time-out")
+				t.Error("the attempts lasted longer than the function's own time-out")
 			}
 			attributes := b.letters.taken[0].Attributes
 			if attributes["reason"] != "undelivered" || attributes["request_id"] != "tiny.e1.0" || attributes["source"] != "tiny" {

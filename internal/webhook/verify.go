@@ -13,7 +13,7 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// verify finds the source's secrets and has the delivery verified with them. A signature that no secret explains, and a
+// verify reads the source's secrets and verifies the delivery with them. A signature that no secret verifies, and a
 // source without a secret, may mean that a new secret has just been stored: then the secrets are read again and tried
 // once more. The errors are those of source.Verify, errNoSecret and errNoAccess.
 func (h *Handler) verify(ctx context.Context, src *source.Source, d signing.Delivery) (source.Verified, error) {
@@ -24,7 +24,7 @@ func (h *Handler) verify(ctx context.Context, src *source.Source, d signing.Deli
 		h.reportSecrets(ctx, "webhook secrets", err)
 		return source.Verified{}, errNoAccess
 	}
-	if held.RefreshErr != nil { // a broken new secret shows nowhere else while the cached one is used
+	if held.RefreshErr != nil { // nothing else shows a broken new secret while the cached one is used
 		h.reportSecrets(ctx, "webhook secrets: refresh failed; using the cached value", held.RefreshErr)
 	}
 	keys := held.Value
@@ -37,7 +37,7 @@ func (h *Handler) verify(ctx context.Context, src *source.Source, d signing.Deli
 		}
 	}
 	if own, _ := keys.Keys(src.Name); len(own) > signing.MaxKeys {
-		h.Recorder.Fault(ctx, fmt.Sprintf("the webhook secrets hold %d keys of %s, and the first %d alone are tried: delete those that the sender does not use any more",
+		h.Recorder.Fault(ctx, fmt.Sprintf("the webhook secrets hold %d keys of %s, and only the first %d are tried: delete those that the sender does not use any more",
 			len(own), src.Name, signing.MaxKeys), nil)
 	}
 	if errors.Is(err, source.ErrSecret) {
@@ -46,8 +46,8 @@ func (h *Handler) verify(ctx context.Context, src *source.Source, d signing.Deli
 	return verified, err
 }
 
-// reportSecrets logs that the secrets could not be read. A store that is unavailable for a while is no configuration
-// fault: nobody can repair it.
+// reportSecrets logs that the secrets could not be read. A store that is temporarily unavailable is not a configuration
+// fault: no operator can repair it.
 func (h *Handler) reportSecrets(ctx context.Context, what string, err error) {
 	if errors.Is(err, secrets.ErrUnavailable) {
 		h.Recorder.Logger().WarnContext(ctx, "secret store unavailable", deactivation.LogWhat, what, deactivation.LogError, err.Error())
@@ -56,8 +56,8 @@ func (h *Handler) reportSecrets(ctx context.Context, what string, err error) {
 	h.Recorder.Fault(ctx, what, err)
 }
 
-// verifyWith verifies a delivery with the source's own among all secrets. Of more keys than are tried the first ones count:
-// a delivery that one of them explains is genuine, and refusing it would lose it.
+// verifyWith verifies a delivery with the source's own secrets. If there are more keys than are tried, the first ones
+// count: a delivery that one of them verifies is genuine, and to refuse it would be to lose it.
 func verifyWith(all secrets.Webhooks, src *source.Source, d signing.Delivery, now time.Time) (source.Verified, error) {
 	own, err := all.Keys(src.Name)
 	if err != nil {
