@@ -18,6 +18,9 @@ func DeliveryCodes() []string {
 	return []string{CodeUnverified, CodeTooLarge, CodeUnreadable, CodeUnknownShape}
 }
 
+// CodeSurge is the code of a message that the brake holds, and in watch mode of one that it would hold.
+const CodeSurge = "surge"
+
 // CodeNoLicense is the code of a message whose order has no license in LicenseSpring. Such a message is deferred at
 // first, since a refund can be faster than the fulfilment of its order.
 const CodeNoLicense = "no_license"

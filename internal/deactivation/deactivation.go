@@ -103,6 +103,7 @@ type Request struct {
 	Products   []Product // with ScopeItems: what was refunded
 	Disable    bool      // disable the licenses, too, once their devices are free
 	Buyer      bool      // a buyer can write the place that names the license: a look-up confirms it first
+	Released   Release   // a person's word that a held message is to be acted on
 
 	// RequestFile is the text of a .req file, only with an offline action. It holds a license key, a device and
 	// signatures: never log it.

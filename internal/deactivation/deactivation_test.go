@@ -207,7 +207,7 @@ func TestShorten(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, name := range []string{"request.json", "bundle.json", "offline.json", "event.json", "lookup.json"} {
+	for _, name := range []string{"request.json", "bundle.json", "offline.json", "event.json", "lookup.json", "released.json"} {
 		content, err := os.ReadFile("testdata/" + name)
 		if err != nil {
 			f.Fatal(err)

@@ -32,6 +32,12 @@ const (
 	LogProduct       = "product"
 	LogSecretVersion = "secret_version"
 
+	// Of a message that a person released.
+
+	LogReleasedBy     = "released_by"
+	LogReleasedAt     = "released_at" // RFC 3339, UTC
+	LogReleasedReason = "released_reason"
+
 	// Fields of the line of an event of a delivery, or of a direct invocation. LogDelivery is its text.
 
 	LogDelivery     = "delivery"

@@ -68,6 +68,9 @@ func (r Request) Validate() error {
 			return err
 		}
 	}
+	if err := r.Released.validate(); err != nil {
+		return err
+	}
 	if err := r.validateLookup(); err != nil {
 		return err
 	}

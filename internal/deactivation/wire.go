@@ -51,6 +51,7 @@ type wireRequest struct {
 	Products   []Product  `json:"products,omitempty"`
 	Disable    bool       `json:"disable,omitempty"`
 	Buyer      bool       `json:"buyer,omitempty"`
+	Released   Release    `json:"released,omitzero"`
 
 	RequestFile string `json:"request_file,omitempty"`
 	wireLicense
@@ -87,7 +88,7 @@ func (r Request) wire() wireRequest {
 		Origin: cmp.Or(r.Origin, OriginEvent), Run: r.Run, Cause: r.Cause, Rule: r.Rule, Event: r.Event,
 		Order: r.Order, OccurredAt: wireTime(r.OccurredAt), ReceivedAt: wireTime(r.ReceivedAt),
 		Lookup: wireLookup(r.Lookup), Scope: r.Scope, Products: r.Products, Disable: r.Disable, Buyer: r.Buyer,
-		RequestFile: r.RequestFile, wireLicense: wireLicense(r.License),
+		Released: r.Released.utc(), RequestFile: r.RequestFile, wireLicense: wireLicense(r.License),
 	}
 }
 
@@ -120,7 +121,8 @@ func Parse(body string) (req Request, event *Event, err error) {
 		ID: w.ID, Action: w.Action, Source: w.Source, Origin: cmp.Or(w.Origin, OriginEvent), Run: w.Run,
 		Cause: w.Cause, Rule: w.Rule, Event: w.Event, Order: w.Order,
 		OccurredAt: timeOf(w.OccurredAt), ReceivedAt: timeOf(w.ReceivedAt),
-		Lookup: Lookup(w.Lookup), Scope: w.Scope, Products: w.Products, Disable: w.Disable, Buyer: w.Buyer, RequestFile: w.RequestFile,
+		Lookup: Lookup(w.Lookup), Scope: w.Scope, Products: w.Products, Disable: w.Disable, Buyer: w.Buyer, Released: w.Released,
+		RequestFile: w.RequestFile,
 		License: License(w.wireLicense),
 	}
 	if err := req.Validate(); err != nil {
@@ -155,11 +157,14 @@ func marshal(v any) (string, error) {
 func jsonProblem(err error) string {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
+	var date *time.ParseError
 	switch {
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("not JSON (at byte %d)", syntax.Offset)
 	case errors.As(err, &kind):
 		return "the field " + kind.Field + " has the wrong type"
+	case errors.As(err, &date):
+		return "a time is not written as RFC 3339, 2026-11-29T12:00:00Z"
 	}
 	return "not JSON"
 }

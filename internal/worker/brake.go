@@ -1,0 +1,109 @@
+package worker
+
+import (
+	"crypto/sha256"
+	"sync"
+	"time"
+)
+
+const (
+	// windowIdle is how long a window is kept after its last use. A retry comes within 15 minutes and no visibility timeout
+	// is longer than 12 hours, so a day later no message of that hour is under way.
+	windowIdle = 24 * time.Hour
+
+	// maxWindows and maxCounted bound the memory of an environment, whatever the messages hold: ten days of each hour, the
+	// queue's retention, of 17 sources; and licenses of some 80 bytes each, 16 MB of the function's 256 MB. What does not fit
+	// is held: forgetting a window would let its next licenses pass.
+	maxWindows = 4096
+	maxCounted = 200_000
+)
+
+// brake holds a surge back: a plugin's bug, a script or a mass refund asks for more licenses of a source in an hour than
+// anybody has refunded. It counts the distinct licenses of each source and each hour of received_at. That hour is the
+// webhook's: a backlog that is processed after an outage is no surge, and neither is a retry or a redelivery, whose license
+// is counted already.
+//
+// It belongs to an environment and is empty in a new one. So an environment acts on at most limit licenses of a source and
+// hour, and k environments on k times as many. An hour with at most limit licenses is never held.
+type brake struct {
+	limit int // licenses of a source and hour in this environment; 0: no brake
+	now   func() time.Time
+
+	mu      sync.Mutex
+	windows map[window]*counted
+	sum     int // licenses in all windows
+	swept   time.Time
+}
+
+// window is one hour of one source.
+type window struct {
+	source string
+	hour   time.Time // its begin in UTC; zero for messages without received_at, which share one window
+}
+
+// counted is what a window has admitted.
+type counted struct {
+	licenses map[license]bool
+	usedAt   time.Time
+}
+
+func newBrake(limit int, now func() time.Time) *brake {
+	return &brake{limit: limit, now: now, windows: make(map[window]*counted)}
+}
+
+// admit reports whether these licenses may be acted on, and counts those that are not counted yet: all of them, or none.
+// Call it before the first call, or the first write, for any of them. identities are those of deactivation.License.Identity,
+// or whatever else names a license; memory holds their hashes.
+func (b *brake) admit(source string, receivedAt time.Time, identities ...string) bool {
+	if b.limit == 0 {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	b.sweep(now)
+
+	w := windowOf(source, receivedAt)
+	have, known := b.windows[w]
+	if !known {
+		have = &counted{licenses: make(map[license]bool)}
+	}
+	have.usedAt = now // of a refusal too, or a surge that lasts a day would begin anew
+	added := make(map[license]bool)
+	for _, identity := range identities {
+		if l := license(sha256.Sum256([]byte(identity))); !have.licenses[l] {
+			added[l] = true
+		}
+	}
+	if len(have.licenses)+len(added) > b.limit || b.sum+len(added) > maxCounted || !known && len(b.windows) >= maxWindows {
+		return false
+	}
+	b.windows[w] = have
+	for l := range added {
+		have.licenses[l] = true
+	}
+	b.sum += len(added)
+	return true
+}
+
+// windowOf returns the window of a message.
+func windowOf(source string, receivedAt time.Time) window {
+	if receivedAt.IsZero() {
+		return window{source: source}
+	}
+	return window{source, receivedAt.UTC().Truncate(time.Hour)}
+}
+
+// sweep forgets the windows that were not used for windowIdle, at most once an hour.
+func (b *brake) sweep(now time.Time) {
+	if now.Sub(b.swept) < time.Hour {
+		return
+	}
+	b.swept = now
+	for w, c := range b.windows {
+		if now.Sub(c.usedAt) > windowIdle {
+			b.sum -= len(c.licenses)
+			delete(b.windows, w)
+		}
+	}
+}
