@@ -36,11 +36,12 @@ func main() {
 	jobs := queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.QueueURL)
 	stored := secrets.OpenSecretsManager(cfg.Config, cfg.SecretsManagerEndpoint, cfg.LicenseAPISecretARN)
 	held := secrets.NewCacheWithPrevious(stored, stored.Previous(), secrets.ParseLicense)
-	stack := worker.Stack{CallsPerSecond: cfg.CallsPerSecond, Instances: cfg.WorkerInstances, PlanCallsPerMinute: cfg.PlanCallsPerMinute, LiveShare: cfg.LiveShare}
+	stack := worker.Stack{CallsPerSecond: cfg.CallsPerSecond, Instances: cfg.WorkerInstances, PlanCallsPerMinute: cfg.PlanCallsPerMinute, LiveShare: cfg.LiveShare, SurgeLimit: cfg.SurgeLimit}
 	handler, err := worker.New(worker.Config{
 		API: api, Secrets: held, Queue: jobs, Recorder: recorder,
 		DeadLetters:   queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.DeadLetterQueueURL),
 		CallsInFlight: cfg.CallsInFlight, CallsPerSecond: stack.PerInstance(), Limits: stack.Limits(),
+		SurgeLimit: stack.SurgePart(), Watch: cfg.Watch,
 		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
 	})
 	if err := errors.Join(stack.Check(timeout), err); err != nil {

@@ -26,6 +26,8 @@ const (
 	callsInFlight       = "CALLS_IN_FLIGHT"
 	planCallsPerMinute  = "PLAN_CALLS_PER_MINUTE"
 	liveShare           = "LIVE_SHARE"
+	surgeLimit          = "SURGE_LIMIT"
+	mode                = "MODE"
 )
 
 // WebhookVariables lists the variables of the webhook function alone, without LambdaVariables.
@@ -38,6 +40,7 @@ func WorkerVariables() []string {
 	return []string{
 		queueURL, deadLetterQueueURL, licenseAPIURL, licenseAPISecretARN,
 		callsPerSecond, workerInstances, callsInFlight, planCallsPerMinute, liveShare,
+		surgeLimit, mode,
 	}
 }
 
@@ -62,6 +65,11 @@ const (
 
 	maxPlanCallsPerMinute = 9_999_999 // as in template.yaml; the vendor's largest public plan has 18,000
 	defaultLiveShare      = 0.5
+
+	// defaultSurgeLimit is more than a shop with a thousand refunds a day has in an hour, and few enough to be looked at and
+	// given back by hand.
+	defaultSurgeLimit = 50
+	maxSurgeLimit     = 100_000 // more is no brake: set 0
 )
 
 // Webhook is the webhook function's configuration.
@@ -85,6 +93,8 @@ type Worker struct {
 	CallsInFlight       int     // calls at the same time
 	PlanCallsPerMinute  int     // the vendor's plan; 0 when unknown
 	LiveShare           float64 // the part of the plan that is kept free for live checks, 0 to below 1
+	SurgeLimit          int     // licenses per source and hour for the whole stack; 0: no brake
+	Watch               bool    // decide, and act on nothing
 	AWS
 }
 
@@ -113,6 +123,8 @@ func ReadWorker(getenv func(name string) string) (Worker, error) {
 	w.CallsInFlight = e.integer(callsInFlight, defaultCallsInFlight, maxCallsInFlight)
 	w.PlanCallsPerMinute = e.integer(planCallsPerMinute, 0, maxPlanCallsPerMinute)
 	w.LiveShare = e.number(liveShare, defaultLiveShare, func(x float64) bool { return x >= 0 && x < 1 }, "set 0 to below 1")
+	w.SurgeLimit = e.integerFrom(0, surgeLimit, defaultSurgeLimit, maxSurgeLimit)
+	w.Watch = e.choice(mode, "act", "watch") == "watch"
 	w.AWS = readAWS(e)
 	return w, e.err()
 }

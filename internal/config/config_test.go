@@ -60,7 +60,7 @@ func TestDefaults(t *testing.T) {
 	}
 	wantWorker := config.Worker{
 		QueueURL: queueURL, DeadLetterQueueURL: deadURL, LicenseAPIURL: apiURL, LicenseAPISecretARN: arn,
-		CallsPerSecond: 10, WorkerInstances: 1, CallsInFlight: 10, LiveShare: 0.5, AWS: lambda,
+		CallsPerSecond: 10, WorkerInstances: 1, CallsInFlight: 10, LiveShare: 0.5, SurgeLimit: 50, AWS: lambda,
 	}
 	if diff := cmp.Diff(wantWorker, worker, ignoreAWSConfig()); diff != "" {
 		t.Errorf("worker (-want +got):\n%s", diff)
@@ -72,6 +72,7 @@ func TestEverythingSet(t *testing.T) {
 	env := with(
 		"PUBLIC_URL", "https://hooks.example.com/v1/", "TEST_EVENTS", "accept",
 		"CALLS_PER_SECOND", "2.5", "WORKER_INSTANCES", "4", "CALLS_IN_FLIGHT", "32", "PLAN_CALLS_PER_MINUTE", "1800", "LIVE_SHARE", "0",
+		"SURGE_LIMIT", "0", "MODE", "watch",
 		"AWS_ENDPOINT_URL", "http://127.0.0.1:1", "AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:2",
 		"AWS_LAMBDA_FUNCTION_NAME", "stack-function", "AWS_LAMBDA_LOG_LEVEL", "DEBUG",
 	)
@@ -97,7 +98,7 @@ func TestEverythingSet(t *testing.T) {
 	}
 	wantWorker := config.Worker{
 		QueueURL: queueURL, DeadLetterQueueURL: deadURL, LicenseAPIURL: apiURL, LicenseAPISecretARN: arn,
-		CallsPerSecond: 2.5, WorkerInstances: 4, CallsInFlight: 32, PlanCallsPerMinute: 1800, LiveShare: 0, AWS: lambda,
+		CallsPerSecond: 2.5, WorkerInstances: 4, CallsInFlight: 32, PlanCallsPerMinute: 1800, LiveShare: 0, SurgeLimit: 0, Watch: true, AWS: lambda,
 	}
 	if diff := cmp.Diff(wantWorker, worker, ignoreAWSConfig()); diff != "" {
 		t.Errorf("worker (-want +got):\n%s", diff)
@@ -129,6 +130,8 @@ func TestValues(t *testing.T) {
 		"CALLS_IN_FLIGHT":                  {[]string{"1", "100"}, []string{"0", "101", "x"}},
 		"PLAN_CALLS_PER_MINUTE":            {[]string{"1", "18000", "9999999"}, []string{"0", "-5", "10000000", "many"}},
 		"LIVE_SHARE":                       {[]string{"0", "0.5", "0.999"}, []string{"1", "-0.1", "NaN", "half"}},
+		"SURGE_LIMIT":                      {[]string{"0", "1", "50", "100000"}, []string{"-1", "100001", "0.5", "off"}},
+		"MODE":                             {[]string{"act", "watch"}, []string{"Watch", "on", "dry"}},
 		"AWS_REGION":                       {[]string{"us-gov-west-1"}, []string{"eu central", "eu-central-1.evil.example", "EU"}},
 		"AWS_ENDPOINT_URL":                 {[]string{"http://localhost:4566"}, []string{"localhost:4566", "http://host?x"}},
 		"AWS_ENDPOINT_URL_SQS":             {[]string{"http://localhost:4566"}, []string{"localhost"}},

@@ -69,13 +69,18 @@ func (e *environment) choice(name string, values ...string) string {
 
 // integer reads an integer from 1 to most; fallback is the default.
 func (e *environment) integer(name string, fallback, most int) int {
+	return e.integerFrom(1, name, fallback, most)
+}
+
+// integerFrom is integer for a variable whose least value is not 1.
+func (e *environment) integerFrom(least int, name string, fallback, most int) int {
 	value := e.getenv(name)
 	if value == "" {
 		return fallback
 	}
 	n, err := strconv.Atoi(value)
-	if err != nil || n < 1 || n > most {
-		e.problem(name, "is not an integer in its range", fmt.Sprintf("set 1 to %d", most))
+	if err != nil || n < least || n > most {
+		e.problem(name, "is not an integer in its range", fmt.Sprintf("set %d to %d", least, most))
 		return fallback
 	}
 	return n

@@ -42,6 +42,8 @@ type Config struct {
 	TokenURL       string         // where an OAuth client gets its tokens, overriding its secret; "": the secret decides
 	CallsPerSecond float64
 	CallsInFlight  int           // calls at the same time
+	SurgeLimit     int           // licenses of a source and hour, for events; 0: no brake
+	Watch          bool          // decide, and act on nothing
 	FirstRetry     time.Duration // back-off after the first failed attempt; 0: one second
 	// AcceptTestEvents treats events of the senders' test modes as real ones.
 	AcceptTestEvents bool
@@ -83,7 +85,7 @@ func New(c Config) (*Stack, error) {
 	sender, err := worker.New(worker.Config{
 		API: api, Secrets: secrets.NewCache(c.LicenseSecret, c.parseLicense),
 		Queue: s.Queue, DeadLetters: s.DeadLetters, Recorder: c.Recorder, OnOutcome: c.OnOutcome,
-		CallsInFlight: c.CallsInFlight, CallsPerSecond: c.CallsPerSecond,
+		CallsInFlight: c.CallsInFlight, CallsPerSecond: c.CallsPerSecond, SurgeLimit: c.SurgeLimit, Watch: c.Watch,
 		Backoff: worker.Backoff{First: first, Cap: lastRetryFactor * first},
 	})
 	if err != nil {

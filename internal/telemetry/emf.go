@@ -18,7 +18,9 @@ import (
 //	code     what is wrong, where an alarm watches it: of a delivery one of deactivation.DeliveryCodes, of a
 //	         message CodeStalled
 //
-// Every metric is also written under service alone, so that an alarm needs no sum over the second dimension.
+// Every metric is also written under service alone, so that an alarm needs no sum over the second dimension. The exception
+// are dead letters of the worker's guards, held and watched: held has an alarm of its own, and watch mode makes every message
+// a watched one, so neither may set off the alarm for new letters.
 const (
 	Namespace = "LicenseDeactivator"
 
@@ -123,6 +125,11 @@ func isStalled(m Message) bool {
 	return m.Outcome == deactivation.Deferred && m.Attempts >= stalledReceives && m.Code != deactivation.CodeNoLicense
 }
 
+// isGuarded reports whether a guard of the worker put a letter into the dead-letter queue, and no answer of the License API.
+func isGuarded(reason deactivation.Reason) bool {
+	return reason == deactivation.ReasonHeld || reason == deactivation.ReasonWatched
+}
+
 // value is one metric of a line: a number, or up to maxValues of them.
 type value struct {
 	definition
@@ -145,7 +152,9 @@ func (r *Recorder) writeMetrics(now time.Time, s series, values []value) {
 		line[s.dimension] = s.value
 		d.Dimensions = append(d.Dimensions, []string{dimensionService, s.dimension})
 	}
-	if s.dimension == dimensionCode { // the line of the outcome already counts it under service
+	switch {
+	case s.dimension == dimensionCode, // the line of the outcome already counts it under service
+		s.dimension == dimensionReason && isGuarded(deactivation.Reason(s.value)):
 		d.Dimensions = d.Dimensions[1:]
 	}
 	for _, v := range values {

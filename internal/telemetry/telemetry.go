@@ -65,6 +65,8 @@ type Message struct {
 	Device     string        // shortened already (deactivation.Shorten)
 	Product    string
 	KeyVersion string // version of the secret that signed the call; "" without a signature
+
+	Released deactivation.Release // by whom, when and why; zero for a message that nobody released
 }
 
 // Delivery is the answer to one delivery or direct invocation.
@@ -159,6 +161,11 @@ func (r *Recorder) Message(ctx context.Context, m Message) {
 	attrs = append(attrs, texts(
 		deactivation.LogAction, m.Action, deactivation.LogLicense, m.License, deactivation.LogUser, m.User,
 		deactivation.LogDevice, m.Device, deactivation.LogProduct, m.Product, deactivation.LogSecretVersion, m.KeyVersion)...)
+	if !m.Released.IsZero() {
+		attrs = append(attrs, texts(
+			deactivation.LogReleasedBy, m.Released.By, deactivation.LogReleasedAt, m.Released.At.UTC().Format(time.RFC3339),
+			deactivation.LogReleasedReason, m.Released.Reason)...)
+	}
 	r.logger.LogAttrs(ctx, level, lineMessage, attrs...)
 }
 

@@ -66,7 +66,7 @@ func newBatch(ctx context.Context, h *Handler, records []events.SQSMessage) *bat
 	return b
 }
 
-// process calls for every message that is not decided yet: CallsInFlight groups at a time, the messages of one group one
+// process decides every message that is not decided yet, by a guard or by a call: CallsInFlight groups at a time, the messages of one group one
 // after another, so that an invocation never has two calls for one license at the same time.
 func (b *batch) process(ctx context.Context) {
 	groups := b.byLicense()
@@ -92,7 +92,7 @@ func (b *batch) process(ctx context.Context) {
 	calls.Wait()
 }
 
-// byLicense groups the messages that need a call by their license, in the order of the batch.
+// byLicense groups the messages that are not decided yet by their license, in the order of the batch.
 func (b *batch) byLicense() [][]*message {
 	var groups [][]*message
 	index := make(map[string]int)
@@ -122,7 +122,11 @@ func (b *batch) processOne(ctx context.Context, m *message) {
 			m.result.outcome, m.result.reason, m.result.retryIn = deactivation.Rejected, deactivation.ReasonExhausted, 0
 		}
 	}()
-	m.result = b.call(m)
+	guarded, ok := b.guard(m)
+	if !ok {
+		guarded = b.call(m)
+	}
+	m.result = guarded
 }
 
 // crashed decides a message whose processing panicked. The text of the cause is kept only if the runtime wrote it: any

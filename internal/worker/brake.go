@@ -2,6 +2,7 @@ package worker
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -41,6 +42,14 @@ type window struct {
 	hour   time.Time // its begin in UTC; zero for messages without received_at, which share one window
 }
 
+// String says when the messages of a window were received.
+func (w window) String() string {
+	if w.hour.IsZero() {
+		return "received at no known time"
+	}
+	return "received in the hour from " + w.hour.Format(time.RFC3339)
+}
+
 // counted is what a window has admitted.
 type counted struct {
 	licenses map[license]bool
@@ -51,12 +60,12 @@ func newBrake(limit int, now func() time.Time) *brake {
 	return &brake{limit: limit, now: now, windows: make(map[window]*counted)}
 }
 
-// admit reports whether these licenses may be acted on, and counts those that are not counted yet: all of them, or none.
-// Call it before the first call, or the first write, for any of them. identities are those of deactivation.License.Identity,
-// or whatever else names a license; memory holds their hashes.
-func (b *brake) admit(source string, receivedAt time.Time, identities ...string) bool {
+// admit counts those of these licenses that are not counted yet, and returns "": they may be acted on. Where they do not all
+// fit it counts none, and says why they are held. Call it before the first call, or the first write, for any of them.
+// identities are those of deactivation.License.Identity, or one other text for each license; memory holds their hashes.
+func (b *brake) admit(source string, receivedAt time.Time, identities ...string) (held string) {
 	if b.limit == 0 {
-		return true
+		return ""
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -75,15 +84,18 @@ func (b *brake) admit(source string, receivedAt time.Time, identities ...string)
 			added[l] = true
 		}
 	}
-	if len(have.licenses)+len(added) > b.limit || b.sum+len(added) > maxCounted || !known && len(b.windows) >= maxWindows {
-		return false
+	switch {
+	case len(have.licenses)+len(added) > b.limit:
+		return fmt.Sprintf("more than %d licenses of %s %s for one instance of the worker; nothing was done, a person decides", b.limit, source, w)
+	case b.sum+len(added) > maxCounted || !known && len(b.windows) >= maxWindows:
+		return fmt.Sprintf("the brake counts %d licenses in %d hours, and keeps no more; nothing was done, a person decides", b.sum, len(b.windows))
 	}
 	b.windows[w] = have
 	for l := range added {
 		have.licenses[l] = true
 	}
 	b.sum += len(added)
-	return true
+	return ""
 }
 
 // windowOf returns the window of a message.

@@ -76,6 +76,8 @@ func TestNothingSecretIsLogged(t *testing.T) {
 			}
 		}), nil},
 		{"panic", echoing(200, ""), func(cfg *worker.Config) { cfg.Secrets = &panicking{Secrets: cfg.Secrets, at: 1} }},
+		{"watched", echoing(200, ""), func(cfg *worker.Config) { cfg.Watch = true }},
+		{"held", echoing(200, ""), func(cfg *worker.Config) { cfg.SurgeLimit = 1 }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -20,23 +20,32 @@ const (
 	planSpan          = time.Minute
 )
 
-// Stack is what all instances together may call.
+// Stack is what all instances together may do.
 type Stack struct {
 	CallsPerSecond     float64 // the ceiling, above 0
 	Instances          int     // that call at the same time, at least 1
 	PlanCallsPerMinute int     // of the vendor's plan; 0: not known, no such limit
 	LiveShare          float64 // the part of the plan that is left to live checks, 0 to below 1
+	SurgeLimit         int     // licenses of a source and hour; 0: no brake
 }
 
 // PerInstance is one instance's part of the ceiling, in calls per second.
 func (s Stack) PerInstance() float64 { return s.CallsPerSecond / float64(s.Instances) }
 
-// Check refuses a plan of which an instance's part does not allow one call in an invocation of that length: its messages
-// would be received and returned until their receives are used up. It also refuses more instances than a flood limit has
-// calls, since one call of each may fall into the same second. Each problem is an error with its arithmetic, by the names of
-// the settings. What CALLS_PER_SECOND leaves to an instance is checked by internal/config.
+// SurgePart is one instance's part of SurgeLimit, rounded down.
+func (s Stack) SurgePart() int { return s.SurgeLimit / s.Instances }
+
+// Check refuses a SurgeLimit of which an instance's part is less than one license: the brake would hold every message. It
+// refuses a plan of which an instance's part does not allow one call in an invocation of that length: its messages would be
+// received and returned until their receives are used up. It also refuses more instances than a flood limit has calls, since
+// one call of each may fall into the same second. Each problem is an error with its arithmetic, by the names of the settings.
+// What CALLS_PER_SECOND leaves to an instance is checked by internal/config.
 func (s Stack) Check(invocation time.Duration) error {
 	var problems []error
+	if s.SurgeLimit > 0 && s.SurgePart() < 1 {
+		problems = append(problems, fmt.Errorf("worker: SURGE_LIMIT %d ÷ WORKER_INSTANCES %d is less than one license for each: raise SURGE_LIMIT, "+
+			"lower WORKER_INSTANCES, or set SURGE_LIMIT to 0 for no brake", s.SurgeLimit, s.Instances))
+	}
 	if s.PlanCallsPerMinute > 0 {
 		available := invocation - callReserve - leastCall
 		part := throttle.PerInstance(s.planCalls(), planSpan, s.Instances)

@@ -32,6 +32,7 @@ func (b *batch) log(ctx context.Context, m *message) {
 		Attempts: m.receives, Latency: m.result.latency, RetryIn: m.result.retryIn,
 		Action: actionOf(m), License: deactivation.Shorten(m.request.LicenseKey), User: deactivation.HashUser(m.request.Username),
 		Device: deactivation.Shorten(m.request.HardwareID), Product: deactivation.CleanText(m.request.Product), KeyVersion: m.result.version,
+		Released: releaseOf(m),
 	}
 	b.h.cfg.Recorder.Message(ctx, line)
 	if b.h.cfg.OnOutcome != nil {
@@ -45,6 +46,13 @@ func actionOf(m *message) string {
 		return deactivation.CleanText(m.request.Action)
 	}
 	return cmp.Or(m.request.Action, deactivation.ActionDeactivateLicense)
+}
+
+// releaseOf is who released the message, when and why.
+func releaseOf(m *message) deactivation.Release {
+	r := m.request.Released
+	r.By, r.Reason = deactivation.CleanText(r.By), deactivation.CleanText(r.Reason)
+	return r
 }
 
 // cleanAll cleans each text.

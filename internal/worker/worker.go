@@ -1,7 +1,7 @@
 // Package worker takes one SQS batch at a time: it parses each message, calls the License API once per license
 // and device, and deletes, defers or dead-letters the message according to the response.
 //
-//	parse ─► group by license ─► limiter ─► sign, call ─► treatment (treatment.go) ─► finalize (finalize.go)
+//	parse ─► group by license ─► guard (guard.go) ─► limiter ─► sign, call ─► treatment (treatment.go) ─► finalize (finalize.go)
 //
 // It guarantees: a message leaves the queue only when its license is inactive, or when the dead-letter queue has taken
 // it with a reason. Every other message stays, for a growing time (backoff.go). A message may be processed twice, which
@@ -89,23 +89,31 @@ type Config struct {
 	CallsPerSecond float64
 	// Limits are this instance's parts of the API's limits (Stack.Limits). None: CallsPerSecond alone is kept.
 	Limits []throttle.Limit
+	// SurgeLimit is this instance's part of the stack's limit (Stack.SurgePart): how many licenses of a source and hour it
+	// acts on for events. What is above is held in the dead-letter queue. 0: no brake.
+	SurgeLimit int
+	// Watch is watch mode: every message is decided, none is acted on, and each is dead-lettered with what would have been
+	// done. No call is made.
+	Watch bool
 	// Backoff is how long a deferred message waits; production has 30 s and 15 min. The times of the breaker and of the
 	// pause after a 429 are parts of it.
 	Backoff Backoff
-	// Now stamps dead letters; nil means time.Now. Deadlines and latencies always use the real clock.
+	// Now stamps dead letters and ages the brake's windows; nil means time.Now. Deadlines and latencies always use the real
+	// clock.
 	Now func() time.Time
 	// OnOutcome gets what the log line of a message says, at the same time: for a rejected message after the dead-letter
 	// queue has taken it. nil means nobody. It must be safe for concurrent use.
 	OnOutcome func(telemetry.Message)
 }
 
-// Handler processes batches. It is safe for concurrent use; concurrent invocations share the limiter. Limiter, breaker
-// and evidence keep their state from one invocation to the next.
+// Handler processes batches. It is safe for concurrent use; concurrent invocations share the limiter. Limiter, breaker,
+// evidence and brake keep their state from one invocation to the next.
 type Handler struct {
 	cfg      Config
 	limiter  *throttle.Limiter
 	breaker  *throttle.Breaker
 	evidence *evidence
+	brake    *brake
 
 	mu      sync.Mutex // guards version and client
 	version string
@@ -120,6 +128,9 @@ func New(cfg Config) (*Handler, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	if cfg.Watch {
+		cfg.Recorder.Logger().Warn("watch mode: no license is deactivated, every message goes to the dead-letter queue with what would have been done")
+	}
 	return &Handler{
 		cfg: cfg,
 		limiter: throttle.NewLimiter(throttle.LimiterConfig{
@@ -128,6 +139,7 @@ func New(cfg Config) (*Handler, error) {
 		}),
 		breaker:  newBreaker(cfg.CallsInFlight, cfg.Backoff, cfg.Recorder.Logger()),
 		evidence: newEvidence(),
+		brake:    newBrake(cfg.SurgeLimit, cfg.Now),
 	}, nil
 }
 
@@ -163,6 +175,9 @@ func (c Config) validate() error {
 		if l.Calls < 1 || l.In <= 0 {
 			problems = append(problems, fmt.Errorf("worker: Limits[%d] is %d in %v, must be at least 1 in more than 0", i, l.Calls, l.In))
 		}
+	}
+	if c.SurgeLimit < 0 {
+		problems = append(problems, fmt.Errorf("worker: SurgeLimit is %d, must be at least 1, or 0 for no brake", c.SurgeLimit))
 	}
 	if c.Backoff.First <= 0 || c.Backoff.Cap < c.Backoff.First || c.Backoff.Cap > maxVisibility {
 		problems = append(problems, fmt.Errorf("worker: Backoff is %v to %v, must be above 0, rising and at most %v",
