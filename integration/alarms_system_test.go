@@ -47,6 +47,7 @@ type system struct {
 	webhook       *webhook.Handler
 	front, back   *telemetry.Recorder // of the webhook and of the worker
 	jobs, letters *measuredQueue
+	start         func(watch bool) // starts a new environment of the worker in act or watch mode
 	licenseSecret *storedSecret
 	senderSecret  *storedSecret
 
@@ -116,20 +117,30 @@ func (s *system) build(listener *pipes, callsPerSecond float64) {
 	}); err != nil {
 		s.t.Fatal(err)
 	}
+	s.start = func(watch bool) { s.startWorker(listener, callsPerSecond, watch) }
+	s.start(false)
+}
+
+// defaultSurgeLimit is the template's.
+const defaultSurgeLimit = 50
+
+// startWorker starts a new environment of the worker, which takes the place of the one before.
+func (s *system) startWorker(listener *pipes, callsPerSecond float64, watch bool) {
 	api, err := licenseapi.New(licenseapi.Config{BaseURL: "http://127.0.0.1" + licenseapitest.Base, DialContext: listener.dial})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	stack := worker.Stack{CallsPerSecond: callsPerSecond, Instances: 1, LiveShare: 0.5}
+	stack := worker.Stack{CallsPerSecond: callsPerSecond, Instances: 1, LiveShare: 0.5, SurgeLimit: defaultSurgeLimit}
 	handler, err := worker.New(worker.Config{
 		API: api, Secrets: secrets.NewCacheWithPrevious(s.licenseSecret, noSecret{}, secrets.ParseLicense), Queue: s.jobs, DeadLetters: s.letters,
 		Recorder: s.back, CallsInFlight: 10, CallsPerSecond: stack.PerInstance(), Limits: stack.Limits(),
+		SurgeLimit: stack.SurgePart(), Watch: watch,
 		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.worker = handler.Handle
+	s.workerIs(handler.Handle)
 }
 
 func licenseKey(i int) string { return fmt.Sprintf("AAAA-%04d", i) }
@@ -460,6 +471,11 @@ func (s *system) letter() { s.deliver(s.order("ZZZZ-0000"), senderKey) }
 
 // unmappable delivers an event without license data.
 func (s *system) unmappable() { s.deliver(s.order(""), senderKey) }
+
+// noMessage puts a text into the queue that is no message of this system.
+func (s *system) noMessage() {
+	s.jobs.Send(s.t.Context(), []queue.Entry{{Body: "not a message"}})
+}
 
 // waitingForItsOrder is a receive of a message whose order is not in LicenseSpring yet.
 func (s *system) waitingForItsOrder() {

@@ -14,6 +14,7 @@ import (
 // alarmDefinition is one alarm of template.yaml. Dimension values are logical ids, as the template has them.
 type alarmDefinition struct {
 	id, description string
+	condition       string // without which the stack does not have the alarm; "" for none
 
 	// The alarm compares expression, which refers to metrics by their ids; "" is the one metric.
 	expression mathExpression
@@ -57,6 +58,7 @@ func readAlarm(t *testing.T, template any, id string) alarmDefinition {
 	p := at(template, "Resources", id, "Properties")
 	a := alarmDefinition{id: id, metrics: map[string]metricStat{}}
 	a.description, _ = at(p, "AlarmDescription").(string)
+	a.condition, _ = at(template, "Resources", id, "Condition").(string)
 	a.evaluated, _ = at(p, "EvaluationPeriods").(int)
 	a.toAlarm = a.evaluated // CloudFormation's default
 	if m, ok := at(p, "DatapointsToAlarm").(int); ok {

@@ -27,6 +27,7 @@ type alarmScenario struct {
 	fires  map[string][]firing
 
 	callsPerSecond float64 // of the worker; 0 means 5
+	watch          bool    // the parameter Mode is watch
 }
 
 // firing is one notification between the two times after the start. Where until is set, the alarm must still be in
@@ -207,6 +208,38 @@ func alarmScenarios() []alarmScenario {
 				"DeadLetterAlarm":       {{hour, at(1, 5), 10*day + 6*hour}},
 				"WorkerDeadLetterAlarm": {{hour, at(1, 5), 0}},
 				"OldestDeadLetterAlarm": {{10*day + hour, 10*day + at(1, 10), 10*day + 6*hour}},
+			},
+		},
+		{
+			name: "200 refunds of a source at once, and a refund every ten minutes", length: 6 * hour,
+			happen: func(s *system) {
+				s.every(10*time.Minute, 0, hour, s.refund)
+				for range 4 * defaultSurgeLimit {
+					s.refund()
+				}
+				s.every(10*time.Minute, 2*hour, 6*hour, s.refund)
+			},
+			fires: map[string][]firing{
+				"SurgeAlarm":      {{hour, at(1, 5), 0}},
+				"DeadLetterAlarm": {{hour, at(1, 5), 6 * hour}},
+			},
+		},
+		{
+			name: "watch mode, with a surge, an event that cannot be mapped and a message that is none", length: 10*day + 6*hour, watch: true,
+			happen: func(s *system) {
+				s.until(hour)
+				for range 4 * defaultSurgeLimit {
+					s.refund()
+				}
+				s.every(2*hour, 2*hour, day, s.refund)
+				s.unmappable()
+				s.until(2 * day)
+				s.noMessage()
+			},
+			fires: map[string][]firing{
+				"WebhookDeadLetterAlarm": {{day, day + at(0, 5), 0}},
+				"WorkerDeadLetterAlarm":  {{2 * day, 2*day + at(0, 5), 0}},
+				"OldestDeadLetterAlarm":  {{10*day + hour, 10*day + at(1, 10), 10*day + 6*hour}},
 			},
 		},
 		{
@@ -415,11 +448,19 @@ func TestAlarms(t *testing.T) {
 			t.Parallel()
 			var cloud *cloudWatch
 			synctest.Test(t, func(t *testing.T) {
-				cloud = runSystem(t, scenario.length, cmp.Or(scenario.callsPerSecond, 5), scenario.happen)
+				cloud = runSystem(t, scenario.length, cmp.Or(scenario.callsPerSecond, 5), func(s *system) {
+					if scenario.watch {
+						s.start(true)
+					}
+					scenario.happen(s)
+				})
 			})
 			for _, c := range allConditions() {
 				metrics := cloud.byMinute(c.phase, scenario.length)
 				for _, a := range alarms {
+					if scenario.watch && a.condition == "Acts" {
+						continue // the stack does not have it
+					}
 					if problem := compare(a.play(metrics, scenario.length, c), scenario.fires[a.id]); problem != "" {
 						t.Errorf("%s: %s (%v)", a.id, problem, c)
 					}

@@ -32,6 +32,7 @@ func alarmRules() []rule {
 					"LicenseDeactivator ConfigurationFaults service=WebhookFunction: Sum of 60 s, 1 of 20 > 0",
 					"LicenseDeactivator ConfigurationFaults service=WorkerFunction: Sum of 60 s, 1 of 20 > 0",
 					"LicenseDeactivator DeadLetters service=WebhookFunction: Sum of 300 s, 1 of 1 > 0",
+					`LicenseDeactivator DeadLetters service=WorkerFunction reason="held": Sum of 60 s, 1 of 20 > 0`,
 					"LicenseDeactivator DeadLetters service=WorkerFunction: Sum of 300 s, 1 of 1 > 0",
 					`LicenseDeactivator Deliveries service=WebhookFunction code="too_large": Sum of 300 s, 1 of 1 > 0`,
 					`LicenseDeactivator Deliveries service=WebhookFunction code="unknown_shape": Sum of 300 s, 1 of 1 > 0`,
@@ -53,6 +54,20 @@ func alarmRules() []rule {
 			"the alarms on our own metrics watch metrics that the functions write",
 			alarmsWatchOurMetrics,
 			func(s stack) { s.properties("WorkerStalledAlarm")["MetricName"] = "Message" },
+		},
+		{
+			"in watch mode the alarm for the depth of the dead-letter queue is off, and no other",
+			func(s stack) (problems []string) {
+				for _, id := range s.ids("AWS::CloudWatch::Alarm") {
+					want := map[bool]any{true: "Acts"}[id == "DeadLetterAlarm"]
+					problems = append(problems, differs(id+" Condition", at(s.Source, "Resources", id, "Condition"), want)...)
+				}
+				return append(problems, differs("Acts", at(s.Source, "Conditions", "Acts"),
+					map[string]any{"Fn::Equals": []any{map[string]any{"Ref": "Mode"}, "act"}})...)
+			},
+			func(s stack) {
+				at(s.Source, "Resources", "OldestDeadLetterAlarm").(map[string]any)["Condition"] = "Acts"
+			},
 		},
 		{
 			"an alarm notifies the topic",
@@ -130,7 +145,7 @@ func alarmsWatchWhatIsThere(s stack) (problems []string) {
 			problems = append(problems, id+" has no dimension")
 		}
 		for _, d := range dimensions {
-			if at(d, "Name") == "code" {
+			if at(d, "Name") == "code" || at(d, "Name") == "reason" {
 				continue // not a resource but a text; alarmsWatchOurMetrics checks it
 			}
 			if !slices.Contains(s.ids(watchable[at(d, "Name")]), watchedBy(d)) {
@@ -154,9 +169,12 @@ func alarmsWatchOurMetrics(s stack) (problems []string) {
 		}
 		dimensions, _ := p["Dimensions"].([]any)
 		for _, d := range dimensions {
-			code, _ := at(d, "Value").(string)
+			code, _ := at(d, "Value").(string) // or a reason
 			if at(d, "Name") == "code" && !slices.Contains(append(deactivation.DeliveryCodes(), telemetry.CodeStalled), code) {
 				problems = append(problems, fmt.Sprintf("%s watches the code %q, which no function writes", id, code))
+			}
+			if at(d, "Name") == "reason" && code != string(deactivation.ReasonHeld) {
+				problems = append(problems, fmt.Sprintf("%s watches the reason %q, which is none that has an alarm of its own", id, code))
 			}
 		}
 	}

@@ -106,7 +106,7 @@ func functionRules() []rule {
 			func(s stack) []string {
 				outputs, _ := s.Transformed["Outputs"].(map[string]any)
 				return differs("Outputs", slices.Sorted(maps.Keys(outputs)), []string{
-					"DeadLetterQueueArn", "DeadLetterQueueUrl", "LicenseApiSecretArn", "QueueArn", "QueueUrl", "WebhookFunctionName", "WebhookSecretsArn", "WebhookUrl", "WorkerFunctionName",
+					"DeadLetterQueueArn", "DeadLetterQueueUrl", "LicenseApiSecretArn", "Mode", "QueueArn", "QueueUrl", "WebhookFunctionName", "WebhookSecretsArn", "WebhookUrl", "WorkerFunctionName",
 				})
 			},
 			func(s stack) { delete(s.Transformed["Outputs"].(map[string]any), "WebhookUrl") },

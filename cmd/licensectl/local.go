@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"license-deactivator/events"
+	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/local"
 	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
@@ -40,6 +41,8 @@ type localOptions struct {
 	licenseAPI     string
 	callsPerSecond float64
 	callsInFlight  int
+	mode           string
+	surgeLimit     int
 	testEvents     string
 	once           bool
 	asJSON         bool
@@ -90,14 +93,25 @@ With --json stdout holds JSON objects alone; addresses, warnings and log lines g
 	f.StringVar(&o.licenseAPI, "license-api", "", "address of a License API, with /api/v4, instead of the fake")
 	f.Float64Var(&o.callsPerSecond, "calls-per-second", defaultCallsPerSecond, "calls to the License API a second")
 	f.IntVar(&o.callsInFlight, "calls-in-flight", defaultCallsInFlight, "calls to the License API at the same time")
+	f.StringVar(&o.mode, "mode", modeAct, "act, or watch: decide and deactivate nothing, as MODE in production")
+	f.IntVar(&o.surgeLimit, "surge-limit", 0, "licenses of a source in an hour that events may deactivate, as SURGE_LIMIT in production; 0: no brake")
 	f.StringVar(&o.testEvents, "test-events", testEventsIgnore, "ignore or accept events of the senders' test modes, as TEST_EVENTS in production")
 	f.BoolVar(&o.once, "once", false, "end when every sample has its result")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object per outcome instead of tables; logs go to stderr")
 	f.StringSliceVar(&o.faults, "fail", nil, "make the fake License API misbehave (see above)")
 	completeFaults(cmd)
 	completeTestEvents(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("mode", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return []string{modeAct, modeWatch}, cobra.ShellCompDirectiveNoFileComp
+	})
 	return cmd
 }
+
+// Values of --mode.
+const (
+	modeAct   = "act"
+	modeWatch = "watch"
+)
 
 // Values of --test-events.
 const (
@@ -117,6 +131,10 @@ func (o localOptions) check() error {
 		return misused(fmt.Sprintf("give a number from 1 to %d", maxCallsInFlight), "--calls-in-flight %d is out of range", o.callsInFlight)
 	case !(o.callsPerSecond > 0) || o.callsPerSecond > 1e6:
 		return misused("give a number above 0", "--calls-per-second %v is out of range", o.callsPerSecond)
+	case o.mode != modeAct && o.mode != modeWatch:
+		return misused("give act or watch", "--mode %q is neither", o.mode)
+	case o.surgeLimit < 0:
+		return misused("give a number of licenses, or 0 for no brake", "--surge-limit %d is out of range", o.surgeLimit)
 	case o.testEvents != testEventsIgnore && o.testEvents != testEventsAccept:
 		return misused("give ignore or accept", "--test-events %q is neither", o.testEvents)
 	case o.once && o.licenseAPI != "":
@@ -221,7 +239,7 @@ func (o localOptions) chooseSamples(all []sample.Sample, sources *source.Sources
 		case o.testEvents == testEventsAccept && isTestEvent(s, sources):
 			testMode++
 		default:
-			chosen = append(chosen, s)
+			chosen = append(chosen, o.expected(s))
 		}
 	}
 	if n := len(without); n > 0 {
@@ -234,6 +252,18 @@ func (o localOptions) chooseSamples(all []sample.Sample, sources *source.Sources
 		skipped[len(skipped)-1] += "\n"
 	}
 	return chosen, skipped
+}
+
+// expected returns a sample with the result that this mode gives it: in watch mode every request ends as a dead letter.
+func (o localOptions) expected(s sample.Sample) sample.Sample {
+	if o.mode != modeWatch {
+		return s
+	}
+	s.Requests = slices.Clone(s.Requests)
+	for i := range s.Requests {
+		s.Requests[i].Outcome, s.Requests[i].Code = deactivation.Rejected, ""
+	}
+	return s
 }
 
 func isTestEvent(s sample.Sample, sources *source.Sources) bool {
@@ -251,11 +281,11 @@ func (o localOptions) config(stored local.Secrets, sources *source.Sources, api 
 	return local.Config{
 		Sources: sources, LicenseSecret: licenseAPI, WebhookSecrets: webhooks, LicenseAPI: api, TokenURL: o.tokenURL(api),
 		CallsPerSecond: o.callsPerSecond, CallsInFlight: o.callsInFlight, FirstRetry: o.clock.firstRetry,
-		AcceptTestEvents: o.testEvents == testEventsAccept,
-		Recorder:         telemetry.New(stderr, level, ""),
-		OnOutcome:        func(m telemetry.Message) { out.outcome(m); tried.OnOutcome(m) },
-		OnDelivery:       func(d telemetry.Delivery) { out.delivery(d); tried.OnDelivery(d) },
-		OnRefused:        out.refused,
+		AcceptTestEvents: o.testEvents == testEventsAccept, SurgeLimit: o.surgeLimit, Watch: o.mode == modeWatch,
+		Recorder:   telemetry.New(stderr, level, ""),
+		OnOutcome:  func(m telemetry.Message) { out.outcome(m); tried.OnOutcome(m) },
+		OnDelivery: func(d telemetry.Delivery) { out.delivery(d); tried.OnDelivery(d) },
+		OnRefused:  out.refused,
 	}
 }
 

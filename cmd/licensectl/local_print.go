@@ -26,6 +26,12 @@ func (o localOptions) greet(w io.Writer, address, api string, webhooks secrets.W
 		fmt.Fprintf(w, "License API  %s (fake)\n", api)
 	}
 	fmt.Fprintf(w, "Pace         %v calls a second, %d calls in flight\n", o.callsPerSecond, o.callsInFlight)
+	if o.mode == modeWatch {
+		fmt.Fprintln(w, "Mode         watch: every event is decided, no license is deactivated")
+	}
+	if o.surgeLimit > 0 {
+		fmt.Fprintf(w, "Brake        %s of a source in an hour\n", count(o.surgeLimit, "license"))
+	}
 	if o.secretsFile != "" {
 		fmt.Fprintf(w, "Secrets      of %s, for %s\n", o.secretsFile, strings.Join(webhooks.Sources(), ", "))
 	} else {

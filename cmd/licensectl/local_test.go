@@ -314,6 +314,8 @@ func TestLocalRefusesWhatItCannotDo(t *testing.T) {
 		"no folder of sources":    {[]string{"local", "--sources", "/nowhere"}, exitFailed, "no sender's file"},
 		"a broken sender file":    {[]string{"local", "--sources", brokenSources(t)}, exitFailed, "acme.yaml:1: verify is missing"},
 		"an address that is none": {[]string{"local", "--addr", "nowhere:x"}, exitUsage, "hint: give host:port, such as 127.0.0.1:8080"},
+		"a mode":                  {[]string{"local", "--mode", "look"}, exitUsage, "hint: give act or watch"},
+		"a surge limit":           {[]string{"local", "--surge-limit=-1"}, exitUsage, "hint: give a number of licenses, or 0 for no brake"},
 		"test events":             {[]string{"local", "--test-events", "yes"}, exitUsage, "hint: give ignore or accept"},
 		"unknown command":         {[]string{"locla"}, exitUsage, "unknown command"},
 	} {

@@ -28,7 +28,7 @@ Find the message's ` + "`code`" + ` (in the dead letter's attributes, or in the 
 | log line | level | metric (namespace LicenseDeactivator) |
 |---|---|---|
 | deactivated, already_inactive, deferred | INFO | Messages by service and outcome; Answers by class |
-| rejected | WARN | the same, and DeadLetters by service and reason; WorkerDeadLetterAlarm fires |
+| rejected | WARN | the same, and DeadLetters by service and reason; WorkerDeadLetterAlarm fires, for ` + "`held`" + ` SurgeAlarm, for ` + "`watched`" + ` none |
 | configuration fault | ERROR | ConfigurationFaults; its alarm fires |
 
 `
@@ -66,6 +66,8 @@ const outcomesTail = `## Without a code of the API
 | invalid | not a message in our wire form | find out who may send to the queue |
 | crashed | the worker panicked over it five times | report it to the maintainers, with the log's stack |
 | undelivered | the queue did not accept the request in time | move it to the queue |
+| held | the brake, code ` + "`surge`" + `: events asked for more licenses of a source in an hour than ` + "`SURGE_LIMIT`" + ` allows; nothing was done | find out whether the refunds are real, then [release or delete it](operations.md#a-surge) |
+| watched | watch mode: nothing was done, ` + "`detail`" + ` says what would have been; code ` + "`surge`" + `: the brake would have held it | in ` + "`act`" + ` mode [redrive or delete it](operations.md#watch-mode) |
 | exhausted | deferred at 290 receives: an outage or a configuration fault of nearly three days (69 h 42 min at least); ` + "`code` and `detail`" + ` are the last ones | remove the cause, then redrive it |
 | (no attributes) | SQS moved it after 300 receives: the same, and the worker could not send it | redrive it |
 `

@@ -123,7 +123,7 @@ func Parse(body string) (req Request, event *Event, err error) {
 		OccurredAt: timeOf(w.OccurredAt), ReceivedAt: timeOf(w.ReceivedAt),
 		Lookup: Lookup(w.Lookup), Scope: w.Scope, Products: w.Products, Disable: w.Disable, Buyer: w.Buyer, Released: w.Released,
 		RequestFile: w.RequestFile,
-		License: License(w.wireLicense),
+		License:     License(w.wireLicense),
 	}
 	if err := req.Validate(); err != nil {
 		return req, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
