@@ -1,5 +1,5 @@
-// Command webhook is the Lambda function behind POST /webhooks/{source}: it verifies what a sender delivers and puts
-// the requests it makes of it into the queue. It also takes requests by direct invocation.
+// Command webhook is the Lambda function behind POST /webhooks/{source}: it verifies a sender's delivery and enqueues
+// the requests that it makes from it. It also accepts requests by direct invocation.
 package main
 
 import (
@@ -32,8 +32,8 @@ func main() {
 	jobs := queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.QueueURL)
 	held := secrets.NewCache(secrets.OpenSecretsManager(cfg.Config, cfg.SecretsManagerEndpoint, cfg.WebhookSecretsARN), secrets.ParseWebhooks)
 
-	// The secret and the connection, while Lambda does not throttle: the first event then takes 2 ms and not 95. They
-	// come while the sources are read. What fails here is tried again by the first event.
+	// Read the secret and open the connection while Lambda does not throttle the function: the first event then takes 2
+	// ms instead of 95. Both run while the sources are read. After a failure the first event tries again.
 	ctx, cancel := context.WithTimeout(context.Background(), warmUpTime)
 	var warm errgroup.Group
 	warm.Go(func() error { return jobs.Warm(ctx) })

@@ -30,18 +30,18 @@ import (
 // timeout is the function's time-out in template.yaml.
 const timeout = 10 * time.Second
 
-// held is a secret that needs no call.
+// held is a secret that is read without a call.
 type held string
 
 func (h held) Read(context.Context) (secrets.Value, error) {
 	return secrets.Value{Text: string(h), Version: "v1"}, nil
 }
 
-// local is the secret of `licensectl local`, with which events/webhook.json is signed.
+// local is the secret of `licensectl local`, which signs events/webhook.json.
 const local held = `{"shopify":"shpss_local_shopify"}`
 
-// invoke invokes the function whose queue is a FakeSQS with those answers, in a bubble, and returns its answer, its log
-// and how long it took.
+// invoke invokes the function, whose queue is a FakeSQS with those answers, in a bubble. It returns the answer, the log
+// and the time that it took.
 func invoke(t *testing.T, payload []byte, secret secrets.Reader, answer func(c queuetest.Call, n int) (int, any)) ([]byte, string, time.Duration) {
 	t.Helper()
 	fake := &queuetest.FakeSQS{Answer: answer}
@@ -154,7 +154,7 @@ func TestADirectInvocationIsAnsweredInTimeWhenSQSHangs(t *testing.T) {
 	}
 }
 
-// TestAThrottledSecretsManagerIsNoConfigurationFault goes through the client: an alarm would ask for a repair, and there
+// TestAThrottledSecretsManagerIsNoConfigurationFault uses the real client. An alarm would ask for a repair, and there
 // is nothing to repair.
 func TestAThrottledSecretsManagerIsNoConfigurationFault(t *testing.T) {
 	t.Parallel()
@@ -187,7 +187,7 @@ func TestAThrottledSecretsManagerIsNoConfigurationFault(t *testing.T) {
 	}
 }
 
-// runMain names the variable with which this test's program is the function itself.
+// runMain is the variable that makes this test's program run as the function itself.
 const runMain = "RUN_MAIN"
 
 func TestMain(m *testing.M) {
@@ -236,7 +236,7 @@ func TestAStartThatFailsPrintsOneJSONLineOfLevelError(t *testing.T) {
 	}
 }
 
-// configured is an environment that is valid and leads nowhere.
+// configured is a valid environment whose addresses lead nowhere.
 func configured() []string {
 	const arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:test-AbCdEf"
 	return []string{

@@ -1,5 +1,5 @@
 // Command worker is the Lambda function behind the queue: it calls the License API for each message, at this instance's
-// share of the stack's pace.
+// share of the stack's rate.
 package main
 
 import (
@@ -48,8 +48,8 @@ func main() {
 		log.Fatal(err)
 	}
 
-	// The secret and the connections, while Lambda does not throttle: the first batch then begins in 2 ms and not in 95.
-	// What fails here is tried again by the first batch.
+	// Read the secret and open the connections while Lambda does not throttle the function: the first batch then starts in
+	// 2 ms instead of 95. After a failure the first batch tries again.
 	ctx, cancel := context.WithTimeout(context.Background(), warmUpTime)
 	var warm errgroup.Group
 	warm.Go(func() error { return api.Warm(ctx) })

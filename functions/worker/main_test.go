@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// runMain names the variable with which this test's program is the function itself.
+// runMain is the variable that makes this test's program run as the function itself.
 const runMain = "RUN_MAIN"
 
 func TestMain(m *testing.M) {
@@ -61,7 +61,7 @@ func TestAStartThatFailsPrintsOneJSONLineOfLevelError(t *testing.T) {
 	}
 }
 
-// configured is an environment that is valid and leads nowhere.
+// configured is a valid environment whose addresses lead nowhere.
 func configured() []string {
 	const arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:test-AbCdEf"
 	return []string{

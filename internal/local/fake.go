@@ -18,8 +18,8 @@ const (
 	SharedKey = "local-shared-key"
 )
 
-// FixedSecrets returns the secrets that are used without a --secrets file, one for every sender's file. Samples are
-// signed with them.
+// FixedSecrets returns the secrets that are used without a --secrets file, one for every sender's file. They sign the
+// samples.
 func FixedSecrets(sources *source.Sources) Secrets {
 	marshal := func(v any) json.RawMessage {
 		raw, _ := json.Marshal(v) //nolint:errchkjson // strings cannot fail
@@ -72,8 +72,9 @@ func NewFakeAPI(license secrets.License, samples []sample.Sample) (*licenseapite
 	return licenseapitest.New(state)
 }
 
-// licensesOf returns the licenses of the samples: those to be deactivated, with their devices, and those whose device
-// is already inactive, without. A license that a sample expects to be unknown is left out, but its product is known.
+// licensesOf returns the licenses of the samples. Those that are to be deactivated have their devices; those whose
+// device is already inactive have none. A license that a sample expects to be unknown is left out, but its product is
+// known.
 func licensesOf(samples []sample.Sample) []licenseapitest.License {
 	var licenses []licenseapitest.License
 	products := map[string]bool{}

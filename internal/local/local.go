@@ -1,9 +1,9 @@
 // Package local is the whole system in one process, without AWS: the handlers that run in Lambda, behind the emulated
-// API Gateway and event source mapping of lambdaemu, over a queue in memory. The License API is an address: the fake
-// that NewFakeAPI makes, or a real one. `licensectl local` is this package.
+// API Gateway and event source mapping of lambdaemu, over a queue in memory. The License API is an address: the fake of
+// NewFakeAPI, or a real one. `licensectl local` runs this package.
 //
-// It differs from production in its clock alone: the first retry waits one second instead of thirty, and every later
-// one is shorter in proportion, so that a person can watch.
+// Only its times differ from production: the first retry waits one second instead of thirty, and every later one is
+// shorter in proportion, so that a person can watch.
 package local
 
 import (
@@ -23,17 +23,17 @@ import (
 	"license-deactivator/pkg/licenseapi"
 )
 
-// Back-off: production's 30 seconds and 15 minutes, thirty times faster.
+// Back-off: production's 30 seconds and 15 minutes, divided by thirty.
 const (
 	defaultFirstRetry = time.Second
 	lastRetryFactor   = 30 // the longest retry, as a multiple of the first
 )
 
 // batchPerCall is how many messages a batch holds for each call in flight. A slow call then delays only the messages
-// behind it, not the batch.
+// after it, not the batch.
 const batchPerCall = 4
 
-// Config is what a Stack is made of. A field is required unless its comment says otherwise.
+// Config is the configuration of a Stack. A field is required unless its comment says otherwise.
 type Config struct {
 	Sources        *source.Sources
 	LicenseSecret  secrets.Reader // in the form that Secrets Manager holds
@@ -99,7 +99,7 @@ func New(c Config) (*Stack, error) {
 	return s, nil
 }
 
-// observed reports the errors of the webhook function: Lambda returns them to the caller, and nothing logs them.
+// observed reports the errors of the webhook function: Lambda returns them to the caller, and no other code logs them.
 func (c Config) observed(function lambdaemu.Function) lambdaemu.Function {
 	if c.OnRefused == nil {
 		return function
@@ -113,8 +113,8 @@ func (c Config) observed(function lambdaemu.Function) lambdaemu.Function {
 	}
 }
 
-// parseLicense reads the License API's secret. With TokenURL set, an OAuth client's secret is sent there and nowhere
-// else: with the fake API it must not reach the vendor.
+// parseLicense reads the License API's secret. With TokenURL set, an OAuth client's secret is sent only
+// there: with the fake API it must not reach the vendor.
 func (c Config) parseLicense(text string) (secrets.License, error) {
 	l, err := secrets.ParseLicense(text)
 	if err == nil && c.TokenURL != "" {
@@ -126,5 +126,5 @@ func (c Config) parseLicense(text string) (secrets.License, error) {
 // ServeHTTP serves deliveries at /webhooks/{source} and direct invocations at Lambda's own path.
 func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gateway.ServeHTTP(w, r) }
 
-// Run works the queue until ctx ends, and finishes the batch under way.
+// Run works on the queue until ctx ends, and finishes the running batch first.
 func (s *Stack) Run(ctx context.Context) { s.source.Run(ctx) }

@@ -54,7 +54,7 @@ func position(content []byte, offset int64) string {
 	return fmt.Sprintf("%d:%d", bytes.Count(before, []byte("\n"))+1, len(before)-line)
 }
 
-// syntaxProblem says what is wrong at a position, without the parser's message, which quotes the content.
+// syntaxProblem describes the problem at a position. It leaves out the parser's message, which quotes the content.
 func syntaxProblem(content []byte, offset int64) string {
 	rest := content[max(offset-1, 0):]
 	before := bytes.TrimRight(content[:max(offset-1, 0)], " \t\r\n")
@@ -66,7 +66,7 @@ func syntaxProblem(content []byte, offset int64) string {
 	case int(offset) >= len(content):
 		return "not JSON: the file ends too early"
 	}
-	return "not JSON from here on"
+	return "not JSON from this position on"
 }
 
 func (s Secrets) check(path string) error {
@@ -82,8 +82,8 @@ func (s Secrets) check(path string) error {
 	return errors.Join(errs...)
 }
 
-// Readers returns the two secrets as readers for the handlers. With a path each read opens the file again, so that a
-// rotated key is found; with "" they return s.
+// Readers returns the two secrets as readers for the handlers. With a path each read opens the file again, so that it
+// finds a rotated key; with "" they return s.
 func (s Secrets) Readers(path string) (licenseAPI, webhooks secrets.Reader) {
 	part := func(pick func(Secrets) json.RawMessage) secrets.Reader {
 		return secretReader(func() (json.RawMessage, error) {

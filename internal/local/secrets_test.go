@@ -9,7 +9,7 @@ import (
 	"license-deactivator/internal/local"
 )
 
-// TestASecretsFileThatIsNotJSONSaysWhere: the message names line and column and quotes nothing of the file.
+// TestASecretsFileThatIsNotJSONSaysWhere: the message names line and column and quotes no part of the file.
 func TestASecretsFileThatIsNotJSONSaysWhere(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ content, want string }{

@@ -17,8 +17,9 @@ const (
 	shutdownTimeout   = 12 * time.Second // longer than a delivery's ten seconds
 )
 
-// Serve listens on addr, serves handler, and runs work beside it. It returns the address and a function that stops
-// both in order: first the server, then work, which finishes what is under way. work keeps running when ctx ends.
+// Serve listens on addr, serves handler, and runs work at the same time. It returns the address and a function that
+// stops both in order: first the server, then work, which finishes what it has started. work keeps running when ctx
+// ends.
 func Serve(ctx context.Context, addr string, handler http.Handler, work func(context.Context)) (address string, stop func(), err error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
@@ -48,7 +49,7 @@ func serveOn(ctx context.Context, listener net.Listener, handler http.Handler, w
 	})
 }
 
-// unusedConns are the connections on which no request has come. http.Server.Shutdown waits five seconds for each; an
+// unusedConns are the connections without a request so far. http.Server.Shutdown waits five seconds for each; an
 // http.Client keeps such a connection whenever it dials one too many.
 type unusedConns struct {
 	mu     sync.Mutex
@@ -73,7 +74,7 @@ func (u *unusedConns) track(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// close closes them, and those that are accepted from now on.
+// close closes them, and all connections that are accepted later.
 func (u *unusedConns) close() {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// pipes is a listener on which the test dials pipes: virtual time knows no sockets.
+// pipes is a listener on which the test dials pipes: virtual time allows no sockets.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -43,7 +43,7 @@ func TestStopDoesNotWaitForAConnectionWithoutARequest(t *testing.T) {
 		before := time.Now()
 		stop()
 		if took := time.Since(before); took != 0 {
-			t.Errorf("stopping took %v, although no request is under way", took)
+			t.Errorf("stopping took %v, although no request is in flight", took)
 		}
 		if _, err := near.Read(make([]byte, 1)); err == nil {
 			t.Error("the connection is still open")
