@@ -16,7 +16,7 @@ func TestASecretsFileThatIsNotJSONSaysWhere(t *testing.T) {
 		"a trailing comma":           {"{\n  \"license_api\": {\"api_key\": \"CANARY\",},\n  \"webhooks\": {}\n}", `:2:39: not JSON: a comma before a closing bracket`},
 		"a trailing comma on a line": {"{\"license_api\":{},\n\"webhooks\":{\"a\":\"CANARY\"},\n}", `:3:1: not JSON: a comma before a closing bracket`},
 		"a comma in a list":          {"{\"webhooks\":{\"a\":[\"CANARY\",\n]}}", `:2:1: not JSON: a comma before a closing bracket`},
-		"no quotes":                  {"{\"webhooks\":{\"a\":CANARY}}", `:1:18: not JSON from here on`},
+		"no quotes":                  {"{\"webhooks\":{\"a\":CANARY}}", `:1:18: not JSON from this position on`},
 		"cut off":                    {"{\"webhooks\":{\"a\":\"CANARY\"", `:1:25: not JSON: the file ends too early`},
 		"empty":                      {"", `:1:1: the file is empty`},
 		"a list":                     {"[]", ` is not {"license_api":{…},"webhooks":{…}}`},
