@@ -129,6 +129,7 @@ func TestLicensesOfLines(t *testing.T) {
 		"part: paid for with another line":      {"partial", `{}`, line("1", "0", own1, "A") + "," + line("2", "1", own1, "A"), refund("1"), "ignored", nil},
 		"part: one of two devices paid for":     {"partial", `{}`, line("1", "0", property("license_key", "K1")+","+property("hardware_id", "h1,h2"), "A") + "," + line("2", "1", own1, "B"), refund("1"), "accepted", []string{"K1// A  h2"}},
 		"part: a line of nothing":               {"partial", `{}`, strings.Replace(line("1", "0", own1, "A"), `"quantity":1`, `"quantity":0`, 1), "", "ignored", nil},
+		"part: refunded or not is an error":     {"partial", `{}`, line("1", "0", own1, "A"), `{"lines":[{"line":1,"quantity":"one"}]}`, "unmappable", nil},
 		"a property twice":                      {"refunded", `{}`, line("1", "0", own1+","+property("license_key", "K9"), "A"), "", "unmappable", nil},
 		"neither":                               {"paid", `{"license_key":"K0","hardware_id":"h0","product":"P"}`, line("1", "0", own1, "A"), "", "ignored", nil},
 	} {

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -44,6 +45,16 @@ func TestLimitsAreOneInstancesParts(t *testing.T) {
 			t.Errorf("%s: per instance %v, want %v", test.name, got, test.perInstance)
 		}
 	}
+}
+
+func TestA429WithoutRetryAfterPausesTheInstanceForASecond(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(Config{CallsPerSecond: 10, Backoff: production()})
+		if pause := l.On429(time.Now(), 0, ""); pause != time.Second {
+			t.Errorf("the pause is %v, want a second", pause)
+		}
+	})
 }
 
 // TestAllInstancesTogetherKeepTheLimits has every stack whose ceiling is within what the API allows.

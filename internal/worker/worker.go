@@ -132,15 +132,19 @@ func New(cfg Config) (*Handler, error) {
 		cfg.Recorder.Logger().Warn("watch mode: no license is deactivated, every message goes to the dead-letter queue with what would have been done")
 	}
 	return &Handler{
-		cfg: cfg,
-		limiter: throttle.NewLimiter(throttle.LimiterConfig{
-			CallsPerSecond: cfg.CallsPerSecond, Limits: cfg.Limits, Pause: cfg.Backoff.First / pausesPerFirst,
-			LongestPause: cfg.Backoff.Cap, Recovery: recoveryFirsts * cfg.Backoff.First,
-		}),
+		cfg:      cfg,
+		limiter:  newLimiter(cfg),
 		breaker:  newBreaker(cfg.CallsInFlight, cfg.Backoff, cfg.Recorder.Logger()),
 		evidence: newEvidence(),
 		brake:    newBrake(cfg.SurgeLimit, cfg.Now),
 	}, nil
+}
+
+func newLimiter(cfg Config) *throttle.Limiter {
+	return throttle.NewLimiter(throttle.LimiterConfig{
+		CallsPerSecond: cfg.CallsPerSecond, Limits: cfg.Limits, Pause: cfg.Backoff.First / pausesPerFirst,
+		LongestPause: cfg.Backoff.Cap, Recovery: recoveryFirsts * cfg.Backoff.First,
+	})
 }
 
 // newBreaker returns the circuit breaker of the License API. A refusal is an answer, and so is a 429: the API is up.
