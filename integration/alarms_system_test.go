@@ -491,12 +491,3 @@ func (s *system) throttle(throttled bool) {
 	defer s.mu.Unlock()
 	s.throttled = throttled
 }
-
-// unknownShape is an event that matches none of the shapes in its source's file.
-func (s *system) unknownShape() {
-	s.front.DeadLetter(deactivation.ReasonUnmappable)
-	s.front.Delivery(s.t.Context(), telemetry.Delivery{
-		Source: "shopify", Answer: deactivation.Unmappable, Code: deactivation.CodeUnknownShape, Status: http.StatusOK,
-	})
-	s.front.Flush()
-}

@@ -374,17 +374,22 @@ func alarmScenarios() []alarmScenario {
 				s.every(10*time.Minute, 0, hour, s.refund)
 				s.deliver(`{"id":"1",`, senderKey)
 			},
-			fires: map[string][]firing{"UnreadableDeliveryAlarm": {{hour, at(1, 5), 0}}},
+			fires: map[string][]firing{
+				"UnreadableDeliveryAlarm": {{hour, at(1, 5), 0}},
+				"WebhookDeadLetterAlarm":  {{hour, at(1, 5), 0}},
+				"DeadLetterAlarm":         {{hour, at(1, 5), 2 * hour}},
+			},
 		},
 		{
 			name: "an event of a shape that the source's file does not know", length: 3 * hour,
 			happen: func(s *system) {
 				s.until(hour)
-				s.unknownShape()
+				s.deliver(`{"id":"1","greeting":"hello"}`, senderKey)
 			},
 			fires: map[string][]firing{
 				"UnknownShapeAlarm":      {{hour, at(1, 5), 0}},
 				"WebhookDeadLetterAlarm": {{hour, at(1, 5), 0}},
+				"DeadLetterAlarm":        {{hour, at(1, 5), 2 * hour}},
 			},
 		},
 		{

@@ -238,7 +238,7 @@ func eventBody(d *delivery) string {
 		for _, q := range d.requests {
 			all = append(all, q.license.HardwareID)
 		}
-		key, devices, code = d.requests[0].license.LicenseKey, strings.Join(all, ","), d.requests[0].license.Product
+		key, devices, code = d.requests[0].license.LicenseKey, strings.Join(all, ";"), d.requests[0].license.Product
 	}
 	if d.kind == "unmappable" {
 		devices = ""

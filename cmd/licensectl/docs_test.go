@@ -35,6 +35,8 @@ type sourceFile struct {
 		Type        any // a text or a list
 		Enabled     *bool
 		Ignore      bool
+		Review      bool
+		Reversal    bool
 	}
 }
 
@@ -81,7 +83,11 @@ func TestPagesNameTheRulesOfTheirFile(t *testing.T) {
 				t.Errorf("%s: rule %q: off is %v in the file; the page says %q", name, rule.Name, off, effect)
 			case rule.Ignore != strings.HasPrefix(effect, "ignored"):
 				t.Errorf("%s: rule %q: ignore is %v in the file; the page says %q", name, rule.Name, rule.Ignore, effect)
-			case !rule.Ignore && !slices.Contains(code(effect), rule.Cause):
+			case rule.Review != strings.HasPrefix(effect, "for review"):
+				t.Errorf("%s: rule %q: review is %v in the file; the page says %q", name, rule.Name, rule.Review, effect)
+			case rule.Reversal != strings.HasPrefix(effect, "reversal"):
+				t.Errorf("%s: rule %q: reversal is %v in the file; the page says %q", name, rule.Name, rule.Reversal, effect)
+			case !rule.Ignore && !rule.Review && !rule.Reversal && !slices.Contains(code(effect), rule.Cause):
 				t.Errorf("%s: rule %q: the cause is %q in the file; the page says %q", name, rule.Name, rule.Cause, effect)
 			}
 			for _, kind := range texts(rule.Type) {
@@ -140,10 +146,13 @@ var picked = regexp.MustCompile(`(?s)^(.+)\.\{(.+)\}$`)
 func expressions(place any) []string {
 	if fields, ok := place.(map[string]any); ok {
 		if pairs, ok := fields["pairs"]; ok {
-			return texts(pairs)
+			return expressions(pairs)
 		}
 		var all []string
-		for _, expression := range fields {
+		for key, expression := range fields {
+			if key == "by" {
+				continue
+			}
 			all = append(all, strings.Split(expression.(string), " || ")...)
 		}
 		return all

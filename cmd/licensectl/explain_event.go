@@ -7,6 +7,7 @@ import (
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/source"
+	"license-deactivator/internal/webhook"
 )
 
 // Bounds of what is printed of one event; real events stay far below.
@@ -40,18 +41,31 @@ func (p *page) event(e source.ExplainedEvent, body []byte) {
 	switch {
 	case len(e.Requests) > 0:
 		p.requests(e)
-	case e.Answer == deactivation.Unmappable:
-		p.section("DEAD LETTER")
-		var why []string
-		if len(e.Missing) > 0 {
-			why = append(why, "missing "+strings.Join(e.Missing, ", "))
-		}
-		if e.Problem != "" {
-			why = append(why, e.Problem)
-		}
-		p.prose("reason unmappable, detail \"" + strings.Join(why, "; ") + "\"")
-		p.prose("The whole event stays in the dead-letter queue until an operator corrects the order or the sender's file.")
+	case e.Answer == deactivation.Unmappable, e.Answer == deactivation.Reversed:
+		p.deadLetter(e)
 	}
+}
+
+// deadLetter shows what an operator finds in the dead-letter queue.
+func (p *page) deadLetter(e source.ExplainedEvent) {
+	p.section("DEAD LETTER")
+	code := ""
+	if e.Code != "" {
+		code = ", code " + e.Code
+	}
+	p.prose(fmt.Sprintf("reason %s%s, detail \"%s\"", e.Answer, code, webhook.LetterDetail(e.Missing, []source.Mapping{e.Mapping})))
+	until := "an operator corrects the order or the sender's file"
+	switch {
+	case e.Answer == deactivation.Reversed:
+		until = "an operator decides whether a license has to be activated again"
+	case e.Code == deactivation.CodeReview:
+		until = "an operator decides"
+	case e.Code == deactivation.CodeUnreadable:
+		until = "an operator reads it"
+	case e.Code == deactivation.CodeUnknownShape:
+		until = "an operator corrects the sender's file"
+	}
+	p.prose("The whole event stays in the dead-letter queue until " + until + ".")
 }
 
 func factRows(facts []source.Fact) []row {
@@ -64,7 +78,7 @@ func factRows(facts []source.Fact) []row {
 
 func (p *page) rules(e source.ExplainedEvent) {
 	p.section("RULES")
-	if len(e.Rules) > 0 && e.Rules[0].Result == "" {
+	if len(e.Rules) == 0 || e.Rules[0].Result == "" {
 		p.line("not looked at")
 		return
 	}
@@ -104,8 +118,13 @@ func verdict(r source.ExplainedRule) string {
 	case source.NoRefundedLine:
 		return "no: no line with a license of its own was refunded in full"
 	}
-	if r.Ignore {
+	switch {
+	case r.Ignore:
 		return "YES: ignore the event"
+	case r.Review:
+		return "YES: keep the event for review"
+	case r.Reversal:
+		return "YES: keep the event, which takes an earlier one back"
 	}
 	return "YES: deactivate, cause " + r.Cause
 }

@@ -52,7 +52,7 @@ func result(e webhook.Explanation) string {
 		return becomes(e.Events[0])
 	}
 	var parts []string
-	for _, answer := range []deactivation.Answer{deactivation.Accepted, deactivation.Unmappable, deactivation.Ignored} {
+	for _, answer := range []deactivation.Answer{deactivation.Accepted, deactivation.Unmappable, deactivation.Stale, deactivation.Reversed, deactivation.Ignored} {
 		n := 0
 		for _, event := range e.Events {
 			if event.Answer == answer {
@@ -77,8 +77,12 @@ func becomes(e source.ExplainedEvent) string {
 		return "ignored: no rule matches."
 	case e.Answer == deactivation.Ignored:
 		return "ignored by " + by + "."
+	case e.Answer == deactivation.Reversed:
+		return "reversed: " + by + " says that it takes an earlier event back. An operator must review it."
 	case e.Rule == "":
 		return "unmappable: " + e.Problem + ". An operator must review it."
+	case e.Code == deactivation.CodeReview:
+		return fmt.Sprintf("unmappable: %s keeps it %s. An operator must review it.", by, e.Problem)
 	case e.Problem == "":
 		return fmt.Sprintf("unmappable: %s asks for a deactivation, but the event lacks %s. An operator must review it.", by, strings.Join(e.Missing, ", "))
 	}

@@ -355,8 +355,8 @@ func TestASenderBodyIsNotTakenForMessages(t *testing.T) {
 func TestAMisspeltSampleIsAnsweredWithTheSamples(t *testing.T) {
 	t.Parallel()
 	for arg, want := range map[string]string{
-		"stripe/ful-refund":  "hint: did you mean stripe/full-refund? the samples of stripe are chargeback-with-metadata, ",
-		"stripe/nothing":     "hint: the samples of stripe are chargeback-with-metadata, ",
+		"stripe/ful-refund":  "hint: did you mean stripe/full-refund? the samples of stripe are byte-order-mark, ",
+		"stripe/nothing":     "hint: the samples of stripe are byte-order-mark, ",
 		"events/stripe/nope": "error: events/stripe/nope is neither a file nor a sample",
 		"stripe":             "hint: the samples of stripe are ",
 	} {
@@ -400,9 +400,9 @@ func TestAnOddBodyIsExplainedAll(t *testing.T) {
 	t.Parallel()
 	many := `{"id":"e","type":"order.refunded","data":{"license_key":"` + strings.Join(numberedKeys(40), ",") + `","product":"P","hardware_id":"h"}}`
 	for name, c := range map[string]struct{ body, want string }{
-		"no JSON":        {"refund", "refused with 400: the body cannot be read: it is not JSON"},
-		"empty":          {"", "refused with 400: the body cannot be read: it is empty"},
-		"a list":         {"[]", "refused with 400"},
+		"no JSON":        {"refund", "unmappable: the body cannot be read: it is not JSON"},
+		"empty":          {"", "unmappable: the body cannot be read: it is empty"},
+		"a list":         {"[]", "code unreadable"},
 		"terminal codes": {"{\"id\":\"\\u001b]0;x\\u0007\",\"type\":\"\\u001b[2J\"}", "type  <U+001B>[2J"},
 		"too large":      {strings.Repeat(" ", webhook.MaxBodyBytes+1), "refused with 413"},
 		"many licenses":  {many, "… and 35 more"},

@@ -118,7 +118,7 @@ func TestSendSaysWhatIsWrong(t *testing.T) {
 		"nothing":         {[]string{"send"}, exitUsage, "hint: give a FILE, or a sample by --source and --case"},
 		"case alone":      {[]string{"send", "--case", "full-refund"}, exitUsage, "hint: name its sender with --source"},
 		"case and file":   {[]string{"send", "x.json", "--source", "stripe", "--case", "full-refund"}, exitUsage, "hint: leave one of them out"},
-		"unknown case":    {[]string{"send", "--source", "stripe", "--case", "nope"}, exitFailed, "hint: its samples are chargeback-with-metadata"},
+		"unknown case":    {[]string{"send", "--source", "stripe", "--case", "nope"}, exitFailed, "hint: its samples are byte-order-mark, "},
 		"no such sender":  {[]string{"send", "--source", "nope", "--case", "x"}, exitFailed, "hint: name one with --source: "},
 		"unknown file":    {[]string{"send", "nowhere/x.json"}, exitFailed, "hint: FILE is a delivery's body"},
 		"unknown source":  {[]string{"send", file(t, "x.json", "{}")}, exitFailed, "hint: name one with --source: "},

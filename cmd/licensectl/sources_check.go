@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/sample"
 	"license-deactivator/internal/source"
 	"license-deactivator/internal/webhook"
@@ -173,7 +174,11 @@ func (c *check) sample(src *source.Source, sample sample.Sample, e webhook.Expla
 		}
 	}
 	for _, event := range e.Events {
-		if event.Problem == "" || sample.Problem != "" {
+		if event.Code == deactivation.CodeUnreadable && sample.Code != event.Code && sample.Problem == "" {
+			c.fault(of, "%s", event.Problem)
+			return
+		}
+		if event.Problem == "" || sample.Problem != "" || event.Code != "" && event.Code == sample.Code {
 			continue
 		}
 		where := c.file(src.Name + ".yaml")
@@ -183,9 +188,17 @@ func (c *check) sample(src *source.Source, sample sample.Sample, e webhook.Expla
 		c.fault(where, "on the sample %s: %s", sample.Name(), event.Problem)
 		return
 	}
-	if first.Answer != sample.Answer || first.Rule != sample.Rule {
-		c.fault(of, "it says %s%s, but the event is %s%s", sample.Answer, byRule(sample.Rule), first.Answer, byRule(first.Rule))
+	if first.Answer != sample.Answer || first.Rule != sample.Rule || first.Code != sample.Code {
+		c.fault(of, "it says %s%s%s, but the event is %s%s%s",
+			sample.Answer, withCode(sample.Code), byRule(sample.Rule), first.Answer, withCode(first.Code), byRule(first.Rule))
 	}
+}
+
+func withCode(code string) string {
+	if code == "" {
+		return ""
+	}
+	return " (" + code + ")"
 }
 
 func byRule(name string) string {

@@ -26,10 +26,10 @@ func TestSourcesListNamesEverySender(t *testing.T) {
 			t.Errorf("%s is not in\n%s", sample.Source, stdout)
 		}
 	}
-	if got := rows["generic"]; got != "/webhooks/generic 3 on 10 HMAC-SHA256 of {body}, hex, in X-Signature-256" {
+	if got := rows["generic"]; got != "/webhooks/generic 8 on 21 HMAC-SHA256 of {body}, hex, in X-Signature-256" {
 		t.Errorf("generic: %s", got)
 	}
-	if !strings.Contains(rows["stripe"], "5 on, 2 off") {
+	if !strings.Contains(rows["stripe"], "17 on, 1 off") {
 		t.Errorf("stripe: %s", rows["stripe"])
 	}
 }
@@ -41,7 +41,7 @@ func TestTheBuiltInSourcesAreInOrder(t *testing.T) {
 		if code != exitDone || stderr != "" || !strings.Contains(stdout, "nothing is wrong, 0 warnings.") {
 			t.Errorf("%v: exit code %d, %s\n%s", args, code, stderr, stdout)
 		}
-		if !strings.Contains(stdout, `off: rule "chargeback lost" is switched off`) {
+		if !strings.Contains(stdout, `off: rule "subscription unpaid" is switched off`) {
 			t.Errorf("%v: the rules that are off are not named\n%s", args, stdout)
 		}
 	}
@@ -117,7 +117,7 @@ func TestSourcesCheckFindsWhatIsWrong(t *testing.T) {
 		"a sample that says something else": {acmeWith(t, map[string]string{"events/acme/full.yaml": "answer: ignored\nrule: never\n"}), nil, exitFailed,
 			[]string{`events/acme/full.yaml: error: it says ignored by the rule "never", but the event is accepted by the rule "refunded"`}},
 		"a sample that cannot be read": {acmeWith(t, map[string]string{"events/acme/full.json": "x"}), nil, exitFailed,
-			[]string{"events/acme/full.yaml: error: it is refused: the body cannot be read"}},
+			[]string{"events/acme/full.yaml: error: the body cannot be read"}},
 		"a body without what it says": {acmeWith(t, map[string]string{"events/acme/other.json": "{}"}), nil, exitFailed,
 			[]string{"events: error: acme/other.json has no other.yaml beside it"}},
 		"no secret": {acmeWith(t, nil), secrets(`{"other":"x"}`), exitDone,

@@ -7,9 +7,11 @@ const (
 	CodeUnverified = "unverified"
 	// CodeTooLarge: the body is larger than the limit (413).
 	CodeTooLarge = "too_large"
-	// CodeUnreadable: the delivery is verified, and its body is not an event in the source's format.
+	// CodeUnreadable: the delivery is verified, and its body is not an event in the source's format. It is kept for an
+	// operator.
 	CodeUnreadable = "unreadable"
-	// CodeUnknownShape: the delivery is verified and readable, and matches none of the shapes in the source's file.
+	// CodeUnknownShape: the delivery is verified and readable, matches none of the rules in the source's file, and no
+	// signed type says what it is.
 	CodeUnknownShape = "unknown_shape"
 )
 
@@ -17,6 +19,10 @@ const (
 func DeliveryCodes() []string {
 	return []string{CodeUnverified, CodeTooLarge, CodeUnreadable, CodeUnknownShape}
 }
+
+// CodeReview is the code of an unmappable event that does not lack license data: an operator decides, whatever a
+// look-up could find. It is part of the policy, so no alarm watches for it.
+const CodeReview = "review"
 
 // CodeSurge is the code of a message that the brake holds, and in watch mode of one that it would hold.
 const CodeSurge = "surge"

@@ -64,7 +64,9 @@ type Answer string
 const (
 	Accepted   Answer = "accepted"
 	Ignored    Answer = "ignored"
-	Unmappable Answer = "unmappable"
+	Unmappable Answer = "unmappable" // kept for a person: license data is missing, or a person decides (CodeReview)
+	Stale      Answer = "stale"      // kept for a person: the event is too old to act on unasked
+	Reversed   Answer = "reversed"   // kept for a person: it takes an earlier event back
 	Refused    Answer = "refused"
 )
 
@@ -75,7 +77,8 @@ type Reason string
 // The reasons of a dead letter.
 const (
 	ReasonRejected    Reason = "rejected"    // the License API's answer
-	ReasonUnmappable  Reason = "unmappable"  // an event without license data
+	ReasonUnmappable  Reason = "unmappable"  // an event without license data, or one that an operator decides about
+	ReasonReversed    Reason = "reversed"    // an event that takes an earlier one back
 	ReasonHeld        Reason = "held"        // the brake: more licenses than a source may act on in an hour
 	ReasonWatched     Reason = "watched"     // watch mode: decided and looked up, nothing written
 	ReasonInvalid     Reason = "invalid"     // not a message in our wire form

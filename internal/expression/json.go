@@ -11,25 +11,26 @@ import (
 	"unicode/utf8"
 )
 
-// ReadJSON reads a body that is one JSON text. An empty body, a byte order mark and invalid UTF-8 are errors.
+// ReadJSON reads a body that is one JSON text. A byte order mark in front is skipped. An empty body and invalid UTF-8
+// are errors.
 func ReadJSON(body []byte) (Tree, error) {
-	if err := checkText(body); err != nil {
+	body, err := textOf(body)
+	if err != nil {
 		return Tree{}, err
 	}
 	return decodeJSON(body)
 }
 
-// checkText refuses a body that is not a text.
-func checkText(body []byte) error {
+// textOf returns the text of a body, without its byte order mark.
+func textOf(body []byte) ([]byte, error) {
+	body = bytes.TrimPrefix(body, []byte("\xEF\xBB\xBF"))
 	switch {
 	case len(body) == 0:
-		return errors.New("it is empty")
-	case bytes.HasPrefix(body, []byte("\xEF\xBB\xBF")):
-		return errors.New("it begins with a byte order mark")
+		return nil, errors.New("it is empty")
 	case !utf8.Valid(body):
-		return errors.New("it is not UTF-8")
+		return nil, errors.New("it is not UTF-8")
 	}
-	return nil
+	return body, nil
 }
 
 // decodeJSON reads both forms in one pass. encoding/json first checks that the text is JSON with at most 10,000 levels,

@@ -14,9 +14,10 @@ const maxXMLDepth = 64
 // ReadXML reads a body that is one XML document: elements by their local names, with any prefix; xsi:type as _type;
 // xsi:nil and empty elements as null; repeated elements as a list; an element without children as its text. It has only
 // texts, so both forms are the same. encoding/xml expands no entity but the five predefined ones. A document type is an
-// error, as are an empty body, a byte order mark and invalid UTF-8.
+// error, as are an empty body and invalid UTF-8. A byte order mark in front is skipped.
 func ReadXML(body []byte) (Tree, error) {
-	if err := checkText(body); err != nil {
+	body, err := textOf(body)
+	if err != nil {
 		return Tree{}, err
 	}
 	tree, err := decodeXML(body)

@@ -90,6 +90,7 @@ type Result struct {
 	Answer   deactivation.Answer
 	Status   int    // HTTP status of the answer
 	Rule     string // the deciding rule
+	Code     string // of an unmappable event that does not lack license data
 	Why      string // for an answer other than accepted
 	Outcomes []telemetry.Message
 
@@ -159,7 +160,7 @@ func (r *Result) add(d telemetry.Delivery) {
 		why = strings.TrimSuffix("missing "+strings.Join(d.Missing, ", ")+"; "+why, "; ")
 	}
 	if r.Answer == "" || d.Answer == deactivation.Accepted {
-		r.Answer, r.Rule, r.Why = d.Answer, d.Rule, why
+		r.Answer, r.Rule, r.Code, r.Why = d.Answer, d.Rule, d.Code, why
 	}
 	for _, id := range d.Requests {
 		r.Outcomes = append(r.Outcomes, telemetry.Message{ID: id})
@@ -203,6 +204,7 @@ func (r *Result) compare(lossy bool) {
 	want := r.Sample
 	expect("the answer", r.Answer, want.Answer)
 	expect("the rule", r.Rule, want.Rule)
+	expect("the code", r.Code, want.Code)
 	expect("the number of requests", len(r.Outcomes), len(want.Requests))
 	for _, request := range want.Requests {
 		i := slices.IndexFunc(r.Outcomes, func(m telemetry.Message) bool { return m.ID == request.ID })

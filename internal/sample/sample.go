@@ -36,6 +36,7 @@ type Sample struct {
 	Query    string              `yaml:"query"`
 	Answer   deactivation.Answer `yaml:"answer"`
 	Rule     string              `yaml:"rule"`
+	Code     string              `yaml:"code"` // of an unmappable event that does not lack license data
 	Requests []Request           `yaml:"requests"`
 	Missing  []string            `yaml:"missing"`
 	Problem  string              `yaml:"problem"`
@@ -127,7 +128,7 @@ func readCase(fsys fs.FS, source, name string) (Sample, error) {
 }
 
 func (s Sample) check(file string) error {
-	answers := []deactivation.Answer{deactivation.Accepted, deactivation.Ignored, deactivation.Unmappable}
+	answers := []deactivation.Answer{deactivation.Accepted, deactivation.Ignored, deactivation.Unmappable, deactivation.Reversed}
 	switch {
 	case !slices.Contains(answers, s.Answer):
 		return fmt.Errorf("samples: %s.yaml: answer must be one of %v", file, answers)

@@ -88,13 +88,13 @@ func compare(t *testing.T, s sample.Sample, mappings []source.Mapping) {
 	if i := slices.IndexFunc(mappings, func(m source.Mapping) bool { return m.Answer == s.Answer }); i >= 0 {
 		first = mappings[i]
 	}
-	if first.Answer != s.Answer || first.Rule != s.Rule {
-		t.Errorf("%s by the rule %q (%v %v), and its file says %s by %q", first.Answer, first.Rule, missing, problems, s.Answer, s.Rule)
+	if first.Answer != s.Answer || first.Rule != s.Rule || first.Code != s.Code {
+		t.Errorf("%s %s by the rule %q (%v %v), and its file says %s %s by %q", first.Answer, first.Code, first.Rule, missing, problems, s.Answer, s.Code, s.Rule)
 	}
 	if !slices.Equal(slices.Sorted(slices.Values(missing)), slices.Sorted(slices.Values(s.Missing))) {
 		t.Errorf("missing %v, and its file says %v", missing, s.Missing)
 	}
-	if (len(problems) > 0) != (s.Problem != "") {
+	if (len(problems) > 0) != (s.Problem != "") || !strings.Contains(strings.Join(problems, "; "), s.Problem) {
 		t.Errorf("problems %v, and its file says %q", problems, s.Problem)
 	}
 	if len(requests) != len(s.Requests) {

@@ -12,8 +12,8 @@ import (
 // maxRecords bounds the events of one delivery. The largest number that a sender documents is 100 (HubSpot, Salesforce).
 const maxRecords = 500
 
-// ErrUnreadable is wrapped by every error of Map and Explain that makes a verified body no event.
-var ErrUnreadable = errors.New("the body cannot be read")
+// errNoObject: an event is null, a text, a number or a list.
+var errNoObject = errors.New("an event in the body is no object")
 
 // eventFields is where the events of a body are, and what names each of them.
 type eventFields struct {
@@ -25,52 +25,50 @@ type eventFields struct {
 	test    condition // the event is of the sender's test mode
 }
 
-// read decodes a verified body into its events. whole is the body itself.
+// read decodes a verified body into its events; whole is the body itself. An event may be no object. The errors make the
+// whole body unreadable.
 func (e eventFields) read(body []byte) (whole expression.Tree, events []expression.Tree, err error) {
 	decode := expression.ReadJSON
 	if e.xml {
 		decode = expression.ReadXML
 	}
-	none := expression.Tree{}
 	whole, err = decode(body)
 	if err != nil {
-		return none, nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+		return expression.Tree{}, nil, fmt.Errorf("the body cannot be read: %w", err)
 	}
 	if e.records == nil {
 		if _, ok := whole.Exact.(map[string]any); !ok {
-			return none, nil, fmt.Errorf("%w: it is no object", ErrUnreadable)
+			return expression.Tree{}, nil, errors.New("the body cannot be read: it is no object")
 		}
 		return whole, []expression.Tree{whole}, nil
 	}
 	events, err = e.records.Parts(whole)
 	switch {
 	case err != nil:
-		return none, nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+		return expression.Tree{}, nil, fmt.Errorf("the body cannot be read: %w", err)
 	case events == nil:
-		return none, nil, fmt.Errorf("%w: it has no %s", ErrUnreadable, e.records)
+		return expression.Tree{}, nil, fmt.Errorf("the body cannot be read: it has no %s", e.records)
 	case len(events) > maxRecords:
-		return none, nil, fmt.Errorf("%w: it holds more than %d events", ErrUnreadable, maxRecords)
-	}
-	for _, event := range events {
-		if _, ok := event.Exact.(map[string]any); !ok {
-			return none, nil, fmt.Errorf("%w: an event in it is no object", ErrUnreadable)
-		}
+		return expression.Tree{}, nil, fmt.Errorf("the body cannot be read: it holds more than %d events", maxRecords)
 	}
 	return whole, events, nil
 }
 
-// idOf returns the sender's own event id; where there is none, the SHA-256 of the body, with the event's index where a
-// body may hold several. An error of the id comes with that, too.
+// idOf returns the sender's own event id; where there is none, hashID. An error of the id comes with that, too.
 func (e eventFields) idOf(f facts, index int, bodyHash func() string) (string, error) {
 	id, err := e.id.find(f)
 	if err == nil && id != "" {
 		return id, nil
 	}
-	hashed := bodyHash()
+	return e.hashID(index, bodyHash), err
+}
+
+// hashID is the SHA-256 of the body, with the event's index where a body may hold several.
+func (e eventFields) hashID(index int, bodyHash func() string) string {
 	if e.records != nil {
-		hashed += "-" + strconv.Itoa(index)
+		return bodyHash() + "-" + strconv.Itoa(index)
 	}
-	return hashed, err
+	return bodyHash()
 }
 
 // occurredAt reads the event's time: seconds, milliseconds or RFC 3339; without a zone it is UTC. The zero time where

@@ -17,10 +17,10 @@ type ExplainedEvent struct {
 // Explain maps a verified delivery as Map does, without its test events as real ones, and returns each step to the
 // mapping of each event. Its errors are those of Map.
 func (s *Source) Explain(v Verified) ([]ExplainedEvent, error) {
-	var all []facts
-	mappings, err := s.mapEach(v, false, func(f facts) *trace {
+	read := map[int]facts{}
+	mappings, err := s.mapEach(v, false, func(i int, f facts) *trace {
 		f.trace = &trace{hidden: s.licenses.named(f)}
-		all = append(all, f)
+		read[i] = f
 		return f.trace
 	})
 	if err != nil {
@@ -28,7 +28,12 @@ func (s *Source) Explain(v Verified) ([]ExplainedEvent, error) {
 	}
 	events := make([]ExplainedEvent, len(mappings))
 	for i, m := range mappings {
-		f, t := all[i], all[i].trace
+		f, ok := read[i]
+		if !ok { // it cannot be read
+			events[i] = ExplainedEvent{Mapping: m, About: []Fact{{"id", m.EventID(), "the body's SHA-256"}}}
+			continue
+		}
+		t := f.trace
 		f.trace = nil // what follows is no step of the mapping
 		events[i] = s.explainEvent(m, f, t)
 	}

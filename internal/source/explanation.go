@@ -29,12 +29,12 @@ const (
 
 // ExplainedRule is one rule, as far as it was evaluated.
 type ExplainedRule struct {
-	Name   string
-	Result MatchResult
-	Types  []string
-	Ignore bool
-	Cause  string
-	Tests  []Test
+	Name                     string
+	Result                   MatchResult
+	Types                    []string
+	Ignore, Review, Reversal bool
+	Cause                    string
+	Tests                    []Test
 }
 
 // ExplainedLicense is a license that an event names, with the origin of each field, by the License API's names.

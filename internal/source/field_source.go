@@ -1,7 +1,7 @@
 package source
 
 import (
-	"encoding/json"
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -15,9 +15,10 @@ import (
 // fieldSource is where license fields may be: an object, a list of objects, a list of name-value pairs, or one field.
 type fieldSource struct {
 	objects     *expression.Expression
-	pairs       *expression.Expression // with name and value
-	name, value string                 // keys of a pair; name "": the object's own keys
+	pairs       *expression.Expression // with name and value, or the object's own keys
+	name, value string                 // keys of a pair; name "": the object's own keys; value "" as well: their values are not wrapped
 	field       string                 // one field of the License API, by the expression in objects
+	buyer       bool                   // a buyer can write it
 }
 
 // licenseFieldNames are the fields that a file may read one by one.
@@ -43,28 +44,47 @@ func isSpelling(name string) bool {
 	return false
 }
 
-// readFields reads the sources in order; for each field the first source that has it counts.
-func readFields(sources []fieldSource, f facts) (licenseFields, error) {
-	var all licenseFields
+// readFields reads the sources in order; for each field the first source that has it counts, and later ones are not
+// looked at for it. It returns a license for each object that names one; a single one, with the fields that were found,
+// where none does.
+func readFields(sources []fieldSource, f facts) []licenseFields {
+	licenses := []licenseFields{{}}
 	for _, s := range sources {
-		objects, err := s.read(f.Tree)
-		if err != nil {
-			return licenseFields{}, err
+		if !slices.ContainsFunc(licenses, func(l licenseFields) bool { return !l.complete() }) {
+			break
 		}
-		here, err := collect(objects)
-		if err != nil {
-			return licenseFields{}, err
-		}
-		if f.trace != nil {
-			here.from = s.origins(here, objects, f.line)
-		}
-		all = all.withDefaults(here)
+		licenses = readOn(licenses, s.read(f))
 	}
-	return all, nil
+	return licenses
 }
 
-// read returns the source's objects, each with spellings of license fields as keys.
-func (s fieldSource) read(t expression.Tree) ([]map[string]any, error) {
+// read returns the fields of each of the source's objects. A source that cannot be read has a problem in every field.
+func (s fieldSource) read(f facts) []licenseFields {
+	objects, err := s.find(f.Tree)
+	if err == nil && len(objects) > maxObjects {
+		err = errTooManyObjects
+	}
+	if err != nil {
+		var unread licenseFields
+		for g := range unread.problems {
+			unread.problems[g] = err
+		}
+		return []licenseFields{unread}
+	}
+	fields := make([]licenseFields, 0, len(objects))
+	for _, object := range objects {
+		l := fieldsOf(object)
+		l.buyer = s.buyer
+		if f.trace != nil {
+			l.from = s.origins(l, object, f.line)
+		}
+		fields = append(fields, l)
+	}
+	return fields
+}
+
+// find returns the source's objects, each with spellings of license fields as keys.
+func (s fieldSource) find(t expression.Tree) ([]map[string]any, error) {
 	expr := s.objects
 	if s.pairs != nil {
 		expr = s.pairs
@@ -77,8 +97,7 @@ func (s fieldSource) read(t expression.Tree) ([]map[string]any, error) {
 		return []map[string]any{{s.field: result}}, nil
 	}
 	if s.pairs != nil && s.name != "" {
-		object, err := s.fromPairs(expression.List(result))
-		return []map[string]any{object}, err
+		return []map[string]any{s.fromPairs(expression.List(result))}, nil
 	}
 	var objects []map[string]any
 	for _, item := range expression.List(result) {
@@ -89,8 +108,11 @@ func (s fieldSource) read(t expression.Tree) ([]map[string]any, error) {
 	return objects, nil
 }
 
-// fromPairs makes an object of [{name: …, value: …}, …]. The same name with two values is ambiguous: an error.
-func (s fieldSource) fromPairs(items []any) (map[string]any, error) {
+// twoValues is the value of a name that a list of pairs holds twice with different values.
+type twoValues struct{}
+
+// fromPairs makes an object of [{name: …, value: …}, …].
+func (s fieldSource) fromPairs(items []any) map[string]any {
 	object := map[string]any{}
 	for _, item := range items {
 		pair, _ := item.(map[string]any)
@@ -99,16 +121,17 @@ func (s fieldSource) fromPairs(items []any) (map[string]any, error) {
 			continue
 		}
 		if before, twice := object[name]; twice && !reflect.DeepEqual(before, pair[s.value]) {
-			return nil, fmt.Errorf("%s is named twice with different values", name)
+			object[name] = twoValues{}
+			continue
 		}
 		object[name] = pair[s.value]
 	}
-	return object, nil
+	return object
 }
 
-// unwrap reads {license_key: {value: …}} as {license_key: …} where the file says pairs without a name.
+// unwrap reads {license_key: {value: …}} as {license_key: …} where the file says pairs with a value and without a name.
 func (s fieldSource) unwrap(object map[string]any) map[string]any {
-	if s.pairs == nil {
+	if s.pairs == nil || s.value == "" {
 		return object
 	}
 	out := map[string]any{}
@@ -120,82 +143,80 @@ func (s fieldSource) unwrap(object map[string]any) map[string]any {
 	return out
 }
 
-// collect reads the fields of one source's objects. Several objects may each add keys and devices; of the other fields
-// they must have the same value.
-func collect(objects []map[string]any) (licenseFields, error) {
-	var all licenseFields
-	for _, object := range objects {
-		keys, err := several(object, "license_key")
-		if err != nil {
-			return licenseFields{}, err
-		}
-		devices, err := several(object, "hardware_id")
-		if err != nil {
-			return licenseFields{}, err
-		}
-		all.licenseKeys = append(all.licenseKeys, keys...)
-		all.hardwareIDs = append(all.hardwareIDs, devices...)
-		for _, f := range []struct {
-			name string
-			to   *string
-		}{{"username", &all.username}, {"license_id", &all.licenseID}, {"product", &all.product}, {"bundle_code", &all.bundleCode}} {
-			if err := one(object, f.name, f.to); err != nil {
-				return licenseFields{}, err
-			}
-		}
+// fieldsOf reads the fields of one object.
+func fieldsOf(object map[string]any) licenseFields {
+	var l licenseFields
+	var keyErr, userErr, idErr error
+	l.licenseKeys, keyErr = several(object, "license_key", splitKeys)
+	l.username, userErr = one(object, "username")
+	l.licenseID, idErr = one(object, "license_id")
+	l.problems[identityGroup] = cmp.Or(keyErr, userErr)
+	if l.identified() { // an id by itself names no license
+		l.problems[identityGroup] = cmp.Or(l.problems[identityGroup], idErr)
 	}
-	all.licenseKeys, all.hardwareIDs = distinct(all.licenseKeys), distinct(all.hardwareIDs)
-	if len(all.licenseKeys) > 0 && all.username != "" {
-		return licenseFields{}, errors.New("license_key and username name two licenses; one of them is needed")
+	if len(l.licenseKeys) > 0 && l.username != "" && l.problems[identityGroup] == nil {
+		l.problems[identityGroup] = errors.New("license_key and username name two licenses; one of them is needed")
 	}
-	return all, nil
+	l.hardwareIDs, l.problems[deviceGroup] = several(object, "hardware_id", splitDevices)
+	l.product, l.problems[productGroup] = one(object, "product")
+	l.bundleCode, l.problems[bundleGroup] = one(object, "bundle_code")
+	return l
 }
 
 // one reads a field that has one value, under the first of its spellings that the object has.
-func one(object map[string]any, field string, to *string) error {
+func one(object map[string]any, field string) (string, error) {
 	for _, name := range spellings(field) {
-		got, err := expression.Scalar(object[name])
+		got, err := scalar(object[name])
 		if err == nil {
 			err = deactivation.CheckText(name, got)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return "", fmt.Errorf("%s: %w", name, err)
 		}
-		if strings.TrimSpace(got) == "" {
-			continue
+		if strings.TrimSpace(got) != "" {
+			return got, nil
 		}
-		if *to != "" && *to != got {
-			return fmt.Errorf("%s has several different values", field)
-		}
-		*to = got
-		return nil
 	}
-	return nil
+	return "", nil
 }
 
-// several reads a field that may be a list or a comma-separated text. Blanks around the parts and empty parts are
-// removed.
-func several(object map[string]any, field string) ([]string, error) {
+// scalar is expression.Scalar of a value that may be named twice.
+func scalar(value any) (string, error) {
+	if _, twice := value.(twoValues); twice {
+		return "", errors.New("it is named twice with different values")
+	}
+	return expression.Scalar(value)
+}
+
+// splitKeys and splitDevices split a text that names several. License keys hold no comma; a hardware id may hold one
+// (MacBookPro16,1), and no line break or semicolon.
+func splitKeys(text string) []string { return strings.Split(text, ",") }
+
+func splitDevices(text string) []string {
+	return strings.FieldsFunc(strings.ReplaceAll(text, "\r\n", "\n"), func(r rune) bool { return r == '\n' || r == ';' })
+}
+
+// several reads a field that may be a list, or a text that names several. Blanks around the parts and empty parts are
+// removed, and repeats.
+func several(object map[string]any, field string, split func(string) []string) ([]string, error) {
 	var parts []string
 	switch v := object[field].(type) {
 	case []any:
 		for _, item := range v {
-			part, err := expression.Scalar(item)
+			part, err := scalar(item)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", field, err)
 			}
 			parts = append(parts, part)
 		}
 	case string:
-		parts = strings.Split(v, ",")
-	case nil, json.Number, float64:
-		part, err := expression.Scalar(v)
+		parts = split(v)
+	default:
+		part, err := scalar(v)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", field, err)
 		}
 		parts = []string{part}
-	default:
-		return nil, fmt.Errorf("%s: an object or a boolean stands in the place of a text", field)
 	}
 	out := parts[:0]
 	for _, part := range parts {
@@ -208,23 +229,31 @@ func several(object map[string]any, field string) ([]string, error) {
 		}
 		out = append(out, part)
 	}
+	if out = distinct(out); len(out) > maxNames {
+		return nil, errTooManyNames
+	}
 	return out, nil
 }
 
-// origins says where the fields that were read from the source's objects are. It is called for a trace alone.
-func (s fieldSource) origins(read licenseFields, objects []map[string]any, line int) origins {
+// origins says where the fields that the object has are. It is called for a trace alone.
+func (s fieldSource) origins(l licenseFields, object map[string]any, line int) origins {
 	from := origins{}
-	for field := range read.texts() {
-		from[field] = []Origin{{s.describe(field, objects), line}}
+	for field, is := range map[string]bool{
+		"license_key": len(l.licenseKeys) > 0, "hardware_id": len(l.hardwareIDs) > 0, "username": l.username != "",
+		"license_id": l.licenseID != "", "product": l.product != "", "bundle_code": l.bundleCode != "",
+	} {
+		if is {
+			from[field] = []Origin{{s.describe(field, object), line}}
+		}
 	}
 	return from
 }
 
 // describe says where in the source a field is: "data.object.metadata.license_key".
-func (s fieldSource) describe(field string, objects []map[string]any) string {
+func (s fieldSource) describe(field string, object map[string]any) string {
 	name := field
 	for _, spelling := range spellings(field) {
-		if slices.ContainsFunc(objects, func(o map[string]any) bool { return o[spelling] != nil && o[spelling] != "" }) {
+		if object[spelling] != nil && object[spelling] != "" {
 			name = spelling
 			break
 		}
@@ -234,8 +263,10 @@ func (s fieldSource) describe(field string, objects []map[string]any) string {
 		return oneLine(s.objects.String())
 	case s.pairs != nil && s.name != "":
 		return name + " in " + oneLine(s.pairs.String())
-	case s.pairs != nil:
+	case s.pairs != nil && s.value != "":
 		return oneLine(s.pairs.String()) + "." + name + "." + s.value
+	case s.pairs != nil:
+		return oneLine(s.pairs.String()) + "." + name
 	case s.objects.String() == "@":
 		return name
 	}

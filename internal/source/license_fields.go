@@ -1,8 +1,10 @@
 package source
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 
@@ -18,7 +20,41 @@ type licenseFields struct {
 	licenseID   string
 	product     string
 	bundleCode  string
-	from        origins // nil: nobody asked for an explanation
+	buyer       bool               // the license is named in a place that a buyer can write
+	problems    [fieldGroups]error // why a group's value cannot be used
+	from        origins            // nil: nobody asked for an explanation
+}
+
+// maxRequests is the most that one event may ask for. More is no order that we know, so an operator reviews it.
+const maxRequests = 100
+
+// Bounds of what one place may name. An event may ask for a hundred deactivations, so more objects than that are none
+// that we know; the licenses and devices of one object may repeat each other, and lines may pay for some.
+const (
+	maxObjects = maxRequests
+	maxNames   = 1000
+)
+
+var (
+	errTooManyObjects = fmt.Errorf("license data stands in more than %d objects", maxObjects)
+	errTooManyNames   = fmt.Errorf("more than %d licenses or devices are named", maxNames)
+)
+
+// fieldGroup is the fields that are always read from one place.
+type fieldGroup int
+
+// The groups. Key, user name and license id identify a license together, so they are never mixed.
+const (
+	identityGroup fieldGroup = iota
+	deviceGroup
+	productGroup
+	bundleGroup
+	fieldGroups
+)
+
+// fieldsOf lists a group's fields by the License API's names.
+func (g fieldGroup) fields() []string {
+	return [fieldGroups][]string{{"license_key", "username", "license_id"}, {"hardware_id"}, {"product"}, {"bundle_code"}}[g]
 }
 
 // origins says of each field where it was read.
@@ -27,68 +63,204 @@ type origins map[string][]Origin
 // identified reports whether the license itself is named.
 func (l licenseFields) identified() bool { return len(l.licenseKeys) > 0 || l.username != "" }
 
-// withDefaults fills in what l lacks. Key, user name and license id identify the license together, so they come from
-// one place: an identity is never mixed.
-func (l licenseFields) withDefaults(other licenseFields) licenseFields {
-	before := l
-	if !l.identified() {
-		l.licenseKeys, l.username, l.licenseID = other.licenseKeys, other.username, other.licenseID
+// has reports whether the group was found: with a value, or with one that cannot be used.
+func (l licenseFields) has(g fieldGroup) bool {
+	switch {
+	case l.problems[g] != nil:
+		return true
+	case g == identityGroup:
+		return l.identified()
+	case g == deviceGroup:
+		return len(l.hardwareIDs) > 0
+	case g == productGroup:
+		return l.product != ""
 	}
-	if len(l.hardwareIDs) == 0 {
+	return l.bundleCode != ""
+}
+
+// complete reports whether every group was found.
+func (l licenseFields) complete() bool {
+	return l.has(identityGroup) && l.has(deviceGroup) && l.has(productGroup) && l.has(bundleGroup)
+}
+
+// problem returns why the license cannot be used, nil where nothing is wrong.
+func (l licenseFields) problem() error {
+	for _, err := range l.problems {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// with returns l with a group of another, in place of its own.
+func (l licenseFields) with(g fieldGroup, other licenseFields) licenseFields {
+	l.problems[g] = other.problems[g]
+	switch g {
+	case identityGroup:
+		l.licenseKeys, l.username, l.licenseID, l.buyer = other.licenseKeys, other.username, other.licenseID, other.buyer
+	case deviceGroup:
 		l.hardwareIDs = other.hardwareIDs
-	}
-	if l.product == "" {
+	case productGroup:
 		l.product = other.product
-	}
-	if l.bundleCode == "" {
+	default:
 		l.bundleCode = other.bundleCode
 	}
-	if other.from != nil {
-		l.from = l.mergedOrigins(before, other)
+	if l.from != nil || other.from != nil {
+		from := origins{}
+		for field, of := range l.from {
+			from[field] = of
+		}
+		for _, field := range g.fields() {
+			if delete(from, field); other.from[field] != nil {
+				from[field] = other.from[field]
+			}
+		}
+		l.from = from
 	}
 	return l
 }
 
-// mergedOrigins says where the fields of l were read, which is before with the fields of other in its gaps.
-func (l licenseFields) mergedOrigins(before, other licenseFields) origins {
-	from, had := origins{}, before.texts()
-	for field := range l.texts() {
-		if _, ok := had[field]; ok {
-			from[field] = before.from[field]
+// withGap is with, where l lacks the group.
+func (l licenseFields) withGap(g fieldGroup, other licenseFields) licenseFields {
+	if l.has(g) {
+		return l
+	}
+	return l.with(g, other)
+}
+
+// names lists what tells the license from others.
+func (l licenseFields) names() []string {
+	if l.username != "" {
+		return append([]string{"user " + l.username}, l.licenseKeys...)
+	}
+	return l.licenseKeys
+}
+
+// errLooseDevice: a device in an object that names no license, beside objects that name one.
+var errLooseDevice = errors.New("hardware_id stands in an object without a license, beside one with a license")
+
+// readOn fills in what the licenses lack from the objects of one more place, and looks at nothing else there. licenses
+// has at least one; a single one may name no license yet.
+//
+// License and device that stand in one object belong together: objects that name licenses stay apart, and a device that
+// stands with another license is not taken.
+func readOn(licenses, objects []licenseFields) []licenseFields {
+	var named, rest []licenseFields
+	for _, o := range objects {
+		if o.has(identityGroup) {
+			named = append(named, o)
 		} else {
-			from[field] = other.from[field]
+			rest = append(rest, o)
 		}
 	}
-	return from
+	if first := licenses[0]; !first.has(identityGroup) && len(named) > 0 {
+		return pairUp(first, named, combined(rest))
+	}
+	lent := lenders(named, rest)
+	out := make([]licenseFields, len(licenses))
+	for i, l := range licenses {
+		if !l.complete() {
+			from := combined(lent(l))
+			for g := deviceGroup; g < fieldGroups; g++ {
+				l = l.withGap(g, from)
+			}
+			other := combined(named)
+			l = l.withGap(productGroup, other).withGap(bundleGroup, other)
+		}
+		out[i] = l
+	}
+	return out
 }
 
-// texts returns the fields that are present, by the License API's names.
-func (l licenseFields) texts() map[string][]string {
-	texts := map[string][]string{
-		"license_key": l.licenseKeys, "hardware_id": l.hardwareIDs, "username": {l.username}, "license_id": {l.licenseID},
-		"product": {l.product}, "bundle_code": {l.bundleCode},
-	}
-	for field, of := range texts {
-		if len(of) == 0 || of[0] == "" {
-			delete(texts, field)
+// lenders returns which of the objects may lend a license a device: those that name no license, or the same one. An
+// identity that cannot be used names none.
+func lenders(named, rest []licenseFields) func(licenseFields) []licenseFields {
+	byName := map[string][]int{}
+	for i, o := range named {
+		if !o.identified() {
+			rest = append(slices.Clip(rest), o)
+		}
+		for _, name := range o.names() {
+			byName[name] = append(byName[name], i)
 		}
 	}
-	return texts
+	return func(l licenseFields) []licenseFields {
+		if len(byName) == 0 {
+			return rest
+		}
+		var same []int
+		for _, name := range l.names() {
+			same = append(same, byName[name]...)
+		}
+		slices.Sort(same)
+		objects := slices.Clip(rest)
+		for _, i := range slices.Compact(same) {
+			objects = append(objects, named[i])
+		}
+		return objects
+	}
 }
 
-var errSeveralProducts = errors.New("the license stands on the order, whose lines have different products; name the product on the order, or the license on its line")
+// pairUp returns a license for each object that names one. What earlier places have said counts before the object's own
+// fields, and those before the fields of objects without a license.
+func pairUp(earlier licenseFields, named []licenseFields, rest licenseFields) []licenseFields {
+	out := make([]licenseFields, len(named))
+	for i, own := range named {
+		l := earlier.with(identityGroup, own)
+		if !l.has(deviceGroup) && rest.has(deviceGroup) && (own.has(deviceGroup) || len(named) > 1) {
+			l.problems[deviceGroup] = errLooseDevice
+		}
+		for g := deviceGroup; g < fieldGroups; g++ {
+			l = l.withGap(g, own).withGap(g, rest)
+		}
+		out[i] = l
+	}
+	return out
+}
 
-// withProductOf gives the order's license the product of the lines that share it. Several products and none on the
-// order are an error: the license could belong to any of them.
-func (l licenseFields) withProductOf(products []string) (licenseFields, error) {
-	if l.product != "" || len(products) == 0 {
-		return l, nil
+// combined is the objects as one: their devices together; of the other fields they must have the same value. The
+// identity is left out.
+func combined(objects []licenseFields) licenseFields {
+	var all licenseFields
+	for i, o := range objects {
+		if i == 0 { // mostly the only one
+			o.licenseKeys, o.username, o.licenseID, o.buyer, o.problems[identityGroup] = nil, "", "", false, nil
+			all = o
+			continue
+		}
+		all.hardwareIDs = append(slices.Clip(all.hardwareIDs), o.hardwareIDs...)
+		all.product, all.problems[productGroup] = agreed("product", all.product, o.product, all.problems[productGroup])
+		all.bundleCode, all.problems[bundleGroup] = agreed("bundle_code", all.bundleCode, o.bundleCode, all.problems[bundleGroup])
+		for g := deviceGroup; g < fieldGroups; g++ {
+			all.problems[g] = cmp.Or(all.problems[g], o.problems[g])
+		}
+		if len(all.hardwareIDs) > maxNames {
+			all.problems[deviceGroup] = errTooManyNames
+			break
+		}
+		if o.from != nil {
+			from := origins{}
+			for field, of := range all.from {
+				from[field] = slices.Concat(of, o.from[field])
+			}
+			all.from = from
+		}
 	}
-	if len(products) > 1 {
-		return licenseFields{}, errSeveralProducts
+	if len(objects) > 1 {
+		all.hardwareIDs = distinct(slices.Clone(all.hardwareIDs))
 	}
-	l.product = products[0]
-	return l, nil
+	return all
+}
+
+func agreed(field, one, other string, problem error) (string, error) {
+	if problem == nil && one != "" && other != "" && one != other {
+		problem = errors.New(field + " has several different values")
+	}
+	if one == "" {
+		one = other
+	}
+	return one, problem
 }
 
 // count is how many licenses each yields.

@@ -1,17 +1,12 @@
 package source
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"license-deactivator/internal/deactivation"
 )
-
-// maxRequests is the most that one event may ask for. More is no order that we know, so an operator reviews it.
-const maxRequests = 100
 
 // maxExamined bounds the licenses on devices that are examined for that, repeats and what is still paid for among them:
 // two lists of some kilobytes, multiplied out, are a hundred million.
@@ -25,6 +20,7 @@ func errTooMany() *unmappable {
 type unmappable struct {
 	missing []string
 	problem string
+	review  bool // it is for a person, whatever a look-up could find
 }
 
 // licenseSources is where a file says that license data may be: on the order, and on its lines.
@@ -33,48 +29,40 @@ type licenseSources struct {
 	lines *lines // nil: none
 }
 
+// foundLicense is a license on a device that the event asks to deactivate.
+type foundLicense struct {
+	deactivation.License
+	buyer bool // it is named in no other place than one that a buyer can write
+}
+
 // find returns every license that the event asks to deactivate, one per device, in the order of the event's lines. With
 // refunded, only those on a line refunded in full; none, without a problem, when no line is.
-func (s licenseSources) find(f facts, refunded bool) ([]deactivation.License, *unmappable) {
-	order, orderErr := readFields(s.order, f)
-	all, paid, err := []licenseFields{order}, stillPaid(nil), error(nil)
+func (s licenseSources) find(f facts, refunded bool) ([]foundLicense, *unmappable) {
+	all, paid := readFields(s.order, f), stillPaid{}
 	if s.lines != nil {
-		all, paid, err = s.byLine(f, order, refunded)
+		var err error
+		if all, paid, err = s.byLine(f, all, refunded); err != nil {
+			return nil, &unmappable{problem: err.Error()}
+		}
 	}
-	if refunded && err == nil && len(all) == 0 {
+	if refunded && len(all) == 0 {
 		return nil, nil
 	}
-	if err := cmp.Or(orderErr, err); err != nil {
-		u := &unmappable{problem: err.Error()}
-		if errors.Is(err, errSeveralProducts) {
-			u.missing = []string{"product"}
-		}
-		return nil, u
+	if paid.unreadable != nil {
+		return nil, &unmappable{review: true, problem: "a line that is still paid for cannot be read: " + paid.unreadable.Error()}
 	}
-	var licenses []deactivation.License
-	var missing []string
-	seen := map[target]bool{}
-	examined := 0
 	for _, one := range all {
-		licenses = slices.Grow(licenses, min(one.count(), maxRequests-len(licenses)))
-		for license := range one.each() {
-			if examined++; examined > maxExamined {
-				return nil, errTooMany()
+		if err := one.problem(); err != nil {
+			u := &unmappable{problem: err.Error()}
+			if errors.Is(err, errProducts) {
+				u.missing = []string{"product"}
 			}
-			if seen[targetOf(license)] || paid.has(license) {
-				continue
-			}
-			seen[targetOf(license)] = true
-			missing = appendNew(missing, license.Missing())
-			if len(licenses) == maxRequests {
-				return nil, errTooMany()
-			}
-			f.trace.addLicense(license, one.from)
-			licenses = append(licenses, license)
+			return nil, u
 		}
 	}
-	if len(missing) > 0 {
-		return nil, &unmappable{missing: missing}
+	licenses, problem := multiplied(all, paid, f.trace)
+	if problem != nil {
+		return nil, problem
 	}
 	for _, license := range licenses {
 		if err := license.Validate(); err != nil {
@@ -84,51 +72,74 @@ func (s licenseSources) find(f facts, refunded bool) ([]deactivation.License, *u
 	return licenses, nil
 }
 
+// multiplied returns every named license on every named device, each once, without those that are still paid for.
+func multiplied(all []licenseFields, paid stillPaid, t *trace) ([]foundLicense, *unmappable) {
+	var licenses []foundLicense
+	var missing []string
+	seen := map[target]int{} // index in licenses
+	examined := 0
+	for _, one := range all {
+		licenses = slices.Grow(licenses, min(one.count(), maxRequests-len(licenses)))
+		for license := range one.each() {
+			if examined++; examined > maxExamined {
+				return nil, errTooMany()
+			}
+			if i, ok := seen[targetOf(license)]; ok {
+				licenses[i].buyer = licenses[i].buyer && one.buyer
+				continue
+			}
+			if paid.has(license) {
+				continue
+			}
+			missing = appendNew(missing, license.Missing())
+			if len(licenses) == maxRequests {
+				return nil, errTooMany()
+			}
+			t.addLicense(license, one.from)
+			seen[targetOf(license)] = len(licenses)
+			licenses = append(licenses, foundLicense{license, one.buyer})
+		}
+	}
+	if len(missing) > 0 {
+		return nil, &unmappable{missing: missing}
+	}
+	return licenses, nil
+}
+
 // byLine gives each line its own license and fills in its gaps from the order. Lines without a license of their own
 // share the order's license, which counts only when the whole order is meant.
-func (s licenseSources) byLine(f facts, order licenseFields, refunded bool) (all []licenseFields, paid stillPaid, err error) {
+func (s licenseSources) byLine(f facts, order []licenseFields, refunded bool) (all []licenseFields, paid stillPaid, err error) {
 	parts, err := s.lines.of(f.Tree)
 	if err != nil {
-		return nil, nil, err
+		return nil, stillPaid{}, err
 	}
 	shared := sharedLicense{order: order, used: len(parts) == 0}
-	paid = stillPaid{}
-	ofOrder := sync.OnceValue(func() deviceSet { return newDeviceSet(order.hardwareIDs) })
 	for i, part := range parts {
 		line := f
 		line.Tree, line.line = part, i+1
 		if refunded {
 			whole, err := s.lines.refunded.holds(line)
 			if err != nil {
-				return nil, nil, err
+				return nil, stillPaid{}, err
 			}
-			if !whole { // it decides nothing, right or wrong, but that its license is still paid for
-				line.trace = nil
-				if own, err := readFields(s.lines.license, line); err == nil {
-					paid.add(own, ofOrder)
-				}
+			if !whole {
+				line.trace = nil // its license is not one that the event names, but one that stays
+				paid.addLine(readFields(s.lines.license, line), order)
 				continue
 			}
 		}
-		own, err := readFields(s.lines.license, line)
-		if err != nil {
-			return nil, nil, err
-		}
-		if own.identified() {
-			all = append(all, own.withDefaults(order))
+		own := readFields(s.lines.license, line)
+		if own[0].has(identityGroup) {
+			all = append(all, readOn(own, order)...)
 			continue
 		}
-		shared.addLine(own)
+		shared.addLine(own[0])
 	}
 	if refunded {
 		return all, paid, nil
 	}
-	if shared.used && (order.identified() || len(all) == 0) {
-		whole, err := shared.fields(f.trace != nil)
-		if err != nil {
-			return nil, nil, err
-		}
-		all = append(all, whole)
+	if shared.used && (order[0].has(identityGroup) || len(all) == 0) {
+		all = append(all, shared.fields()...)
 	}
 	return all, paid, nil
 }
@@ -136,60 +147,75 @@ func (s licenseSources) byLine(f facts, order licenseFields, refunded bool) (all
 // sharedLicense is the order's license, as the lines without a license of their own share it: with their product and
 // their devices.
 type sharedLicense struct {
-	order             licenseFields
-	used              bool // a line without a license of its own, or no line at all
-	products, devices []string
-	noDevice          bool    // a line has neither a license nor a device of its own, so it has the order's device
-	inherited         origins // of the lines' fields, for a trace
+	order []licenseFields
+	used  bool            // a line without a license of its own, or no line at all
+	lines []licenseFields // those lines
 }
 
 func (s *sharedLicense) addLine(own licenseFields) {
 	s.used = true
-	s.noDevice = s.noDevice || len(own.hardwareIDs) == 0
-	if own.product != "" {
-		s.products = appendNew(s.products, []string{own.product})
-	}
-	s.devices = append(s.devices, own.hardwareIDs...)
-	s.inherit(own.from)
+	s.lines = append(s.lines, own)
 }
 
-// inherit notes where fields were read that the order's license may take over.
-func (s *sharedLicense) inherit(from origins) {
-	for field, of := range from {
-		if s.inherited == nil {
-			s.inherited = origins{}
-		}
-		s.inherited[field] = append(s.inherited[field], of...)
+// errProducts is wrapped by the problem of an order's license whose product is not known.
+var errProducts = errors.New("name the product on the order, or the license on its line")
+
+var (
+	errSeveralProducts  = fmt.Errorf("the license stands on the order, whose lines have different products; %w", errProducts)
+	errProductOfOneLine = fmt.Errorf("the license stands on the order, and not every line that shares it says a product; %w", errProducts)
+)
+
+// fields returns the licenses: the product, where the order names none, and the devices, where the lines name any, come
+// from the lines. A line without a device of its own has the order's.
+func (s *sharedLicense) fields() []licenseFields {
+	product, devices, someWithoutDevice := s.product(), s.devices(), false
+	for _, line := range s.lines {
+		someWithoutDevice = someWithoutDevice || !line.has(deviceGroup)
 	}
+	out := make([]licenseFields, len(s.order))
+	for i, l := range s.order {
+		if devices.has(deviceGroup) {
+			own := devices
+			if someWithoutDevice {
+				own = combined([]licenseFields{devices, l})
+			}
+			l = l.with(deviceGroup, own)
+		}
+		if devices.has(deviceGroup) && len(s.order) > 1 {
+			l.problems[deviceGroup] = errLooseDevice
+		}
+		out[i] = l.withGap(productGroup, product)
+	}
+	return out
 }
 
-// fields returns the license; with traced, where its fields were read: the product where the order names none, and the
-// devices where the lines name any, come from the lines.
-func (s *sharedLicense) fields(traced bool) (licenseFields, error) {
-	fields, fromLines := s.order, len(s.devices) > 0
-	if fromLines {
-		if s.noDevice {
-			s.devices = append(s.devices, s.order.hardwareIDs...)
-			s.inherit(s.order.from)
+// devices are those of all lines together.
+func (s *sharedLicense) devices() licenseFields {
+	var named []licenseFields
+	for _, line := range s.lines {
+		if line.has(deviceGroup) {
+			named = append(named, line)
 		}
-		fields.hardwareIDs = distinct(s.devices)
 	}
-	fields, err := fields.withProductOf(s.products)
-	if err != nil || !traced {
-		return fields, err
+	return licenseFields{}.with(deviceGroup, combined(named))
+}
+
+// product is the one that every line says. Where only some say one, it may be that of something else.
+func (s *sharedLicense) product() licenseFields {
+	var named []licenseFields
+	for _, line := range s.lines {
+		if line.has(productGroup) {
+			named = append(named, line)
+		}
 	}
-	from := origins{}
-	for field, of := range fields.from {
-		from[field] = of
+	all := licenseFields{}.with(productGroup, combined(named))
+	switch {
+	case slices.ContainsFunc(named, func(l licenseFields) bool { return l.product != named[0].product }):
+		all.problems[productGroup] = errSeveralProducts
+	case len(named) > 0 && len(named) < len(s.lines):
+		all.problems[productGroup] = errProductOfOneLine
 	}
-	if s.order.product == "" && fields.product != "" {
-		from["product"] = s.inherited["product"]
-	}
-	if fromLines {
-		from["hardware_id"] = s.inherited["hardware_id"]
-	}
-	fields.from = from
-	return fields, nil
+	return all
 }
 
 // describe says where a field is searched.
@@ -225,7 +251,7 @@ func (s licenseSources) named(f facts) map[string]bool {
 	}
 	for _, tree := range trees {
 		for _, source := range sources {
-			if found, err := readFields([]fieldSource{source}, tree); err == nil {
+			for _, found := range readFields([]fieldSource{source}, tree) {
 				for _, text := range slices.Concat(found.licenseKeys, found.hardwareIDs, []string{found.username}) {
 					names[text] = true
 				}

@@ -8,7 +8,7 @@ import (
 )
 
 // maxLines bounds the lines of an order, and the parts that are joined to them: each line may have to look at all of
-// these. A body of 256 KiB holds no more real ones.
+// these. No real order has more.
 const maxLines = 1000
 
 // lines are the parts of an order that may carry a license of their own.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,35 +33,41 @@ type Mapping struct {
 	Requests []deactivation.Request // none unless accepted
 	Missing  []string               // unmappable: the fields by name
 	Problem  string                 // unmappable for another cause
+	Code     string                 // unmappable: deactivation.CodeReview, CodeUnknownShape or CodeUnreadable, where it is one of these
 }
 
 // EventID is Event as messages and logs carry it: of bounded length and plain characters.
 func (m Mapping) EventID() string { return shortID(m.Event) }
 
 // Map reads a verified delivery and maps each of its events, in their order. acceptTests takes events of the sender's
-// test mode as real ones. The errors wrap ErrUnreadable, or are ErrNotRequired.
+// test mode as real ones. A body that cannot be read, and an event of it that cannot, has a mapping as well: unmappable.
+// The error is ErrNotRequired.
 func (s *Source) Map(v Verified, acceptTests bool) ([]Mapping, error) {
-	return s.mapEach(v, acceptTests, func(facts) *trace { return nil })
+	return s.mapEach(v, acceptTests, func(int, facts) *trace { return nil })
 }
 
-// mapEach is Map with a trace for each event.
-func (s *Source) mapEach(v Verified, acceptTests bool, newTrace func(facts) *trace) ([]Mapping, error) {
-	whole, events, err := s.event.read(v.Body)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.checkRequired(v, whole); err != nil {
-		return nil, err
-	}
+// mapEach is Map with a trace for each event that can be read, by its index.
+func (s *Source) mapEach(v Verified, acceptTests bool, newTrace func(int, facts) *trace) ([]Mapping, error) {
 	bodyHash := sync.OnceValue(func() string { // one pass over the body for all events that have no id of their own
 		sum := sha256.Sum256(s.event.bodyToKeep(v.Body))
 		return hex.EncodeToString(sum[:])
 	})
+	whole, events, err := s.event.read(v.Body)
+	if err != nil {
+		return []Mapping{unreadable(bodyHash(), err)}, nil
+	}
+	if err := s.checkRequired(v, whole); err != nil {
+		return nil, err
+	}
 	mappings := make([]Mapping, len(events))
 	requests := 0
 	for i, event := range events {
 		f := facts{Tree: event, headers: v.Header, scheme: v.signing()}
-		f.trace = newTrace(f)
+		if _, ok := event.Exact.(map[string]any); !ok {
+			mappings[i] = unreadable(s.event.hashID(i, bodyHash), errNoObject)
+			continue
+		}
+		f.trace = newTrace(i, f)
 		m := s.mapEvent(f, i, bodyHash, v.ReceivedAt, acceptTests)
 		if requests += len(m.Requests); requests > maxDeliveryRequests && len(m.Requests) > 0 {
 			m.Answer, m.Requests = deactivation.Unmappable, nil
@@ -69,6 +76,11 @@ func (s *Source) mapEach(v Verified, acceptTests bool, newTrace func(facts) *tra
 		mappings[i] = m
 	}
 	return mappings, nil
+}
+
+// unreadable is the mapping of a body, or of one event of it, that is none.
+func unreadable(event string, err error) Mapping {
+	return Mapping{Event: event, Answer: deactivation.Unmappable, Code: deactivation.CodeUnreadable, Problem: err.Error()}
 }
 
 func (s *Source) checkRequired(v Verified, whole expression.Tree) error {
@@ -103,10 +115,17 @@ func (s *Source) mapEvent(f facts, index int, bodyHash func() string, receivedAt
 	return m
 }
 
+// Problems of an event that a person decides about.
+const (
+	problemReview       = "for review"
+	problemBuyer        = problemReview + ": nobody paid for the order, and a buyer can write the place that names the license"
+	problemUnknownShape = "no rule knows its shape, and nothing signed says what it is"
+)
+
 // applyRules applies the first rule that matches. A rule for lines refunded in full matches only where there is such a
-// line with a license of its own.
+// line with a license of its own. An event that no rule matches is ignored where a signed type says what it is.
 func (s *Source) applyRules(m *Mapping, f facts, receivedAt time.Time) {
-	eventType, err := s.event.kind.find(f)
+	typedBy, eventType, err := s.event.kind.first(f)
 	if err != nil {
 		m.Problem = "event type: " + err.Error()
 		return
@@ -114,9 +133,9 @@ func (s *Source) applyRules(m *Mapping, f facts, receivedAt time.Time) {
 	for i := range s.rules {
 		r := &s.rules[i]
 		result, err := r.match(eventType, f)
-		var licenses []deactivation.License
+		var licenses []foundLicense
 		var problem *unmappable
-		if result == Matched && !r.ignore {
+		if result == Matched && r.deactivates() {
 			if licenses, problem = s.licenses.find(f, r.refunded); problem == nil && len(licenses) == 0 {
 				result = NoRefundedLine
 			}
@@ -134,25 +153,42 @@ func (s *Source) applyRules(m *Mapping, f facts, receivedAt time.Time) {
 			m.Problem = err.Error()
 		case r.ignore:
 			m.Answer = deactivation.Ignored
+		case r.reversal:
+			m.Answer = deactivation.Reversed
+		case r.review:
+			m.Code, m.Problem = deactivation.CodeReview, problemReview
 		case problem != nil:
-			m.Missing, m.Problem = problem.missing, problem.problem
+			m.setProblem(problem)
+		case r.cause == deactivation.CauseOrderCancelled && slices.ContainsFunc(licenses, func(l foundLicense) bool { return l.buyer }):
+			m.Code, m.Problem = deactivation.CodeReview, problemBuyer
 		default:
 			m.Answer = deactivation.Accepted
 			m.Requests = s.requests(m, r.cause, f, receivedAt, licenses)
 		}
 		return
 	}
-	m.Answer = deactivation.Ignored
+	if eventType != "" && s.event.kind[typedBy].trusted() {
+		m.Answer = deactivation.Ignored
+		return
+	}
+	m.Code, m.Problem = deactivation.CodeUnknownShape, problemUnknownShape
+}
+
+func (m *Mapping) setProblem(u *unmappable) {
+	m.Missing, m.Problem = u.missing, u.problem
+	if u.review {
+		m.Code, m.Problem = deactivation.CodeReview, problemReview+": "+u.problem
+	}
 }
 
 // requests makes a request of each license.
-func (s *Source) requests(m *Mapping, cause string, f facts, receivedAt time.Time, licenses []deactivation.License) []deactivation.Request {
+func (s *Source) requests(m *Mapping, cause string, f facts, receivedAt time.Time, licenses []foundLicense) []deactivation.Request {
 	eventID, occurredAt := m.EventID(), s.event.occurredAt(f)
 	requests := make([]deactivation.Request, len(licenses))
 	for n, license := range licenses {
 		requests[n] = deactivation.Request{
 			ID: requestID(s.Name, m.Event, n), Source: s.Name, Origin: deactivation.OriginEvent, Cause: cause, Rule: m.Rule, Event: eventID,
-			Order: m.Order, OccurredAt: occurredAt, ReceivedAt: receivedAt, License: license,
+			Order: m.Order, OccurredAt: occurredAt, ReceivedAt: receivedAt, License: license.License, Buyer: license.buyer,
 		}
 	}
 	return requests

@@ -33,7 +33,7 @@ rules: [{name: refunded, type: r, cause: refund}]
 		"lists":                     {`{"license_key":["K1","K2"],"product":"XY","hardware_id":["h1","h2"]}`, "accepted", []string{"K1// XY  h1", "K1// XY  h2", "K2// XY  h1", "K2// XY  h2"}},
 		"other names are not read":  {`{"code":"c","ip":"1.2.3.4","license_key":"K1","product":"XY","hardware_id":"h1"}`, "accepted", []string{"K1// XY  h1"}},
 		"no device":                 {`{"license_key":"K1","product":"XY"}`, "unmappable", nil},
-		"blank device":              {`{"license_key":"K1","product":"XY","hardware_id":" , "}`, "unmappable", nil},
+		"blank device":              {`{"license_key":"K1","product":"XY","hardware_id":" ; \n"}`, "unmappable", nil},
 		"no product":                {`{"license_key":"K1","hardware_id":"h1"}`, "unmappable", nil},
 		"no identity":               {`{"product":"XY","hardware_id":"h1"}`, "unmappable", nil},
 		"two identities":            {`{"license_key":"K1","username":"u","product":"XY","hardware_id":"h1"}`, "unmappable", nil},
@@ -47,7 +47,7 @@ rules: [{name: refunded, type: r, cause: refund}]
 		"a key of 257 characters":   {`{"license_key":"` + strings.Repeat("ä", 257) + `","product":"XY","hardware_id":"h1"}`, "unmappable", nil},
 		"a key of 256 characters":   {`{"license_key":"` + strings.Repeat("ä", 256) + `","product":"XY","hardware_id":"h1"}`, "accepted", []string{strings.Repeat("ä", 256) + "// XY  h1"}},
 		"101 requests":              {`{"license_key":"` + strings.Join(numbered("K", 101), ",") + `","product":"XY","hardware_id":"h1"}`, "unmappable", nil},
-		"11 times 10 requests":      {`{"license_key":"` + strings.Join(numbered("K", 11), ",") + `","product":"XY","hardware_id":"` + strings.Join(numbered("h", 10), ",") + `"}`, "unmappable", nil},
+		"11 times 10 requests":      {`{"license_key":"` + strings.Join(numbered("K", 11), ",") + `","product":"XY","hardware_id":"` + strings.Join(numbered("h", 10), ";") + `"}`, "unmappable", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -127,7 +127,7 @@ func TestLicensesOfLines(t *testing.T) {
 		"part: the order's license stays":       {"partial", `{"license_key":"K0","hardware_id":"h0"}`, line("1", "0", "", "A"), refund("1"), "ignored", nil},
 		"part: ids beyond float64":              {"partial", `{}`, line(big1, "0", own1, "A") + "," + line(big2, "0", own2, "B"), refund(big2), "accepted", []string{"K2// B  h2"}},
 		"part: paid for with another line":      {"partial", `{}`, line("1", "0", own1, "A") + "," + line("2", "1", own1, "A"), refund("1"), "ignored", nil},
-		"part: one of two devices paid for":     {"partial", `{}`, line("1", "0", property("license_key", "K1")+","+property("hardware_id", "h1,h2"), "A") + "," + line("2", "1", own1, "B"), refund("1"), "accepted", []string{"K1// A  h2"}},
+		"part: one of two devices paid for":     {"partial", `{}`, line("1", "0", property("license_key", "K1")+","+property("hardware_id", "h1;h2"), "A") + "," + line("2", "1", own1, "B"), refund("1"), "accepted", []string{"K1// A  h2"}},
 		"part: a line of nothing":               {"partial", `{}`, strings.Replace(line("1", "0", own1, "A"), `"quantity":1`, `"quantity":0`, 1), "", "ignored", nil},
 		"part: refunded or not is an error":     {"partial", `{}`, line("1", "0", own1, "A"), `{"lines":[{"line":1,"quantity":"one"}]}`, "unmappable", nil},
 		"a property twice":                      {"refunded", `{}`, line("1", "0", own1+","+property("license_key", "K9"), "A"), "", "unmappable", nil},
@@ -161,7 +161,7 @@ func TestConditionsHoldOnlyWhenTheyAreExactlyTrue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			file := head + "license: [data]\nrules:\n  - name: r\n    when: " + fmt.Sprintf("%q", c.when) + "\n    cause: refund\n"
-			answer, _, log := became(t, file, `{"id":"e1","data":{"license_key":"K1","product":"XY","hardware_id":"h1"},`+c.event+`}`)
+			answer, _, log := became(t, file, `{"id":"e1","type":"t","data":{"license_key":"K1","product":"XY","hardware_id":"h1"},`+c.event+`}`)
 			if answer != c.want {
 				t.Errorf("%s, want %s\n%s", answer, c.want, log)
 			}
@@ -294,7 +294,7 @@ func TestEveryFieldIsReadUnderEveryNameOfIt(t *testing.T) {
 	for name, body := range map[string]string{
 		"chargebee":                 `{"id":"e","event_type":"subscription_cancelled","content":{"subscription":{"cf_username":"u","cf_license_id":7,"cf_bundle_code":"b","cf_hardware_id":"h","cf_product_short_code":"P1"}}}`,
 		"paddle":                    `{"event_id":"e","event_type":"subscription.canceled","data":{"custom_data":{"username":"u","license_id":7,"bundle_code":"b","hardware_id":"h"},"items":[{"price":{"custom_data":{"product_short_code":"P1"}}}]}}`,
-		"chargebee/in two places":   `{"id":"e","event_type":"subscription_cancelled","content":{"subscription":{"cf_username":"u","cf_license_id":7,"cf_bundle_code":"b","meta_data":{"license_key":"K9","hardware_id":"h","product":"P1"}}}}`,
+		"chargebee/in two places":   `{"id":"e","event_type":"subscription_cancelled","content":{"subscription":{"cf_username":"u","cf_license_id":7,"cf_bundle_code":"b","meta_data":{"username":"u","hardware_id":"h","product":"P1"}}}}`,
 		"paddle/first of its names": `{"event_id":"e","event_type":"subscription.canceled","data":{"custom_data":{"username":"u","license_id":7,"bundle_code":"b","hardware_id":"h"},"items":[{"price":{"custom_data":{"product":"","product_code":"P1","product_short_code":"P2"}}}]}}`,
 	} {
 		of, _, _ := strings.Cut(name, "/")
@@ -307,7 +307,7 @@ func TestEveryFieldIsReadUnderEveryNameOfIt(t *testing.T) {
 			t.Errorf("%s: %s %q, want %q", name, got.Answer, licenses, want)
 		}
 	}
-	got := first(t, "paddle", `{"event_id":"e","event_type":"subscription.canceled","data":{"custom_data":{"license_key":"K1","product":"P1","hardware_id":"h"},"items":[{"price":{"custom_data":{"product":false}}}]}}`)
+	got := first(t, "paddle", `{"event_id":"e","event_type":"subscription.canceled","data":{"custom_data":{"license_key":"K1","hardware_id":"h"},"items":[{"price":{"custom_data":{"product":false}}}]}}`)
 	if got.Answer != deactivation.Unmappable {
 		t.Errorf("a boolean in the place of a product: %s, want unmappable", got.Answer)
 	}
@@ -357,7 +357,7 @@ func TestLinesWithTheSameManyLicensesAreCountedOnce(t *testing.T) {
 	}
 }
 
-func TestAPartialRefundDoesNotReadLinesThatStay(t *testing.T) {
+func TestAPartialRefundReadsOfLinesThatStayWhatTheyPayFor(t *testing.T) {
 	t.Parallel()
 	line := func(id, left, key string) string {
 		return `{"id":` + id + `,"quantity":1,"left":` + left + `,"sku":"A","properties":[{"name":"license_key","value":` + key + `},{"name":"hardware_id","value":"h1"}]}`
@@ -366,11 +366,12 @@ func TestAPartialRefundDoesNotReadLinesThatStay(t *testing.T) {
 		order, lines, refunded, answer string
 		want                           []string
 	}{
-		"a fault on a line that stays":          {`{}`, line("1", "0", `"K1"`) + "," + line("2", "1", `true`), "1", "accepted", []string{"K1// A  h1"}},
+		"a fault on a line that stays":          {`{}`, line("1", "0", `"K1"`) + "," + line("2", "1", `true`), "1", "unmappable", nil},
 		"a fault on a line, and none refunded":  {`{}`, line("2", "1", `true`), "7", "ignored", nil},
 		"a fault on the order, and none either": {`{"license_key":true}`, line("2", "1", `"K1"`), "7", "ignored", nil},
 		"a fault on the line that was refunded": {`{}`, line("1", "0", `true`), "1", "unmappable", nil},
-		"a fault on the order that fills it up": {`{"hardware_id":true}`, line("1", "0", `"K1"`), "1", "unmappable", nil},
+		"a fault on the order that fills it up": {`{"product":true}`, strings.Replace(line("1", "0", `"K1"`), `"sku":"A",`, "", 1), "1", "unmappable", nil},
+		"a fault on the order that fills none":  {`{"product":true,"hardware_id":true}`, line("1", "0", `"K1"`), "1", "accepted", []string{"K1// A  h1"}},
 	} {
 		answer, got, log := became(t, linesFile, `{"id":"e1","type":"r","status":"partial","order":`+c.order+`,"lines":[`+c.lines+`],"refunds":[{"lines":[{"line":`+c.refunded+`,"quantity":1}]}]}`)
 		if answer != c.answer || !slices.Equal(got, c.want) {

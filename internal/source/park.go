@@ -10,13 +10,16 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// maxParkedOrderIDs bounds the ids of a parked event's orders. A delivery of a hundred events may name a thousand, and
-// the queue takes 1 MiB with the body. Restore reads them from the body again.
-const maxParkedOrderIDs = 100
+// Bounds of the ids of a parked event's orders. A delivery of a hundred events may name a thousand, and the queue takes
+// 1 MiB: 933 KiB are the largest body, 10 KiB its headers. Restore reads the ids from the body again.
+const (
+	maxParkedOrderIDs   = 100
+	maxParkedOrderBytes = 24 << 10
+)
 
 // Park returns a delivery as the event that is kept in the dead-letter queue: its body whole, the headers that the file
 // reads, and the name of the scheme that verified it, so that Restore can map it again. mappings are those of the
-// delivery's events that are unmappable, at least one; the event has the id of the first.
+// delivery's events that a person decides about, at least one; the event has the id of the first.
 func (s *Source) Park(v Verified, mappings []Mapping) deactivation.Event {
 	event := deactivation.Event{
 		Source: s.Name, ID: mappings[0].EventID(), ReceivedAt: v.ReceivedAt, Headers: s.headersToKeep(v), Body: s.event.bodyToKeep(v.Body),
@@ -24,10 +27,13 @@ func (s *Source) Park(v Verified, mappings []Mapping) deactivation.Event {
 	if v.scheme != nil {
 		event.Scheme = v.scheme.name
 	}
+	size := 0
 	for _, m := range mappings {
 		event.Missing = appendNew(event.Missing, m.Missing)
-		if len(event.Order) < maxParkedOrderIDs {
-			event.Order = appendNew(event.Order, m.Order)
+		for _, id := range m.Order {
+			if size += len(id); size <= maxParkedOrderBytes && len(event.Order) < maxParkedOrderIDs {
+				event.Order = appendNew(event.Order, []string{id})
+			}
 		}
 	}
 	return event

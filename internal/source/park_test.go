@@ -24,11 +24,12 @@ license: [order]
 lines:
   each: lines
   license: [own]
-  refunded: {header: X-Whole, is: "yes"}
+  refunded: whole
 lookup: {order: [{header: X-Order}, number]}
 rules:
+  - {name: left out, when: {header: X-Kind, is: none}, ignore: true}
   - name: by line
-    when: {header: X-Kind, is: lines}
+    when: kind == 'lines'
     lines: refunded
     cause: refund
     lookup: {order: [{header: X-Line-Order}]}
@@ -57,9 +58,9 @@ func parkAndRestore(t *testing.T, s *source.Source, v source.Verified, mappings 
 
 func TestAParkedEventIsMappedAgainToTheSame(t *testing.T) {
 	t.Parallel()
-	const body = `{"state":"refunded","number":7,"order":{"license_key":"K0","hardware_id":"h0","product":"P"},"lines":[{"own":{"license_key":"K1","hardware_id":"h1","product":"P"}}]}`
+	const body = `{"state":"refunded","kind":"lines","number":7,"order":{"license_key":"K0","hardware_id":"h0","product":"P"},"lines":[{"whole":true,"own":{"license_key":"K1","hardware_id":"h1","product":"P"}}]}`
 	headers := map[string]string{
-		"x-id": "one", "x-other-id": "other", "x-order": "o-1", "x-line-order": "line-1", "x-kind": "lines", "x-whole": "yes", "x-not-read": "canary",
+		"x-id": "one", "x-other-id": "other", "x-order": "o-1", "x-line-order": "line-1", "x-kind": "some", "x-not-read": "canary",
 	}
 	s := get(t, load(t, twoSchemes), "tiny")
 	for name, c := range map[string]struct {
@@ -71,7 +72,9 @@ func TestAParkedEventIsMappedAgainToTheSame(t *testing.T) {
 		"the first scheme":  {func(*signing.Delivery) {}, "x-sig", "one", []string{"line-1"}, "by line"},
 		"the second scheme": {func(d *signing.Delivery) { delete(d.Header, "x-id") }, "x-other-sig", "other", []string{"line-1"}, "by line"},
 		"the third scheme":  {func(*signing.Delivery) {}, "x-sig#2", "one", []string{"line-1"}, "by line"},
-		"in the query":      {func(d *signing.Delivery) { delete(d.Header, "x-kind") }, "?token", "", []string{"o-1", "7"}, "whole"},
+		"in the query": {func(d *signing.Delivery) {
+			d.Body = []byte(strings.Replace(body, "lines", "whole", 1))
+		}, "?token", "", []string{"o-1", "7"}, "whole"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -103,6 +106,9 @@ func TestAParkedEventIsMappedAgainToTheSame(t *testing.T) {
 			}
 			if event.Scheme != c.scheme || !cmp.Equal(event.Order, c.order) {
 				t.Errorf("scheme %q and order %q, want %q and %q", event.Scheme, event.Order, c.scheme, c.order)
+			}
+			if event.Headers["x-kind"] != "some" {
+				t.Error("the header that a rule reads is not kept")
 			}
 			for name, text := range event.Headers {
 				if strings.Contains(text, "canary") {

@@ -2,18 +2,23 @@ package source
 
 import "slices"
 
-// rule says which events matter, and why their licenses are to be deactivated.
+// rule says which events matter, and what becomes of them: one of cause, ignore, review and reversal.
 type rule struct {
 	name     string
 	enabled  bool
 	types    []string
 	when     condition
-	refunded bool // only lines refunded in full
-	cause    string
+	refunded bool   // only lines refunded in full
+	cause    string // why the licenses are to be deactivated
 	ignore   bool
+	review   bool   // for a person, whatever a look-up could find
+	reversal bool   // the event takes an earlier one back
 	lookup   lookup // its own parts; the others are the file's
 	line     int    // of the file
 }
+
+// deactivates reports whether the rule asks for deactivations.
+func (r *rule) deactivates() bool { return !r.ignore && !r.review && !r.reversal }
 
 // match says whether the rule matches, as far as its own fields say. The error is the condition's.
 func (r *rule) match(eventType string, f facts) (MatchResult, error) {
@@ -35,5 +40,7 @@ func (r *rule) match(eventType string, f facts) (MatchResult, error) {
 }
 
 func (r *rule) explain(result MatchResult) ExplainedRule {
-	return ExplainedRule{Name: r.name, Result: result, Types: r.types, Ignore: r.ignore, Cause: r.cause}
+	return ExplainedRule{
+		Name: r.name, Result: result, Types: r.types, Ignore: r.ignore, Review: r.review, Reversal: r.reversal, Cause: r.cause,
+	}
 }

@@ -102,12 +102,13 @@ func readFieldSources(to *[]fieldSource) reader {
 
 func readFieldSource(node *yaml.Node) (fieldSource, error) {
 	var s fieldSource
+	var by string
 	if node.Kind != yaml.MappingNode {
 		err := readExpression(&s.objects)(node)
 		return s, err
 	}
 	readers := map[string]reader{
-		"pairs": readExpression(&s.pairs), "name": text(&s.name), "value": text(&s.value),
+		"pairs": readExpression(&s.pairs), "name": text(&s.name), "value": text(&s.value), "by": oneOf(&by, "buyer"),
 	}
 	for _, field := range licenseFieldNames() {
 		readers[field] = func(node *yaml.Node) error {
@@ -123,12 +124,13 @@ func readFieldSource(node *yaml.Node) (fieldSource, error) {
 	}
 	switch {
 	case (s.pairs == nil) == (s.field == ""):
-		return fieldSource{}, errorAt(node, "a place is an expression, pairs with name and value, or one field")
-	case s.pairs != nil && s.value == "":
+		return fieldSource{}, errorAt(node, "a place is an expression, pairs, or one field")
+	case s.name != "" && s.value == "":
 		return fieldSource{}, errorAt(node, "value is missing: the key under which a pair holds its value")
 	case s.pairs == nil && s.name+s.value != "":
 		return fieldSource{}, errorAt(node, "name and value go with pairs")
 	}
+	s.buyer = by != ""
 	return s, nil
 }
 
@@ -191,7 +193,8 @@ func readRules(to *[]rule) reader {
 			err := keys(item, "a rule", map[string]reader{
 				"name": text(&r.name), "enabled": boolean(&r.enabled), "type": texts(&r.types),
 				"when": readCondition(&r.when), "lines": oneOf(&lines, "refunded"),
-				"cause": oneOf(&r.cause, deactivation.Causes()...), "ignore": boolean(&r.ignore), "lookup": readLookup(&r.lookup),
+				"cause": oneOf(&r.cause, deactivation.Causes()...), "ignore": boolean(&r.ignore),
+				"review": boolean(&r.review), "reversal": boolean(&r.reversal), "lookup": readLookup(&r.lookup),
 			})
 			r.refunded = lines != ""
 			*to = append(*to, r)
@@ -286,8 +289,7 @@ func readPattern(to **regexp.Regexp) reader {
 	}
 }
 
-// check returns what is wrong with the file as a whole. A rule without a cause that does not ignore gets the cause
-// manual.
+// check returns what is wrong with the file as a whole. A rule that says nothing else gets the cause manual.
 func (s *Source) check(line int) error {
 	var problems []error
 	add := func(line int, format string, args ...any) {
@@ -302,6 +304,11 @@ func (s *Source) check(line int) error {
 	if len(s.licenses.order) == 0 && s.licenses.lines == nil {
 		add(line, "license is missing: no event could be mapped")
 	}
+	if s.licenses.lines != nil {
+		if header := s.unsignedIn(s.licenses.lines.refunded); header != "" {
+			add(line, "lines.refunded reads the header %s, which is not signed: anybody could change it", header)
+		}
+	}
 	names := map[string]bool{}
 	for i := range s.rules {
 		r := &s.rules[i]
@@ -312,26 +319,66 @@ func (s *Source) check(line int) error {
 			add(r.line, "a second rule has the name %q", r.name)
 		}
 		names[r.name] = true
-		if len(r.types) == 0 && len(r.when) == 0 {
-			add(r.line, "rule %q has neither type nor when: it would take every event", r.name)
+		for _, problem := range s.checkRule(r) {
+			add(r.line, "rule %q %s", r.name, problem)
 		}
-		if r.ignore && r.cause != "" {
-			add(r.line, "rule %q has a cause and ignores the event; only one can be", r.name)
-		}
-		if len(r.types) > 0 && len(s.event.kind) == 0 {
-			add(r.line, "rule %q asks for a type, but event.type is missing", r.name)
-		}
-		if len(r.types) > 0 && s.event.kind.unsigned() {
-			add(r.line, "rule %q asks for a type that comes from an unsigned header, which anybody could change", r.name)
-		}
-		if r.refunded && (s.licenses.lines == nil || len(s.licenses.lines.refunded) == 0) {
-			add(r.line, "rule %q asks for lines refunded in full, but lines.refunded is missing", r.name)
-		}
-		if !r.ignore && r.cause == "" {
+		if r.deactivates() && r.cause == "" {
 			r.cause = deactivation.CauseManual
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// checkRule returns what is wrong with one rule.
+func (s *Source) checkRule(r *rule) (problems []string) {
+	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	if len(r.types) == 0 && len(r.when) == 0 {
+		add("has neither type nor when: it would take every event")
+	}
+	if says := r.says(); len(says) > 1 {
+		add("has %s; only one of cause, ignore, review and reversal can be", strings.Join(says, " and "))
+	}
+	if len(r.types) > 0 && len(s.event.kind) == 0 {
+		add("asks for a type, but event.type is missing")
+	}
+	if len(r.types) > 0 && s.event.kind.unsigned() {
+		add("asks for a type that comes from an unsigned header, which anybody could change")
+	}
+	if header := s.unsignedIn(r.when); header != "" && !r.ignore {
+		add("reads the header %s, which is not signed: anybody could change it. It may only ignore an event", header)
+	}
+	if r.refunded && (s.licenses.lines == nil || len(s.licenses.lines.refunded) == 0) {
+		add("asks for lines refunded in full, but lines.refunded is missing")
+	}
+	if r.refunded && !r.deactivates() {
+		add("asks for lines refunded in full, which goes with a cause")
+	}
+	return problems
+}
+
+// says lists what the rule says of its events.
+func (r *rule) says() (says []string) {
+	for _, key := range []struct {
+		name string
+		is   bool
+	}{{"cause", r.cause != ""}, {"ignore", r.ignore}, {"review", r.review}, {"reversal", r.reversal}} {
+		if key.is {
+			says = append(says, key.name)
+		}
+	}
+	return says
+}
+
+// unsignedIn returns a header that the condition reads and that not every scheme of the file signs; "" where there is
+// none.
+func (s *Source) unsignedIn(c condition) string {
+	for _, t := range c {
+		unsigned := func(scheme *scheme) bool { return !scheme.Signs(t.header) }
+		if t.path == nil && slices.ContainsFunc(s.verification.schemes, unsigned) {
+			return t.header
+		}
+	}
+	return ""
 }
 
 // headersReadBy lists the headers that the file reads beside the signature.

@@ -33,7 +33,18 @@ func TestFaultsOfASourcesFileAreNamedByFileAndLine(t *testing.T) {
 		"an empty when":                {rules("  - name: r\n    when:\n"), "tiny.yaml:6: a text is needed here"},
 		"when: !a is an empty when":    {rules("  - name: r\n    when: !a\n"), "tiny.yaml:6: a text is needed here"},
 		"an empty list":                {rules("  - name: r\n    when: []\n"), "tiny.yaml:6: the list is empty"},
-		"cause and ignore":             {rules("  - {name: r, type: t, cause: refund, ignore: true}\n"), `tiny.yaml:5: rule "r" has a cause and ignores`},
+		"cause and ignore":             {rules("  - {name: r, type: t, cause: refund, ignore: true}\n"), `tiny.yaml:5: rule "r" has cause and ignore; only one of cause, ignore, review and reversal can be`},
+		"cause and review":             {rules("  - {name: r, type: t, cause: refund, review: true}\n"), `rule "r" has cause and review;`},
+		"cause and reversal":           {rules("  - {name: r, type: t, cause: refund, reversal: true}\n"), `rule "r" has cause and reversal;`},
+		"ignore and review":            {rules("  - {name: r, type: t, ignore: true, review: true}\n"), `rule "r" has ignore and review;`},
+		"review and reversal":          {rules("  - {name: r, type: t, review: true, reversal: true}\n"), `rule "r" has review and reversal;`},
+		"lines to review":              {complete + "lines: {each: lines, license: [own], refunded: r}\nrules:\n  - {name: r, type: t, lines: refunded, review: true}\n", "tiny.yaml:6: "},
+		"an unsigned header in when":   {rules("  - {name: r, when: {header: X-Kind, is: refund}, cause: refund}\n"), `tiny.yaml:5: rule "r" reads the header x-kind, which is not signed`},
+		"one to review":                {rules("  - {name: r, when: [a, {header: X-Kind, is: refund}], review: true}\n"), `tiny.yaml:5: rule "r" reads the header x-kind, which is not signed`},
+		"one of a line":                {complete + "lines: {each: lines, license: [own], refunded: {header: X-Whole, is: a}}\nrules:\n  - {name: r, type: t, lines: refunded, cause: refund}\n", "tiny.yaml:1: lines.refunded reads the header x-whole, which is not signed"},
+		"one that one scheme signs":    {"verify:\n  - {header: X-Sig, form: \"{signature}\", signed: \"{X-Kind}.{body}\", mac: hmac-sha256, encoding: hex}\n  - {header: X-Old, form: \"{signature}\", signed: \"{body}\", mac: hmac-sha256, encoding: hex}\nlicense: [data]\nrules:\n  - {name: r, when: {header: X-Kind, is: refund}, cause: refund}\n", `rule "r" reads the header x-kind, which is not signed`},
+		"written by nobody":            {strings.Replace(rules("  - {name: r, type: t}\n"), "[data]", "[{pairs: data, by: seller}]", 1), `tiny.yaml:3: "seller" is not one of buyer`},
+		"by and no place":              {strings.Replace(rules("  - {name: r, type: t}\n"), "[data]", "[{by: buyer}]", 1), "tiny.yaml:3: a place is an expression, pairs, or one field"},
 		"unknown cause":                {rules("  - {name: r, type: t, cause: whim}\n"), `tiny.yaml:5: "whim" is not one of refund`},
 		"the same name twice":          {rules("  - {name: r, type: t}\n  - {name: r, type: u}\n"), `tiny.yaml:6: a second rule has the name "r"`},
 		"lines that are not there":     {rules("  - {name: r, type: t, lines: refunded}\n"), "tiny.yaml:5: rule \"r\" asks for lines refunded"},
@@ -54,6 +65,22 @@ func TestFaultsOfASourcesFileAreNamedByFileAndLine(t *testing.T) {
 				t.Errorf("got  %v\nwant %s…", err, c.want)
 			}
 		})
+	}
+}
+
+func TestWhatAFileMaySayOfHeaders(t *testing.T) {
+	t.Parallel()
+	const signed = `verify: {header: X-Sig, form: "{signature}", signed: "{X-Kind}.{body}", mac: hmac-sha256, encoding: hex}
+license: [data]
+`
+	for name, file := range map[string]string{
+		"an unsigned one in a rule that ignores": complete + "rules: [{name: r, when: {header: X-Kind, is: a}, ignore: true}]",
+		"one that every scheme signs":            signed + "rules: [{name: r, when: {header: X-Kind, is: a}, cause: refund}]",
+		"an unsigned one of the test mode":       strings.Replace(complete, "type: type", "type: type, test: {header: X-Test, is: a}", 1) + "rules: [{name: r, type: t}]",
+	} {
+		if _, err := source.Load(fstest.MapFS{"tiny.yaml": {Data: []byte(file)}}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

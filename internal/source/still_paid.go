@@ -7,42 +7,78 @@ import (
 )
 
 // stillPaid is what lines name that were not refunded: a customer who paid for another line with the same license on
-// the same device keeps it. It holds, by the license's identity, the devices of each line that names it; nil means
-// every device.
-type stillPaid map[string][]deviceSet
-
-type deviceSet map[string]bool
-
-func newDeviceSet(devices []string) deviceSet {
-	if len(devices) == 0 {
-		return nil
-	}
-	set := make(deviceSet, len(devices))
-	for _, device := range devices {
-		set[device] = true
-	}
-	return set
+// the same device keeps it.
+type stillPaid struct {
+	licenses   map[string]*paidDevices // by the license's identity
+	unreadable error                   // why a line's license is not known
 }
 
-// add adds a line. A line without a device of its own has the order's.
-func (p stillPaid) add(line licenseFields, ofOrder func() deviceSet) {
-	devices := newDeviceSet(line.hardwareIDs)
-	if devices == nil {
-		devices = ofOrder()
+// paidDevices are the devices on which a license is paid for.
+type paidDevices struct {
+	every bool       // a line names the license and no device
+	lists [][]string // of each line
+	set   map[string]bool
+}
+
+// addLine adds a line, with what it takes from the order.
+func (p *stillPaid) addLine(own, order []licenseFields) {
+	for _, l := range own {
+		if err := l.problem(); err != nil {
+			p.unreadable = err
+			return
+		}
 	}
-	for _, key := range line.licenseKeys {
-		p.addLicense(deactivation.License{LicenseKey: key}, devices)
-	}
-	if line.username != "" {
-		p.addLicense(deactivation.License{Username: line.username}, devices)
+	for _, l := range readOn(own, order) {
+		if err := l.problems[identityGroup]; err != nil {
+			p.unreadable = err
+			return
+		}
+		devices := l.hardwareIDs
+		if l.problems[deviceGroup] != nil {
+			devices = nil
+		}
+		for _, key := range l.licenseKeys {
+			p.addLicense(deactivation.License{LicenseKey: key}, devices)
+		}
+		if l.username != "" {
+			p.addLicense(deactivation.License{Username: l.username}, devices)
+		}
 	}
 }
 
-func (p stillPaid) addLicense(l deactivation.License, devices deviceSet) {
-	p[l.Identity()] = append(p[l.Identity()], devices)
+func (p *stillPaid) addLicense(l deactivation.License, devices []string) {
+	if p.licenses == nil {
+		p.licenses = map[string]*paidDevices{}
+	}
+	paid := p.licenses[l.Identity()]
+	if paid == nil {
+		paid = &paidDevices{}
+		p.licenses[l.Identity()] = paid
+	}
+	switch n := len(paid.lists); {
+	case len(devices) == 0:
+		paid.every = true
+	case n == 0 || !slices.Equal(paid.lists[n-1], devices): // a thousand lines may have the order's devices
+		paid.lists = append(paid.lists, devices)
+	}
 }
 
 // has reports whether a line that was not refunded names the license on its device.
 func (p stillPaid) has(l deactivation.License) bool {
-	return len(p) > 0 && slices.ContainsFunc(p[l.Identity()], func(devices deviceSet) bool { return devices == nil || devices[l.HardwareID] })
+	if len(p.licenses) == 0 {
+		return false
+	}
+	paid := p.licenses[l.Identity()]
+	if paid == nil || paid.every {
+		return paid != nil
+	}
+	if paid.set == nil {
+		paid.set = map[string]bool{}
+		for _, list := range paid.lists {
+			for _, device := range list {
+				paid.set[device] = true
+			}
+		}
+	}
+	return paid.set[l.HardwareID]
 }

@@ -1,6 +1,10 @@
 package source
 
-import "license-deactivator/internal/expression"
+import (
+	"slices"
+
+	"license-deactivator/internal/expression"
+)
 
 // value is a VALUE of the file: a list of readers of one text, of which the first that finds one counts.
 type value []textReader
@@ -42,13 +46,11 @@ func (r textReader) read(f facts) (string, error) {
 
 // unsigned reports whether a header that is not signed may decide the value.
 func (v value) unsigned() bool {
-	for _, r := range v {
-		if r.header != "" && !r.signed {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(v, func(r textReader) bool { return !r.trusted() })
 }
+
+// trusted reports whether the text is the sender's own: of the body, or of a header that is signed.
+func (r textReader) trusted() bool { return r.path != nil || r.signed }
 
 // explain reads the value and says what gave it. It returns nothing where there is none.
 func (v value) explain(name string, f facts) []Fact {

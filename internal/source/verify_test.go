@@ -2,10 +2,12 @@ package source_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/source"
 	"license-deactivator/pkg/signing"
 )
@@ -104,24 +106,34 @@ license: [data]
 rules: [{name: r, when: a, cause: refund}]
 `
 	s := get(t, load(t, file), "tiny")
-	for body, want := range map[string]error{
-		`{"account":"ours","events":[]}`:     nil,
-		`{"account":"ours","events":[{}]}`:   nil,
-		`{"account":"theirs","events":[{}]}`: source.ErrNotRequired,
-		`{"events":[{}]}`:                    source.ErrNotRequired,
-		``:                                   source.ErrUnreadable,
-		"\xEF\xBB\xBF{}":                     source.ErrUnreadable,
-		"{\"a\":\"\xFF\"}":                   source.ErrUnreadable,
-		`{"account":"ours"}`:                 source.ErrUnreadable,
-		`{"account":"ours","events":["a"]}`:  source.ErrUnreadable,
-		`{"account":"ours","events":[{}` + strings.Repeat(",{}", 500) + `]}`: source.ErrUnreadable,
+	for body, want := range map[string]struct {
+		err        error
+		unreadable []bool // of each event
+	}{
+		`{"account":"ours","events":[]}`:     {},
+		`{"account":"ours","events":[{}]}`:   {unreadable: []bool{false}},
+		`{"account":"theirs","events":[{}]}`: {err: source.ErrNotRequired},
+		`{"events":[{}]}`:                    {err: source.ErrNotRequired},
+		``:                                   {unreadable: []bool{true}},
+		"\xEF\xBB\xBF" + `{"account":"ours","events":[{}]}`: {unreadable: []bool{false}},
+		"{\"a\":\"\xFF\"}":                   {unreadable: []bool{true}},
+		`{"account":"ours"}`:                 {unreadable: []bool{true}},
+		`{"account":"ours","events":["a"]}`:  {unreadable: []bool{true}},
+		`{"account":"ours","events":[{},1]}`: {unreadable: []bool{false, true}},
+		`{"account":"ours","events":[{}` + strings.Repeat(",{}", 500) + `]}`: {unreadable: []bool{true}},
 	} {
 		v := assumed(t, s, nil, body)
-		if _, err := s.Map(v, false); !errors.Is(err, want) {
-			t.Errorf("Map of %.40q: %v, want %v", body, err, want)
+		mappings, err := s.Map(v, false)
+		var unreadable []bool
+		for _, m := range mappings {
+			unreadable = append(unreadable, m.Answer == deactivation.Unmappable && m.Code == deactivation.CodeUnreadable)
 		}
-		if _, err := s.Explain(v); !errors.Is(err, want) {
-			t.Errorf("Explain of %.40q: %v, want %v", body, err, want)
+		if !errors.Is(err, want.err) || !slices.Equal(unreadable, want.unreadable) {
+			t.Errorf("Map of %.40q: %v, unreadable %v, want %v, %v", body, err, unreadable, want.err, want.unreadable)
+		}
+		events, err := s.Explain(v)
+		if !errors.Is(err, want.err) || len(events) != len(want.unreadable) {
+			t.Errorf("Explain of %.40q: %d events, %v, want %d, %v", body, len(events), err, len(want.unreadable), want.err)
 		}
 	}
 }

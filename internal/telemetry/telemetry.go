@@ -80,7 +80,7 @@ type Delivery struct {
 	Status   int      // HTTP status; 0 for a direct invocation
 	Requests []string // ids of the requests that were enqueued
 	Missing  []string // of an unmappable event: the fields that every license lacked
-	Problem  string   // why it was refused; never holds what was sent
+	Problem  string   // why it was refused, or is kept for an operator; never holds what was sent
 
 	// Fields of a direct invocation: what its caller gives, and whether it is a dry run, which enqueues nothing.
 	// Requests are then those that would be enqueued, and are not counted.
@@ -176,7 +176,8 @@ func (r *Recorder) DeadLetter(reason deactivation.Reason) {
 }
 
 // Delivery writes the line of a delivery and counts it under its answer, and under its code if it has one. The level is
-// ERROR for our own fault (5xx), WARN when a person has to review it (refused, unmappable), else INFO.
+// ERROR for our own fault (5xx), WARN when an operator has to review it (refused, unmappable, stale, reversed), else
+// INFO.
 func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
 	r.add(series{metricDeliveries, dimensionOutcome, string(d.Answer)}, 1, 0)
 	if slices.Contains(deactivation.DeliveryCodes(), d.Code) {
@@ -190,7 +191,7 @@ func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
 	switch {
 	case d.Status >= 500:
 		level = slog.LevelError
-	case d.Answer == deactivation.Refused, d.Answer == deactivation.Unmappable:
+	case d.Answer != deactivation.Accepted && d.Answer != deactivation.Ignored:
 		level = slog.LevelWarn
 	}
 	attrs := texts(

@@ -38,7 +38,7 @@ func (h *Handler) answer(ctx context.Context, src *source.Source, outcomes []out
 	for _, o := range outcomes {
 		line := telemetry.Delivery{
 			Source: src.Name, Event: o.EventID(), Rule: o.Rule, Answer: o.Answer, Order: o.Order, Status: answer.StatusCode,
-			Missing: o.Missing, Problem: o.Problem,
+			Missing: o.Missing, Problem: o.Problem, Code: o.Code,
 		}
 		for _, r := range o.Requests {
 			line.Requests = append(line.Requests, r.ID)
@@ -51,16 +51,19 @@ func (h *Handler) answer(ctx context.Context, src *source.Source, outcomes []out
 	return answer
 }
 
-// answerFor is the answer to a delivery with these outcomes. After any answer but success the sender delivers again.
+// answerFor is the answer to a delivery with these outcomes. After any answer but success the sender delivers again. An
+// event that cannot be read has no id: if it was not accepted, no list of ids can say so.
 func answerFor(dialect source.Dialect, outcomes []outcome) response {
-	safe := 0
+	safe, nameable := 0, true
 	for _, o := range outcomes {
 		if o.safe {
 			safe++
+			continue
 		}
+		nameable = nameable && o.Code != deactivation.CodeUnreadable
 	}
 	switch {
-	case safe < len(outcomes) && (dialect != source.FastSpring || safe == 0):
+	case safe < len(outcomes) && (dialect != source.FastSpring || safe == 0 || !nameable):
 		return refusalIn(dialect, unavailable())
 	case safe < len(outcomes):
 		return fastSpringPartial(outcomes)

@@ -70,8 +70,9 @@ func answerTable() []row {
 		{name: "accepted", answer: deactivation.Accepted, status: 200},
 		{name: "ignored", answer: deactivation.Ignored, status: 200},
 		{name: "unmappable", answer: deactivation.Unmappable, status: 200},
+		{name: "reversed", answer: deactivation.Reversed, status: 200},
 		{name: "bad signature", answer: deactivation.Accepted, secret: "whsec_Zm9yZ2VkLWZvcmdlZC1mb3JnZWQtZm9yZ2Vk", status: 401},
-		{name: "too large", answer: deactivation.Accepted, change: body(func(b []byte) []byte { return append(b, bytes.Repeat([]byte(" "), 256<<10)...) }), status: 413},
+		{name: "too large", answer: deactivation.Accepted, change: body(func(b []byte) []byte { return append(b, bytes.Repeat([]byte(" "), 700<<10)...) }), status: 413},
 		{name: "another method", answer: deactivation.Accepted, change: func(r *http.Request, b []byte) (*http.Request, []byte) {
 			r.Method = http.MethodPut
 			return r, b
@@ -83,6 +84,7 @@ func answerTable() []row {
 		{name: "queue down", answer: deactivation.Accepted, down: true, status: 503, patient: 200},
 		{name: "both queues down", answer: deactivation.Accepted, down: true, noDLQ: true, status: 503},
 		{name: "unmappable and both queues down", answer: deactivation.Unmappable, down: true, noDLQ: true, status: 503},
+		{name: "reversed and both queues down", answer: deactivation.Reversed, down: true, noDLQ: true, status: 503},
 	}
 }
 

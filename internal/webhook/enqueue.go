@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
 	"license-deactivator/internal/deactivation"
@@ -42,8 +43,8 @@ func send(ctx context.Context, to Sender, messages []message) (failed []message)
 	return failed
 }
 
-// enqueue puts the requests of all events on the queue, and unmappable events on the dead-letter queue. It returns the
-// outcome of each mapping.
+// enqueue puts the requests of all events on the queue, and the events that a person decides about on the dead-letter
+// queue. It returns the outcome of each mapping.
 func (h *Handler) enqueue(ctx context.Context, src *source.Source, v source.Verified, mappings []source.Mapping) []outcome {
 	outcomes := make([]outcome, len(mappings))
 	var messages []message
@@ -61,12 +62,7 @@ func (h *Handler) enqueue(ctx context.Context, src *source.Source, v source.Veri
 	for _, m := range h.enqueueRequests(ctx, src, messages) {
 		outcomes[m.of].safe = false
 	}
-	parked := h.deadLetterUnmappable(ctx, src, v, mappings)
-	for i := range outcomes {
-		if outcomes[i].Answer == deactivation.Unmappable {
-			outcomes[i].safe = parked
-		}
-	}
+	h.deadLetterEvents(ctx, src, v, outcomes)
 	return outcomes
 }
 
@@ -118,48 +114,83 @@ func (h *Handler) deadLetterUndelivered(ctx context.Context, src *source.Source,
 	return failed
 }
 
-// deadLetterUnmappable puts the delivery, once, on the dead-letter queue when an event of it matters but cannot be
-// mapped. It reports whether there is no such event or the dead-letter queue accepted the delivery.
-func (h *Handler) deadLetterUnmappable(ctx context.Context, src *source.Source, v source.Verified, mappings []source.Mapping) bool {
-	var unmappable []source.Mapping
-	for _, m := range mappings {
-		if m.Answer == deactivation.Unmappable {
-			unmappable = append(unmappable, m)
+// reasonOf is why an event goes to the dead-letter queue whole; "" where it does not.
+func reasonOf(answer deactivation.Answer) deactivation.Reason {
+	switch answer {
+	case deactivation.Unmappable:
+		return deactivation.ReasonUnmappable
+	case deactivation.Reversed:
+		return deactivation.ReasonReversed
+	}
+	return ""
+}
+
+// deadLetterEvents puts the delivery on the dead-letter queue when an operator has to decide about an event of it: once
+// for each reason and code, since each asks for something else. It sets which outcomes are safe.
+func (h *Handler) deadLetterEvents(ctx context.Context, src *source.Source, v source.Verified, outcomes []outcome) {
+	type letter struct {
+		reason deactivation.Reason
+		code   string
+	}
+	var letters []letter
+	of := map[letter][]int{} // indexes of outcomes
+	for i, o := range outcomes {
+		if reason := reasonOf(o.Answer); reason != "" {
+			l := letter{reason, o.Code}
+			if of[l] == nil {
+				letters = append(letters, l)
+			}
+			of[l] = append(of[l], i)
 		}
 	}
-	if len(unmappable) == 0 {
-		return true
+	if len(letters) == 0 {
+		return
 	}
-	event := src.Park(v, unmappable)
+	ctx, cancel := deadline.Before(ctx, answerReserve)
+	defer cancel()
+	for _, l := range letters {
+		mappings := make([]source.Mapping, len(of[l]))
+		for n, i := range of[l] {
+			mappings[n] = outcomes[i].Mapping
+		}
+		safe := h.deadLetterEvent(ctx, src, v, mappings, deactivation.DeadLetter{Reason: l.reason, Code: l.code})
+		for _, i := range of[l] {
+			outcomes[i].safe = safe
+		}
+	}
+}
+
+// deadLetterEvent puts the delivery on the dead-letter queue for some of its events, and reports whether it was accepted.
+func (h *Handler) deadLetterEvent(ctx context.Context, src *source.Source, v source.Verified, mappings []source.Mapping, letter deactivation.DeadLetter) bool {
+	event := src.Park(v, mappings)
 	body, err := event.Wire()
 	if err != nil {
 		return false
 	}
-	ctx, cancel := deadline.Before(ctx, answerReserve)
-	defer cancel()
-	letter := queue.Entry{
-		Body: body, Group: src.Name,
-		Attributes: deactivation.DeadLetter{
-			Reason: deactivation.ReasonUnmappable, Detail: whyUnmappable(event.Missing, unmappable),
-			FailedAt: h.Now(), Source: src.Name, RequestID: src.Name + "." + event.ID,
-		}.Attributes(),
-	}
-	if len(h.DeadLetters.Send(ctx, []queue.Entry{letter})) > 0 {
+	letter.Detail, letter.FailedAt = LetterDetail(event.Missing, mappings), h.Now()
+	letter.Source, letter.RequestID = src.Name, src.Name+"."+event.ID
+	entry := queue.Entry{Body: body, Group: src.Name, Attributes: letter.Attributes()}
+	if len(h.DeadLetters.Send(ctx, []queue.Entry{entry})) > 0 {
 		return false
 	}
-	h.Recorder.DeadLetter(deactivation.ReasonUnmappable)
+	h.Recorder.DeadLetter(letter.Reason)
 	return true
 }
 
-// whyUnmappable is the detail of an unmappable delivery's dead letter: the missing fields, then each other problem once.
-func whyUnmappable(missing []string, unmappable []source.Mapping) string {
+// LetterDetail is the detail of a letter that holds a delivery: the missing fields, then each other problem once with the
+// rule that it is about.
+func LetterDetail(missing []string, mappings []source.Mapping) string {
 	var why []string
 	if len(missing) > 0 {
 		why = append(why, "missing "+strings.Join(missing, ", "))
 	}
-	for _, m := range unmappable {
-		if m.Problem != "" && !slices.Contains(why, m.Problem) {
-			why = append(why, m.Problem)
+	for _, m := range mappings {
+		text := m.Problem
+		if m.Rule != "" && (m.Answer == deactivation.Reversed || m.Code == deactivation.CodeReview) {
+			text = strings.TrimPrefix(text+"; rule "+strconv.Quote(m.Rule), "; ")
+		}
+		if text != "" && !slices.Contains(why, text) {
+			why = append(why, text)
 		}
 	}
 	return strings.Join(why, "; ")

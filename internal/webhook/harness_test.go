@@ -62,6 +62,17 @@ func (s *fakeQueue) Send(_ context.Context, entries []queue.Entry) (failures []q
 	return failures
 }
 
+// hold reports whether one message is the letter of a whole delivery with this reason, code and body.
+func (s *fakeQueue) hold(reason, code, body string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.taken) != 1 || s.taken[0].Attributes["reason"] != reason || s.taken[0].Attributes["code"] != code {
+		return false
+	}
+	_, event, err := deactivation.Parse(s.taken[0].Body)
+	return err == nil && event != nil && string(event.Body) == body
+}
+
 // requests are the accepted messages, parsed.
 func (s *fakeQueue) requests(t *testing.T) []deactivation.Request {
 	t.Helper()

@@ -31,7 +31,8 @@ type unsignedDelivery struct {
 // ruling is the outcome of one event.
 type ruling struct {
 	answer   deactivation.Answer
-	licenses []string // of an accepted event: each license on each device, as text, sorted
+	code     string   // of an unmappable event that does not lack license data
+	licenses []string // of an accepted event: each license on each device, as text, sorted; and whether a buyer has named it
 }
 
 // policyHarness is a harness with a secret for every source; its deliveries have no signature.
@@ -83,27 +84,37 @@ func (h *policyHarness) rule(t *testing.T, m unsignedDelivery) (rulings []ruling
 		if err != nil || event != nil || enqueued[r.ID] != "" {
 			t.Errorf("%s: a message that the worker could not read, or an id twice: %v", m.source, err)
 		}
-		enqueued[r.ID] = asText(r.License)
+		if enqueued[r.ID] = asText(r.License); r.Buyer {
+			enqueued[r.ID] += " by a buyer"
+		}
 	}
-	lettered := false
+	letters := map[letter]bool{}
 	for _, a := range h.answers {
 		h.rules[m.source+": "+a.Rule]++
-		r := ruling{answer: a.Answer}
+		r := ruling{answer: a.Answer, code: a.Code}
 		for _, id := range a.Requests {
 			r.licenses = append(r.licenses, enqueued[id])
 		}
 		slices.Sort(r.licenses)
 		rulings = append(rulings, r)
-		lettered = lettered || a.Answer == deactivation.Unmappable
+		if a.Answer == deactivation.Unmappable || a.Answer == deactivation.Reversed {
+			letters[letter{string(a.Answer), a.Code}] = true
+		}
 	}
-	if lettered != (len(h.letters.taken) == 1) {
-		t.Errorf("%s: %d dead letters", m.source, len(h.letters.taken))
+	for _, e := range h.letters.taken {
+		delete(letters, letter{e.Attributes["reason"], e.Attributes["code"]})
+	}
+	if len(letters) > 0 {
+		t.Errorf("%s: no dead letter for %v", m.source, letters)
 	}
 	return rulings
 }
 
+// letter is the reason and the code of a dead letter.
+type letter struct{ reason, code string }
+
 func sameRuling(a, b ruling) bool {
-	return a.answer == b.answer && slices.Equal(a.licenses, b.licenses)
+	return a.answer == b.answer && a.code == b.code && slices.Equal(a.licenses, b.licenses)
 }
 
 func asText(l deactivation.License) string {
@@ -113,7 +124,7 @@ func asText(l deactivation.License) string {
 func printed(rulings []ruling) string {
 	var lines []string
 	for _, r := range rulings {
-		lines = append(lines, fmt.Sprintf("%s %q", r.answer, r.licenses))
+		lines = append(lines, fmt.Sprintf("%s %s %q", r.answer, r.code, r.licenses))
 	}
 	return strings.Join(lines, "; ")
 }

@@ -6,32 +6,52 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	"license-deactivator/internal/deactivation"
 )
 
-// The oracle: the default policy in plain Go. It is written from the senders' documentation and from our decisions, and
-// reads nothing of sources/, so that a mistake in a source's file shows as a difference.
+// The oracle: the default policy in plain Go. It is written from what the senders document and from what we decided,
+// and reads nothing of sources/, so that a mistake in a source's file is a difference.
 
 // oracle rules on each event of a verified delivery.
 func oracle(t testing.TB, source string, headers map[string]string, body []byte) []ruling {
 	t.Helper()
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	if source == "salesforce" {
-		return salesforcePolicy(t, body)
+		return salesforcePolicy(body)
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
 	var event any
 	if err := dec.Decode(&event); err != nil {
-		t.Fatalf("%s: the oracle cannot read the body: %v", source, err)
+		return []ruling{unreadable()}
 	}
-	one := func(policy func(any) ruling) []ruling { return []ruling{policy(event)} }
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) || !utf8.Valid(body) { // something follows
+		return []ruling{unreadable()}
+	}
+	one := func(policy func(any) ruling) []ruling {
+		if _, ok := event.(map[string]any); !ok {
+			return []ruling{unreadable()}
+		}
+		return []ruling{policy(event)}
+	}
 	each := func(events any, policy func(any) ruling) (all []ruling) {
-		for _, e := range events.([]any) {
+		many, isList := events.([]any)
+		if !isList {
+			return []ruling{unreadable()}
+		}
+		for _, e := range many {
+			if _, ok := e.(map[string]any); !ok {
+				all = append(all, unreadable())
+				continue
+			}
 			all = append(all, policy(e))
 		}
 		return all
@@ -43,16 +63,13 @@ func oracle(t testing.TB, source string, headers map[string]string, body []byte)
 		return one(func(e any) ruling { return shopifyPolicy(e, headers["x-shopify-test"] == "true") })
 	case "fastspring":
 		return each(get(event, "events"), fastspringPolicy)
-	case "standard":
+	case "standard", "generic":
 		return one(func(e any) ruling {
-			return standardPolicy(e, "order.refunded", "subscription.ended", "license.deactivate")
-		})
-	case "generic":
-		return one(func(e any) ruling {
-			if get(e, "test") == true {
+			d := get(e, "data")
+			if get(e, "test") == true || get(d, "test") == true || get(e, "livemode") == false || get(d, "livemode") == false {
 				return ignored()
 			}
-			return standardPolicy(e, "order.refunded", "subscription.ended", "license.deactivate")
+			return conventionPolicy(e, d, []place{{value: get(d, "metadata")}, {value: d}}, "license.deactivate")
 		})
 	case "paddle":
 		return one(paddlePolicy)
@@ -70,67 +87,204 @@ func oracle(t testing.TB, source string, headers map[string]string, body []byte)
 	case "recurly":
 		return one(recurlyPolicy)
 	case "salesforce-flow":
-		return one(func(e any) ruling {
-			if !is(get(e, "type"), "order.refunded", "subscription.ended") {
-				return ignored()
-			}
-			return deactivate(first(e))
-		})
+		return one(func(e any) ruling { return conventionPolicy(e, e, []place{{value: e}}) })
 	}
 	t.Fatalf("the oracle knows no policy for %s", source)
 	return nil
 }
 
-// stripePolicy: a full refund, a chargeback opened (not an inquiry, whose status starts with warning_, and not a
-// prevented or won one), the end of a subscription. Updates of a subscription are ignored: the end has its own event,
-// and an unpaid customer may pay again.
+// place is where license data lies, and whether a buyer can write it.
+type place struct {
+	value any
+	buyer bool
+}
+
+// stripePolicy: a full refund whose money has moved, a chargeback whenever it takes the money or is lost (no inquiry), the
+// end of a subscription. A renewal's refund is none of it. What gives the money back to the vendor is a reversal. A
+// status that nobody knows is for a person.
 func stripePolicy(e any) ruling {
 	object := get(e, "data", "object")
-	acts := false
-	switch get(e, "type") {
-	case "charge.refunded":
-		acts = get(object, "refunded") == true
-	case "charge.dispute.created":
-		acts = is(get(object, "status"), "needs_response", "under_review", "lost")
-	case "customer.subscription.deleted":
-		acts = true
-	}
-	if !acts || get(e, "livemode") == false {
+	if get(e, "livemode") == false || get(object, "livemode") == false {
 		return ignored()
 	}
-	return deactivate(first(get(object, "metadata")))
+	if get(e, "object") == "v2.core.event" { // a thin event, without its object
+		return review()
+	}
+	act := func() ruling { return deactivate(first(place{value: get(object, "metadata")})) }
+	kind, status := get(e, "type"), get(object, "status")
+	dispute := func(statuses ...string) ruling {
+		switch {
+		case is(status, append(statuses, "lost")...):
+			return act()
+		case is(status, "needs_response", "under_review", "won", "warning_needs_response", "warning_under_review", "warning_closed"):
+			return ignored()
+		}
+		return review()
+	}
+	switch kind {
+	case "charge.refunded":
+		reason := get(object, "invoice", "billing_reason")
+		switch {
+		case reason == "subscription_cycle", get(object, "refunded") == false:
+			return ignored()
+		case get(object, "refunded") != true, !moved(object), reason != nil && !is(reason, "subscription_create", "manual"):
+			return review()
+		}
+		return act()
+	case "refund.failed", "charge.dispute.funds_reinstated":
+		return reversed()
+	case "charge.refund.updated":
+		if is(status, "failed", "canceled") {
+			return reversed()
+		}
+	case "charge.dispute.created":
+		return dispute("needs_response", "under_review")
+	case "charge.dispute.funds_withdrawn":
+		return dispute("needs_response", "under_review", "warning_needs_response", "warning_under_review", "warning_closed")
+	case "charge.dispute.closed":
+		if is(status, "won") {
+			return reversed()
+		}
+		return dispute()
+	case "charge.dispute.updated":
+		if r := dispute(); r.code != "" {
+			return r
+		}
+		return ignored()
+	case "customer.subscription.deleted":
+		return act()
+	}
+	return known(kind)
 }
 
-// shopifyPolicy uses only the body, since the topic is not signed.
+// moved: old API versions list a charge's refunds, of which those that succeeded must make up what was refunded.
+func moved(charge any) bool {
+	open, back := false, 0.0
+	for _, refund := range list(get(charge, "refunds", "data")) {
+		if is(get(refund, "status"), "succeeded") {
+			back += number(get(refund, "amount"))
+		} else {
+			open = true
+		}
+	}
+	return !open || get(charge, "amount_refunded") != nil && back >= number(get(charge, "amount_refunded"))
+}
+
+// shopifyPolicy looks at the body alone, since the topic is not signed. Everything that names a license there, a buyer
+// can write.
 func shopifyPolicy(e any, testHeader bool) ruling {
-	if get(e, "test") == true || testHeader {
+	if get(e, "test") == true || testHeader || slices.ContainsFunc(payments(e), func(t any) bool { return get(t, "test") == true }) {
 		return ignored()
+	}
+	status, cancelled := get(e, "financial_status"), get(e, "cancelled_at") != nil
+	back := is(status, "refunded", "partially_refunded")
+	act := func(whole func(any) bool) ruling {
+		return order(e, "note_attributes", "properties", "name", true, whole)
 	}
 	switch {
-	case get(e, "origin_order_id") != nil: // a subscription contract, which carries no license
-		if is(get(e, "status"), "cancelled", "expired", "failed") {
-			return unmappable()
+	case (back || cancelled) && is(get(e, "source_name"), "subscription_contract", "subscription_contract_checkout_one"):
+		return review() // a renewal, perhaps
+	case is(status, "refunded"):
+		if !finished(e) {
+			return review()
 		}
-	case get(e, "type") == "chargeback": // a dispute, which carries no license
-		if is(get(e, "status"), "needs_response", "under_review", "lost") {
-			return unmappable()
+		return act(nil)
+	case is(status, "partially_refunded"):
+		gone := func(line any) bool {
+			return get(line, "current_quantity") != nil && number(get(line, "current_quantity")) == 0 && number(get(line, "quantity")) > 0 &&
+				refunded(e, get(line, "id")) >= number(get(line, "quantity"))
 		}
-	case get(e, "financial_status") == "refunded",
-		get(e, "financial_status") == "voided" && get(e, "cancelled_at") != nil:
-		return order(e, "note_attributes", "properties", "name", nil)
-	case get(e, "financial_status") == "partially_refunded":
-		return order(e, "note_attributes", "properties", "name", func(line any) bool {
-			return number(get(line, "current_quantity")) == 0 && number(get(line, "quantity")) > 0 && refunded(e, get(line, "id")) >= number(get(line, "quantity"))
+		lines := slices.DeleteFunc(slices.Clone(list(get(e, "line_items"))), func(line any) bool {
+			return number(get(line, "quantity")) == 0 && number(get(line, "current_quantity")) == 0 // nothing was sold
 		})
+		stays := func(line any) bool { return !gone(line) }
+		shares := func(line any) bool {
+			return !slices.ContainsFunc(list(get(line, "properties")), func(p any) bool {
+				return is(get(p, "name"), "license_key", "username") && !empty(get(p, "value"))
+			})
+		}
+		if len(lines) > 0 && !slices.ContainsFunc(lines, stays) && slices.ContainsFunc(list(get(e, "line_items")), shares) {
+			return review() // nothing is left but a fee, and the order's license covers nothing
+		}
+		return act(gone)
+	case cancelled && is(status, "paid", "partially_paid"):
+		return ignored() // the money was kept
+	case cancelled && is(status, "voided", "pending", "authorized", "expired"):
+		if !carries(e, "note_attributes", "properties", "name") {
+			return ignored()
+		}
+		if r := act(nil); r.answer != deactivation.Accepted {
+			return r
+		}
+		return review() // an order that nobody pays costs a buyer nothing
+	case !cancelled && has(e, "financial_status") &&
+		(status == nil || is(status, "paid", "partially_paid", "authorized", "pending", "voided", "expired")):
+		return ignored()
+	case has(e, "financial_status"):
+		return review()
+	case is(get(e, "type"), "chargeback") && is(get(e, "status"), "needs_response", "under_review", "lost"):
+		return act(nil) // it carries no license
+	case is(get(e, "type"), "chargeback") && is(get(e, "status"), "won"):
+		return reversed()
+	case is(get(e, "type"), "inquiry") && is(get(e, "status"), "needs_response", "under_review", "won"):
+		return ignored()
+	case is(get(e, "type"), "chargeback", "inquiry") || has(e, "evidence_due_by"):
+		return review()
+	case has(e, "origin_order_id") && is(get(e, "status"), "cancelled", "expired", "failed"):
+		return act(nil) // a subscription contract, which carries no license
+	case has(e, "origin_order_id") && is(get(e, "status"), "active", "paused", "stale"):
+		return ignored()
+	case has(e, "origin_order_id"):
+		return review()
 	}
-	return ignored()
+	for _, keys := range [][]string{
+		{"refund_line_items"}, {"gateway", "kind"}, {"remote_reference"}, {"return_line_items"}, {"variants"}, {"published_scope"},
+		{"inventory_item_id"}, {"tracked", "sku"}, {"verified_email"}, {"addresses"}, {"tracking_numbers"}, {"fulfillment_id"}, {"fulfillment_order"},
+		{"line_items", "token"}, {"line_items", "invoice_url"}, {"line_items", "abandoned_checkout_url"}, {"myshopify_domain"}, {"shop_domain"}, {"previewable"},
+	} {
+		if has(e, keys...) {
+			return ignored()
+		}
+	}
+	return deleted(e)
 }
 
-// refunded counts how many items of a line all refunds of the order returned together.
+// payments are those of an order's refunds, or of a refund.
+func payments(e any) []any {
+	all := slices.Clone(list(get(e, "transactions")))
+	for _, refund := range list(get(e, "refunds")) {
+		all = append(all, list(get(refund, "transactions"))...)
+	}
+	return all
+}
+
+// finished: a payment of the order's refunds has succeeded, or none is known; and none is on its way.
+func finished(order any) bool {
+	success, open := false, false
+	for _, refund := range list(get(order, "refunds")) {
+		for _, t := range list(get(refund, "transactions")) {
+			if get(t, "kind") != "refund" {
+				continue
+			}
+			if get(t, "status") == "success" {
+				success = true
+			} else if !is(get(t, "status"), "failure", "error") {
+				return false
+			} else {
+				open = true
+			}
+		}
+	}
+	return success || !open
+}
+
+// refunded counts how many of a line all refunds of the order together gave back. A refund without a payment, and one
+// whose payments did not all succeed, gave nothing back.
 func refunded(order, line any) (total float64) {
 	for _, refund := range list(get(order, "refunds")) {
-		if slices.ContainsFunc(list(get(refund, "transactions")), func(t any) bool { return get(t, "kind") == "refund" && get(t, "status") != "success" }) {
-			continue // the payment did not go through
+		ofRefund := slices.DeleteFunc(slices.Clone(list(get(refund, "transactions"))), func(t any) bool { return get(t, "kind") != "refund" })
+		if len(ofRefund) == 0 || slices.ContainsFunc(ofRefund, func(t any) bool { return get(t, "status") != "success" }) {
+			continue
 		}
 		for _, item := range list(get(refund, "refund_line_items")) {
 			if get(item, "line_item_id") == line {
@@ -141,80 +295,114 @@ func refunded(order, line any) (total float64) {
 	return total
 }
 
+// wooPolicy looks at the body alone, since the topic is not signed.
 func wooPolicy(e any) ruling {
-	if !is(get(e, "status"), "refunded", "cancelled") {
+	status := get(e, "status")
+	act := func() ruling { return order(e, "meta_data", "meta_data", "key", false, nil) }
+	back := 0.0
+	for _, refund := range list(get(e, "refunds")) {
+		back -= money(get(refund, "total"))
+	}
+	total := money(get(e, "total"))
+	switch {
+	case has(e, "billing_period") && is(status, "pending", "active", "on-hold", "pending-cancel"):
+		return ignored()
+	case has(e, "billing_period"): // a subscription, whose shape is not confirmed
+		return review()
+	case has(e, "order_key") && renewal(e):
+		return ignored()
+	case is(status, "refunded"):
+		return act()
+	case has(e, "order_key") && total > 0 && back > total-0.01:
+		return review()
+	case is(status, "cancelled"):
+		switch {
+		case get(e, "date_paid") != nil || get(e, "date_paid_gmt") != nil:
+			return ignored()
+		case !has(e, "date_paid") && !has(e, "date_paid_gmt"):
+			return review()
+		case !carries(e, "meta_data", "meta_data", "key"):
+			return ignored()
+		}
+		return act()
+	case len(list(get(e, "refunds"))) > 0, has(e, "order_key") && status != nil,
+		has(e, "catalog_visibility"), has(e, "regular_price"), has(e, "discount_type"), has(e, "is_paying_customer"), has(e, "action", "arg"):
 		return ignored()
 	}
-	return order(e, "meta_data", "meta_data", "key", nil)
+	return deleted(e)
 }
 
-// order decides an order of a shop: its own data and each line's are lists of name and value, and a line's product may
-// be in its SKU. With whole, only lines that were refunded in full count, and only a license of their own.
-func order(e any, ofOrder, ofLine, name string, whole func(line any) bool) ruling {
-	all, orderErr := data(pairs(get(e, ofOrder), name))
-	var lines, paid []wish
-	var err error
+func renewal(order any) bool {
+	return get(order, "created_via") == "subscription" ||
+		slices.ContainsFunc(list(get(order, "meta_data")), func(m any) bool { return get(m, "key") == "_subscription_renewal" })
+}
+
+// carries says whether an order has a field for a license, on itself or on a line.
+func carries(e any, ofOrder, ofLine, name string) bool {
+	fields := slices.Clone(list(get(e, ofOrder)))
 	for _, line := range list(get(e, "line_items")) {
-		own, lineErr := data(pairs(get(line, ofLine), name))
+		fields = append(fields, list(get(line, ofLine))...)
+	}
+	return slices.ContainsFunc(fields, func(f any) bool { return is(get(f, name), "license_key", "username") })
+}
+
+// order rules on an order of a shop: its own data and each line's are lists of name and value, and a line's product may
+// stand in its SKU. With whole, only lines that it says were refunded in full count, and only a license of their own.
+func order(e any, ofOrder, ofLine, name string, buyer bool, whole func(line any) bool) ruling {
+	all := first(place{pairs(get(e, ofOrder), name), buyer})
+	var lines, paid [][]wish
+	for _, line := range list(get(e, "line_items")) {
+		own := first(place{pairs(get(line, ofLine), name), buyer}, place{map[string]any{"product": get(line, "sku")}, false})
 		if whole != nil && !whole(line) {
-			if lineErr == nil && own.named() {
-				paid = append(paid, own.or(all))
-			}
+			paid = append(paid, own)
 			continue
-		}
-		if sku, ok := get(line, "sku").(string); ok && own.product == "" {
-			own.product = sku
-		}
-		if lineErr != nil {
-			err = lineErr
 		}
 		lines = append(lines, own)
 	}
-	if whole != nil && err == nil {
-		lines = slices.DeleteFunc(lines, func(l wish) bool { return !l.named() })
-		if len(lines) == 0 {
-			return ignored()
+	if whole == nil {
+		return deactivateLines(all, lines)
+	}
+	lines = slices.DeleteFunc(lines, func(l []wish) bool { return !l[0].hasIdentity() })
+	if len(lines) == 0 {
+		return ignored()
+	}
+	var kept []wish
+	for _, line := range paid {
+		for _, own := range line {
+			if own.bad() {
+				return review()
+			}
+		}
+		for _, l := range next(line, all) {
+			if l.badIdentity {
+				return review()
+			}
+			kept = append(kept, l)
 		}
 	}
-	if err != nil || orderErr != nil {
+	var wishes []wish
+	for _, line := range lines {
+		wishes = append(wishes, next(line, all)...)
+	}
+	if slices.ContainsFunc(wishes, wish.bad) {
 		return unmappable()
 	}
-	if whole != nil {
-		if lines = unpaid(lines, all, paid); len(lines) == 0 {
-			return ignored()
-		}
+	if wishes = unpaid(wishes, kept); len(wishes) == 0 {
+		return ignored()
 	}
-	return deactivateLines(all, lines)
+	return deactivate(wishes)
 }
 
-// unpaid removes from refunded lines what a line that is still paid for also names: the same license on the same
-// device.
-func unpaid(lines []wish, order wish, paid []wish) (left []wish) {
-	for _, line := range lines {
-		line = line.or(order)
-		users := []string{line.user}
-		if line.user == "" {
-			users = nil
-		}
-		devices := line.devices
-		if len(devices) == 0 {
-			devices = []string{""}
-		}
-		for _, key := range append(slices.Clone(line.keys), users...) {
-			for _, device := range devices {
-				one := line
-				one.keys, one.devices = nil, nil
-				if one.user == "" {
-					one.keys = []string{key}
-				}
-				if device != "" {
-					one.devices = []string{device}
-				}
-				if !slices.ContainsFunc(paid, func(p wish) bool {
-					return (slices.Contains(p.keys, key) || p.user == key) && (len(p.devices) == 0 || slices.Contains(p.devices, device))
-				}) {
-					left = append(left, one)
-				}
+// unpaid takes from refunded licenses what a line that is still paid for has too: the same license on the same device.
+func unpaid(wishes, paid []wish) (left []wish) {
+	for _, w := range wishes {
+		for _, one := range w.split() {
+			if !slices.ContainsFunc(paid, func(p wish) bool {
+				same := one.user != "" && one.user == p.user || len(one.keys) > 0 && slices.Contains(p.keys, one.keys[0])
+				everywhere := len(p.devices) == 0 || p.badDevices
+				return same && (everywhere || len(one.devices) > 0 && slices.Contains(p.devices, one.devices[0]))
+			}) {
+				left = append(left, one)
 			}
 		}
 	}
@@ -222,111 +410,206 @@ func unpaid(lines []wish, order wish, paid []wish) (left []wish) {
 }
 
 func fastspringPolicy(e any) ruling {
-	if get(e, "live") == false {
+	d := get(e, "data")
+	if get(e, "live") == false || get(d, "live") == false {
 		return ignored()
 	}
-	d := get(e, "data")
-	switch get(e, "type") {
+	var items [][]wish
+	for _, item := range list(get(d, "items")) {
+		items = append(items, first(place{get(item, "attributes"), true}))
+	}
+	whole := first(place{get(d, "attributes"), true}, place{get(d, "product", "attributes"), false}, place{get(d, "tags"), true}, place{get(d, "original", "tags"), true})
+	switch kind := get(e, "type"); kind {
 	case "return.created":
-		returned, total := get(d, "totalReturn"), get(d, "original", "total")
-		if returned == nil || total == nil { // the refunded part is unknown
-			return unmappable()
+		back, total := get(d, "totalReturn"), get(d, "original", "total")
+		switch {
+		case back != nil && total != nil && number(back) < number(total):
+			return ignored()
+		case ofRenewal(d):
+			return ignored()
+		case back == nil || total == nil || get(d, "completed") != true: // of unknown size, or not known to be done
+			return review()
 		}
-		if number(returned) < number(total) {
+		return deactivateLines(whole, items)
+	case "chargeback.created": // names the order alone
+		return deactivateLines(whole, items)
+	case "subscription.deactivated": // subscription.canceled is paid for until this one comes
+		return deactivateLines(whole, items)
+	case "order.canceled":
+		named := get(d, "tags", "license_key") != nil || get(d, "tags", "username") != nil
+		for _, item := range list(get(d, "items")) {
+			named = named || get(item, "attributes", "license_key") != nil || get(item, "attributes", "username") != nil
+		}
+		if get(d, "completed") == true || !named {
 			return ignored()
 		}
-		whole, err := first(get(d, "tags"), get(d, "original", "tags"))
-		var lines []wish
-		for _, item := range list(get(d, "items")) {
-			line, lineErr := data(objects(get(item, "attributes")))
-			lines, err = append(lines, line), errors.Join(err, lineErr)
+		if r := deactivateLines(whole, items); r.answer != deactivation.Accepted {
+			return r
 		}
-		if err != nil {
-			return unmappable()
-		}
-		return deactivateLines(whole, lines)
-	case "chargeback.created": // names only the order
-		return unmappable()
-	case "subscription.deactivated": // after subscription.canceled the term is paid for until this event
-		return deactivate(first(get(d, "attributes"), get(d, "product", "attributes"), get(d, "tags")))
+		return review()
+	default:
+		return known(kind)
 	}
-	return ignored()
 }
 
-// standardPolicy is that of bodies whose shape we define: the sender has decided, and names its decision by the type.
-func standardPolicy(e any, kinds ...string) ruling {
-	if !is(get(e, "type"), kinds...) {
+// ofRenewal: the items' subscriptions name their first orders, and the returned one is none of them.
+func ofRenewal(d any) bool {
+	named, first := false, false
+	for _, item := range list(get(d, "items")) {
+		if id := get(item, "subscription", "initialOrderId"); id != nil {
+			named, first = true, first || id == get(d, "original", "order")
+		}
+	}
+	return named && !first
+}
+
+// conventionPolicy is that of bodies whose shape we ask for: the sender names what happened by the type, and says of a
+// refund what it knows.
+func conventionPolicy(e, about any, places []place, kinds ...string) ruling {
+	kind := get(e, "type")
+	if is(kind, append(kinds, "subscription.ended")...) {
+		return deactivate(first(places...))
+	}
+	if !is(kind, "order.refunded") {
+		return known(kind)
+	}
+	reason := get(about, "billing_reason")
+	if is(reason, "subscription_cycle", "renewal") {
 		return ignored()
 	}
-	return deactivate(first(get(e, "data", "metadata"), get(e, "data")))
+	unknown, says := false, false
+	for _, status := range []any{get(about, "status"), get(about, "refund_status")} {
+		if is(status, "partially_refunded", "partial_refund", "partial") {
+			return ignored()
+		}
+		says = says || is(status, "refunded")
+		unknown = unknown || status != nil && !is(status, "refunded", "fully_refunded", "succeeded", "success", "completed")
+	}
+	amounts := func(names ...string) (all []float64) {
+		for _, name := range names {
+			if n, ok := amount(get(about, name)); ok {
+				all = append(all, n)
+			}
+		}
+		return all
+	}
+	back, total := amounts("amount_refunded", "refunded_amount"), amounts("amount", "total", "total_amount")
+	part := len(back) > 0 && len(total) > 0 && slices.Min(back) < slices.Max(total)
+	sized := get(about, "amount_refunded") != nil || get(about, "refunded_amount") != nil
+	switch {
+	case part && !says:
+		return ignored()
+	case unknown, part, sized && (len(back) == 0 || len(total) == 0),
+		reason != nil && !is(reason, "purchase", "subscription_create", "initial"):
+		return review()
+	}
+	return deactivate(first(places...))
 }
 
 // paddlePolicy: an approved full refund or chargeback, which carries no license data, and the end of a subscription.
 func paddlePolicy(e any) ruling {
 	d := get(e, "data")
-	switch get(e, "event_type") {
+	action, size, status := get(d, "action"), get(d, "type"), get(d, "status")
+	taken := is(action, "refund", "chargeback")
+	switch kind := get(e, "event_type"); kind {
 	case "adjustment.created", "adjustment.updated":
-		if is(get(d, "action"), "refund", "chargeback") && is(get(d, "type"), "full") && is(get(d, "status"), "approved") {
-			return unmappable()
+		switch {
+		case taken && is(status, "approved") && is(size, "full"):
+			return subscription(d)
+		case is(action, "chargeback_reverse"), taken && is(status, "reversed"):
+			return reversed()
+		case taken && is(status, "pending_approval", "rejected"),
+			is(action, "refund") && is(status, "approved") && is(size, "partial"),
+			is(action, "credit", "credit_reverse", "chargeback_warning", "chargeback_warning_reverse"):
+			return ignored()
 		}
-		if is(get(d, "action"), "refund", "chargeback") && get(d, "type") == nil && is(get(d, "status"), "approved") {
-			return unmappable() // the refunded part is unknown
-		}
+		return review()
 	case "subscription.canceled":
-		whole, err := first(get(d, "custom_data"))
-		var lines []wish
-		for _, item := range list(get(d, "items")) {
-			price, priceErr := data(objects(get(item, "price", "custom_data")))
-			lines, err = append(lines, wish{product: price.product}), errors.Join(err, priceErr)
-		}
-		if err != nil {
-			return unmappable()
-		}
-		return deactivateLines(whole, lines)
+		return subscription(d)
+	default:
+		return known(kind)
 	}
-	return ignored()
 }
 
-// lemonsqueezyPolicy: a full refund of an order and the real end of a subscription; not a refunded renewal and not a
-// cancellation that lasts until the end of the paid term.
+// subscription rules on what Paddle says of one: custom data, which the browser sets, and the products of its prices.
+func subscription(d any) ruling {
+	var lines [][]wish
+	for _, item := range list(get(d, "items")) {
+		custom := get(item, "price", "custom_data")
+		if custom == nil {
+			lines = append(lines, []wish{{}})
+			continue
+		}
+		lines = append(lines, first(place{value: map[string]any{
+			"product": get(custom, "product"), "product_code": get(custom, "product_code"), "product_short_code": get(custom, "product_short_code"),
+		}}))
+	}
+	return deactivateLines(first(place{get(d, "custom_data"), true}), lines)
+}
+
+// lemonsqueezyPolicy: a full refund of an order or of a subscription's first payment, and the real end of a subscription;
+// neither a refunded renewal nor a cancellation that runs to the end of what was paid.
 func lemonsqueezyPolicy(e any) ruling {
-	acts := false
-	switch get(e, "meta", "event_name") {
+	about := get(e, "data", "attributes")
+	if get(e, "meta", "test_mode") == true || get(about, "test_mode") == true || get(about, "first_order_item", "test_mode") == true {
+		return ignored()
+	}
+	act := func() ruling { return deactivate(first(place{get(e, "meta", "custom_data"), true})) }
+	sized := func() ruling {
+		back, total := get(about, "refunded_amount"), get(about, "total")
+		switch {
+		case back == nil || total == nil:
+			return review()
+		case number(back) < number(total):
+			return ignored()
+		}
+		return act()
+	}
+	switch kind := get(e, "meta", "event_name"); kind {
 	case "order_refunded":
-		back, total := get(e, "data", "attributes", "refunded_amount"), get(e, "data", "attributes", "total")
-		if (back == nil || total == nil) && get(e, "meta", "test_mode") != true {
-			return unmappable() // the refunded part is unknown
+		return sized()
+	case "subscription_payment_refunded":
+		switch get(about, "billing_reason") {
+		case "renewal":
+			return ignored()
+		case "initial":
+			return sized()
 		}
-		acts = back != nil && total != nil && number(back) >= number(total)
+		return review()
 	case "subscription_expired":
-		acts = true
+		return act()
+	default:
+		return known(kind)
 	}
-	if !acts || get(e, "meta", "test_mode") == true {
-		return ignored()
-	}
-	return deactivate(first(get(e, "meta", "custom_data")))
 }
 
-// hubspotPolicy: a deal that became refunded, which names only the deal, and every delivery of a workflow.
+// hubspotPolicy: a deal that became refunded, which names the deal alone, and whatever a workflow sends.
 func hubspotPolicy(e any) ruling {
-	if get(e, "subscriptionType") == nil {
-		properties := map[string]any{}
-		object, _ := get(e, "properties").(map[string]any)
-		for name, property := range object {
-			properties[name] = get(property, "value")
+	properties := map[string]any{}
+	object, _ := get(e, "properties").(map[string]any)
+	for name, property := range object {
+		properties[name] = get(property, "value")
+	}
+	act := func() ruling { return deactivate(first(place{value: e}, place{value: properties})) }
+	kind := get(e, "subscriptionType")
+	if kind == nil {
+		for _, name := range []string{"license_key", "username", "hardware_id", "order_id", "event_id", "objectId", "properties"} {
+			if get(e, name) != nil {
+				return act()
+			}
 		}
-		return deactivate(first(e, properties))
+		return unknownShape()
 	}
-	if is(get(e, "subscriptionType"), "deal.propertyChange") && is(get(e, "propertyName"), "dealstage") && is(get(e, "propertyValue"), "refunded") {
-		return unmappable()
+	deal := is(kind, "deal.propertyChange") || is(kind, "object.propertyChange") && (get(e, "objectTypeId") == nil || is(get(e, "objectTypeId"), "0-3"))
+	if deal && is(get(e, "propertyName"), "dealstage") && is(get(e, "propertyValue"), "refunded") {
+		return act()
 	}
-	return ignored()
+	return known(kind)
 }
 
+// chargebeePolicy: the end of a subscription, and the full refund of its first invoice. Custom fields may stand on the
+// checkout page.
 func chargebeePolicy(e any) ruling {
-	if !is(get(e, "event_type"), "subscription_cancelled", "subscription_canceled_with_backdating") {
-		return ignored()
-	}
 	subscription := get(e, "content", "subscription")
 	custom := map[string]any{}
 	fields, _ := subscription.(map[string]any)
@@ -335,136 +618,198 @@ func chargebeePolicy(e any) ruling {
 			custom[field] = value
 		}
 	}
-	return deactivate(first(custom, get(subscription, "meta_data")))
+	act := func() ruling {
+		return deactivate(first(place{custom, true}, place{value: get(subscription, "meta_data")}))
+	}
+	switch kind := get(e, "event_type"); kind {
+	case "subscription_cancelled", "subscription_canceled_with_backdating":
+		return act()
+	case "subscription_reactivated", "subscription_reactivated_with_backdating":
+		return reversed()
+	case "payment_refunded":
+		payment, invoice := get(e, "content", "transaction"), get(e, "content", "invoice")
+		back, total := get(payment, "amount"), get(invoice, "total")
+		switch {
+		case get(invoice, "first_invoice") == false && get(invoice, "recurring") != false:
+			return ignored()
+		case back != nil && total != nil && number(back) < number(total):
+			return ignored()
+		case get(payment, "status") != nil && !is(get(payment, "status"), "success"), get(invoice, "first_invoice") == false, back == nil, total == nil:
+			return review()
+		}
+		return act()
+	default:
+		return known(kind)
+	}
 }
 
-// recurlyPolicy: canceled lasts until the end of the term; expired is the real end, and its event names no license.
+// recurlyPolicy: canceled runs to the end of the term; expired is the real end, and the event names nothing in it.
 func recurlyPolicy(e any) ruling {
-	if is(get(e, "object_type"), "subscription") && is(get(e, "event_type"), "expired") {
-		return unmappable()
+	object, kind := get(e, "object_type"), get(e, "event_type")
+	if is(object, "subscription") && is(kind, "expired") {
+		return deactivate(first(place{value: e}))
+	}
+	if object == nil || kind == nil {
+		return unknownShape()
 	}
 	return ignored()
 }
 
 // salesforcePolicy: the message itself is the trigger.
-func salesforcePolicy(t testing.TB, body []byte) (all []ruling) {
-	t.Helper()
+func salesforcePolicy(body []byte) (all []ruling) {
 	var message struct {
 		Notification []struct {
-			Key     string `xml:"sObject>License_Key__c"`
-			Device  string `xml:"sObject>Hardware_Id__c"`
-			Product string `xml:"sObject>Product_Code__c"`
+			Object *struct {
+				Key     string `xml:"License_Key__c"`
+				Device  string `xml:"Hardware_Id__c"`
+				Product string `xml:"Product_Code__c"`
+			} `xml:"sObject"`
 		} `xml:"Body>notifications>Notification"`
 	}
-	if err := xml.Unmarshal(body, &message); err != nil {
-		t.Fatalf("salesforce: the oracle cannot read the body: %v", err)
+	if err := xml.Unmarshal(body, &message); err != nil || len(message.Notification) == 0 {
+		return []ruling{unreadable()}
 	}
 	for _, n := range message.Notification {
-		all = append(all, deactivate(first(map[string]any{"license_key": n.Key, "hardware_id": n.Device, "product": n.Product})))
-	}
-	return all
-}
-
-// wish is the license data at the store.
-type wish struct {
-	keys, devices   []string
-	user, id        string
-	product, bundle string
-}
-
-func (w wish) named() bool { return len(w.keys) > 0 || w.user != "" }
-
-// or fills what w lacks. Key, user and id together name the license and are never mixed.
-func (w wish) or(other wish) wish {
-	if !w.named() {
-		w.keys, w.user, w.id = other.keys, other.user, other.id
-	}
-	if len(w.devices) == 0 {
-		w.devices = other.devices
-	}
-	if w.product == "" {
-		w.product = other.product
-	}
-	if w.bundle == "" {
-		w.bundle = other.bundle
-	}
-	return w
-}
-
-// requests is every named license on every named device.
-func (w wish) requests() (all []string) {
-	identities := []string{w.user + "/" + w.id}
-	if len(w.keys) > 0 {
-		identities = nil
-		for _, key := range w.keys {
-			identities = append(identities, key+"/"+w.id)
-		}
-	}
-	for _, identity := range identities {
-		for _, device := range w.devices {
-			all = append(all, fmt.Sprintf("%s bundle %s of %s on %s", identity, w.bundle, w.product, device))
-		}
-	}
-	return all
-}
-
-func ignored() ruling    { return ruling{answer: deactivation.Ignored} }
-func unmappable() ruling { return ruling{answer: deactivation.Unmappable} }
-
-func deactivate(w wish, err error) ruling {
-	if err != nil {
-		return unmappable()
-	}
-	return deactivateAll(w)
-}
-
-// deactivateAll deactivates all licenses of an event or none, at most a hundred, each complete.
-func deactivateAll(wishes ...wish) ruling {
-	var all []string
-	for _, w := range wishes {
-		if !w.named() || len(w.devices) == 0 || w.product == "" || !isWhole(w.id) {
-			return unmappable()
-		}
-		all = append(all, w.requests()...)
-	}
-	slices.Sort(all)
-	all = slices.Compact(all)
-	if len(all) == 0 || len(all) > 100 {
-		return unmappable()
-	}
-	return ruling{deactivation.Accepted, all}
-}
-
-// deactivateLines deactivates each line's own license, filled up from the order. The lines without one share the
-// order's license, if it has one. Its product is that of the order, else that of those lines if they have only one.
-func deactivateLines(order wish, lines []wish) ruling {
-	var wishes []wish
-	var products, devices []string
-	shared := len(lines) == 0
-	for _, line := range lines {
-		if line.named() {
-			wishes = append(wishes, line.or(order))
+		if n.Object == nil {
+			all = append(all, unknownShape())
 			continue
 		}
-		shared = true
-		products = append(products, line.product)
-		devices = append(devices, line.or(order).devices...)
+		all = append(all, deactivate(first(place{value: map[string]any{"license_key": n.Object.Key, "hardware_id": n.Object.Device, "product": n.Object.Product}})))
 	}
-	if !shared || !order.named() && len(wishes) > 0 {
-		return deactivateAll(wishes...)
+	return all
+}
+
+// wish is what data at the store says about a license. A part that holds what no key or id can be is bad.
+type wish struct {
+	keys, devices                                  []string
+	user, id                                       string
+	product, bundle                                string
+	buyer                                          bool
+	badIdentity, badDevices, badProduct, badBundle bool
+}
+
+func (w wish) named() bool       { return len(w.keys) > 0 || w.user != "" }
+func (w wish) hasIdentity() bool { return w.named() || w.badIdentity }
+func (w wish) hasDevices() bool  { return len(w.devices) > 0 || w.badDevices }
+func (w wish) hasProduct() bool  { return w.product != "" || w.badProduct }
+func (w wish) hasBundle() bool   { return w.bundle != "" || w.badBundle }
+func (w wish) bad() bool         { return w.badIdentity || w.badDevices || w.badProduct || w.badBundle }
+
+func (w wish) same(other wish) bool {
+	return w.user != "" && w.user == other.user || slices.ContainsFunc(w.keys, func(key string) bool { return slices.Contains(other.keys, key) })
+}
+
+// split is each named license on each named device.
+func (w wish) split() (all []wish) {
+	keys, devices := w.keys, w.devices
+	if len(keys) == 0 {
+		keys = []string{""}
 	}
-	products = distinct(products)
-	switch {
-	case order.product != "":
-	case len(products) == 1:
-		order.product = products[0]
-	case len(products) > 1:
+	if len(devices) == 0 {
+		devices = []string{""}
+	}
+	for _, key := range keys {
+		for _, device := range devices {
+			one := w
+			one.keys, one.devices = distinct([]string{key}), distinct([]string{device})
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+func (w wish) text() string {
+	return fmt.Sprintf("%s%s/%s bundle %s of %s on %s", strings.Join(w.keys, ""), w.user, w.id, w.bundle, w.product, strings.Join(w.devices, ""))
+}
+
+func ignored() ruling      { return ruling{answer: deactivation.Ignored} }
+func unmappable() ruling   { return ruling{answer: deactivation.Unmappable} }
+func reversed() ruling     { return ruling{answer: deactivation.Reversed} }
+func review() ruling       { return ruling{answer: deactivation.Unmappable, code: "review"} }
+func unknownShape() ruling { return ruling{answer: deactivation.Unmappable, code: "unknown_shape"} }
+func unreadable() ruling   { return ruling{answer: deactivation.Unmappable, code: "unreadable"} }
+
+// known: an event whose type is in its body is ignored when the type is none that matters.
+func known(kind any) ruling {
+	if text, ok := kind.(string); ok && text != "" {
+		return ignored()
+	}
+	return unknownShape()
+}
+
+// deleted: shops say of what was deleted its id alone. Every other body is of no shape that is known.
+func deleted(e any) ruling {
+	if object, ok := e.(map[string]any); ok && len(object) == 1 && object["id"] != nil {
+		return ignored()
+	}
+	return unknownShape()
+}
+
+// deactivate: all or nothing of an event, at most a hundred, each complete.
+func deactivate(wishes []wish) ruling {
+	requests := map[string]bool{} // whether a buyer alone has named it
+	for _, w := range wishes {
+		if w.bad() || !w.named() || len(w.devices) == 0 || w.product == "" || !isWhole(w.id) {
+			return unmappable()
+		}
+		for _, one := range w.split() {
+			before, twice := requests[one.text()]
+			requests[one.text()] = one.buyer && (before || !twice)
+		}
+	}
+	if len(requests) == 0 || len(requests) > 100 {
 		return unmappable()
 	}
-	if len(lines) > 0 {
-		order.devices = distinct(devices)
+	var all []string
+	for text, buyer := range requests {
+		if buyer {
+			text += " by a buyer"
+		}
+		all = append(all, text)
 	}
-	return deactivateAll(append(wishes, order)...)
+	slices.Sort(all)
+	return ruling{answer: deactivation.Accepted, licenses: all}
+}
+
+// deactivateLines: each line's own licenses, filled up from the order; the lines without one share the order's, if it has
+// one. That one's product stands on the order, else on every one of those lines, and is one and the same.
+func deactivateLines(order []wish, lines [][]wish) ruling {
+	var wishes, sharing []wish
+	for _, line := range lines {
+		if line[0].hasIdentity() {
+			wishes = append(wishes, next(line, order)...)
+		} else {
+			sharing = append(sharing, line[0])
+		}
+	}
+	if len(lines) > 0 && len(sharing) == 0 || !order[0].hasIdentity() && len(wishes) > 0 {
+		return deactivate(wishes)
+	}
+	var products, devices []string
+	var badDevices, badProduct, noDevice, noProduct bool
+	for _, line := range sharing {
+		products, devices = append(products, line.product), append(devices, line.devices...)
+		badDevices, badProduct = badDevices || line.badDevices, badProduct || line.badProduct
+		noDevice, noProduct = noDevice || !line.hasDevices(), noProduct || !line.hasProduct()
+	}
+	products = distinct(products)
+	for _, own := range order {
+		if !own.hasProduct() {
+			own.badProduct = badProduct || len(products) > 1 || len(products) > 0 && noProduct
+			if len(products) == 1 {
+				own.product = products[0]
+			}
+		}
+		if len(devices) > 0 || badDevices {
+			own.badDevices = badDevices || len(order) > 1 || noDevice && own.badDevices
+			if noDevice {
+				devices = append(devices, own.devices...)
+			}
+			own.devices = distinct(devices)
+		}
+		wishes = append(wishes, own)
+	}
+	return deactivate(wishes)
 }
 
 // distinct drops empty texts and repeats.
@@ -477,59 +822,132 @@ func distinct(texts []string) (out []string) {
 	return out
 }
 
-// first reads places in order: for each field the first place that has it counts.
-func first(places ...any) (wish, error) {
-	var all wish
-	for _, place := range places {
-		here, err := data(objects(place))
-		if err != nil {
-			return wish{}, err
+// first reads places in order: for each field the first place that has it, whatever stands in later ones.
+func first(places ...place) []wish {
+	licenses := []wish{{}}
+	for _, p := range places {
+		var here []wish
+		for _, object := range objects(p.value) {
+			w := read(object)
+			w.buyer = p.buyer
+			here = append(here, w)
 		}
-		all = all.or(here)
+		licenses = next(licenses, here)
 	}
-	return all, nil
+	return licenses
+}
+
+// next gives licenses what they lack from one more place. What stands in one object belongs together: objects that name
+// licenses stay apart, and a device that stands with another license is none of theirs.
+func next(licenses, objects []wish) (out []wish) {
+	var named, loose []wish
+	for _, o := range objects {
+		if o.hasIdentity() {
+			named = append(named, o)
+		} else {
+			loose = append(loose, o)
+		}
+	}
+	got := licenses[0]
+	if got.hasIdentity() || len(named) == 0 {
+		for _, l := range licenses {
+			near := slices.Clone(loose)
+			for _, n := range named {
+				if !n.named() || n.same(l) {
+					near = append(near, n)
+				}
+			}
+			out = append(out, l.filled(together(near)).filledButDevices(together(named)))
+		}
+		return out
+	}
+	rest := together(loose)
+	for _, n := range named {
+		w := got
+		w.keys, w.user, w.id, w.badIdentity, w.buyer = n.keys, n.user, n.id, n.badIdentity, n.buyer
+		switch {
+		case w.hasDevices() || !rest.hasDevices():
+		case n.hasDevices() || len(named) > 1: // whose device would it be?
+			w.badDevices = true
+		}
+		out = append(out, w.filled(n).filled(rest))
+	}
+	return out
+}
+
+func (w wish) filled(from wish) wish {
+	if !w.hasDevices() {
+		w.devices, w.badDevices = from.devices, from.badDevices
+	}
+	return w.filledButDevices(from)
+}
+
+func (w wish) filledButDevices(from wish) wish {
+	if !w.hasProduct() {
+		w.product, w.badProduct = from.product, from.badProduct
+	}
+	if !w.hasBundle() {
+		w.bundle, w.badBundle = from.bundle, from.badBundle
+	}
+	return w
+}
+
+// together: objects add their devices, and must agree on everything else.
+func together(objects []wish) (all wish) {
+	for _, o := range objects {
+		all.devices = distinct(append(all.devices, o.devices...))
+		all.badDevices = all.badDevices || o.badDevices
+		all.badProduct = all.badProduct || o.badProduct || all.product != "" && o.product != "" && all.product != o.product
+		all.badBundle = all.badBundle || o.badBundle || all.bundle != "" && o.bundle != "" && all.bundle != o.bundle
+		if all.product == "" {
+			all.product = o.product
+		}
+		if all.bundle == "" {
+			all.bundle = o.bundle
+		}
+	}
+	return all
 }
 
 var errUnusable = errors.New("no key or id")
 
-// data reads one place. Several objects add their keys and devices.
-func data(objects []map[string]any) (all wish, err error) {
-	read := func(object map[string]any, into *string, names ...string) {
+// read reads one object.
+func read(object map[string]any) (w wish) {
+	text := func(bad *bool, names ...string) string {
 		for _, name := range names {
-			text, textErr := scalar(object[name])
-			if textErr != nil {
-				err = textErr
-			} else if text != "" {
-				*into = text
-				return
+			text, err := scalar(object[name])
+			if err != nil {
+				*bad = true
+				return ""
+			}
+			if text != "" {
+				return text
 			}
 		}
+		return ""
 	}
-	for _, object := range objects {
-		keys, keysErr := several(object["license_key"])
-		devices, devicesErr := several(object["hardware_id"])
-		err = errors.Join(err, keysErr, devicesErr)
-		all.keys, all.devices = distinct(append(all.keys, keys...)), distinct(append(all.devices, devices...))
-		read(object, &all.user, "username")
-		read(object, &all.id, "license_id")
-		read(object, &all.product, "product", "product_code", "product_short_code")
-		read(object, &all.bundle, "bundle_code")
-	}
-	if len(all.keys) > 0 && all.user != "" { // two licenses
-		err = errUnusable
-	}
-	return all, err
+	var badID bool
+	var keysErr, devicesErr error
+	w.keys, keysErr = several(object["license_key"], ",")
+	w.devices, devicesErr = several(object["hardware_id"], "\n;")
+	w.user = text(&w.badIdentity, "username")
+	w.id = text(&badID, "license_id")
+	w.badIdentity = w.badIdentity || keysErr != nil || w.named() && badID || len(w.keys) > 0 && w.user != ""
+	w.badDevices = devicesErr != nil
+	w.product = text(&w.badProduct, "product", "product_code", "product_short_code")
+	w.bundle = text(&w.badBundle, "bundle_code")
+	return w
 }
 
-// several reads a list, or one text with commas.
-func several(value any) (out []string, err error) {
+// several reads a list, or one text with separators.
+func several(value any, separators string) (out []string, err error) {
 	parts := []any{value}
 	switch v := value.(type) {
 	case []any:
 		parts = v
 	case string:
 		parts = nil
-		for _, part := range strings.Split(v, ",") {
+		for _, part := range strings.FieldsFunc(strings.ReplaceAll(v, "\r\n", "\n"), func(r rune) bool { return strings.ContainsRune(separators, r) }) {
 			parts = append(parts, part)
 		}
 	}
@@ -543,7 +961,7 @@ func several(value any) (out []string, err error) {
 	return distinct(out), nil
 }
 
-// scalar reads a text or an integer with its exact digits. Nothing is cut or cleaned.
+// scalar reads a text or an integer, whose digits stay as they are. Nothing is cut or cleaned.
 func scalar(value any) (string, error) {
 	text := ""
 	switch v := value.(type) {
@@ -614,12 +1032,56 @@ func objects(value any) (all []map[string]any) {
 }
 
 // pairs reads a list of names and values as one object.
-func pairs(value any, name string) []map[string]any {
+func pairs(value any, name string) any {
 	object := map[string]any{}
 	for _, pair := range list(value) {
 		if text, ok := get(pair, name).(string); ok {
 			object[text] = get(pair, "value")
 		}
 	}
-	return []map[string]any{object}
+	return object
+}
+
+// has says whether the object has all of these names, whatever their values.
+func has(value any, names ...string) bool {
+	object, _ := value.(map[string]any)
+	for _, name := range names {
+		if _, ok := object[name]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func empty(value any) bool {
+	switch v := value.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case bool:
+		return !v
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	}
+	return false
+}
+
+// money is an amount as a text; 0 where it is none.
+func money(value any) float64 {
+	n, _ := amount(value)
+	return n
+}
+
+// amount reads a number, or a text that is one.
+func amount(value any) (float64, bool) {
+	text, isText := value.(string)
+	digits, isNumber := value.(json.Number)
+	if isNumber {
+		text = digits.String()
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	return n, (isText || isNumber) && err == nil
 }

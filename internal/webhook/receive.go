@@ -9,8 +9,10 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// MaxBodyBytes is the largest delivery that is read: 256 KiB. The largest real ones of the senders have some tens of KiB.
-const MaxBodyBytes = 256 << 10
+// MaxBodyBytes is the largest delivery that is read: 700 KiB. It is what the dead-letter queue can keep of a delivery:
+// in Base64 it takes 933 KiB of a message's 1 MiB, and the rest is for headers and ids. The senders' largest real
+// deliveries have some tens of KiB.
+const MaxBodyBytes = 700 << 10
 
 // pathPrefix is the part of the address before the name of the source.
 const pathPrefix = "/webhooks/"

@@ -31,8 +31,6 @@ func refusalFor(err error) *refusal {
 		return r
 	case errors.Is(err, errNoAccess), errors.Is(err, source.ErrSecret):
 		return unavailable()
-	case errors.Is(err, source.ErrUnreadable):
-		return &refusal{http.StatusBadRequest, err.Error(), deactivation.CodeUnreadable}
 	}
 	return &refusal{http.StatusUnauthorized, err.Error(), deactivation.CodeUnverified} // also source.ErrNotRequired
 }
@@ -45,5 +43,5 @@ func unavailable() *refusal {
 }
 
 func tooLarge() *refusal {
-	return &refusal{http.StatusRequestEntityTooLarge, "the body is larger than 256 KiB", deactivation.CodeTooLarge}
+	return &refusal{http.StatusRequestEntityTooLarge, "the body is larger than 700 KiB", deactivation.CodeTooLarge}
 }
