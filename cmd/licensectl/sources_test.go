@@ -119,7 +119,7 @@ func TestSourcesCheckFindsWhatIsWrong(t *testing.T) {
 		"a sample that cannot be read": {acmeWith(t, map[string]string{"events/acme/full.json": "x"}), nil, exitFailed,
 			[]string{"events/acme/full.yaml: error: the body cannot be read"}},
 		"a body without what it says": {acmeWith(t, map[string]string{"events/acme/other.json": "{}"}), nil, exitFailed,
-			[]string{"events: error: acme/other.json has no other.yaml beside it"}},
+			[]string{"events: error: acme/other.json has no other.yaml next to it"}},
 		"no secret": {acmeWith(t, nil), secrets(`{"other":"x"}`), exitDone,
 			[]string{`s.json: skipped: no secret for acme; with this file their deliveries are answered with 404`, `warning: there is a secret for "other", but no sender's file`}},
 		"a secret of another form": {acmeWith(t, nil), secrets(`{"acme":"%canary"}`), exitFailed, []string{"s.json: error: "}},
