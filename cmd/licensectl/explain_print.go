@@ -139,7 +139,10 @@ func describeRefusal(why string) refusal {
 		{"signing: in the future", "the signature is genuine, but its time is in the future", "A clock or --at is wrong."},
 		{"signing: signature does not match", "the signature does not match", "Another secret, another address (--url), or a body that is not byte for byte the sender's."},
 	} {
-		if strings.HasPrefix(why, r.about) {
+		if detail, ok := strings.CutPrefix(why, r.about); ok {
+			if detail, ok = strings.CutPrefix(detail, ": "); ok {
+				r.why += " (" + detail + ")"
+			}
 			return r
 		}
 	}

@@ -154,7 +154,7 @@ func TestTheSignatureOfABodyIsCheckedWithSecretsAlone(t *testing.T) {
 		"old":             {[]string{"--secrets", secrets, "--header", "Stripe-Signature: " + header}, []string{"refused with 401: the signature is genuine, but too old", "--at", "ANSWER       401"}},
 		"early":           {[]string{"--secrets", secrets, "--header", "Stripe-Signature: " + header, "--at", "2020-01-01T00:00:00Z"}, []string{"genuine, but its time is in the future"}},
 		"another secret":  {[]string{"--secrets", wrong, "--header", "Stripe-Signature: " + header, "--at", at}, []string{"the signature does not match"}},
-		"no header":       {[]string{"--secrets", secrets}, []string{"the signature is missing"}},
+		"no header":       {[]string{"--secrets", secrets}, []string{"the signature is missing, or a header that it covers (header stripe-signature)"}},
 		"malformed":       {[]string{"--secrets", secrets, "--header", "Stripe-Signature: t=x"}, []string{"not in the sender's form"}},
 		"no secret":       {[]string{"--secrets", none}, []string{"refused with 404", `there is no secret for "stripe"`}},
 		"encoded":         {[]string{"--header", "Content-Encoding: gzip"}, []string{"refused with 415", "not checked: the delivery is refused before"}},

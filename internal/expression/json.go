@@ -38,7 +38,7 @@ func textOf(body []byte) ([]byte, error) {
 // of its tree: most parts of an event hold no number, and the two forms share them.
 func decodeJSON(body []byte) (Tree, error) {
 	if !json.Valid(body) {
-		return Tree{}, errors.New("it is not JSON")
+		return Tree{}, notJSON(body)
 	}
 	r := jsonReader{text: string(body)}
 	whole, _ := r.value()

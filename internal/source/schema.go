@@ -24,7 +24,7 @@ func readSource(name string, document *yaml.Node) (*Source, error) {
 	var body, dialect string
 	err := keys(document, "a source's file", map[string]reader{
 		"verify":      readVerification(&s.verification),
-		"body":        oneOf(&body, "json", "xml"),
+		"body":        readFormat(&body),
 		"event":       readEvent(&s.event),
 		"license":     readFieldSources(&s.licenses.order),
 		"lines":       readLines(&s.licenses.lines),
@@ -40,6 +40,17 @@ func readSource(name string, document *yaml.Node) (*Source, error) {
 	s.verification.nameSchemes()
 	s.headers = headersReadBy(s)
 	return s, s.check(document.Line)
+}
+
+// readFormat reads the format of a sender's bodies. A form has no tree that a file's expressions could read.
+func readFormat(to *string) reader {
+	return func(node *yaml.Node) error {
+		err := oneOf(to, "json", "xml")(node)
+		if err != nil && *to != "" {
+			return fmt.Errorf("%w; forms (application/x-www-form-urlencoded) are not supported", err)
+		}
+		return err
+	}
 }
 
 func readVerification(to *verification) reader {

@@ -74,26 +74,32 @@ func (v *verification) nameSchemes() {
 }
 
 // verify tries the schemes in order with every secret; the first that verifies counts. If none does, the error is that
-// of the scheme that came furthest.
+// of the scheme that came furthest. A delivery of which every scheme misses a part gets an error that names these parts.
 func (v verification) verify(source string, d signing.Delivery, now time.Time, secrets []string) (*scheme, error) {
-	furthest := signing.ErrMissing
+	var furthest error
+	var missing []string
 	for _, s := range v.schemes {
 		keys, err := s.keys(source, secrets)
 		if err != nil {
 			return nil, err
 		}
 		err = s.Verify(d, now, keys...)
-		if err == nil {
+		switch {
+		case err == nil:
 			return s, nil
-		}
-		if !errors.Is(err, signing.ErrMissing) {
+		case errors.Is(err, signing.ErrMissing):
+			missing = append(missing, strings.TrimPrefix(err.Error(), signing.ErrMissing.Error()+": "))
+		default:
 			furthest = err
 		}
 	}
-	if errors.Is(furthest, signing.ErrMissing) && v.isPing(d.Body) {
+	switch {
+	case furthest != nil:
+		return nil, furthest
+	case v.isPing(d.Body):
 		return nil, ErrPing
 	}
-	return nil, furthest
+	return nil, fmt.Errorf("%w: %s", signing.ErrMissing, strings.Join(missing, ", or "))
 }
 
 func (v verification) isPing(body []byte) bool { return v.ping != nil && v.ping.Match(body) }

@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"encoding/base64"
 	"errors"
 	"slices"
 	"strings"
@@ -62,6 +63,26 @@ func TestTheErrorOfVerifyIsThatOfTheSchemeThatCameFurthest(t *testing.T) {
 	} {
 		if _, err := s.Verify(c.d, c.at, []string{secret}); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+// TestTheErrorOfVerifyNamesWhatIsMissing: the texts are those that docs/senders/your-own.md and hubspot.md promise.
+func TestTheErrorOfVerifyNamesWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		source, want string
+		headers      map[string]string
+	}{
+		"the signature":                 {"stripe", "signing: missing: header stripe-signature", nil},
+		"one of two names":              {"shopify", "signing: missing: header x-shopify-hmac-sha256 or shopify-hmac-sha256", nil},
+		"the signatures of two schemes": {"standard", "signing: missing: header webhook-signature, or header svix-signature", nil},
+		"a header that is signed": {"standard", "signing: missing: header webhook-signature, or header svix-id",
+			map[string]string{"svix-signature": "v1," + base64.StdEncoding.EncodeToString(make([]byte, 32)), "svix-timestamp": "1700000000"}},
+	} {
+		_, err := get(t, load(t, ""), c.source).Verify(signing.Delivery{Header: c.headers, Body: []byte(`{}`)}, clock, []string{"whsec_c2VjcmV0LW9uZQ=="})
+		if !errors.Is(err, signing.ErrMissing) || err.Error() != c.want {
+			t.Errorf("%s: got %v, want %s", name, err, c.want)
 		}
 	}
 }

@@ -14,7 +14,7 @@ func (s *Scheme) carried(d Delivery) (string, error) {
 		}
 	}
 	if s.spec.Query == "" {
-		return "", fmt.Errorf("%w: header %s", ErrMissing, s.spec.Header[0])
+		return "", fmt.Errorf("%w: header %s", ErrMissing, strings.Join(s.spec.Header, " or "))
 	}
 	if len(d.URL) > maxValueBytes {
 		return "", fmt.Errorf("%w: address longer than %d bytes", ErrMalformed, maxValueBytes)
