@@ -17,8 +17,11 @@ type docPage struct {
 	tables []docTable
 }
 
-// A docBlock is a fenced block: its info string, "json accepted", and its text without the indentation of a list.
-type docBlock struct{ info, text string }
+// A docBlock is a block of code: its info string, "json accepted", the file that it is the content of, and its text without
+// the indentation of a list. The info string of an indented block is indented.
+type docBlock struct{ info, file, text string }
+
+const indented = "indented"
 
 type docTable struct {
 	header []string
@@ -54,12 +57,14 @@ func (p *docPage) parse() {
 	var open *docBlock
 	var indent string
 	var rows [][]string
+	blank := true
 	for line := range strings.Lines(p.text + "\n\n") {
 		line = strings.TrimRight(line, "\n")
 		trimmed := strings.TrimLeft(line, " ")
 		switch {
 		case open == nil && strings.HasPrefix(trimmed, "```"):
-			open, indent = &docBlock{info: strings.TrimPrefix(trimmed, "```")}, line[:len(line)-len(trimmed)]
+			info, file, _ := strings.Cut(strings.TrimPrefix(trimmed, "```"), " file=")
+			open, indent = &docBlock{info: info, file: file}, line[:len(line)-len(trimmed)]
 			continue
 		case open != nil && trimmed == "```":
 			p.blocks = append(p.blocks, *open)
@@ -68,7 +73,11 @@ func (p *docPage) parse() {
 		case open != nil:
 			open.text += strings.TrimPrefix(line, indent) + "\n"
 			continue
+		case strings.HasPrefix(line, "    ") && blank:
+			p.blocks = append(p.blocks, docBlock{info: indented, text: trimmed + "\n"})
+			continue
 		}
+		blank = trimmed == ""
 		if strings.HasPrefix(line, "|") {
 			rows = append(rows, cells(line))
 			continue

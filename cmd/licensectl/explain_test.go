@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -420,25 +419,4 @@ func numberedKeys(n int) []string {
 		keys[i] = fmt.Sprintf("KEY-CANARY-%04d", i)
 	}
 	return keys
-}
-
-var documented = regexp.MustCompile("(?s)```\n\\$ licensectl explain ([^\n]+)\n(.*?)```")
-
-// TestTheDocumentedExplanationsAreReal holds docs/explain.md to what the command prints.
-func TestTheDocumentedExplanationsAreReal(t *testing.T) {
-	t.Parallel()
-	page, err := os.ReadFile("../../docs/explain.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := documented.FindAllStringSubmatch(string(page), -1)
-	if len(found) < 3 {
-		t.Fatalf("%d explanations, want three", len(found))
-	}
-	for _, one := range found {
-		code, stdout, stderr := explained(t, "", strings.Fields(one[1])...)
-		if code != exitDone || stdout != one[2] {
-			t.Errorf("explain %s: exit code %d, %s; the page must hold\n%s", one[1], code, stderr, stdout)
-		}
-	}
 }

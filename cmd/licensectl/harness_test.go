@@ -47,18 +47,26 @@ const patience = 3 * time.Minute
 // await waits until done returns true for the text.
 func (b *buffer) await(t *testing.T, what string, done func(text string) bool) string {
 	t.Helper()
-	late := time.After(patience)
-	for {
+	text, found := b.wait(done)
+	if !found {
+		t.Fatalf("no %s within %v:\n%s", what, patience, text)
+	}
+	return text
+}
+
+// wait waits until done returns true for the text, and reports whether it did within patience.
+func (b *buffer) wait(done func(text string) bool) (text string, found bool) {
+	for late := time.After(patience); ; {
 		b.mu.Lock()
 		text, changed := b.text.String(), b.changed
 		b.mu.Unlock()
 		if done(text) {
-			return text
+			return text, true
 		}
 		select {
 		case <-changed:
 		case <-late:
-			t.Fatalf("no %s within %v:\n%s", what, patience, text)
+			return text, false
 		}
 	}
 }
