@@ -150,14 +150,14 @@ func Scalar(value any) (string, error) {
 		return v, nil
 	case json.Number:
 		if strings.ContainsAny(v.String(), ".eE") {
-			return "", errors.New("a number with a fraction stands in the place of a text")
+			return "", errors.New("a number with a fraction in place of a text")
 		}
 		return v.String(), nil
 	case float64: // the result of a function in the expression: length(…), to_number(…)
 		if whole, accuracy := big.NewFloat(v).Int(nil); accuracy == big.Exact {
 			return whole.String(), nil
 		}
-		return "", errors.New("a number with a fraction stands in the place of a text")
+		return "", errors.New("a number with a fraction in place of a text")
 	}
-	return "", errors.New("an object, a list or a boolean stands in the place of a text")
+	return "", errors.New("an object, a list or a boolean in place of a text")
 }

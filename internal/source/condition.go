@@ -15,7 +15,7 @@ type test struct {
 	header, is string                 // the header's name in lower case
 }
 
-// holds reports whether any test holds. An error of a test that is reached is the condition's.
+// holds reports whether any test holds. An error of an evaluated test is the condition's error.
 func (c condition) holds(f facts) (bool, error) {
 	for _, t := range c {
 		holds, err := t.holds(f)
@@ -36,7 +36,7 @@ func (t test) holds(f facts) (bool, error) {
 	return t.path.Holds(f.Tree)
 }
 
-// explain is the test with the values that it reads. It is called for a trace alone.
+// explain returns the test with the values that it reads. It is only called for a trace.
 func (t test) explain(f facts, holds bool, err error) Test {
 	explained := Test{Line: f.line, Holds: holds}
 	if err != nil {

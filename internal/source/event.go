@@ -15,7 +15,7 @@ const maxRecords = 500
 // errNoObject: an event is null, a text, a number or a list.
 var errNoObject = errors.New("an event in the body is no object")
 
-// eventFields is where the events of a body are, and what names each of them.
+// eventFields is where the events of a body are, and where their id, type and time are.
 type eventFields struct {
 	xml     bool                   // the body's format; false: JSON
 	records *expression.Expression // nil: the body is the one event
@@ -38,7 +38,7 @@ func (e eventFields) read(body []byte) (whole expression.Tree, events []expressi
 	}
 	if e.records == nil {
 		if _, ok := whole.Exact.(map[string]any); !ok {
-			return expression.Tree{}, nil, errors.New("the body cannot be read: it is no object")
+			return expression.Tree{}, nil, errors.New("the body cannot be read: it is not an object")
 		}
 		return whole, []expression.Tree{whole}, nil
 	}
@@ -71,8 +71,8 @@ func (e eventFields) hashID(index int, bodyHash func() string) string {
 	return bodyHash()
 }
 
-// occurredAt reads the event's time: seconds, milliseconds or RFC 3339; without a zone it is UTC. The zero time where
-// there is none: the time is for people to read.
+// occurredAt reads the event's time: seconds, milliseconds or RFC 3339; without a zone it is UTC. It returns the zero
+// time if there is none: the time is only for people.
 func (e eventFields) occurredAt(f facts) time.Time {
 	at, err := e.at.find(f)
 	if err != nil || at == "" {
@@ -106,7 +106,7 @@ func unixTime(number int64) time.Time {
 // marshalable reports whether encoding/json can write the time: it refuses years beyond 9999.
 func marshalable(t time.Time) bool { return t.UTC().Year() >= 1 && t.UTC().Year() <= 9999 }
 
-// explain lists the event's id, type and time, where it has them.
+// explain lists the event's id, type and time, if it has them.
 func (e eventFields) explain(eventID string, f facts) []Fact {
 	id := e.id.explain("id", f)
 	if len(id) == 0 {

@@ -5,17 +5,17 @@ package source
 // and Licenses hold whole keys; they print themselves shortened.
 type ExplainedEvent struct {
 	Mapping
-	About    []Fact // id, type and time, where the event has them
+	About    []Fact // id, type and time, if the event has them
 	TestMode bool
 	Tests    []Test // of the test mode
 	Rules    []ExplainedRule
-	Licenses []ExplainedLicense  // what the rule that matched found, complete or not
+	Licenses []ExplainedLicense  // licenses that the matching rule found, complete or not
 	Searched map[string][]string // for each field in Missing: where it was searched
-	Lookup   []Fact              // what the order can be found by
+	Lookup   []Fact              // ids by which the order can be found
 }
 
-// Explain maps a verified delivery as Map does, without its test events as real ones, and returns each step to the
-// mapping of each event. Its errors are those of Map.
+// Explain maps a verified delivery as Map does, with test events ignored, and returns each step to the mapping of each
+// event. Its errors are those of Map.
 func (s *Source) Explain(v Verified) ([]ExplainedEvent, error) {
 	read := map[int]facts{}
 	mappings, err := s.mapEach(v, false, func(i int, f facts) *trace {
@@ -34,7 +34,7 @@ func (s *Source) Explain(v Verified) ([]ExplainedEvent, error) {
 			continue
 		}
 		t := f.trace
-		f.trace = nil // what follows is no step of the mapping
+		f.trace = nil // what follows is not a step of the mapping
 		events[i] = s.explainEvent(m, f, t)
 	}
 	return events, nil

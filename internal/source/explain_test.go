@@ -210,14 +210,14 @@ rules:
 	text := fmt.Sprintf("%s %+v", raw, e)
 	for _, canary := range []string{key, device, "918273645546372819", "8172635441", "token-canary"} {
 		if strings.Contains(text, canary) {
-			t.Errorf("%s is shown: %s", canary, text)
+			t.Errorf("%s is visible: %s", canary, text)
 		}
 	}
 	if len(e.Rules[0].Tests) != 10 {
 		t.Fatalf("%d tests", len(e.Rules[0].Tests))
 	}
 	if got := e.Rules[0].Tests[8].Reads[0].Text; got != "'red <U+001B>[31m and<U+000A>new line'" {
-		t.Errorf("a terminal would obey %q", got)
+		t.Errorf("a terminal would execute %q", got)
 	}
 }
 

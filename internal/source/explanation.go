@@ -2,7 +2,7 @@ package source
 
 import "license-deactivator/internal/deactivation"
 
-// Fact is a value that was read. From is the expression or the header that gave it.
+// Fact is a value that was read. From is the expression or the header that it came from.
 type Fact struct{ Name, Text, From string }
 
 // Test is one expression of a condition, on an event or on one line of its order.
@@ -10,11 +10,11 @@ type Test struct {
 	Text    string
 	Line    int // of the order, from 1; 0: the event itself
 	Holds   bool
-	Problem string // why it is neither true nor false
-	Reads   []Fact // the values that it was decided on
+	Problem string // the reason for which it is neither true nor false
+	Reads   []Fact // the values on which it was decided
 }
 
-// MatchResult is what a rule made of an event.
+// MatchResult is the result of matching a rule with an event.
 type MatchResult string
 
 // The results of matching a rule. "" means that the rule was not evaluated, since an earlier one matched.
@@ -43,7 +43,7 @@ type ExplainedLicense struct {
 	From map[string][]Origin
 }
 
-// Origin is where a field was read.
+// Origin is the place where a field was read.
 type Origin struct {
 	Where string // in the words of the sender's file
 	Line  int    // of the order, from 1; 0: the event itself

@@ -5,12 +5,12 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// facts is what values and conditions are evaluated on: one event of a delivery, or one line of its order, with the
-// delivery's headers and the scheme that verified it.
+// facts are the input of values and conditions: one event of a delivery, or one line of its order, with the delivery's
+// headers and the scheme that verified it.
 type facts struct {
 	expression.Tree
 	headers map[string]string // names in lower case
 	scheme  *signing.Scheme   // nil: no header counts as signed
 	line    int               // of the order, from 1; 0: the event itself
-	trace   *trace            // nil: nobody asked for an explanation
+	trace   *trace            // nil: no explanation is wanted
 }

@@ -12,7 +12,8 @@ import (
 	"license-deactivator/internal/expression"
 )
 
-// fieldSource is where license fields may be: an object, a list of objects, a list of name-value pairs, or one field.
+// fieldSource is a place that may hold license fields: an object, a list of objects, a list of name-value pairs, or one
+// field.
 type fieldSource struct {
 	objects     *expression.Expression
 	pairs       *expression.Expression // with name and value, or the object's own keys
@@ -27,7 +28,7 @@ func licenseFieldNames() []string {
 }
 
 // spellings are the names under which a field is read in a sender's free data. No other name is read: a store's own
-// `code` or `ip` would be taken for the License API's.
+// `code` or `ip` would be read as the License API's.
 func spellings(field string) []string {
 	if field == "product" {
 		return []string{"product", "product_code", "product_short_code"}
@@ -163,7 +164,7 @@ func fieldsOf(object map[string]any) licenseFields {
 	return l
 }
 
-// one reads a field that has one value, under the first of its spellings that the object has.
+// one reads a field with a single value, under the first of its spellings that the object has.
 func one(object map[string]any, field string) (string, error) {
 	for _, name := range spellings(field) {
 		got, err := scalar(object[name])
@@ -249,7 +250,7 @@ func (s fieldSource) origins(l licenseFields, object map[string]any, line int) o
 	return from
 }
 
-// describe says where in the source a field is: "data.object.metadata.license_key".
+// describe returns where in the source a field is: "data.object.metadata.license_key".
 func (s fieldSource) describe(field string, object map[string]any) string {
 	name := field
 	for _, spelling := range spellings(field) {

@@ -8,8 +8,8 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// FuzzMap maps any verified body by every source: mapping does not panic, and each request that it makes is one that the
-// worker accepts. Explain maps to the same.
+// FuzzMap maps any verified body by every source. It requires that mapping does not panic, that the worker accepts each
+// request, and that Explain maps to the same.
 func FuzzMap(f *testing.F) {
 	f.Add(0, []byte(`{"id":"evt_1","type":"charge.refunded","created":1790000000,"livemode":true,"data":{"object":{"id":"ch_1","payment_intent":"pi_1","refunded":true,"metadata":{"license_key":"AAAA-BBBB-CCCC-DDDD","product":"XY","hardware_id":"hw-1"}}}}`))
 	f.Add(1, []byte(`{"id":1,"financial_status":"partially_refunded","line_items":[{"id":1,"sku":"XY","quantity":1,"current_quantity":0,"properties":[{"name":"license_key","value":"K"},{"name":"hardware_id","value":"h"}]}],"refunds":[{"refund_line_items":[{"line_item_id":1,"quantity":1}]}]}`))
@@ -45,7 +45,7 @@ func FuzzMap(f *testing.F) {
 					t.Fatal(err)
 				}
 				if _, _, err := deactivation.Parse(wire); err != nil {
-					t.Fatalf("the worker would refuse it: %v", err)
+					t.Fatalf("the worker would refuse the request: %v", err)
 				}
 				if len(r.ID) > 80 || strings.ContainsAny(r.ID, " \n\"") {
 					t.Fatalf("id %q", r.ID)

@@ -12,7 +12,7 @@ import (
 	"license-deactivator/sources"
 )
 
-// clock is the time of every test: no verdict depends on the machine's.
+// clock is the time of every test, so that no result depends on the machine's clock.
 var clock = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant that Go cannot write
 
 const head = `
@@ -43,7 +43,7 @@ func get(t testing.TB, sources *source.Sources, name string) *source.Source {
 	return s
 }
 
-// assumed is a delivery that is taken for verified.
+// assumed is a delivery that counts as verified.
 func assumed(t testing.TB, s *source.Source, headers map[string]string, body string) source.Verified {
 	t.Helper()
 	verified, err := s.Assume(signing.Delivery{Header: headers, Body: []byte(body)})
@@ -75,8 +75,8 @@ func one(t testing.TB, file, body string) source.Mapping {
 	return mappings[0]
 }
 
-// became maps the one event of a body by a small file and says what became of it: the answer, each request as
-// "key/user/id product bundle device", and why.
+// became maps the one event of a body by a small file and returns its outcome: the answer, each request as "key/user/id
+// product bundle device", and the reason.
 func became(t testing.TB, file, body string) (answer string, requests []string, why string) {
 	t.Helper()
 	m := one(t, file, body)

@@ -12,7 +12,7 @@ import (
 )
 
 // licenseFields is what an event says about a license before it is multiplied out: several keys and several devices
-// stand for every named license on every named device.
+// mean every named license on every named device.
 type licenseFields struct {
 	licenseKeys []string
 	hardwareIDs []string
@@ -22,7 +22,7 @@ type licenseFields struct {
 	bundleCode  string
 	buyer       bool               // the license is named in a place that a buyer can write
 	problems    [fieldGroups]error // why a group's value cannot be used
-	from        origins            // nil: nobody asked for an explanation
+	from        origins            // nil: no explanation is wanted
 }
 
 // maxRequests is the most that one event may ask for. More is no order that we know, so an operator reviews it.
@@ -57,7 +57,7 @@ func (g fieldGroup) fields() []string {
 	return [fieldGroups][]string{{"license_key", "username", "license_id"}, {"hardware_id"}, {"product"}, {"bundle_code"}}[g]
 }
 
-// origins says of each field where it was read.
+// origins maps each field to the place where it was read.
 type origins map[string][]Origin
 
 // identified reports whether the license itself is named.
@@ -266,7 +266,7 @@ func agreed(field, one, other string, problem error) (string, error) {
 // count is how many licenses each yields.
 func (l licenseFields) count() int { return max(len(l.licenseKeys), 1) * max(len(l.hardwareIDs), 1) }
 
-// each yields every named license on every named device. What is missing stays empty.
+// each yields every named license on every named device. A missing field stays empty.
 func (l licenseFields) each() iter.Seq[deactivation.License] {
 	keys, devices := l.licenseKeys, l.hardwareIDs
 	if len(keys) == 0 {
@@ -289,8 +289,8 @@ func (l licenseFields) each() iter.Seq[deactivation.License] {
 	}
 }
 
-// distinct removes repeats; of each text the first stays. It changes its argument, in time proportional to its length:
-// a body may name a hundred thousand.
+// distinct removes repeats; the first occurrence of each text stays. It changes its argument, in time proportional to
+// its length: a body may name a hundred thousand.
 func distinct(texts []string) []string {
 	if len(texts) < 2 {
 		return texts
@@ -303,7 +303,7 @@ func distinct(texts []string) []string {
 	})
 }
 
-// appendNew appends the texts that are not there yet. It is for short lists.
+// appendNew appends the texts that the list does not have yet. It is for short lists.
 func appendNew(to, more []string) []string {
 	for _, text := range more {
 		if !slices.Contains(to, text) {

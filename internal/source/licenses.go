@@ -8,22 +8,22 @@ import (
 	"license-deactivator/internal/deactivation"
 )
 
-// maxExamined bounds the licenses on devices that are examined for that, repeats and what is still paid for among them:
-// two lists of some kilobytes, multiplied out, are a hundred million.
+// maxExamined bounds the licenses on devices that are examined for that, including repeats and those that are still
+// paid for: two lists of some kilobytes, multiplied out, are a hundred million.
 const maxExamined = 1000 * maxRequests
 
 func errTooMany() *unmappable {
-	return &unmappable{problem: fmt.Sprintf("it asks for more than %d deactivations", maxRequests)}
+	return &unmappable{problem: fmt.Sprintf("it needs more than %d deactivations", maxRequests)}
 }
 
-// unmappable is why an event that matters became no request: fields that are missing, or another problem.
+// unmappable is the reason for which an event that matters became no request: missing fields, or another problem.
 type unmappable struct {
 	missing []string
 	problem string
 	review  bool // it is for a person, whatever a look-up could find
 }
 
-// licenseSources is where a file says that license data may be: on the order, and on its lines.
+// licenseSources is where a file says that license data may be: on the order and on its lines.
 type licenseSources struct {
 	order []fieldSource
 	lines *lines // nil: none
@@ -35,8 +35,8 @@ type foundLicense struct {
 	buyer bool // it is named in no other place than one that a buyer can write
 }
 
-// find returns every license that the event asks to deactivate, one per device, in the order of the event's lines. With
-// refunded, only those on a line refunded in full; none, without a problem, when no line is.
+// find returns every license that the event deactivates, one per device, in the order of the event's lines. With
+// refunded, it returns only those on a line refunded in full; none, without a problem, when no line is.
 func (s licenseSources) find(f facts, refunded bool) ([]foundLicense, *unmappable) {
 	all, paid := readFields(s.order, f), stillPaid{}
 	if s.lines != nil {
@@ -106,8 +106,8 @@ func multiplied(all []licenseFields, paid stillPaid, t *trace) ([]foundLicense, 
 	return licenses, nil
 }
 
-// byLine gives each line its own license and fills in its gaps from the order. Lines without a license of their own
-// share the order's license, which counts only when the whole order is meant.
+// byLine gives each line its own license and fills in its gaps from the order. Lines without their own license share
+// the order's license, which counts only when the whole order is meant.
 func (s licenseSources) byLine(f facts, order []licenseFields, refunded bool) (all []licenseFields, paid stillPaid, err error) {
 	parts, err := s.lines.of(f.Tree)
 	if err != nil {
@@ -144,8 +144,8 @@ func (s licenseSources) byLine(f facts, order []licenseFields, refunded bool) (a
 	return all, paid, nil
 }
 
-// sharedLicense is the order's license, as the lines without a license of their own share it: with their product and
-// their devices.
+// sharedLicense is the order's license as the lines without their own license share it: with their product and their
+// devices.
 type sharedLicense struct {
 	order []licenseFields
 	used  bool            // a line without a license of its own, or no line at all
@@ -238,7 +238,7 @@ func (s licenseSources) describe(field string) []string {
 	return all
 }
 
-// named returns every text that the event names as a license or a device, whether a rule asks for it or not.
+// named returns every text that the event names as a license or a device, also those that no rule uses.
 func (s licenseSources) named(f facts) map[string]bool {
 	names := map[string]bool{}
 	trees, sources := []facts{f}, s.order
@@ -261,7 +261,7 @@ func (s licenseSources) named(f facts) map[string]bool {
 	return names
 }
 
-// target is the fields that mapping can fill: what tells one license on one device from another.
+// target is the fields that mapping can fill: they distinguish one license on one device from another.
 type target struct{ key, user, id, product, bundle, device string }
 
 func targetOf(l deactivation.License) target {

@@ -11,7 +11,7 @@ import (
 // these. No real order has more.
 const maxLines = 1000
 
-// lines are the parts of an order that may carry a license of their own.
+// lines are the parts of an order that may have their own license.
 type lines struct {
 	each     *expression.Expression
 	join     *join
@@ -19,14 +19,14 @@ type lines struct {
 	refunded condition // the whole line was refunded
 }
 
-// join adds to each line the parts of the order that point at it, under a name that conditions can use.
+// join adds to each line the parts of the order that refer to it, under a name that conditions can use.
 type join struct {
 	name   string
 	parts  *expression.Expression
 	on, is string // the part's key and the line's key that must be equal
 }
 
-// of returns the order's lines with what was joined to them.
+// of returns the order's lines with the joined parts.
 func (l *lines) of(order expression.Tree) ([]expression.Tree, error) {
 	parts, err := l.each.Parts(order)
 	if err != nil {
@@ -37,7 +37,7 @@ func (l *lines) of(order expression.Tree) ([]expression.Tree, error) {
 	}
 	for _, part := range parts {
 		if _, ok := part.Exact.(map[string]any); !ok {
-			return nil, errors.New("a line of the order is no object")
+			return nil, errors.New("a line of the order is not an object")
 		}
 	}
 	if l.join == nil || len(parts) == 0 {
@@ -46,7 +46,7 @@ func (l *lines) of(order expression.Tree) ([]expression.Tree, error) {
 	return parts, l.join.to(parts, order)
 }
 
-// to adds the matches to each line. Keys are compared as they were written, so that ids of any size are told apart.
+// to adds the matches to each line. Keys are compared as they were written, so that ids of any size stay distinct.
 func (j *join) to(lines []expression.Tree, order expression.Tree) error {
 	joined, err := j.parts.Parts(order)
 	if err != nil {
@@ -55,7 +55,7 @@ func (j *join) to(lines []expression.Tree, order expression.Tree) error {
 	if len(joined) > maxLines {
 		return fmt.Errorf("the order has too many %s", j.name)
 	}
-	type matches struct{ exact, normalised []any } // one list for all lines of a key: there may be a thousand of both
+	type matches struct{ exact, normalised []any } // one list for all lines with a key: there may be a thousand lines and a thousand parts
 	byKey := map[string]matches{}
 	for _, part := range joined {
 		object, _ := part.Exact.(map[string]any)

@@ -14,11 +14,11 @@ import (
 // maxFileBytes bounds a source's file; the largest of ours has 4 KiB.
 const maxFileBytes = 64 << 10
 
-// Sources are the senders that there is a file for, by name.
+// Sources are the senders that have a file, by name.
 type Sources struct{ byName map[string]*Source }
 
-// Load reads every *.yaml of a folder. A folder without one is an error. The errors of the files, all of them, begin
-// with file and line.
+// Load reads every *.yaml of a folder. A folder without one is an error. It returns the errors of all files; each
+// begins with file and line.
 func Load(fsys fs.FS) (*Sources, error) {
 	files, err := fs.Glob(fsys, "*.yaml")
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *Sources) Names() []string {
 func loadFile(fsys fs.FS, file string) (*Source, error) {
 	name := strings.TrimSuffix(file, ".yaml")
 	if !deactivation.IsSourceName(name) {
-		return nil, &lineError{1, "the file's name is the source's: small letters, digits and hyphens, at most 32"}
+		return nil, &lineError{1, "the file's name must be a source's name: lower-case letters, digits and hyphens, at most 32"}
 	}
 	f, err := fsys.Open(file)
 	if err != nil {
@@ -83,7 +83,7 @@ func loadFile(fsys fs.FS, file string) (*Source, error) {
 	return readSource(name, document)
 }
 
-// inFile puts the file's name in front of each error.
+// inFile prefixes each error with the file's name.
 func inFile(file string, err error) []error {
 	var many interface{ Unwrap() []error }
 	if !errors.As(err, &many) {

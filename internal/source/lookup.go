@@ -7,16 +7,16 @@ import (
 	"license-deactivator/internal/deactivation"
 )
 
-// maxOrderIDs bounds the ids under which an order is remembered in a message and in the log.
+// maxOrderIDs bounds the ids of an order in a message and in the log.
 const maxOrderIDs = 10
 
-// lookup is what an order can be looked up by.
+// lookup is where the ids are by which an order can be looked up.
 type lookup struct {
-	order               value // every text that is found counts
+	order               value // every text found counts
 	subscription, email value
 }
 
-// overriddenBy replaces the parts of the file's look-up that a rule has of its own.
+// overriddenBy replaces the parts of the file's look-up that a rule defines itself.
 func (l lookup) overriddenBy(own lookup) lookup {
 	if own.order != nil {
 		l.order = own.order
@@ -30,7 +30,8 @@ func (l lookup) overriddenBy(own lookup) lookup {
 	return l
 }
 
-// orderIDs lists the ids that the order can be found by. A value that is no id is left out: it decides nothing about a
+// orderIDs lists the ids by which the order can be found. A value that is not an id is left out: it decides nothing
+// about a license.
 // license.
 func (l lookup) orderIDs(f facts) []string {
 	var ids []string
@@ -46,7 +47,7 @@ func (l lookup) orderIDs(f facts) []string {
 	return ids
 }
 
-// explain lists what the order can be found by, in the file's order and each once.
+// explain lists the ids by which the order can be found, in the file's order and each once.
 func (l lookup) explain(f facts) []Fact {
 	var found []Fact
 	for i := range l.order {

@@ -16,27 +16,27 @@ import (
 // ruleTestEvent is the name of the "rule" that ignores an event of the sender's test mode.
 const ruleTestEvent = "test event"
 
-// maxDeliveryRequests bounds what all events of one delivery may ask for together: fifty for each of the hundred events
-// that senders document, and 500 batches, which the queue takes within the time that it is given. Without it a body of
-// short keys asks for 50,000 and becomes half a gigabyte.
+// maxDeliveryRequests bounds the requests of all events of one delivery together: fifty for each of the hundred events
+// that senders document, and 500 batches, which the queue accepts within its time. Without it a body of short keys
+// becomes 50,000 requests and half a gigabyte.
 const maxDeliveryRequests = 5000
 
-// ErrNotRequired is an error of Map and Explain: verify.require of the file is not true for this delivery.
-var ErrNotRequired = errors.New("the delivery is not from whom the source's file requires")
+// ErrNotRequired is an error of Map and Explain: verify.require is not true for this delivery.
+var ErrNotRequired = errors.New("verify.require is not true for this delivery")
 
-// Mapping is what one event of a delivery becomes, and why.
+// Mapping is the result for one event of a delivery, and the reason.
 type Mapping struct {
 	Event    string // the sender's event id, or the body's SHA-256
 	Answer   deactivation.Answer
-	Rule     string                 // that matched; "" where none did
-	Order    []string               // the ids that the order can be found by, whatever the answer
+	Rule     string                 // that matched; "" for none
+	Order    []string               // the ids by which the order can be found, with every answer
 	Requests []deactivation.Request // none unless accepted
 	Missing  []string               // unmappable: the fields by name
-	Problem  string                 // unmappable for another cause
+	Problem  string                 // unmappable for another reason
 	Code     string                 // unmappable: deactivation.CodeReview, CodeUnknownShape or CodeUnreadable, where it is one of these
 }
 
-// EventID is Event as messages and logs carry it: of bounded length and plain characters.
+// EventID is Event in the form of messages and logs: of bounded length and plain characters.
 func (m Mapping) EventID() string { return shortID(m.Event) }
 
 // Map reads a verified delivery and maps each of its events, in their order. acceptTests takes events of the sender's
@@ -71,7 +71,7 @@ func (s *Source) mapEach(v Verified, acceptTests bool, newTrace func(int, facts)
 		m := s.mapEvent(f, i, bodyHash, v.ReceivedAt, acceptTests)
 		if requests += len(m.Requests); requests > maxDeliveryRequests && len(m.Requests) > 0 {
 			m.Answer, m.Requests = deactivation.Unmappable, nil
-			m.Problem = fmt.Sprintf("its delivery asks for more than %d deactivations", maxDeliveryRequests)
+			m.Problem = fmt.Sprintf("its delivery needs more than %d deactivations", maxDeliveryRequests)
 		}
 		mappings[i] = m
 	}
@@ -181,7 +181,7 @@ func (m *Mapping) setProblem(u *unmappable) {
 	}
 }
 
-// requests makes a request of each license.
+// requests makes a request from each license.
 func (s *Source) requests(m *Mapping, cause string, f facts, receivedAt time.Time, licenses []foundLicense) []deactivation.Request {
 	eventID, occurredAt := m.EventID(), s.event.occurredAt(f)
 	requests := make([]deactivation.Request, len(licenses))

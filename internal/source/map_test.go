@@ -285,7 +285,7 @@ func TestChargebeesEndOfASubscriptionNeedsNoStatus(t *testing.T) {
 	t.Parallel()
 	got := first(t, "chargebee", `{"id":"ev_1","event_type":"subscription_cancelled","content":{"subscription":{"id":"s","cf_license_key":"K1","cf_hardware_id":"h1","cf_product":"P1"}}}`)
 	if got.Answer != deactivation.Accepted {
-		t.Errorf("%s, so a subscription ended and nobody hears of it", got.Answer)
+		t.Errorf("%s, so a subscription ended without a review", got.Answer)
 	}
 }
 
@@ -309,7 +309,7 @@ func TestEveryFieldIsReadUnderEveryNameOfIt(t *testing.T) {
 	}
 	got := first(t, "paddle", `{"event_id":"e","event_type":"subscription.canceled","data":{"custom_data":{"license_key":"K1","hardware_id":"h"},"items":[{"price":{"custom_data":{"product":false}}}]}}`)
 	if got.Answer != deactivation.Unmappable {
-		t.Errorf("a boolean in the place of a product: %s, want unmappable", got.Answer)
+		t.Errorf("a boolean in place of a product: %s, want unmappable", got.Answer)
 	}
 }
 
@@ -347,7 +347,7 @@ func TestRepeatsAreDroppedBeforeRequestsAreCounted(t *testing.T) {
 	}
 }
 
-// TestLinesWithTheSameManyLicensesAreCountedOnce: two lines of sixty licenses each are sixty, if they are the same.
+// TestLinesWithTheSameManyLicensesAreCountedOnce: two lines with the same sixty licenses each are sixty licenses.
 func TestLinesWithTheSameManyLicensesAreCountedOnce(t *testing.T) {
 	t.Parallel()
 	line := `{"id":1,"quantity":1,"left":0,"sku":"A","properties":[{"name":"license_key","value":"` + strings.Join(numbered("K", 60), ",") + `"},{"name":"hardware_id","value":"h1"}]}`

@@ -39,7 +39,7 @@ func (s *Source) Park(v Verified, mappings []Mapping) deactivation.Event {
 	return event
 }
 
-// headersToKeep are the headers that the file reads, and those that say how the delivery came. Headers that carry a
+// headersToKeep are the headers that the file reads, and those that describe the delivery. Headers that carry a
 // signature or a secret are never kept.
 func (s *Source) headersToKeep(v Verified) map[string]string {
 	kept := map[string]string{}
@@ -60,8 +60,8 @@ func (s *Source) headersToKeep(v Verified) map[string]string {
 }
 
 // Restore returns a parked event as the verified delivery that it was, for Map and Explain. Its signature is not kept,
-// so it is taken for verified by the scheme that it names. An event of an older version names none: then it is the
-// scheme that its headers seem to be signed by. A scheme that the file does not have any more is an error.
+// so it counts as verified by the scheme that it names. An event of an older version names none: then it is the scheme
+// that its headers seem to be signed by. A scheme that the file does not have any more is an error.
 func (s *Source) Restore(e deactivation.Event) (Verified, error) {
 	headers := make(map[string]string, len(e.Headers))
 	for name, text := range e.Headers {

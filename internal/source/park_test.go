@@ -11,7 +11,7 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// twoSchemes signs in two ways, each with an id of its own, and reads headers wherever a file can.
+// twoSchemes signs in two ways, each with its own id, and reads headers wherever a file can.
 const twoSchemes = `
 verify:
   - {header: X-Sig, form: "{signature}", signed: "{X-Id}.{body}", mac: hmac-sha256, encoding: hex}
@@ -38,7 +38,7 @@ rules:
     cause: refund
 `
 
-// parkAndRestore takes a delivery through the dead-letter queue.
+// parkAndRestore parks a delivery and restores it.
 func parkAndRestore(t *testing.T, s *source.Source, v source.Verified, mappings []source.Mapping) (deactivation.Event, source.Verified) {
 	t.Helper()
 	body, err := s.Park(v, mappings).Wire()

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// Lengths of an id in characters. 80 is what the queue takes for an entry of a batch, and it fits a line of a log.
+// Lengths of an id in characters. 80 is the queue's limit for an entry of a batch, and fits a line of a log.
 const (
 	maxIDLength  = 80
-	idHashLength = 16 // 64 bits of SHA-256, enough to tell the events of one sender apart
+	idHashLength = 16 // 64 bits of SHA-256, enough to distinguish the events of one sender
 )
 
-// requestID is <source>.<event id>.<n>: the same at every redelivery. An event id with other characters than letters,
-// digits, dots, underscores and hyphens, or one that makes the whole longer than 80, gets a hash of it appended.
+// requestID is <source>.<event id>.<n>: the same at every redelivery. A hash is appended to an event id with other
+// characters than letters, digits, dots, underscores and hyphens, and to one that makes the whole longer than 80.
 func requestID(source, event string, n int) string {
 	number := "." + strconv.Itoa(n)
 	clean := cleanID(event)
@@ -25,7 +25,7 @@ func requestID(source, event string, n int) string {
 	return source + "." + withHash(clean, event, room) + number
 }
 
-// shortID is an event id as messages and logs carry it: itself, or what requestID makes of it.
+// shortID is an event id in the form of messages and logs: unchanged, or as in requestID.
 func shortID(event string) string {
 	clean := cleanID(event)
 	if clean == event && len(event) <= maxIDLength {

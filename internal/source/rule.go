@@ -20,7 +20,7 @@ type rule struct {
 // deactivates reports whether the rule asks for deactivations.
 func (r *rule) deactivates() bool { return !r.ignore && !r.review && !r.reversal }
 
-// match says whether the rule matches, as far as its own fields say. The error is the condition's.
+// match reports whether the rule's own fields match. The error is the condition's.
 func (r *rule) match(eventType string, f facts) (MatchResult, error) {
 	switch {
 	case !r.enabled:

@@ -15,8 +15,8 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// This file is the schema of a source's file: every key of it, and what is wrong with a file as a whole. docs/sources.md
-// describes the keys for those who write one.
+// This file is the schema of a source's file: all its keys, and the checks of a file as a whole. docs/sources.md
+// describes the keys for authors of a file.
 
 // readSource reads a file's document, then checks it as a whole.
 func readSource(name string, document *yaml.Node) (*Source, error) {
@@ -98,7 +98,7 @@ func readEvent(to *eventFields) reader {
 func readFieldSources(to *[]fieldSource) reader {
 	return func(node *yaml.Node) error {
 		if node.Kind != yaml.SequenceNode {
-			return errorAt(node, "license must be a list of places")
+			return errorAt(node, "license must be a list of field sources")
 		}
 		for _, item := range node.Content {
 			s, err := readFieldSource(item)
@@ -124,7 +124,7 @@ func readFieldSource(node *yaml.Node) (fieldSource, error) {
 	for _, field := range licenseFieldNames() {
 		readers[field] = func(node *yaml.Node) error {
 			if s.field != "" {
-				return errorAt(node, "one field a place; make %s a place of its own", field)
+				return errorAt(node, "a field source reads one field; write a second one for %s", field)
 			}
 			s.field = field
 			return readExpression(&s.objects)(node)
@@ -139,7 +139,7 @@ func readFieldSource(node *yaml.Node) (fieldSource, error) {
 	case s.name != "" && s.value == "":
 		return fieldSource{}, errorAt(node, "value is missing: the key under which a pair holds its value")
 	case s.pairs == nil && s.name+s.value != "":
-		return fieldSource{}, errorAt(node, "name and value go with pairs")
+		return fieldSource{}, errorAt(node, "name and value need pairs")
 	}
 	s.buyer = by != ""
 	return s, nil
@@ -156,7 +156,7 @@ func readLines(to **lines) reader {
 			"refunded": readCondition(&l.refunded),
 		})
 		if err == nil && (l.each == nil || len(l.license) == 0) {
-			return errorAt(node, "each and license are needed in lines")
+			return errorAt(node, "lines needs each and license")
 		}
 		return err
 	}
@@ -257,7 +257,7 @@ func readTextReader(node *yaml.Node) (textReader, error) {
 		return textReader{}, err
 	}
 	if len(node.Content) != 2 {
-		return textReader{}, errorAt(node, "one of header, signed and weak is needed here")
+		return textReader{}, errorAt(node, "expected one of header, signed and weak")
 	}
 	r.weak = r.path != nil
 	r.header, r.signed = strings.ToLower(header+signed), signed != ""
@@ -272,7 +272,7 @@ func readCondition(to *condition) reader {
 			if item.Kind == yaml.MappingNode {
 				err = keys(item, "a condition", map[string]reader{"header": text(&t.header), "is": text(&t.is)})
 				if err == nil && (t.header == "" || t.is == "") {
-					err = errorAt(item, "header and is are needed here")
+					err = errorAt(item, "expected header and is")
 				}
 				t.header = strings.ToLower(t.header)
 			} else {
@@ -307,10 +307,10 @@ func (s *Source) check(line int) error {
 		problems = append(problems, &lineError{line, fmt.Sprintf(format, args...)})
 	}
 	if len(s.verification.schemes) == 0 {
-		add(line, "verify is missing: nothing may be believed that is not verified")
+		add(line, "verify is missing: no delivery could be verified")
 	}
 	if len(s.rules) == 0 {
-		add(line, "rules is missing: no event would ever matter")
+		add(line, "rules is missing: no event would matter")
 	}
 	if len(s.licenses.order) == 0 && s.licenses.lines == nil {
 		add(line, "license is missing: no event could be mapped")
@@ -344,7 +344,7 @@ func (s *Source) check(line int) error {
 func (s *Source) checkRule(r *rule) (problems []string) {
 	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	if len(r.types) == 0 && len(r.when) == 0 {
-		add("has neither type nor when: it would take every event")
+		add("has neither type nor when: it would match every event")
 	}
 	if says := r.says(); len(says) > 1 {
 		add("has %s; only one of cause, ignore, review and reversal can be", strings.Join(says, " and "))
@@ -392,7 +392,7 @@ func (s *Source) unsignedIn(c condition) string {
 	return ""
 }
 
-// headersReadBy lists the headers that the file reads beside the signature.
+// headersReadBy lists the headers that the file reads in addition to the signature.
 func headersReadBy(s *Source) []string {
 	var names []string
 	values := []value{s.event.id, s.event.kind, s.event.at, s.lookup.order, s.lookup.subscription, s.lookup.email}

@@ -8,7 +8,7 @@ import (
 	"license-deactivator/internal/source"
 )
 
-// complete is a small file with everything in it that a file needs, so that each fault below is the only one.
+// complete is a small file with everything that a file needs, so that each fault below is the only one.
 const complete = `verify: {header: X-Sig, form: "{signature}", signed: "{body}", mac: hmac-sha256, encoding: hex}
 event: {id: id, type: type}
 license: [data]
@@ -25,7 +25,7 @@ func TestFaultsOfASourcesFileAreNamedByFileAndLine(t *testing.T) {
 		"a list":                       {"- a", "tiny.yaml:1: a source's file must be a mapping"},
 		"unknown key":                  {rules("  - {name: r, type: t}\n") + "tolerances: 5m\n", `tiny.yaml:6: unknown key "tolerances"`},
 		"unknown key of a rule":        {rules("  - name: r\n    type: t\n    causes: refund\n"), `tiny.yaml:7: unknown key "causes" in a rule`},
-		"a key twice":                  {rules("  - {name: r, type: t}\n") + "body: json\nbody: json\n", `tiny.yaml:7: key "body" is there twice`},
+		"a key twice":                  {rules("  - {name: r, type: t}\n") + "body: json\nbody: json\n", `tiny.yaml:7: key "body" occurs twice`},
 		"no verify":                    {"license: [data]\nrules: [{name: r, when: a}]\n", "tiny.yaml:1: verify is missing"},
 		"no rules":                     {complete, "tiny.yaml:1: rules is missing"},
 		"a rule without name":          {rules("  - {type: t}\n"), "tiny.yaml:5: the rule has no name"},
@@ -48,15 +48,15 @@ func TestFaultsOfASourcesFileAreNamedByFileAndLine(t *testing.T) {
 		"a form":                       {rules("  - {name: r, type: t}\n") + "body: form\n", `tiny.yaml:6: "form" is not one of json, xml; forms (application/x-www-form-urlencoded) are not supported`},
 		"unknown cause":                {rules("  - {name: r, type: t, cause: whim}\n"), `tiny.yaml:5: "whim" is not one of refund`},
 		"the same name twice":          {rules("  - {name: r, type: t}\n  - {name: r, type: u}\n"), `tiny.yaml:6: a second rule has the name "r"`},
-		"lines that are not there":     {rules("  - {name: r, type: t, lines: refunded}\n"), "tiny.yaml:5: rule \"r\" asks for lines refunded"},
+		"lines that are not there":     {rules("  - {name: r, type: t, lines: refunded}\n"), "tiny.yaml:5: rule \"r\" is for lines refunded"},
 		"expression does not compile":  {rules("  - name: r\n    when: a ==\n"), "tiny.yaml:6: not a JMESPath expression"},
 		"unknown function":             {rules("  - name: r\n    when: foo(a)\n"), "tiny.yaml:6: unknown function"},
 		"panics when evaluated":        {rules("  - name: r\n    when: \"@()\"\n"), "tiny.yaml:6: the expression makes the JMESPath library fail"},
 		"panics when compiled":         {rules("  - name: r\n    when: \"A\u0080\"\n"), "tiny.yaml:"},
-		"a condition with half":        {rules("  - name: r\n    when: {header: X-A}\n"), "tiny.yaml:6: header and is are needed"},
+		"a condition with half":        {rules("  - name: r\n    when: {header: X-A}\n"), "tiny.yaml:6: expected header and is"},
 		"scheme without tolerance":     {strings.Replace(rules("  - {name: r, type: t}\n"), `form: "{signature}"`, `form: "{signature}", timestamp: X-Time`, 1), "tiny.yaml:1:"},
-		"type from an unsigned header": {"verify: {header: X-Sig, form: \"{signature}\", signed: \"{body}\", mac: hmac-sha256, encoding: hex}\nevent: {type: {header: X-Topic}}\nlicense: [data]\nrules:\n  - {name: r, type: t}\n", `tiny.yaml:5: rule "r" asks for a type that comes from an unsigned header`},
-		"a place of two fields":        {strings.Replace(rules("  - {name: r, type: t}\n"), "[data]", "[{product: a, license_key: b}]", 1), "tiny.yaml:3: one field a place"},
+		"type from an unsigned header": {"verify: {header: X-Sig, form: \"{signature}\", signed: \"{body}\", mac: hmac-sha256, encoding: hex}\nevent: {type: {header: X-Topic}}\nlicense: [data]\nrules:\n  - {name: r, type: t}\n", `tiny.yaml:5: rule "r" has a type, which comes from an unsigned header`},
+		"a place of two fields":        {strings.Replace(rules("  - {name: r, type: t}\n"), "[data]", "[{product: a, license_key: b}]", 1), "tiny.yaml:3: a field source reads one field"},
 		"pairs without value":          {strings.Replace(rules("  - {name: r, type: t}\n"), "[data]", "[{pairs: a, name: b}]", 1), "tiny.yaml:3: value is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 )
 
 // TestAParkedNotificationHoldsNoSession parks notifications with a session and maps them again. A notification without
-// an id of its own is named by its body's hash, which does not depend on the session.
+// an id is named by its body's hash, which does not depend on the session.
 func TestAParkedNotificationHoldsNoSession(t *testing.T) {
 	t.Parallel()
 	const file = `

@@ -1,6 +1,6 @@
 // Package source reads the files of the senders (sources/*.yaml) and applies them: it verifies a delivery as the
-// sender's file says, and maps each event of it to deactivation requests. Bytes go in, a mapping comes out. Nothing here
-// knows a queue, an HTTP answer or a log.
+// sender's file says, and maps each event of it to deactivation requests. Its input is bytes, its output a mapping. It
+// uses no queue, no HTTP answer and no log.
 //
 //	sources, err := source.Load(files)            // every fault, by file and line
 //	stripe, known := sources.Get("stripe")
@@ -12,7 +12,7 @@
 // requests with the same ids. An event that matters and cannot be mapped is parked (Park), and can be mapped again once
 // the file or the order is corrected (Restore). Explain evaluates what Map evaluates and returns each step.
 //
-// The keys of a file are described in docs/sources.md.
+// docs/sources.md describes the keys of a file.
 package source
 
 import (
@@ -23,12 +23,12 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// Dialect is the form in which a sender wants its answer.
+// Dialect is the form in which a sender needs its answer.
 type Dialect string
 
 // The dialects of answer.
 const (
-	Plain      Dialect = ""           // the status alone counts
+	Plain      Dialect = ""           // only the status counts
 	FastSpring Dialect = "fastspring" // 202 with the ids of the events that are done
 	Salesforce Dialect = "salesforce" // a SOAP acknowledgement
 )
@@ -37,7 +37,7 @@ const (
 type Source struct {
 	Name    string  // the last part of the address that the sender calls
 	Dialect Dialect // of the answer
-	// EnqueueFor is how long the queue is tried for a sender that never delivers again. 0: the sender delivers again.
+	// EnqueueFor is how long to try to enqueue for a sender that never delivers again. 0: the sender delivers again.
 	EnqueueFor time.Duration
 
 	verification verification
@@ -45,11 +45,11 @@ type Source struct {
 	licenses     licenseSources
 	lookup       lookup
 	rules        []rule
-	headers      []string // lower case: those that values and conditions read
+	headers      []string // headers that values and conditions read, in lower case
 }
 
 // Verify tries the file's schemes in order with every secret; the first that verifies counts. The errors are ErrPing,
-// ErrSecret, and those of pkg/signing: of the scheme that came furthest. The names of d's headers are in lower case.
+// ErrSecret, and those of pkg/signing, from the scheme that got furthest. The names of d's headers are in lower case.
 func (s *Source) Verify(d signing.Delivery, now time.Time, secrets []string) (Verified, error) {
 	scheme, err := s.verification.verify(s.Name, d, now, secrets)
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *Source) Verify(d signing.Delivery, now time.Time, secrets []string) (Ve
 	return Verified{Delivery: d, scheme: scheme}, nil
 }
 
-// Assume takes a delivery for verified without a look at its signature, by the scheme that it seems to be signed by. It
+// Assume treats a delivery as verified without checking its signature, by the scheme that it seems to be signed by. It
 // is for explaining deliveries, never for acting on them. The error is ErrPing or nil.
 func (s *Source) Assume(d signing.Delivery) (Verified, error) {
 	if s.verification.isPing(d.Body) {
@@ -72,8 +72,8 @@ func (s *Source) GuessScheme(d signing.Delivery) string {
 	return s.verification.guess(d.Header).describe()
 }
 
-// Sign signs a delivery as the sender would, by the first of the file's schemes for which the delivery has every header
-// that is signed.
+// Sign signs a delivery as the sender would, by the first of the file's schemes for which the delivery has every signed
+// header.
 func (s *Source) Sign(d *signing.Delivery, now time.Time, secret string) error {
 	var problems []error
 	for _, scheme := range s.verification.schemes {
@@ -89,7 +89,7 @@ func (s *Source) Sign(d *signing.Delivery, now time.Time, secret string) error {
 	return fmt.Errorf("source: the delivery cannot be signed as %s does: %w", s.Name, errors.Join(problems...))
 }
 
-// CheckKeys returns an error that wraps ErrSecret where a secret can be no key of one of the file's schemes.
+// CheckKeys returns an error that wraps ErrSecret if a secret cannot be a key of one of the file's schemes.
 func (s *Source) CheckKeys(secrets []string) error {
 	for _, scheme := range s.verification.schemes {
 		if _, err := scheme.keys(s.Name, secrets); err != nil {
@@ -99,7 +99,7 @@ func (s *Source) CheckKeys(secrets []string) error {
 	return nil
 }
 
-// Schemes describes how the sender signs, a text for each of its schemes.
+// Schemes describes how the sender signs, with one text for each of its schemes.
 func (s *Source) Schemes() []string {
 	all := make([]string, len(s.verification.schemes))
 	for i, scheme := range s.verification.schemes {
@@ -108,7 +108,7 @@ func (s *Source) Schemes() []string {
 	return all
 }
 
-// Rule is a rule of a source's file, for a list of them.
+// Rule describes a rule of a source's file, for a list of rules.
 type Rule struct {
 	Name    string
 	Line    int // of the file

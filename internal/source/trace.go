@@ -9,21 +9,20 @@ import (
 	"license-deactivator/internal/deactivation"
 )
 
-// trace collects what the evaluation of one event looks at. It is nil unless Explain asked for it; its methods do
-// nothing on nil.
+// trace collects what the evaluation of one event reads. It is nil except in Explain; its methods do nothing on nil.
 type trace struct {
 	hidden    map[string]bool // values that the event names as a license or a device
-	tests     []Test          // since the last step ended
+	tests     []Test          // tests since the last step ended
 	testMode  bool
-	modeTests []Test // of the test mode
+	modeTests []Test // tests of the test mode
 	rules     []ExplainedRule
 	licenses  []ExplainedLicense
 }
 
-// addTest adds one test of the step under way. The caller checks that t is not nil, since a Test is costly to make.
+// addTest adds one test of the current step. The caller checks that t is not nil, since a Test is costly to make.
 func (t *trace) addTest(test Test) { t.tests = append(t.tests, test) }
 
-// endTestMode ends the step that decides whether the event is of the sender's test mode.
+// endTestMode ends the step that decides whether the event belongs to the sender's test mode.
 func (t *trace) endTestMode(is bool) {
 	if t != nil {
 		t.testMode, t.modeTests, t.tests = is, t.tests, nil
@@ -38,14 +37,14 @@ func (t *trace) endRule(r ExplainedRule) {
 	}
 }
 
-// addLicense adds a license that the rule under way found.
+// addLicense adds a license that the current rule found.
 func (t *trace) addLicense(l deactivation.License, from map[string][]Origin) {
 	if t != nil {
 		t.licenses = append(t.licenses, ExplainedLicense{l, from})
 	}
 }
 
-// Bounds of what is shown of an event's values.
+// Bounds of how much of an event's values is shown.
 const (
 	shownRunes = 80 // of a text
 	shownItems = 5  // of a list
@@ -108,7 +107,7 @@ func isSensitive(path string) bool {
 	return false
 }
 
-// printable bounds a text of an event and replaces the characters that a terminal would obey or not show.
+// printable bounds a text of an event and replaces the characters that a terminal would execute or not show.
 func printable(text string) string {
 	var out strings.Builder
 	n := 0

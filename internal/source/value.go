@@ -6,7 +6,7 @@ import (
 	"license-deactivator/internal/expression"
 )
 
-// value is a VALUE of the file: a list of readers of one text, of which the first that finds one counts.
+// value is a VALUE of the file: a list of readers of one text, of which the first that finds a text counts.
 type value []textReader
 
 // textReader reads a text from an expression or from a header.
@@ -14,10 +14,10 @@ type textReader struct {
 	path   *expression.Expression // nil: a header
 	header string                 // lower case
 	signed bool                   // the header counts only if the scheme that verified the delivery signs it
-	weak   bool                   // a short number that other shops have too
+	weak   bool                   // a short number that other shops also have
 }
 
-// find returns the first text that is present, "" where none is. A value that can be no key or id is an error.
+// find returns the first text that is present, "" for none. A value that cannot be a key or id is an error.
 func (v value) find(f facts) (string, error) {
 	_, found, err := v.first(f)
 	return found, err
@@ -44,7 +44,7 @@ func (r textReader) read(f facts) (string, error) {
 	return f.headers[r.header], nil
 }
 
-// unsigned reports whether a header that is not signed may decide the value.
+// unsigned reports whether an unsigned header may decide the value.
 func (v value) unsigned() bool {
 	return slices.ContainsFunc(v, func(r textReader) bool { return !r.trusted() })
 }
@@ -52,7 +52,7 @@ func (v value) unsigned() bool {
 // trusted reports whether the text is the sender's own: of the body, or of a header that is signed.
 func (r textReader) trusted() bool { return r.path != nil || r.signed }
 
-// explain reads the value and says what gave it. It returns nothing where there is none.
+// explain reads the value and returns where it came from. It returns nothing without a value.
 func (v value) explain(name string, f facts) []Fact {
 	i, text, err := v.first(f)
 	if err != nil || text == "" {

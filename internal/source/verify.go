@@ -12,10 +12,10 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// Errors of Verify beside those of pkg/signing, which mean that the delivery is not the sender's.
+// Errors of Verify in addition to those of pkg/signing, which mean that the delivery is not the sender's.
 var (
-	// ErrPing: the delivery is the unsigned ping by which the sender tries the address. The sender wants a success
-	// answer, and nothing else happens.
+	// ErrPing: the delivery is the unsigned ping by which the sender tests the address. The sender needs a success
+	// answer, and there is no other effect.
 	ErrPing = errors.New("the delivery is the sender's ping")
 	// ErrSecret: a secret of the source cannot be used as a key. The deployment is at fault, not the sender.
 	ErrSecret = errors.New("a secret of this source cannot be used")
@@ -36,7 +36,7 @@ func (v Verified) Scheme() string {
 	return v.scheme.describe()
 }
 
-// signing is nil where the delivery has no scheme.
+// signing is nil for a delivery without a scheme.
 func (v Verified) signing() *signing.Scheme {
 	if v.scheme == nil {
 		return nil
@@ -54,7 +54,7 @@ type verification struct {
 // scheme is one way in which a sender signs.
 type scheme struct {
 	*signing.Scheme
-	spec signing.Spec // as the file has it
+	spec signing.Spec // as in the file
 	name string       // among the file's schemes, stable as long as the sender signs in this way
 }
 
@@ -74,7 +74,7 @@ func (v *verification) nameSchemes() {
 }
 
 // verify tries the schemes in order with every secret; the first that verifies counts. If none does, the error is that
-// of the scheme that came furthest. A delivery of which every scheme misses a part gets an error that names these parts.
+// of the scheme that got furthest. A delivery of which every scheme misses a part gets an error that names these parts.
 func (v verification) verify(source string, d signing.Delivery, now time.Time, secrets []string) (*scheme, error) {
 	var furthest error
 	var missing []string
@@ -104,8 +104,8 @@ func (v verification) verify(source string, d signing.Delivery, now time.Time, s
 
 func (v verification) isPing(body []byte) bool { return v.ping != nil && v.ping.Match(body) }
 
-// guess returns the scheme that a delivery seems to be signed by: the first of which it has a header that carries a
-// signature or is signed, else the first.
+// guess returns the scheme by which a delivery seems to be signed: the first scheme of which it has a header with the
+// signature or a signed header, else the first.
 func (v verification) guess(headers map[string]string) *scheme {
 	for _, s := range v.schemes {
 		for name := range headers {
@@ -129,7 +129,7 @@ func (s *scheme) keys(source string, secrets []string) ([]signing.Key, error) {
 	return keys, nil
 }
 
-// describe says how the scheme signs: "HMAC-SHA256 of {timestamp}.{body}, hex, in Stripe-Signature, at most 5m old".
+// describe describes the signature: "HMAC-SHA256 of {timestamp}.{body}, hex, in Stripe-Signature, at most 5m old".
 func (s *scheme) describe() string {
 	where := "in " + strings.Join(s.spec.Header, " or ")
 	if s.spec.Query != "" {

@@ -14,10 +14,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// reader reads a node of a file into what it was made for.
+// reader reads a node of a file into its target.
 type reader = func(*yaml.Node) error
 
-// lineError is what is wrong with a source's file, and in which line.
+// lineError is a problem in a source's file, and its line.
 type lineError struct {
 	line int
 	text string
@@ -63,8 +63,8 @@ func yamlError(err error) error {
 	return &lineError{line, "not YAML: " + found[2]}
 }
 
-// keys calls the reader of each key of a mapping. An unknown key, a key that is there twice and a node that is no
-// mapping are errors; all of them are reported, not only the first.
+// keys calls the reader of each key of a mapping. An unknown key, a repeated key and a node that is not a mapping are
+// errors; all of them are reported, not only the first.
 func keys(node *yaml.Node, what string, readers map[string]reader) error {
 	if node.Kind != yaml.MappingNode {
 		return errorAt(node, "%s must be a mapping of keys to values", what)
@@ -78,7 +78,7 @@ func keys(node *yaml.Node, what string, readers map[string]reader) error {
 		case !known:
 			problems = append(problems, errorAt(key, "unknown key %q in %s; known are %s", key.Value, what, namesOf(readers)))
 		case seen[key.Value]:
-			problems = append(problems, errorAt(key, "key %q is there twice in %s", key.Value, what))
+			problems = append(problems, errorAt(key, "key %q occurs twice in %s", key.Value, what))
 		default:
 			problems = append(problems, read(value))
 		}
@@ -121,7 +121,7 @@ func texts(to *[]string) reader {
 	}
 }
 
-// each calls read for the items of a list, or for the node itself when it is no list.
+// each calls read for the items of a list, or for the node itself when it is not a list.
 func each(node *yaml.Node, read reader) error {
 	if node.Kind != yaml.SequenceNode {
 		return read(node)

@@ -10,15 +10,16 @@ import (
 
 const (
 	// capJitter is the fraction of the Cap by which waits at the Cap differ. It is small because those waits make up
-	// the time for which a message outlasts an outage: see the table at Backoff.
+	// most of the time for which a message survives an outage: see the table at Backoff.
 	capJitter = 0.02
 
-	// rateLimitFirsts is the least wait after a 429 without Retry-After, in Firsts: a minute with the production
-	// First of 30 s, since the License API counts in a rolling window of 60 s.
+	// rateLimitFirsts is the least wait after a 429 without Retry-After, in units of First: a minute with the
+	// production First of 30 s, since the License API counts in a rolling window of 60 s.
 	rateLimitFirsts = 2
 
-	// obeyedReceives is up to which receive a Retry-After alone decides. After that, where the table at Backoff
-	// reaches the Cap, a message waits its back-off at least: 300 receives a minute apart are used up in five hours.
+	// obeyedReceives is the last receive at which only a Retry-After decides. After it, where the table at Backoff
+	// reaches the Cap, a message waits at least its back-off: otherwise 300 receives a minute apart are used up in five
+	// hours.
 	obeyedReceives = 5
 )
 
@@ -46,8 +47,8 @@ func (b Backoff) Wait(receives int, jitter float64) time.Duration {
 	return full/2 + scaled(full/2, jitter)
 }
 
-// RateLimited is the wait after a 429. With a Retry-After (above 0) it is that, up to Cap, and after obeyedReceives
-// not less than Wait. Without, it is Wait, but two to three Firsts at least and Cap at most.
+// RateLimited is the wait after a 429. With a Retry-After (above 0) it is that value, up to Cap, and after
+// obeyedReceives not less than Wait. Without it, it is Wait, but at least two to three Firsts and at most Cap.
 func (b Backoff) RateLimited(receives int, retryAfter time.Duration, jitter float64) time.Duration {
 	wait := b.Wait(receives, jitter)
 	if retryAfter <= 0 {
@@ -74,7 +75,7 @@ func (b Backoff) after(err error, receives int) time.Duration {
 
 // random is a jitter.
 func random() float64 {
-	return rand.Float64() //nolint:gosec // it spreads retries; nobody gains by guessing it
+	return rand.Float64() //nolint:gosec // it spreads retries; a guess gives an attacker nothing
 }
 
 func scaled(d time.Duration, by float64) time.Duration { return time.Duration(float64(d) * by) }

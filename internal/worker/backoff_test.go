@@ -9,7 +9,7 @@ import (
 	"license-deactivator/internal/worker"
 )
 
-// production is what functions/worker sets.
+// production is the configuration of functions/worker.
 func production() worker.Backoff {
 	return worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute}
 }
@@ -72,7 +72,7 @@ func TestBackoffOutlastsThreeDays(t *testing.T) {
 	}
 }
 
-// TestExhaustedAfterNearlyThreeDays holds the sums in the documents: the worker gives a message up at receive 290.
+// TestExhaustedAfterNearlyThreeDays checks the sums in the documents: the worker dead-letters a message at receive 290.
 func TestExhaustedAfterNearlyThreeDays(t *testing.T) {
 	t.Parallel()
 	var outage, fault time.Duration

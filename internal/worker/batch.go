@@ -15,23 +15,23 @@ import (
 	"license-deactivator/internal/deadline"
 )
 
-// The deadline rule. A worker that Lambda stops in the middle of a call gets its whole batch again, the finished
-// messages included; so calls end early enough to finalize what they decided. One call takes five seconds at most,
-// which the client ensures.
+// The deadline rule. A worker that Lambda stops during a call gets its whole batch again, including the finished
+// messages. Calls therefore end early enough to finalize what they decided. One call takes five seconds at most, which
+// the client ensures.
 const (
-	callReserve = 3 * time.Second // calls end this long before the deadline: two seconds are left to finalize in
-	idleReserve = time.Second     // from here to the deadline nothing is started: the response goes back
+	callReserve = 3 * time.Second // calls end this long before the deadline: two seconds are left to finalize
+	idleReserve = time.Second     // in this time before the deadline nothing is started: the response is returned
 	leastCall   = time.Second     // a call with less time is not started: it would likely be cut off, its outcome unknown
 )
 
-// maxPanics is the receive from which on a message that makes the worker panic is dead-lettered: late enough to
-// outlive a passing fault, early enough that the message is not tried for three days.
+// maxPanics is the receive from which on a message that makes the worker panic is dead-lettered: late enough to survive
+// a temporary fault, early enough that the message is not tried for three days.
 const maxPanics = 5
 
-// exhaustedReceives is the receive from which on a message that is still deferred is dead-lettered, with the last code and
-// detail. SQS moves a message itself, without a reason, after maxReceiveCount (300) receives; the ten between are for a
-// dead-letter queue that does not take it at once. The waits of 289 receives last 250,953 s at least, which is 69 h 42 min;
-// at a configuration fault, where every wait is the Cap, 72 h 15 min.
+// exhaustedReceives is the receive from which on a message that is still deferred is dead-lettered, with the last code
+// and detail. SQS itself moves a message, without a reason, after maxReceiveCount (300) receives; the ten receives
+// between are for a dead-letter queue that does not accept it at once. The waits of 289 receives last 250,953 s at
+// least, which is 69 h 42 min; at a configuration fault, where every wait is the Cap, 72 h 15 min.
 const exhaustedReceives = 290
 
 // maxStackBytes bounds the stack of a panic in the log: the first frames show where it was.
@@ -49,11 +49,11 @@ type batch struct {
 
 	mu        sync.Mutex
 	fault     *fault // the invocation's one configuration fault; nil while there is none
-	secretErr error  // why there is no secret, where that may pass by itself; nil while there is one
+	secretErr error  // the temporary reason for which there is no secret; nil while there is one
 
 	starts atomic.Int64 // calls that the limiter let start
 
-	warnRefresh sync.Once // of a secret that stays in use because a newer one cannot be read
+	warnRefresh sync.Once // warns once of a secret that stays in use because a newer one cannot be read
 }
 
 func newBatch(ctx context.Context, h *Handler, records []events.SQSMessage) *batch {
@@ -66,8 +66,9 @@ func newBatch(ctx context.Context, h *Handler, records []events.SQSMessage) *bat
 	return b
 }
 
-// process decides every message that is not decided yet, by a guard or by a call: CallsInFlight groups at a time, the messages of one group one
-// after another, so that an invocation never has two calls for one license at the same time.
+// process decides every message that is not decided yet, by a guard or by a call. It processes CallsInFlight groups at
+// a time and the messages of one group one after another, so that an invocation never has two calls for one license at
+// the same time.
 func (b *batch) process(ctx context.Context) {
 	groups := b.byLicense()
 	waiting := make(chan []*message, len(groups))
@@ -82,7 +83,7 @@ func (b *batch) process(ctx context.Context) {
 			for group := range waiting {
 				for _, m := range group {
 					b.processOne(ctx, m)
-					if m.result.outcome != deactivation.Rejected { // logged when the dead-letter queue has taken it
+					if m.result.outcome != deactivation.Rejected { // logged when the dead-letter queue has accepted it
 						b.log(ctx, m)
 					}
 				}
@@ -112,7 +113,7 @@ func (b *batch) byLicense() [][]*message {
 	return groups
 }
 
-// processOne decides one message. A panic affects this message alone.
+// processOne decides one message. A panic affects only this message.
 func (b *batch) processOne(ctx context.Context, m *message) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -130,7 +131,7 @@ func (b *batch) processOne(ctx context.Context, m *message) {
 }
 
 // crashed decides a message whose processing panicked. The text of the cause is kept only if the runtime wrote it: any
-// other may hold what the code was working on.
+// other text may hold the values that the code was processing.
 func (b *batch) crashed(ctx context.Context, m *message, cause any) result {
 	detail := fmt.Sprintf("a panic (%T)", cause)
 	if err, ok := cause.(runtime.Error); ok {

@@ -21,7 +21,7 @@ import (
 
 // gate is an API that blocks calls until it is opened, and records them.
 type gate struct {
-	entered chan string // license keys, as they come
+	entered chan string // license keys, in the order of arrival
 	open    chan struct{}
 }
 
@@ -42,7 +42,7 @@ func TestCallsInFlightRunAtTheSameTime(t *testing.T) {
 	r := newHarness(t, api, func(cfg *worker.Config) { cfg.CallsInFlight = 3 })
 	event := r.batch(requests(6)...)
 	go func() {
-		// It hangs here, until the test's time-out, when fewer than three calls run at once.
+		// With fewer than three calls at once it hangs here until the test's time-out.
 		for range 3 {
 			<-api.entered
 		}
@@ -62,13 +62,13 @@ func TestCallsInFlightRunAtTheSameTime(t *testing.T) {
 func TestDuplicatesOfOneMessageDoNoHarm(t *testing.T) {
 	t.Parallel()
 	api := fakeAPI(t, 5)
-	// Long enough for two calls for one license to meet, if the worker let them.
+	// Long enough for two calls for one license to overlap, if the worker allowed it.
 	api.OnCall(func(licenseapitest.Call) licenseapitest.Fault {
 		return licenseapitest.Fault{Delay: 20 * time.Millisecond}
 	})
 	r := newHarness(t, api)
 	event := r.batch(slices.Concat(requests(5), requests(5), requests(5))...)
-	event.Records = append(event.Records, event.Records[:5]...) // SQS hands the same one out twice
+	event.Records = append(event.Records, event.Records[:5]...) // SQS delivers the same message twice
 	r.handle(t.Context(), event)
 
 	want := map[deactivation.Outcome]int{deactivation.Deactivated: 5, deactivation.AlreadyInactive: 15}
@@ -137,7 +137,7 @@ func TestCancelledInvocationKeepsWhatWasNotDone(t *testing.T) {
 	go func() {
 		<-api.entered
 		<-api.entered
-		cancel() // with two calls under way
+		cancel() // with two calls in flight
 	}()
 	r.handle(ctx, event)
 
@@ -186,7 +186,8 @@ func TestPastTheDeadlineNothingIsBegun(t *testing.T) {
 	})
 }
 
-// clocked records when the worker reaches a message, and ends its processing there with a panic: no socket is needed.
+// clocked records when the worker reaches a message, and ends its processing there with a panic, so that no socket is
+// needed.
 type clocked struct {
 	mu    sync.Mutex
 	start time.Time
@@ -210,7 +211,7 @@ func TestPaceBeginsEmptyAndKeepsItsShare(t *testing.T) {
 		clock := &clocked{start: time.Now()}
 		r := newHarnessAt(t, "http://127.0.0.1", func(cfg *worker.Config) { cfg.Secrets, cfg.CallsPerSecond = clock, 2 })
 		r.work(requests(3)...)
-		time.Sleep(10 * time.Second) // idle time saves up one call, not a burst
+		time.Sleep(10 * time.Second) // idle time allows one call, not a burst
 		r.work(requests(2)...)
 
 		want := []time.Duration{

@@ -19,8 +19,8 @@ import (
 )
 
 // BenchmarkBatchOfTen processes one batch: its cost without the network. "decided" makes no call, since no message is
-// ours: each goes to the dead-letter queue. "called" calls an API on loopback that always succeeds and whose cost is
-// part of the numbers.
+// in our wire form: each goes to the dead-letter queue. "called" calls an API on loopback that always succeeds and
+// whose cost is part of the numbers.
 func BenchmarkBatchOfTen(b *testing.B) {
 	yes := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

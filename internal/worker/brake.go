@@ -8,24 +8,24 @@ import (
 )
 
 const (
-	// windowIdle is how long a window is kept after its last use. A retry comes within 15 minutes and no visibility timeout
-	// is longer than 12 hours, so a day later no message of that hour is under way.
+	// windowIdle is how long a window is kept after its last use. A retry comes within 15 minutes and no visibility
+	// timeout is longer than 12 hours, so a day later no message of that hour is in flight.
 	windowIdle = 24 * time.Hour
 
-	// maxWindows and maxCounted bound the memory of an environment, whatever the messages hold: ten days of each hour, the
-	// queue's retention, of 17 sources; and licenses of some 80 bytes each, 16 MB of the function's 256 MB. What does not fit
-	// is held: forgetting a window would let its next licenses pass.
+	// maxWindows and maxCounted bound the memory of an environment for any messages: each hour of ten days, the queue's
+	// retention, for 17 sources; and licenses of some 80 bytes each, 16 MB of the function's 256 MB. What does not fit
+	// is held: if a window were dropped, its next licenses would pass.
 	maxWindows = 4096
 	maxCounted = 200_000
 )
 
-// brake holds a surge back: a plugin's bug, a script or a mass refund asks for more licenses of a source in an hour than
-// anybody has refunded. It counts the distinct licenses of each source and each hour of received_at. That hour is the
-// webhook's: a backlog that is processed after an outage is no surge, and neither is a retry or a redelivery, whose license
-// is counted already.
+// brake holds a surge: a plugin's bug, a script or a mass refund that deactivates more licenses of a source in an hour
+// than are really refunded. It counts the distinct licenses of each source and each hour of received_at. That hour is
+// the webhook's: a backlog that is processed after an outage is not a surge. A retry or a redelivery is not one either,
+// since its license is already counted.
 //
-// It belongs to an environment and is empty in a new one. So an environment acts on at most limit licenses of a source and
-// hour, and k environments on k times as many. An hour with at most limit licenses is never held.
+// It belongs to an environment and is empty in a new one. An environment therefore acts on at most limit licenses of a
+// source and hour, and k environments on k times as many. An hour with at most limit licenses is never held.
 type brake struct {
 	limit int // licenses of a source and hour in this environment; 0: no brake
 	now   func() time.Time
@@ -39,7 +39,7 @@ type brake struct {
 // window is one hour of one source.
 type window struct {
 	source string
-	hour   time.Time // its begin in UTC; zero for messages without received_at, which share one window
+	hour   time.Time // its start in UTC; zero for messages without received_at, which share one window
 }
 
 // String says when the messages of a window were received.
@@ -50,7 +50,7 @@ func (w window) String() string {
 	return "received in the hour from " + w.hour.Format(time.RFC3339)
 }
 
-// counted is what a window has admitted.
+// counted is one license that a window has admitted.
 type counted struct {
 	licenses map[license]bool
 	usedAt   time.Time
@@ -60,9 +60,10 @@ func newBrake(limit int, now func() time.Time) *brake {
 	return &brake{limit: limit, now: now, windows: make(map[window]*counted)}
 }
 
-// admit counts those of these licenses that are not counted yet, and returns "": they may be acted on. Where they do not all
-// fit it counts none, and says why they are held. Call it before the first call, or the first write, for any of them.
-// identities are those of deactivation.License.Identity, or one other text for each license; memory holds their hashes.
+// admit counts those of these licenses that are not counted yet, and returns "": they may be acted on. If they do not
+// all fit, it counts none and says why they are held. Call it before the first call, or the first write, for any of
+// them. identities are those of deactivation.License.Identity, or one other text for each license; memory holds their
+// hashes.
 func (b *brake) admit(source string, receivedAt time.Time, identities ...string) (held string) {
 	if b.limit == 0 {
 		return ""
@@ -77,7 +78,7 @@ func (b *brake) admit(source string, receivedAt time.Time, identities ...string)
 	if !known {
 		have = &counted{licenses: make(map[license]bool)}
 	}
-	have.usedAt = now // of a refusal too, or a surge that lasts a day would begin anew
+	have.usedAt = now // also after a refusal: otherwise a surge that lasts a day would start again
 	added := make(map[license]bool)
 	for _, identity := range identities {
 		if l := license(sha256.Sum256([]byte(identity))); !have.licenses[l] {
@@ -106,7 +107,7 @@ func windowOf(source string, receivedAt time.Time) window {
 	return window{source, receivedAt.UTC().Truncate(time.Hour)}
 }
 
-// sweep forgets the windows that were not used for windowIdle, at most once an hour.
+// sweep drops the windows that were not used for windowIdle, at most once an hour.
 func (b *brake) sweep(now time.Time) {
 	if now.Sub(b.swept) < time.Hour {
 		return

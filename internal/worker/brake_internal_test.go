@@ -9,10 +9,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-// noon is the begin of an hour.
+// noon is the start of an hour.
 func noon() time.Time { return time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC) }
 
-// stopped is a brake whose clock is set by hand.
+// stopped is a brake whose clock the test sets.
 func stopped(limit int) (b *brake, now *time.Time) {
 	at := noon()
 	return newBrake(limit, func() time.Time { return at }), &at
@@ -49,7 +49,7 @@ func TestTheBrakeCountsDistinctLicensesOfASourceAndHour(t *testing.T) {
 	}
 }
 
-// TestTheBrakeAdmitsAllLicensesOrNone is what the look-up needs: half of an order is not acted on.
+// TestTheBrakeAdmitsAllLicensesOrNone checks what the look-up needs: it must not act on half of an order.
 func TestTheBrakeAdmitsAllLicensesOrNone(t *testing.T) {
 	t.Parallel()
 	b, _ := stopped(5)
@@ -83,7 +83,8 @@ func TestNoLimitIsNoBrake(t *testing.T) {
 	}
 }
 
-// TestAWindowIsForgottenADayAfterItsLastUse: a surge that is refused keeps it, or it would begin anew while it lasts.
+// TestAWindowIsForgottenADayAfterItsLastUse: a surge that is refused keeps its window, otherwise it would start again
+// while it lasts.
 func TestAWindowIsForgottenADayAfterItsLastUse(t *testing.T) {
 	t.Parallel()
 	b, now := stopped(1)
@@ -103,7 +104,8 @@ func TestAWindowIsForgottenADayAfterItsLastUse(t *testing.T) {
 	}
 }
 
-// TestMemoryIsBoundedWhateverTheMessagesHold: what cannot be counted is held, since forgetting would let others pass.
+// TestMemoryIsBoundedWhateverTheMessagesHold: what cannot be counted is held, since a dropped window would let others
+// pass.
 func TestMemoryIsBoundedWhateverTheMessagesHold(t *testing.T) {
 	t.Parallel()
 	t.Run("hours", func(t *testing.T) {
@@ -143,8 +145,8 @@ func TestMemoryIsBoundedWhateverTheMessagesHold(t *testing.T) {
 	})
 }
 
-// TestTheBrakeKeepsItsTwoPromises compares it with a count by hand: an hour with at most limit licenses is never held, and
-// never more than limit of one are admitted, in whatever order they come.
+// TestTheBrakeKeepsItsTwoPromises compares it with a simple count: an hour with at most limit licenses is never held,
+// and never more than limit of an hour are admitted, in any order of arrival.
 func TestTheBrakeKeepsItsTwoPromises(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -32,7 +32,7 @@ func TestOpenBreakerDefersTheRestAsIfTried(t *testing.T) {
 			skipped++
 		}
 	}
-	// Five open it; what the other three had under way then is called too.
+	// Five failures open it; the other three calls may already be in flight.
 	if api.calls < 5 || api.calls > 8 || skipped != 40-api.calls {
 		t.Errorf("%d calls, %d skipped; want 5 to 8, and the others skipped", api.calls, skipped)
 	}
@@ -56,7 +56,7 @@ func TestOutageThatEndsIsFoundByOneCall(t *testing.T) {
 		return licenseapitest.Fault{}
 	})
 	r := newHarness(t, api, func(cfg *worker.Config) {
-		cfg.CallsInFlight, cfg.Backoff.First = 1, 30*time.Nanosecond // the probe comes at the next call
+		cfg.CallsInFlight, cfg.Backoff.First = 1, 30*time.Nanosecond // the next call is the probe
 	})
 	r.work(requests(20)...)
 	down.Store(false)
@@ -64,7 +64,7 @@ func TestOutageThatEndsIsFoundByOneCall(t *testing.T) {
 		t.Errorf("outcomes %v, want 20 deactivated", got)
 	}
 	if log := string(r.log.Bytes()); !strings.Contains(log, `"to":"open"`) || !strings.Contains(log, `"to":"closed"`) {
-		t.Error("the log does not say that it opened and closed")
+		t.Error("the log has no lines of its opening and closing")
 	}
 }
 
@@ -77,14 +77,14 @@ func TestPauseBeyondTheInvocationDefersAsIfTried(t *testing.T) {
 	r.handle(ctx, r.batch(requests(20)...))
 	for _, m := range r.logged() {
 		if m.Outcome != deactivation.Deferred || m.Code != "http_429" || m.RetryIn < 290*time.Second || m.RetryIn > 300*time.Second {
-			t.Errorf("%s is %s (%s) and comes back in %v, want deferred (http_429) for what is left of 300 s", m.ID, m.Outcome, m.Code, m.RetryIn)
+			t.Errorf("%s is %s (%s) and comes back in %v, want deferred (http_429) for the rest of 300 s", m.ID, m.Outcome, m.Code, m.RetryIn)
 		}
 	}
 	if api.calls != 1 {
 		t.Errorf("%d calls, want 1", api.calls)
 	}
 	if n := strings.Count(string(r.log.Bytes()), "rate limited, the pace is lowered"); n != 1 {
-		t.Errorf("said %d times that the pace is lowered, want once", n)
+		t.Errorf("logged %d times that the pace is lowered, want once", n)
 	}
 }
 

@@ -18,10 +18,10 @@ type response struct {
 	started    time.Time
 	latency    time.Duration
 	version    string // of the secret that signed the call
-	refreshErr error  // why the secret may be an old one: it could not be read or parsed again; nil where it could
+	refreshErr error  // why the secret may be an old one: it could not be read or parsed again; else nil
 }
 
-// call asks the License API to deactivate m's license, and again where a fresh signature could change the answer. The
+// call calls the License API to deactivate m's license, and again if a fresh signature could change the answer. The
 // last response decides.
 func (b *batch) call(m *message) result {
 	var signed signatures
@@ -36,14 +36,14 @@ func (b *batch) call(m *message) result {
 	}
 }
 
-// errStopped says that no further call may start: too close to the deadline, after a configuration fault, or without a
+// errStopped means that no further call may start: too close to the deadline, after a configuration fault, or without a
 // secret.
 var errStopped = errors.New("worker: no further call")
 
-// attempt waits for the limiter, then signs with the secret and the date of this moment and calls. An error means that
-// there was no call: throttle.ErrOpen, the limiter's error, or errStopped.
+// attempt waits for the limiter, then signs with the present secret and date and calls. An error means that there was
+// no call: throttle.ErrOpen, the limiter's error, or errStopped.
 func (b *batch) attempt(m *message) (response, error) {
-	if err := b.h.breaker.Allow(); err != nil { // before the limiter: a wait that is not used would cost the rate a call
+	if err := b.h.breaker.Allow(); err != nil { // before the limiter: an unused wait would cost a call of the rate
 		return response{}, err
 	}
 	started, err := b.h.limiter.Wait(b.mayCall)
@@ -87,7 +87,7 @@ func (b *batch) attempt(m *message) (response, error) {
 	return resp, nil
 }
 
-// send makes the call that the request's action names.
+// send makes the call for the request's action.
 func send(ctx context.Context, client *licenseapi.Client, r deactivation.Request) error {
 	ctx = licenseapi.WithRequestID(ctx, r.ID) // so that both logs can be compared
 	switch r.Action {
@@ -116,7 +116,7 @@ func (b *batch) slowDown(started time.Time, err error) {
 // notCalled decides a message without a call. Skipped by the open breaker or by a long pause: normal back-off, else it
 // would burn its receives within minutes. Left over for lack of time: returned at once, for another invocation, but not
 // twice in a row, and not by an invocation that could not start a single call: such returns take no time, and would use
-// up 300 receives within the hour. No environment knows what became of the receive before, so an odd receive count
+// up 300 receives within the hour. No environment knows the result of the receive before, so an odd receive count
 // returns at once and an even one backs off.
 func (b *batch) notCalled(m *message, why error) result {
 	b.mu.Lock()
@@ -144,7 +144,7 @@ func (b *batch) notCalled(m *message, why error) result {
 	if errors.Is(why, throttle.ErrOpen) {
 		return result{
 			outcome: deactivation.Deferred, retryIn: backoff.wait(m.receives), code: deactivation.CleanText(b.h.breaker.LastCode()),
-			detail: "not called, the License API did not answer the calls before",
+			detail: "not called, the License API did not answer the previous calls",
 		}
 	}
 	r := result{outcome: deactivation.Deferred, detail: "no time left for one more call"}

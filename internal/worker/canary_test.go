@@ -12,8 +12,8 @@ import (
 	"license-deactivator/internal/worker"
 )
 
-// canaries are requests full of secrets, one for each identity: every value that must not be logged begins with
-// "canary", and only the last four characters of a license key may be.
+// canaries are requests full of secrets, one for each identity. Every value that must not be logged begins with
+// "canary"; only the last four characters of a license key may be logged.
 func canaries() []deactivation.Request {
 	common := deactivation.License{Product: "XY", HardwareID: "canary-hardware-0001", Hostname: "canary-hostname", IP: "canary-ip"}
 	byKey, byUser, byToken, byCode := common, common, common, common
@@ -26,13 +26,13 @@ func canaries() []deactivation.Request {
 	for i, license := range []deactivation.License{byKey, byUser, byToken, byCode} {
 		r := request(i + 1)
 		r.License = license
-		r.Order = []string{"order-4711"} // an id of the store, which people look for
+		r.Order = []string{"order-4711"} // an id of the store, by which people search
 		all = append(all, r)
 	}
 	return all
 }
 
-// echoing is an API that returns everything it receives, in every place that a client may read.
+// echoing is an API that returns everything it receives, in every part that a client may read.
 func echoing(status int, code string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -71,7 +71,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 		{"no HTTP", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			conn, _, err := http.NewResponseController(w).Hijack()
 			if err == nil {
-				_, _ = io.Copy(conn, r.Body) // not an answer, but what was sent
+				_, _ = io.Copy(conn, r.Body) // not an answer, but the request itself
 				_ = conn.Close()
 			}
 		}), nil},
@@ -90,7 +90,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 				r.source.refuse, r.dead.refuse = refuse, func(int) bool { return refuse }
 				for _, request := range canaries() {
 					r.work(wire(request))
-					// The same as somebody's broken message: a field of the wrong type, and one that is missing.
+					// The same as a broken message: one with a field of the wrong type, and one with a missing field.
 					r.work(strings.Replace(wire(request), `"XY"`, `["canary"]`, 1), strings.Replace(wire(request), `"XY"`, `""`, 1))
 				}
 			}

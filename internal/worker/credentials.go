@@ -9,7 +9,7 @@ import (
 )
 
 // clientFor returns the client that signs with that secret. One client is kept, for the latest version: its signer
-// caches the header of a second, or its token. Its transport is the API's, whatever the version.
+// caches the header of a second, or its token. Every version uses the API's transport.
 func (h *Handler) clientFor(held secrets.Held[secrets.License]) (*licenseapi.Client, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -40,7 +40,7 @@ func (h *Handler) clientOf(held secrets.Held[secrets.License]) (*licenseapi.Clie
 	return h.cfg.API.With(authorizer), nil
 }
 
-// authorizerOf chooses by what the secret holds.
+// authorizerOf chooses by the content of the secret.
 func (h *Handler) authorizerOf(l secrets.License) (a licenseapi.Authorizer, kind string, err error) {
 	if l.OAuth() {
 		client, err := h.cfg.API.OAuth(l.ClientID, l.ClientSecret, l.TokenURL)

@@ -26,8 +26,8 @@ func oauthText(clientSecret, tokenURL string) string {
 	return fmt.Sprintf(`{"client_id":%q,"client_secret":%q,"token_url":%q}`, testClientID, clientSecret, tokenURL)
 }
 
-// newOAuthHarness makes a harness whose secret holds an OAuth client, and the fake API with the licenses of request(1) to
-// request(n), which knows no API key.
+// newOAuthHarness makes a harness whose secret holds an OAuth client. Its fake API has the licenses of request(1) to
+// request(n) and no API key.
 func newOAuthHarness(t *testing.T, n int) (*harness, *licenseapitest.Server, string) {
 	t.Helper()
 	state := fakeAPI(t, n).State()
@@ -44,7 +44,7 @@ func newOAuthHarness(t *testing.T, n int) (*harness, *licenseapitest.Server, str
 	return r, api, tokenURL
 }
 
-// saysNothingSecret searches all that the worker wrote for canaries.
+// saysNothingSecret searches all the worker's output for canaries.
 func (r *harness) saysNothingSecret() {
 	r.t.Helper()
 	if log := string(r.log.Bytes()); strings.Contains(log, "canary-client") || strings.Contains(log, "Bearer") || strings.Contains(log, "canary-shared") {
@@ -78,7 +78,7 @@ func TestATokenThatTheAPIRefusesIsReplacedOnce(t *testing.T) {
 	}{
 		{"token-expired", map[deactivation.Outcome]int{deactivation.Deactivated: 20}, 0},
 		{"token-malformed", map[deactivation.Outcome]int{deactivation.Deactivated: 20}, 0},
-		{"code=oauth_token_expired", map[deactivation.Outcome]int{deactivation.Deferred: 20}, 1}, // for good
+		{"code=oauth_token_expired", map[deactivation.Outcome]int{deactivation.Deferred: 20}, 1}, // permanently
 	} {
 		t.Run(test.fault, func(t *testing.T) {
 			t.Parallel()
@@ -120,7 +120,7 @@ func TestAClientWhoseSecretWasRotatedIsReadAgain(t *testing.T) {
 	fresh.work(requests(1)...)
 	freshAPI.RotateClient(testClientID, "canary-client-rotated")
 	fresh.secret.rotate(oauthText("canary-client-rotated", freshURL))
-	if err := freshAPI.Fail("token-expired"); err != nil { // or the old token would be good for some minutes yet
+	if err := freshAPI.Fail("token-expired"); err != nil { // otherwise the old token would be valid for some more minutes
 		t.Fatal(err)
 	}
 	logged = fresh.work(requests(40)[1:]...)
@@ -134,7 +134,7 @@ func TestAClientWhoseSecretWasRotatedIsReadAgain(t *testing.T) {
 	fresh.saysNothingSecret()
 }
 
-// TestWhatTheTokenEndpointSaysIsNeverAMessagesFault: nothing is dead-lettered, and one fault is emitted where an operator
+// TestWhatTheTokenEndpointSaysIsNeverAMessagesFault: nothing is dead-lettered, and one fault is emitted if an operator
 // has to act.
 func TestWhatTheTokenEndpointSaysIsNeverAMessagesFault(t *testing.T) {
 	t.Parallel()
@@ -217,11 +217,11 @@ func TestARotationThatBeginsInTheStoreLosesNoTime(t *testing.T) {
 	}
 	for _, m := range logged {
 		if m.KeyVersion != "v1" {
-			t.Errorf("%s was signed with %q at last", m.ID, m.KeyVersion)
+			t.Errorf("%s was last signed with %q", m.ID, m.KeyVersion)
 		}
 	}
-	if api.calls > 110 { // each of ten calls in flight may hear one refusal
-		t.Errorf("%d calls for 100 messages: the version before is not used on", api.calls)
+	if api.calls > 110 { // each of ten calls in flight may be refused once
+		t.Errorf("%d calls for 100 messages: the version before is not kept in use", api.calls)
 	}
 
 	api.rotate("canary-shared-new")
@@ -318,7 +318,7 @@ func TestAVersionBeforeThatIsRefusedIsNotUsedOn(t *testing.T) {
 	}
 }
 
-// TestAVendorMovesFromKeysToOAuth: the store holds the client before LicenseSpring takes it.
+// TestAVendorMovesFromKeysToOAuth: the store holds the client before LicenseSpring accepts it.
 func TestAVendorMovesFromKeysToOAuth(t *testing.T) {
 	t.Parallel()
 	api := fakeAPI(t, 20)

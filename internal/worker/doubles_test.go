@@ -13,7 +13,7 @@ import (
 	"license-deactivator/internal/secrets"
 )
 
-// secret is what the secret store holds.
+// secret is the content of the secret store.
 type secret struct {
 	mu            sync.Mutex
 	text, version string
@@ -77,7 +77,7 @@ func (q *recordingQueue) Defer(ctx context.Context, deferrals []queue.Deferral) 
 	return q.Memory.Defer(ctx, deferrals)
 }
 
-// deadLetters refuses on demand: nothing, everything, or what is not in the first place.
+// deadLetters refuses on demand: nothing, everything, or all entries but the first.
 type deadLetters struct {
 	*queue.Memory
 	refuse func(index int) bool
@@ -117,7 +117,7 @@ func (b *lockedBuffer) Bytes() []byte {
 	return bytes.Clone(b.buf.Bytes())
 }
 
-// answering is an API that answers every call alike and counts the calls.
+// answering is an API that gives every call the same answer and counts the calls.
 type answering struct {
 	status int
 	body   string

@@ -7,24 +7,25 @@ import (
 )
 
 const (
-	// deploymentLicenses is how many different licenses in a row must get the same refusal, without a success between them,
-	// before it counts as the deployment's. One or two may be broken licenses that happen to stand side by side.
+	// deploymentLicenses is how many different licenses in a row must get the same refusal, without a success between
+	// them, before it counts as the deployment's. One or two may be broken licenses that happen to be next to each
+	// other.
 	deploymentLicenses = 3
 
-	// localReceives is the receive from which on a refusal that only this message gets dead-letters it: about four minutes
-	// after the first.
+	// localReceives is the receive from which on a refusal that only this message gets dead-letters it: about four
+	// minutes after the first.
 	localReceives = 5
 
-	// maxRefusals and maxRefused bound the memory of an environment. When one is reached that memory is emptied: messages
-	// then stay deferred longer, none is rejected sooner.
+	// maxRefusals and maxRefused bound the memory of an environment. When one is reached, that memory is emptied:
+	// messages then stay deferred longer, and none is rejected sooner.
 	maxRefusals = 64
 	maxRefused  = 4096
 )
 
-// evidence separates a refusal of one license from one of the deployment. A 403, a 404 or an unknown code may mean either, and
-// one answer does not show which: a message of a broken license must not stop the others, and a suspended account must not
-// empty the queue into the dead-letter queue. It belongs to an environment and outlives an invocation. Its zero value is
-// not ready: use newEvidence.
+// evidence distinguishes a refusal of one license from one of the deployment. A 403, a 404 or an unknown code may mean
+// either, and one answer does not show which: a message of a broken license must not stop the others, and a suspended
+// account must not move the whole queue to the dead-letter queue. It belongs to an environment and outlives an
+// invocation. Its zero value is not ready: use newEvidence.
 type evidence struct {
 	mu sync.Mutex
 	// rows has, for each refusal, the licenses that got it since the last success; at most deploymentLicenses of each.
@@ -42,7 +43,7 @@ func newEvidence() *evidence {
 	return &evidence{rows: make(map[string]map[license]bool), refused: make(map[string]time.Time)}
 }
 
-// succeeded notes a call that deactivated a license or found it inactive.
+// succeeded records a call that deactivated a license or found it inactive.
 func (e *evidence) succeeded(started time.Time, id string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -61,7 +62,7 @@ type scope struct {
 	local      bool // succeeded, and no other license got it
 }
 
-// refusal notes that a message got that refusal, and returns what is known now.
+// refusal records that a message got that refusal, and returns the present evidence.
 func (e *evidence) refusal(refusal, id, identity string) scope {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 
 func TestEvidence(t *testing.T) {
 	t.Parallel()
-	// A step is a refusal of message and license, or a success of a call that started so long ago.
+	// A step is a refusal of message and license, or a success of a call that started that long ago.
 	type step struct {
 		refused string // "refusal message"; the message is its license
 		success time.Duration

@@ -77,7 +77,7 @@ func inVirtualTime(t *testing.T, licenses int, test func(t *testing.T, r *harnes
 	})
 }
 
-// run lets the event source mapping work for that long: batches of twenty, each with a minute.
+// run runs the event source mapping for that long: batches of twenty, each with a minute.
 func (r *harness) run(d time.Duration) {
 	r.t.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); {
@@ -143,7 +143,7 @@ func TestSuspendedAccountEmptiesNoQueue(t *testing.T) {
 		})
 		r.work(requests(messages)[:200]...) // the environment had successes before
 		suspended.Store(true)
-		for n := 200; n < messages; n += 20 { // and messages at the fifth receive come when it is suspended
+		for n := 200; n < messages; n += 20 { // and messages at the fifth receive arrive while it is suspended
 			event := r.batch(requests(messages)[n : n+20]...)
 			for i := range event.Records {
 				event.Records[i].Attributes["ApproximateReceiveCount"] = "5"
@@ -169,7 +169,7 @@ func TestSuspendedAccountEmptiesNoQueue(t *testing.T) {
 	})
 }
 
-// TestSuspendedAccountUnderATrickleRejectsNobody: two licenses are never three in a row.
+// TestSuspendedAccountUnderATrickleRejectsNobody: with two licenses there are never three in a row.
 func TestSuspendedAccountUnderATrickleRejectsNobody(t *testing.T) {
 	t.Parallel()
 	inVirtualTime(t, 3, func(t *testing.T, r *harness, api *licenseapitest.Server) {
@@ -317,7 +317,7 @@ func TestExhaustedThatTheDeadLetterQueueRefusesIsKept(t *testing.T) {
 	}
 }
 
-// TestAMessageIsReturnedWithoutACallOnlyOnceInARow: 300 receives at the speed of an event source mapping are minutes.
+// TestAMessageIsReturnedWithoutACallOnlyOnceInARow: at the speed of an event source mapping 300 receives take minutes.
 func TestAMessageIsReturnedWithoutACallOnlyOnceInARow(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

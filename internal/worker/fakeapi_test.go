@@ -55,12 +55,12 @@ func TestAPIThatStopsLosesNothing(t *testing.T) {
 	if got[deactivation.Deactivated]+got[deactivation.Deferred] != 40 || r.source.Len() != got[deactivation.Deferred] {
 		t.Errorf("outcomes %v, %d in the queue", got, r.source.Len())
 	}
-	// A device that the API freed without being able to say so is not logged as deactivated; the reverse never happens.
+	// A device that the API freed without an answer is not logged as deactivated; the reverse never happens.
 	if freed := 40 - active(api); freed < got[deactivation.Deactivated] {
 		t.Errorf("%d logged as deactivated, %d are", got[deactivation.Deactivated], freed)
 	}
 	if got[deactivation.Deferred] == 0 || got[deactivation.Deactivated] == 0 {
-		t.Errorf("outcomes %v: the API did not go away in the middle", got)
+		t.Errorf("outcomes %v: the API did not stop in the middle", got)
 	}
 }
 
@@ -74,7 +74,7 @@ func TestStormEndsWithEveryDeviceDeactivated(t *testing.T) {
 			if err := api.Fail(fault); err != nil {
 				t.Fatal(err)
 			}
-			// A breaker and pauses that are over when the next batch comes.
+			// A breaker and pauses that end before the next batch.
 			r := newHarness(t, api, func(cfg *worker.Config) { cfg.Backoff.First = time.Microsecond })
 			r.source.hurry = true
 			r.work(requests(n)...)

@@ -16,7 +16,7 @@ import (
 const maxGroup = 128
 
 // errNoMessageID makes Lambda retain the whole batch: a record without an id cannot be listed as failed, an empty id
-// fails the batch as well but as a malformed response, and a record that is not listed is deleted.
+// also fails the batch but as a malformed response, and a record that is not listed is deleted.
 var errNoMessageID = errors.New("worker: a record without a message id has to stay in the queue")
 
 // batchItemFailures lists the retained messages, each id once: SQS may put one message into a batch twice.
@@ -37,9 +37,10 @@ func batchItemFailures(retained []*message) (events.SQSEventResponse, error) {
 }
 
 // finalize moves the rejected messages to the dead-letter queue, then changes the visibility of every retained one, and
-// returns the retained ones. Always in this order: a message that the dead-letter queue has not taken is retained.
+// returns the retained ones. The order is always this: a message that the dead-letter queue has not accepted is
+// retained.
 //
-// It continues when ctx is cancelled, since what was decided is lost otherwise; it ends by the deadline rule.
+// It continues when ctx is cancelled, since the decisions would be lost otherwise; it ends by the deadline rule.
 func (b *batch) finalize(ctx context.Context) []*message {
 	end, limited := ctx.Deadline()
 	ctx = context.WithoutCancel(ctx)
@@ -60,7 +61,7 @@ func (b *batch) finalize(ctx context.Context) []*message {
 	return retained
 }
 
-// sendDeadLetters sends the rejected messages to the dead-letter queue. A message that it does not take is deferred.
+// sendDeadLetters sends the rejected messages to the dead-letter queue. A message that it does not accept is deferred.
 func (b *batch) sendDeadLetters(ctx context.Context) {
 	var rejected []*message
 	var entries []queue.Entry
@@ -85,7 +86,7 @@ func (b *batch) sendDeadLetters(ctx context.Context) {
 		m := rejected[f.Index]
 		m.result.outcome, m.result.reason = deactivation.Deferred, ""
 		m.result.retryIn = b.h.cfg.Backoff.wait(m.receives)
-		m.result.detail = deactivation.CleanText(fmt.Sprintf("the dead-letter queue did not take it: %v", f.Err))
+		m.result.detail = deactivation.CleanText(fmt.Sprintf("the dead-letter queue did not accept it: %v", f.Err))
 	}
 }
 
@@ -98,8 +99,8 @@ func (b *batch) deadLetter(m *message) queue.Entry {
 	return queue.Entry{Body: m.record.Body, Group: groupOf(m.source), Attributes: letter.Attributes()}
 }
 
-// groupOf is the source as a message group id; "" where SQS would refuse it, which happens only to a message that is not
-// ours. To a fair queue a message without a group is a tenant of its own.
+// groupOf is the source as a message group id; "" if SQS would refuse it, which happens only to a message that is not
+// ours. A fair queue treats a message without a group as its own tenant.
 func groupOf(source string) string {
 	if len(source) > maxGroup {
 		return ""
@@ -112,8 +113,8 @@ func groupOf(source string) string {
 	return source
 }
 
-// changeVisibility sets the time after which each retained message comes back. Where that fails the message comes back
-// after the queue's own visibility timeout, so a warning is enough.
+// changeVisibility sets the time after which each retained message becomes visible again. If that fails, the message
+// becomes visible after the queue's own visibility timeout, so a warning is enough.
 func (b *batch) changeVisibility(ctx context.Context, retained []*message) {
 	var deferrals []queue.Deferral
 	for _, m := range retained {

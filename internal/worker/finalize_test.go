@@ -91,7 +91,7 @@ func TestRecordsWithoutWhatLambdaAlwaysSends(t *testing.T) {
 		{"no id, to be kept", failure(503, ""), []events.SQSMessage{{Body: body}, {MessageId: "b", Body: body}}, nil, true},
 		{"no receipt", failure(503, ""), []events.SQSMessage{{MessageId: "a", Body: body}}, []string{"a"}, false},
 		{"twice the same", failure(503, ""), []events.SQSMessage{{MessageId: "a", Body: body}, {MessageId: "a", Body: body}}, []string{"a"}, false},
-		{"nothing at all", confirming(), []events.SQSMessage{{}}, nil, true}, // a queue takes no empty body
+		{"nothing at all", confirming(), []events.SQSMessage{{}}, nil, true}, // a queue accepts no empty body
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -6,11 +6,12 @@ import (
 	"license-deactivator/internal/deactivation"
 )
 
-// guard decides a message that may be sent and must not be acted on: in watch mode every one, else what the brake holds.
-// guarded is false for a message to act on. It counts the message's license, so ask once, before the first call.
+// guard decides a message that may be sent and must not be acted on: in watch mode every message, else those that the
+// brake holds. guarded is false for a message to act on. guard counts the message's license, so call it once, before
+// the first call.
 //
-// The look-up asks the brake once more, with all licenses that it adds to the message's, before it writes to any of them:
-// they are admitted all or not at all (brake.admit).
+// The look-up asks the brake again, with all licenses that it adds to the message's, before it writes to any of them:
+// all of them are admitted or none (brake.admit).
 func (b *batch) guard(m *message) (r result, guarded bool) {
 	held := b.h.held(m.request)
 	switch {
@@ -24,8 +25,8 @@ func (b *batch) guard(m *message) (r result, guarded bool) {
 	return result{}, false
 }
 
-// held says why the brake holds a request; "" where it does not. A direct invocation names each license, and a released
-// request has been looked at: neither is held, and neither counts.
+// held says why the brake holds a request; "" if it does not. A direct invocation names each license, and a person has
+// reviewed a released request: neither is held, and neither counts.
 func (h *Handler) held(r deactivation.Request) string {
 	if r.Origin == deactivation.OriginDirect || !r.Released.IsZero() {
 		return ""
@@ -37,7 +38,7 @@ func rejected(reason deactivation.Reason, code, detail string) result {
 	return result{outcome: deactivation.Rejected, reason: reason, code: code, detail: deactivation.CleanText(detail)}
 }
 
-// describe says what a request asks for, without a key: in the words that follow "would".
+// describe says what a request does, without a key, in the words that follow "would".
 func describe(r deactivation.Request) string {
 	license := "license " + deactivation.Shorten(r.LicenseKey)
 	switch {

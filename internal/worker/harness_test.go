@@ -45,7 +45,7 @@ type harness struct {
 	outcomes []telemetry.Message
 }
 
-// newHarness makes one that calls api. change may alter the configuration.
+// newHarness makes a harness that calls api. change may alter the configuration.
 func newHarness(t *testing.T, api http.Handler, change ...func(*worker.Config)) *harness {
 	t.Helper()
 	server := httptest.NewServer(api)
@@ -121,8 +121,7 @@ func wire(r deactivation.Request) string {
 	return body
 }
 
-// batch puts the bodies into the queue and takes everything that is visible out of it, as Lambda's event source
-// mapping does.
+// batch puts the bodies into the queue and receives everything that is visible, as Lambda's event source mapping does.
 func (r *harness) batch(bodies ...string) events.SQSEvent {
 	r.t.Helper()
 	var entries []queue.Entry
@@ -151,7 +150,7 @@ func (r *harness) batch(bodies ...string) events.SQSEvent {
 }
 
 // handle processes a batch and then deletes what was not listed, as strictly as Lambda: an unknown, empty or repeated
-// id is a fault.
+// id fails the test.
 func (r *harness) handle(ctx context.Context, event events.SQSEvent) {
 	r.t.Helper()
 	response, err := r.handler.Handle(ctx, event)
@@ -192,7 +191,7 @@ func (r *harness) logged() []telemetry.Message {
 	return slices.Clone(r.outcomes)
 }
 
-// letters takes everything out of the dead-letter queue.
+// letters receives everything from the dead-letter queue.
 func (r *harness) letters() []queue.Received {
 	r.t.Helper()
 	var all []queue.Received
@@ -208,7 +207,7 @@ func (r *harness) letters() []queue.Received {
 	}
 }
 
-// count says how many messages had each outcome.
+// count returns how many messages had each outcome.
 func count(logged []telemetry.Message) map[deactivation.Outcome]int {
 	n := make(map[deactivation.Outcome]int)
 	for _, m := range logged {

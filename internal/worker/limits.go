@@ -9,7 +9,7 @@ import (
 )
 
 // The License API's limits, on every plan. All calls of one second have the same Authorization value, since it is made
-// of the key and the date; with OAuth all calls of a token's life have it.
+// from the key and the date; with OAuth all calls during a token's life have it.
 //
 // Source: https://docs.licensespring.com/license-api/rate-limiting
 const (
@@ -20,7 +20,7 @@ const (
 	planSpan          = time.Minute
 )
 
-// Stack is what all instances together may do.
+// Stack is the configuration of all instances together.
 type Stack struct {
 	CallsPerSecond     float64 // the ceiling, above 0
 	Instances          int     // that call at the same time, at least 1
@@ -70,10 +70,10 @@ func (s Stack) Check(invocation time.Duration) error {
 	return errors.Join(problems...)
 }
 
-// planCalls is what the plan leaves to the stack, in calls per planSpan.
+// planCalls is the stack's part of the plan, in calls per planSpan.
 func (s Stack) planCalls() float64 { return float64(s.PlanCallsPerMinute) * (1 - s.LiveShare) }
 
-// addresses is how many addresses the ceiling implies, 1 at least and one for each instance at most.
+// addresses is how many addresses the ceiling implies, at least 1 and at most one for each instance.
 func (s Stack) addresses() float64 {
 	return min(max(s.CallsPerSecond*addressSpan.Seconds()/perAddress, 1), float64(s.Instances))
 }

@@ -57,7 +57,7 @@ func TestA429WithoutRetryAfterPausesTheInstanceForASecond(t *testing.T) {
 	})
 }
 
-// TestAllInstancesTogetherKeepTheLimits has every stack whose ceiling is within what the API allows.
+// TestAllInstancesTogetherKeepTheLimits checks every stack whose ceiling is within the API's limits.
 func TestAllInstancesTogetherKeepTheLimits(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

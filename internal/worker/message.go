@@ -33,7 +33,7 @@ type result struct {
 	version string        // of the secret that signed the call
 }
 
-// id is the request's id, or the queue's where the body holds none.
+// id is the request's id, or the queue's if the body holds none.
 func (m *message) id() string {
 	if m.request.ID == "" {
 		return m.record.MessageId
@@ -41,7 +41,7 @@ func (m *message) id() string {
 	return m.request.ID
 }
 
-// parse decides every message that holds no request that can be sent. The others are left for a call; until then their
+// parse decides every message that holds no request that can be sent. The others wait for a call; until then their
 // outcome is deferred.
 func parse(record events.SQSMessage) *message {
 	m := &message{record: record, receives: receivesOf(record), result: result{outcome: deactivation.Deferred}}
@@ -77,7 +77,7 @@ func parse(record events.SQSMessage) *message {
 // codeMissingHardwareID is the License API's own code for a request without a device.
 const codeMissingHardwareID = "missing_hardware_id"
 
-// receivesOf is the record's receive count, 1 where SQS does not give one.
+// receivesOf is the record's receive count, 1 if SQS gives none.
 func receivesOf(record events.SQSMessage) int {
 	n, err := strconv.Atoi(record.Attributes["ApproximateReceiveCount"])
 	if err != nil || n < 1 {

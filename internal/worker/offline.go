@@ -7,8 +7,8 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// readFile returns what a request file names, for the log, for the group of its license and for nothing else: the call
-// posts the file. The result is the one of a message whose file cannot be read; nil where it can.
+// readFile returns what a request file names. Only the log and the group of its license use it: the call posts the
+// file. The result is that of a message whose file cannot be read; else nil.
 func readFile(text string) (deactivation.License, *result) {
 	file, err := signing.ReadRequestFile(text)
 	if err != nil {

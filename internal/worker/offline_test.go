@@ -14,7 +14,7 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// offlineRequest asks for the license with that number by a request file that was signed with the key.
+// offlineRequest is a request for the license with that number, by a request file that was signed with the key.
 func offlineRequest(t *testing.T, n int, sharedKey string) deactivation.Request {
 	t.Helper()
 	signer, err := signing.NewOfflineSigner(testAPIKey, sharedKey)
@@ -107,8 +107,8 @@ func TestAMessageWithACorruptRequestFileIsRejectedWithItsReason(t *testing.T) {
 	}
 }
 
-// TestARefusedRequestFileStopsNothingElse: the file was signed with another key; the API's answer is the one that a wrong
-// secret gets.
+// TestARefusedRequestFileStopsNothingElse: the file was signed with another key, so the API's answer is the same as for
+// a wrong secret.
 func TestARefusedRequestFileStopsNothingElse(t *testing.T) {
 	t.Parallel()
 	api := fakeAPI(t, 9)

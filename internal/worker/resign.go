@@ -7,18 +7,19 @@ import (
 	"license-deactivator/pkg/licenseapi"
 )
 
-// maxCalls is the most calls to the License API for one message in one receive: signed with the version of the secret
-// that was held, with the one that a refresh has brought, and with the one before the current one.
+// maxCalls is the most calls to the License API for one message in one receive: signed with the held version of the
+// secret, with the version after a refresh, and with the one before the current one.
 const maxCalls = 3
 
 // signatures are those of the calls for one message so far.
 type signatures struct {
 	versions []string // of the secret, in order
-	renewed  bool     // one had a fresh date or a new token and nothing else
+	renewed  bool     // one differed only by a fresh date or a new token
 }
 
-// shouldResign reports whether a fresh signature could change the answer: once with a fresh date or a new token, and with
-// each version of the secret that is offered and did not sign yet. It notes in resp why there is no other version.
+// shouldResign reports whether a fresh signature could change the answer: once with a fresh date or a new token, and
+// with each version of the secret that is offered and did not sign yet. It records in resp why there is no other
+// version.
 func (b *batch) shouldResign(resp *response, s *signatures) bool {
 	s.versions = append(s.versions, resp.version)
 	switch {
@@ -27,10 +28,10 @@ func (b *batch) shouldResign(resp *response, s *signatures) bool {
 		s.renewed = true
 		return again
 	case resp.kind == licenseapi.KindBadCredentials:
-		// After the last call too: the cache must know that a version before the current one was refused.
+		// After the last call, too: the cache must know that a version before the current one was refused.
 		other, err := b.h.cfg.Secrets.Refresh(b.mayCall, resp.version)
 		if b.mayCall.Err() != nil {
-			return true // no time to find out; the next attempt does not start, and the message is returned to the queue
+			return true // no time to read it; the next attempt does not start, and the message is returned to the queue
 		}
 		resp.refreshErr = errors.Join(err, other.RefreshErr)
 		return err == nil && len(s.versions) < maxCalls && !slices.Contains(s.versions, other.Version)

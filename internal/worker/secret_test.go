@@ -19,11 +19,11 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// locked is an API that knows one shared key and one kind of fault for the others.
+// locked is an API that knows one shared key and answers all others with one kind of fault.
 type locked struct {
 	mu        sync.Mutex
 	sharedKey string
-	refuse    func(calls int) *answering // before the key is looked at; nil answer: go on
+	refuse    func(calls int) *answering // before the key is checked; nil answer: go on
 	calls     int
 }
 
@@ -72,7 +72,7 @@ func TestSecretThatIsRotatedUnderLoadCostsOneRead(t *testing.T) {
 	}
 	for _, m := range logged {
 		if m.KeyVersion != "v2" {
-			t.Errorf("%s was signed with %q at last", m.ID, m.KeyVersion)
+			t.Errorf("%s was last signed with %q", m.ID, m.KeyVersion)
 		}
 	}
 }
@@ -221,7 +221,8 @@ func TestSecretThatWasSpoiledAfterwardsIsNamedWithTheFault(t *testing.T) {
 		t.Errorf("%d faults; want one that names the answer and the secret", r.faults())
 	}
 
-	// The store is still spoiled when the API takes the old key again: one warning in a batch, and no configuration fault.
+	// The store is still broken when the API accepts the old key again: one warning in a batch, and no configuration
+	// fault.
 	api.rotate(testSharedKey)
 	logged := r.work(requests(5)[2:]...)
 	if n := strings.Count(string(r.log.Bytes()), "using the cached value"); count(logged)[deactivation.Deactivated] != 3 || n != 1 {
@@ -287,7 +288,7 @@ func TestSecretThatIsNoSecretIsAFaultOfTheBatch(t *testing.T) {
 	}
 }
 
-// TestASecretThatCannotBeReadNowIsNoFault: Secrets Manager throttles or does not answer, and does so no more in a minute.
+// TestASecretThatCannotBeReadNowIsNoFault: Secrets Manager throttles or does not answer, but only for a minute.
 func TestASecretThatCannotBeReadNowIsNoFault(t *testing.T) {
 	t.Parallel()
 	api := confirming()

@@ -49,7 +49,7 @@ type fleet struct {
 	stack  worker.Stack
 
 	mu      sync.Mutex
-	started int // instances, those that took the place of a killed one included
+	started int // instances, including replacements of killed ones
 }
 
 // tally is an API that confirms every deactivation and counts the calls of each license.
@@ -79,7 +79,7 @@ func newFleet(t *testing.T, surgeLimit, instances int) *fleet {
 	return f
 }
 
-// instance starts one, with nothing counted yet.
+// instance starts an instance without any counts.
 func (f *fleet) instance() *worker.Handler {
 	client, err := licenseapi.New(licenseapi.Config{BaseURL: f.url, Authorizer: unsigned{}})
 	if err != nil {
@@ -118,7 +118,7 @@ const (
 	diesAfter
 )
 
-// drain runs the instances until the queue is empty. fate decides what becomes of one at each batch.
+// drain runs the instances until the queue is empty. fate decides at each batch whether the instance is killed.
 func (f *fleet) drain(fate func() death) {
 	f.t.Helper()
 	var running sync.WaitGroup
@@ -128,13 +128,13 @@ func (f *fleet) drain(fate func() death) {
 			for f.source.Len() > 0 {
 				received := f.receive()
 				if len(received) == 0 {
-					return // the other instance has the rest
+					return // the other instance has the rest of the messages
 				}
 				d := fate()
 				if d != diesBefore {
 					f.handle(handler, received, d == survives)
 				}
-				if d != survives { // the batch comes back, and a new instance begins
+				if d != survives { // the batch is received again, and a new instance starts
 					f.comeBack(received)
 					handler = f.instance()
 				}
@@ -202,7 +202,7 @@ func (f *fleet) letters() map[string]deactivation.Request {
 	}
 }
 
-// acted is how many licenses were called, and fails if one was called twice.
+// acted is how many licenses were called. It fails if one was called twice.
 func (f *fleet) acted(twice bool) int {
 	f.t.Helper()
 	f.api.mu.Lock()
@@ -248,7 +248,7 @@ func TestASurgeIsHeldAndReleasedExactly(t *testing.T) {
 	}
 }
 
-// TestABacklogAfterAnOutageIsNoSurge: what counts is when a message was received, not when it is worked off.
+// TestABacklogAfterAnOutageIsNoSurge: the time at which a message was received counts, not the time of its processing.
 func TestABacklogAfterAnOutageIsNoSurge(t *testing.T) {
 	t.Parallel()
 	const backlog, busiest = 10_000, 417 // 10,000 ÷ 24 hours
@@ -260,8 +260,8 @@ func TestABacklogAfterAnOutageIsNoSurge(t *testing.T) {
 	}
 }
 
-// TestTheBoundWhenInstancesAreKilledAtRandom: a new instance begins at zero, so the bound is its part of the limit for each
-// instance that was started.
+// TestTheBoundWhenInstancesAreKilledAtRandom: a new instance starts at zero, so the bound is its part of the limit for
+// each started instance.
 func TestTheBoundWhenInstancesAreKilledAtRandom(t *testing.T) {
 	t.Parallel()
 	const surge, limit, kills = 2_000, 20, 15
@@ -312,7 +312,7 @@ func TestARetryAndARedeliveryAreNoSurge(t *testing.T) {
 	}
 }
 
-// TestSeveralDevicesOfALicenseCountOnce and a license counts before its call, whatever the answer is.
+// TestSeveralDevicesOfALicenseCountOnce: and a license counts before its call, with every answer.
 func TestSeveralDevicesOfALicenseCountOnce(t *testing.T) {
 	t.Parallel()
 	r := newHarness(t, failure(http.StatusBadRequest, "license_not_found"), func(cfg *worker.Config) { cfg.SurgeLimit = 1 })
@@ -326,7 +326,8 @@ func TestSeveralDevicesOfALicenseCountOnce(t *testing.T) {
 	}
 }
 
-// TestWhatTheBrakeLetsPass: direct invocations and released messages pass, and do not count. Half a word of release does not.
+// TestWhatTheBrakeLetsPass: direct invocations and released messages pass, and do not count. An incomplete release does
+// not pass.
 func TestWhatTheBrakeLetsPass(t *testing.T) {
 	t.Parallel()
 	api := confirming()
@@ -374,8 +375,8 @@ func TestWhatTheBrakeLetsPass(t *testing.T) {
 	}
 }
 
-// TestAHeldLetterSaysWhatItIs: as received, with the reason, and without a call. One that the dead-letter queue does not take
-// stays in the queue.
+// TestAHeldLetterSaysWhatItIs: as received, with the reason, and without a call. A letter that the dead-letter queue
+// does not accept stays in the queue.
 func TestAHeldLetterSaysWhatItIs(t *testing.T) {
 	t.Parallel()
 	api := confirming()

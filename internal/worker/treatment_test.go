@@ -14,8 +14,8 @@ import (
 	"license-deactivator/internal/worker"
 )
 
-// TestAnswerDecidesTheOutcome has every kind of answer at least once: the outcome of the message, the number of calls,
-// when the message comes back, and whether a configuration fault is emitted.
+// TestAnswerDecidesTheOutcome has every kind of answer at least once. It checks the outcome of the message, the number
+// of calls, when the message becomes visible again, and whether a configuration fault is emitted.
 func TestAnswerDecidesTheOutcome(t *testing.T) {
 	t.Parallel()
 	const atCap = 15 * time.Minute

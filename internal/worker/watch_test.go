@@ -12,8 +12,8 @@ import (
 
 func watching(cfg *worker.Config) { cfg.Watch = true }
 
-// TestInWatchModeEveryMessageIsDecidedAndNoneIsActedOn: released and direct ones too. The API gets no call at all, and the
-// secret is not read.
+// TestInWatchModeEveryMessageIsDecidedAndNoneIsActedOn: also released and direct ones. The API gets no call at all, and
+// the secret is not read.
 func TestInWatchModeEveryMessageIsDecidedAndNoneIsActedOn(t *testing.T) {
 	t.Parallel()
 	api := confirming()
@@ -68,7 +68,7 @@ func TestInWatchModeEveryMessageIsDecidedAndNoneIsActedOn(t *testing.T) {
 	}
 }
 
-// TestInWatchModeALetterThatNobodyCouldActOnStaysWhatItIs: watch mode changes what would have been a call, and nothing else.
+// TestInWatchModeALetterThatNobodyCouldActOnStaysWhatItIs: watch mode changes only messages that would be called.
 func TestInWatchModeALetterThatNobodyCouldActOnStaysWhatItIs(t *testing.T) {
 	t.Parallel()
 	event, err := deactivation.Event{Source: "stripe", ID: "evt_1", Body: []byte("{}"), Missing: []string{"hardware_id"}}.Wire()
@@ -92,7 +92,8 @@ func TestInWatchModeALetterThatNobodyCouldActOnStaysWhatItIs(t *testing.T) {
 	}
 }
 
-// TestWhatWasWatchedCanBeActedOn: the letter is the message as it was, so a redrive in act mode does what was watched.
+// TestWhatWasWatchedCanBeActedOn: the letter is the message as received, so a redrive in act mode does what watch mode
+// reported.
 func TestWhatWasWatchedCanBeActedOn(t *testing.T) {
 	t.Parallel()
 	const n = 100

@@ -3,11 +3,12 @@
 //
 //	parse ─► group by license ─► guard (guard.go) ─► limiter ─► sign, call ─► treatment (treatment.go) ─► finalize (finalize.go)
 //
-// It guarantees: a message leaves the queue only when its license is inactive, or when the dead-letter queue has taken
-// it with a reason. Every other message stays, for a growing time (backoff.go). A message may be processed twice, which
-// does no harm: the second call finds the device inactive. Within an invocation there is one call for a license at a time;
-// two environments may call for one license at the same time, which does no harm either. A fault of the deployment (a wrong key, a wrong address) is
-// never treated as the message's fault: no message of the batch is deleted, and ConfigurationFaults is emitted once.
+// It guarantees: a message leaves the queue only when its license is inactive, or when the dead-letter queue has
+// accepted it with a reason. Every other message stays, for a growing time (backoff.go). A message may be processed
+// twice, which does no harm: the second call finds the device inactive. Within an invocation there is one call for a
+// license at a time; two environments may call for one license at the same time, which does no harm either. A fault of
+// the deployment (a wrong key, a wrong address) never counts as the message's fault: no message of the batch is
+// deleted, and ConfigurationFaults is emitted once.
 //
 // Start with New and give Handle to lambda.Start. The event source mapping must have
 // FunctionResponseTypes [ReportBatchItemFailures], or retained messages are deleted.
@@ -35,7 +36,7 @@ import (
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
 const maxVisibility = 12 * time.Hour
 
-// Times of the limiter and the breaker, as parts of Backoff.First.
+// Times of the limiter and the breaker, as fractions of Backoff.First.
 const (
 	// pausesPerFirst makes the pause after a 429 without Retry-After: a second with production's First of 30 s. That is
 	// the shortest of the API's windows, in which all calls have one Authorization value; if another window was full, the
@@ -47,33 +48,33 @@ const (
 	recoveryFirsts = 2
 
 	// probesPerFirst is how many probes the breaker may send while the first deferred message waits: one a second with
-	// production's First of 30 s. That is little beside the rate, and soon enough for a store's refund; an API that hangs
-	// has one call of ours at any time.
+	// production's First of 30 s. That is little compared with the rate, and soon enough for a store's refund; an API
+	// that hangs has one call of ours at any time.
 	probesPerFirst = 30
 )
 
-// Secrets is where the License API's credentials come from; *secrets.Cache is one.
+// Secrets provides the License API's credentials; *secrets.Cache is one.
 type Secrets interface {
-	// Get returns the held secret. An error means that there is none: nothing can be signed.
+	// Get returns the held secret. An error means that there is none, so nothing can be signed.
 	Get(ctx context.Context) (secrets.Held[secrets.License], error)
 	// Refresh is Get for a caller whose version used was refused; the same version again means that there is
 	// no other one.
 	Refresh(ctx context.Context, used string) (secrets.Held[secrets.License], error)
 }
 
-// Queue is the queue that the batches come from. The worker changes the visibility of retained messages.
+// Queue is the queue of the batches. The worker changes the visibility of retained messages.
 type Queue interface {
-	// Defer returns what failed, by index; such a message comes back after the queue's own visibility timeout.
+	// Defer returns what failed, by index; such a message becomes visible after the queue's own visibility timeout.
 	Defer(ctx context.Context, deferrals []queue.Deferral) []queue.Failure
 }
 
 // DeadLetters is the dead-letter queue.
 type DeadLetters interface {
-	// Send returns what was not taken, by index; such a message must be retained.
+	// Send returns what was not accepted, by index; such a message must be retained.
 	Send(ctx context.Context, entries []queue.Entry) []queue.Failure
 }
 
-// Config is what a Handler is made of. Every field without a default is required.
+// Config is the configuration of a Handler. Every field without a default is required.
 type Config struct {
 	API         *licenseapi.Client // its own credentials are not used: each version of the secret makes others
 	Secrets     Secrets
@@ -87,22 +88,22 @@ type Config struct {
 	// After a gap in which no call could start, an instance makes up for half a second, one call after another
 	// (throttle.Limiter).
 	CallsPerSecond float64
-	// Limits are this instance's parts of the API's limits (Stack.Limits). None: CallsPerSecond alone is kept.
+	// Limits are this instance's parts of the API's limits (Stack.Limits). Without any, only CallsPerSecond is kept.
 	Limits []throttle.Limit
-	// SurgeLimit is this instance's part of the stack's limit (Stack.SurgePart): how many licenses of a source and hour it
-	// acts on for events. What is above is held in the dead-letter queue. 0: no brake.
+	// SurgeLimit is this instance's part of the stack's limit (Stack.SurgePart): how many licenses of a source and hour
+	// it acts on for events. More are held in the dead-letter queue. 0: no brake.
 	SurgeLimit int
-	// Watch is watch mode: every message is decided, none is acted on, and each is dead-lettered with what would have been
-	// done. No call is made.
+	// Watch is watch mode: every message is decided, none is acted on, and each is dead-lettered with the call that
+	// would have been made. No call is made.
 	Watch bool
 	// Backoff is how long a deferred message waits; production has 30 s and 15 min. The times of the breaker and of the
-	// pause after a 429 are parts of it.
+	// pause after a 429 are fractions of it.
 	Backoff Backoff
 	// Now stamps dead letters and ages the brake's windows; nil means time.Now. Deadlines and latencies always use the real
 	// clock.
 	Now func() time.Time
-	// OnOutcome gets what the log line of a message says, at the same time: for a rejected message after the dead-letter
-	// queue has taken it. nil means nobody. It must be safe for concurrent use.
+	// OnOutcome gets the content of a message's log line, at the same time: for a rejected message after the
+	// dead-letter queue has accepted it. nil disables it. It must be safe for concurrent use.
 	OnOutcome func(telemetry.Message)
 }
 
@@ -172,7 +173,7 @@ func (c Config) validate() error {
 	if c.CallsInFlight < 1 {
 		problems = append(problems, fmt.Errorf("worker: CallsInFlight is %d, must be at least 1", c.CallsInFlight))
 	}
-	if !(c.CallsPerSecond > 0) || math.IsInf(c.CallsPerSecond, 0) { // NaN is not above 0 either
+	if !(c.CallsPerSecond > 0) || math.IsInf(c.CallsPerSecond, 0) { // also refuses NaN
 		problems = append(problems, fmt.Errorf("worker: CallsPerSecond is %v, must be above 0", c.CallsPerSecond))
 	}
 	for i, l := range c.Limits {
@@ -191,13 +192,13 @@ func (c Config) validate() error {
 }
 
 // Handle processes one batch and lists the messages that stay in the queue. A batch that could not be processed at all
-// is listed whole. It fails for one reason alone: a record without a message id that would have to stay. Such a record
-// cannot be listed, and leaving it out would delete it.
+// is listed whole. It fails only for a record without a message id that would have to stay: such a record cannot be
+// listed, and leaving it out would delete it.
 func (h *Handler) Handle(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
 	defer h.cfg.Recorder.Flush()
 
 	b := newBatch(ctx, h, e.Records)
-	defer b.endCalls() // and with it mayCall
+	defer b.endCalls() // ends mayCall, too
 	b.process(ctx)
 	retained := b.finalize(ctx)
 	b.logRest(ctx)

@@ -35,7 +35,7 @@ func TestNewNamesEveryBadField(t *testing.T) {
 		Recorder: telemetry.New(io.Discard, slog.LevelInfo, ""), CallsInFlight: 1, CallsPerSecond: 0.1, Backoff: production(),
 	}
 	if _, err := worker.New(good); err != nil {
-		t.Errorf("a good one is refused: %v", err)
+		t.Errorf("a valid configuration is refused: %v", err)
 	}
 	for name, change := range map[string]func(*worker.Config){
 		"CallsInFlight below 1":  func(cfg *worker.Config) { cfg.CallsInFlight = 0 },
