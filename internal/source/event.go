@@ -13,7 +13,7 @@ import (
 const maxRecords = 500
 
 // errNoObject: an event is null, a text, a number or a list.
-var errNoObject = errors.New("an event in the body is no object")
+var errNoObject = errors.New("an event in the body is not an object")
 
 // eventFields is where the events of a body are, and where their id, type and time are.
 type eventFields struct {

@@ -36,7 +36,7 @@ const (
 )
 
 var (
-	errTooManyObjects = fmt.Errorf("license data stands in more than %d objects", maxObjects)
+	errTooManyObjects = fmt.Errorf("license data is in more than %d objects", maxObjects)
 	errTooManyNames   = fmt.Errorf("more than %d licenses or devices are named", maxNames)
 )
 
@@ -138,7 +138,7 @@ func (l licenseFields) names() []string {
 }
 
 // errLooseDevice: a device in an object that names no license, beside objects that name one.
-var errLooseDevice = errors.New("hardware_id stands in an object without a license, beside one with a license")
+var errLooseDevice = errors.New("hardware_id is in an object without a license, next to one with a license")
 
 // readOn fills in what the licenses lack from the objects of one more place, and looks at nothing else there. licenses
 // has at least one; a single one may name no license yet.

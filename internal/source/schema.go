@@ -135,7 +135,7 @@ func readFieldSource(node *yaml.Node) (fieldSource, error) {
 	}
 	switch {
 	case (s.pairs == nil) == (s.field == ""):
-		return fieldSource{}, errorAt(node, "a place is an expression, pairs, or one field")
+		return fieldSource{}, errorAt(node, "a field source is an expression, pairs, or one field")
 	case s.name != "" && s.value == "":
 		return fieldSource{}, errorAt(node, "value is missing: the key under which a pair holds its value")
 	case s.pairs == nil && s.name+s.value != "":
@@ -350,19 +350,19 @@ func (s *Source) checkRule(r *rule) (problems []string) {
 		add("has %s; only one of cause, ignore, review and reversal can be", strings.Join(says, " and "))
 	}
 	if len(r.types) > 0 && len(s.event.kind) == 0 {
-		add("asks for a type, but event.type is missing")
+		add("has a type, but event.type is missing")
 	}
 	if len(r.types) > 0 && s.event.kind.unsigned() {
-		add("asks for a type that comes from an unsigned header, which anybody could change")
+		add("has a type, which comes from an unsigned header that anybody could change")
 	}
 	if header := s.unsignedIn(r.when); header != "" && !r.ignore {
 		add("reads the header %s, which is not signed: anybody could change it. It may only ignore an event", header)
 	}
 	if r.refunded && (s.licenses.lines == nil || len(s.licenses.lines.refunded) == 0) {
-		add("asks for lines refunded in full, but lines.refunded is missing")
+		add("is for lines refunded in full, but lines.refunded is missing")
 	}
 	if r.refunded && !r.deactivates() {
-		add("asks for lines refunded in full, which goes with a cause")
+		add("is for lines refunded in full, which needs a cause")
 	}
 	return problems
 }

@@ -44,7 +44,7 @@ func TestFaultsOfASourcesFileAreNamedByFileAndLine(t *testing.T) {
 		"one of a line":                {complete + "lines: {each: lines, license: [own], refunded: {header: X-Whole, is: a}}\nrules:\n  - {name: r, type: t, lines: refunded, cause: refund}\n", "tiny.yaml:1: lines.refunded reads the header x-whole, which is not signed"},
 		"one that one scheme signs":    {"verify:\n  - {header: X-Sig, form: \"{signature}\", signed: \"{X-Kind}.{body}\", mac: hmac-sha256, encoding: hex}\n  - {header: X-Old, form: \"{signature}\", signed: \"{body}\", mac: hmac-sha256, encoding: hex}\nlicense: [data]\nrules:\n  - {name: r, when: {header: X-Kind, is: refund}, cause: refund}\n", `rule "r" reads the header x-kind, which is not signed`},
 		"written by nobody":            {strings.Replace(rules("  - {name: r, type: t}\n"), "[data]", "[{pairs: data, by: seller}]", 1), `tiny.yaml:3: "seller" is not one of buyer`},
-		"by and no place":              {strings.Replace(rules("  - {name: r, type: t}\n"), "[data]", "[{by: buyer}]", 1), "tiny.yaml:3: a place is an expression, pairs, or one field"},
+		"by and no place":              {strings.Replace(rules("  - {name: r, type: t}\n"), "[data]", "[{by: buyer}]", 1), "tiny.yaml:3: a field source is an expression, pairs, or one field"},
 		"a form":                       {rules("  - {name: r, type: t}\n") + "body: form\n", `tiny.yaml:6: "form" is not one of json, xml; forms (application/x-www-form-urlencoded) are not supported`},
 		"unknown cause":                {rules("  - {name: r, type: t, cause: whim}\n"), `tiny.yaml:5: "whim" is not one of refund`},
 		"the same name twice":          {rules("  - {name: r, type: t}\n  - {name: r, type: u}\n"), `tiny.yaml:6: a second rule has the name "r"`},
