@@ -105,6 +105,8 @@ func TestFlushTellsCloudWatchWhatWasCounted(t *testing.T) {
 	recorder.Delivery(t.Context(), telemetry.Delivery{Answer: deactivation.Refused, Code: deactivation.CodeTooLarge})
 	recorder.Message(t.Context(), telemetry.Message{Outcome: deactivation.Rejected, Reason: deactivation.ReasonInvalid})
 	recorder.DeadLetter(deactivation.ReasonUnmappable)
+	recorder.DeadLetter(deactivation.ReasonHeld) // these two are not under service alone
+	recorder.DeadLetter(deactivation.ReasonWatched)
 	recorder.Fault(t.Context(), "what", nil)
 	recorder.Flush()
 
@@ -125,6 +127,8 @@ func TestFlushTellsCloudWatchWhatWasCounted(t *testing.T) {
 		"LicenseDeactivator DeadLetters service=stack-worker":                   {1, 1},
 		"LicenseDeactivator DeadLetters service=stack-worker reason=invalid":    {1},
 		"LicenseDeactivator DeadLetters service=stack-worker reason=unmappable": {1},
+		"LicenseDeactivator DeadLetters service=stack-worker reason=held":       {1},
+		"LicenseDeactivator DeadLetters service=stack-worker reason=watched":    {1},
 		"LicenseDeactivator Requests service=stack-worker":                      {3},
 		"LicenseDeactivator Requests service=stack-worker outcome=accepted":     {3},
 		"LicenseDeactivator ConfigurationFaults service=stack-worker":           {1},

@@ -75,6 +75,12 @@ func TestMessageIsOneLineWithTheWholeOutcome(t *testing.T) {
 		{"already inactive", telemetry.Message{Outcome: deactivation.AlreadyInactive, Attempts: 1}, map[string]any{
 			"level": "INFO", "message": "message", "outcome": "already_inactive", "attempts": 1.0,
 		}},
+		{"released by a person", telemetry.Message{Outcome: deactivation.Deactivated, Attempts: 1, Released: deactivation.Release{
+			By: "ada", At: time.Date(2026, 11, 29, 13, 0, 0, 0, time.FixedZone("CET", 60*60)), Reason: "checked",
+		}}, map[string]any{
+			"level": "INFO", "message": "message", "outcome": "deactivated", "attempts": 1.0,
+			"released_by": "ada", "released_at": "2026-11-29T12:00:00Z", "released_reason": "checked",
+		}},
 		{"handed back at once", telemetry.Message{Outcome: deactivation.Deferred, Attempts: 1}, map[string]any{
 			"level": "INFO", "message": "message", "outcome": "deferred", "attempts": 1.0, "retry_in_s": 0.0,
 		}},
