@@ -62,6 +62,12 @@ func (m *apiMonitor) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m.arrive()
+	if env.watch {
+		m.h.violation("a call in watch mode")
+	}
+	if n := env.brake.call(r.Header.Get("X-Request-Id")); n > 0 {
+		m.h.violation("one instance acts on %d licenses of a source and hour; its part of the limit is %d", n, env.brake.limit)
+	}
 	license := strconv.Itoa(env.number) + identity(body)
 	defer m.leave(license)
 	if m.enter(license) {

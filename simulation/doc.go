@@ -30,6 +30,12 @@
 //
 // After 48 hours no failpoint is active any more.
 //
+// # Guards: what holds messages back
+//
+// guards_test.go has the worker's brake, with a limit by seed from none to one license an hour for each instance. In every fourth
+// seed the worker watches for some hours or days and acts after a deployment. At the end the operator redrives what was watched
+// and releases what is held, as docs/operations.md says; so the model does not know the guards.
+//
 // # Model: what must hold
 //
 // Each request has one expectation (model_test.go), with every fault: the device is inactive; or there was nothing to
@@ -41,8 +47,9 @@
 // history_test.go records what the system answered, logged and called. During the run, apimonitor_test.go is in front
 // of the API and checks the calls: no window of 1, 10 or 60 seconds holds more than the rate allows plus a derived
 // margin, and no invocation makes two calls for one license at the same time. No invocation may fail, or time out
-// without being frozen; no message may be deferred for a wrong key two minutes after the right key is in the secret. At
-// the end validate_test.go compares history, dead letters and the API's state with the model: no accepted request is
+// without being frozen; no message may be deferred for a wrong key two minutes after the right key is in the secret. No
+// environment may act on more licenses of a source and hour than its part of the brake's limit, no message may be held
+// unless the worker has seen more of them than that part, and no call may be made in watch mode. At the end validate_test.go compares history, dead letters and the API's state with the model: no accepted request is
 // lost, none is dead-lettered without cause (but a license that was refused in two spans of a suspended account may
 // be), no device without a request is inactive, the queue is empty within a day, and the API's rate limits refused only
 // repeats of the transport.

@@ -47,6 +47,8 @@ type environment struct {
 	handler *worker.Handler
 	usedAt  time.Time
 	killed  chan struct{} // closed when it is killed
+	watch   bool          // it is in watch mode
+	brake   *brakeMonitor
 
 	mu        sync.Mutex
 	cancel    context.CancelFunc // of the invocation; nil before the first
@@ -58,8 +60,11 @@ type environment struct {
 
 // newEnvironment is a cold start: it wires the same parts as functions/worker.
 func newEnvironment(h *harness, number int) (*environment, error) {
-	e := &environment{h: h, number: number, killed: make(chan struct{}), conns: map[net.Conn]bool{}}
 	s := &h.scenario
+	e := &environment{
+		h: h, number: number, killed: make(chan struct{}), conns: map[net.Conn]bool{},
+		watch: h.watches(), brake: newBrakeMonitor(s.stack.SurgePart()),
+	}
 	api, err := licenseapi.New(licenseapi.Config{BaseURL: apiURL, CallsInFlight: s.callsInFlight, DialContext: e.dial})
 	if err != nil {
 		return nil, err
@@ -70,6 +75,7 @@ func newEnvironment(h *harness, number int) (*environment, error) {
 		DeadLetters: envDeadLetters{e, &faultySender{h: h, label: "dead letter", to: h.deadLetters}},
 		Recorder:    silent(), OnOutcome: e.onOutcome,
 		CallsInFlight: s.callsInFlight, CallsPerSecond: s.stack.PerInstance(), Limits: s.stack.Limits(),
+		SurgeLimit: s.stack.SurgePart(), Watch: e.watch,
 		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
 	})
 	h.count(&h.coldStarts)

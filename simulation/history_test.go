@@ -20,6 +20,7 @@ type history struct {
 	parked     map[string]bool                   // unmappable events whose sender got a success answer
 	outcomes   map[string]deactivation.Outcome   // the last final one, by request id
 	refusals   map[string]map[time.Duration]bool // starts of the spans in which the account was refused, by key or user name
+	seen       map[surgeWindow]map[string]bool   // licenses that the worker has seen, by what the brake counts in
 	violations []string
 }
 

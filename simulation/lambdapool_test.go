@@ -13,7 +13,8 @@ import (
 const idleLimit = 10 * time.Minute
 
 // lambdaPool is Lambda for the worker function: it reuses the environment that was used last, starts one when all are
-// busy, and removes those that were idle for long, crashed or timed out.
+// busy, and removes those that were idle for long, crashed or timed out. A change of the mode is a deployment: it ends the
+// environments of the one before.
 type lambdaPool struct {
 	h *harness
 
@@ -31,6 +32,8 @@ func (p *lambdaPool) invoke(ctx context.Context, e events.SQSEvent) (events.SQSE
 	}
 	own, cancel := context.WithCancel(ctx)
 	defer cancel()
+	env.brake.receive(e.Records)
+	p.h.received(e.Records)
 	env.begin(cancel, p.killPointOf(invocation, len(e.Records)))
 	stop := context.AfterFunc(ctx, func() { env.timeOut(len(e.Records)) })
 	defer stop()
@@ -83,7 +86,8 @@ func (p *lambdaPool) take() (env *environment, invocation uint64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.invocations++
-	for len(p.idle) > 0 && time.Since(p.idle[0].usedAt) > idleLimit {
+	watch := p.h.watches()
+	for len(p.idle) > 0 && (time.Since(p.idle[0].usedAt) > idleLimit || p.idle[0].watch != watch) {
 		p.idle[0].kill()
 		p.idle = p.idle[1:]
 	}
@@ -100,6 +104,10 @@ func (p *lambdaPool) take() (env *environment, invocation uint64, err error) {
 func (p *lambdaPool) give(env *environment) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if env.watch != p.h.watches() {
+		env.kill()
+		return
+	}
 	env.usedAt = time.Now()
 	p.idle = append(p.idle, env)
 }

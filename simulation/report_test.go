@@ -32,14 +32,15 @@ type stats struct {
 	coldStarts, kills, timeouts         int
 	failedBatches, receives             int
 	deactivated, inactive, deadLettered int
+	held, watched                       int     // dead letters of the guards, which were released and redriven
 	mostReceives                        int     // of one message
 	busiest                             float64 // calls in the busiest minute, as a part of the rate
 }
 
 // String implements fmt.Stringer.
 func (s *stats) String() string {
-	return fmt.Sprintf("%d seeds (%d with a day without the API), %d messages, %d receives (at most %d of one), %d calls (%d refused by the limits), busiest minute %.3f of the pace, %d cold starts, %d kills, %d time-outs, %d failed batches; %d deactivated, %d already inactive, %d dead letters",
-		s.seeds, s.outageDays, s.messages, s.receives, s.mostReceives, s.calls, s.limited, s.busiest, s.coldStarts, s.kills, s.timeouts, s.failedBatches, s.deactivated, s.inactive, s.deadLettered)
+	return fmt.Sprintf("%d seeds (%d with a day without the API), %d messages, %d receives (at most %d of one), %d calls (%d refused by the limits), busiest minute %.3f of the pace, %d cold starts, %d kills, %d time-outs, %d failed batches; %d deactivated, %d already inactive, %d dead letters; before that %d held and %d watched",
+		s.seeds, s.outageDays, s.messages, s.receives, s.mostReceives, s.calls, s.limited, s.busiest, s.coldStarts, s.kills, s.timeouts, s.failedBatches, s.deactivated, s.inactive, s.deadLettered, s.held, s.watched)
 }
 
 // add adds one seed's stats to the total.
@@ -54,6 +55,7 @@ func (s *stats) add(o *stats) {
 		{&s.awsCalls, o.awsCalls}, {&s.limited, o.limited}, {&s.connectionsLost, o.connectionsLost},
 		{&s.coldStarts, o.coldStarts}, {&s.kills, o.kills}, {&s.timeouts, o.timeouts}, {&s.failedBatches, o.failedBatches},
 		{&s.receives, o.receives}, {&s.deactivated, o.deactivated}, {&s.inactive, o.inactive}, {&s.deadLettered, o.deadLettered},
+		{&s.held, o.held}, {&s.watched, o.watched},
 	} {
 		*n.to += n.from
 	}

@@ -38,6 +38,9 @@ type scenario struct {
 	oneAddress    bool // all instances call from one address
 	oauth         bool // the secret holds an OAuth client, not an API key
 
+	// watchUntil is when watch mode ends and the worker begins to act; 0: it acts from the beginning.
+	watchUntil time.Duration
+
 	// The License API.
 	quoted        bool // a success body is a JSON string, not bare text
 	latency       time.Duration
@@ -108,9 +111,21 @@ func newScenario(seed uint64, messages int) scenario {
 	}
 	s.killChance = []float64{0, 0.02, 0.1, 0.3}[r.IntN(4)]
 	s.makeFailpoints(r)
+	s.makeGuards()
 	s.makeRequests(r, messages)
 	s.makeDeliveries(r)
 	return s
+}
+
+// makeGuards chooses the brake's limit and, for every fourth seed or so, how long the worker watches before it acts; a seed with
+// a day without the API acts, since watching calls nothing. It draws from random numbers of its own, so that everything else
+// of a seed is as it was without guards.
+func (s *scenario) makeGuards() {
+	r := rng(s.seed, "guards", 0)
+	s.stack.SurgeLimit = []int{0, 50, s.stack.Instances, 3 * s.stack.Instances, 10 * s.stack.Instances}[r.IntN(5)]
+	if r.IntN(4) == 0 && !s.hasOutageDay() {
+		s.watchUntil = between(r, time.Hour, lastFailpoint)
+	}
 }
 
 func between(r *rand.Rand, from, to time.Duration) time.Duration {
