@@ -31,6 +31,7 @@ func TestAStartThatFailsPrintsOneJSONLineOfLevelError(t *testing.T) {
 	}{
 		{"without configuration", nil, "QUEUE_URL: is missing"},
 		{"a share below one call", append(configured(), "PLAN_CALLS_PER_MINUTE=10", "WORKER_INSTANCES=10"), "PLAN_CALLS_PER_MINUTE 10 × (1 − LIVE_SHARE 0.5) ÷ WORKER_INSTANCES 10 is one call in 2m0.6s"},
+		{"a brake whose share is no license", append(configured(), "SURGE_LIMIT=2", "WORKER_INSTANCES=3"), "SURGE_LIMIT 2 ÷ WORKER_INSTANCES 3 is less than one license for each"},
 		{"without Lambda's runtime", configured(), "AWS_LAMBDA_RUNTIME_API"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -58,6 +59,19 @@ func TestAStartThatFailsPrintsOneJSONLineOfLevelError(t *testing.T) {
 				t.Errorf("lines of level ERROR are %q, want one with %q", errorLines, c.want)
 			}
 		})
+	}
+}
+
+// TestWatchModeIsSaidAtTheStart: an operator who forgot it must be able to see why nothing is deactivated.
+func TestWatchModeIsSaidAtTheStart(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[string]bool{"watch": true, "act": false, "": false} {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(configured(), runMain+"=1", "MODE="+mode)
+		out, _ := cmd.CombinedOutput() // it ends without Lambda's runtime, as above
+		if got := strings.Contains(string(out), "watch mode: no license is deactivated"); got != want {
+			t.Errorf("MODE=%q: said %v, want %v, in\n%s", mode, got, want, out)
+		}
 	}
 }
 
