@@ -10,10 +10,9 @@ import (
 // brake holds. guarded is false for a message to act on. guard counts the message's license, so call it once, before
 // the first call.
 //
-// The look-up asks the brake again, with all licenses that it adds to the message's, before it writes to any of them:
-// all of them are admitted or none (brake.admit).
+// A look-up asks held again, before its first write, with all licenses that it found: all of them are admitted, or none.
 func (b *batch) guard(m *message) (r result, guarded bool) {
-	held := b.h.held(m.request)
+	held := b.h.held(m.request, m.request.Identity())
 	switch {
 	case b.h.cfg.Watch && held != "":
 		return rejected(deactivation.ReasonWatched, deactivation.CodeSurge, "would hold it: "+held), true
@@ -25,13 +24,13 @@ func (b *batch) guard(m *message) (r result, guarded bool) {
 	return result{}, false
 }
 
-// held says why the brake holds a request; "" if it does not. A direct invocation names each license, and a person has
-// reviewed a released request: neither is held, and neither counts.
-func (h *Handler) held(r deactivation.Request) string {
+// held says why the brake holds a request that acts on these licenses, by their identities; "" if it does not. A direct
+// invocation names each license, and a person has reviewed a released request: neither is held, and neither counts.
+func (h *Handler) held(r deactivation.Request, identities ...string) string {
 	if r.Origin == deactivation.OriginDirect || !r.Released.IsZero() {
 		return ""
 	}
-	return h.brake.admit(r.Source, r.ReceivedAt, r.Identity())
+	return h.brake.admit(r.Source, r.ReceivedAt, identities...)
 }
 
 func rejected(reason deactivation.Reason, code, detail string) result {
