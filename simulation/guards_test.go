@@ -109,24 +109,23 @@ func (h *history) received(records []events.SQSMessage) {
 }
 
 // redriveGuarded does what an operator does after watch mode and after a surge: it moves what was watched back to the queue,
-// and releases what is held, as docs/operations.md says. It reports whether there was anything.
-func (h *harness) redriveGuarded() (any bool) {
+// and releases what is held, as docs/operations.md says.
+func (h *harness) redriveGuarded() {
 	for _, letter := range h.takeDeadLetters() {
 		entry := queue.Entry{Body: letter.Body, Group: letter.Group, Attributes: letter.Attributes}
 		to := h.deadLetters
 		switch deactivation.Reason(letter.Attributes["reason"]) {
 		case deactivation.ReasonWatched:
 			h.count(&h.watched)
-			to, any = h.jobs, true
+			to = h.jobs
 		case deactivation.ReasonHeld:
 			h.count(&h.held)
 			h.checkHeld(letter)
 			entry.Body = `{"released":{"by":"ada","at":"2000-01-03T00:00:00Z","reason":"checked"},` + strings.TrimPrefix(letter.Body, "{")
-			to, any = h.jobs, true
+			to = h.jobs
 		}
 		to.Send(context.Background(), []queue.Entry{entry})
 	}
-	return any
 }
 
 // checkHeld checks that a held message was one too many: the worker has seen more licenses of its window than one instance's

@@ -168,7 +168,8 @@ func (h *harness) run(ctx context.Context) {
 	h.drain()
 	h.redrive()
 	h.drain()
-	for h.redriveGuarded() { // what was watched may be held, and is released then
+	for range 2 { // what was watched may be held, and is released then
+		h.redriveGuarded()
 		h.drain()
 	}
 
