@@ -13,6 +13,9 @@ const threeDays = 300
 // longestRetention is SQS's own limit, 14 days in seconds.
 const longestRetention = 1209600
 
+// largestMessage is SQS's own limit, 1 MiB. A delivery that is kept whole needs most of it.
+const largestMessage = 1 << 20
+
 func queueRules() []rule {
 	return []rule{
 		{
@@ -111,6 +114,19 @@ func queueRules() []rule {
 				return nil
 			},
 			func(s stack) { s.properties("Queue")["MessageRetentionPeriod"] = 1209600.0 },
+		},
+		{
+			"both queues take messages of 1 MiB, whatever the default of the account is",
+			func(s stack) []string {
+				var problems []string
+				for _, name := range []string{"Queue", "DeadLetterQueue"} {
+					if got := s.most(s.properties(name)["MaximumMessageSize"]); got != largestMessage {
+						problems = append(problems, fmt.Sprintf("%s takes messages of %v bytes, want %d", name, got, largestMessage))
+					}
+				}
+				return problems
+			},
+			func(s stack) { delete(s.properties("DeadLetterQueue"), "MaximumMessageSize") },
 		},
 		{
 			"both queues are encrypted, refuse plain HTTP and outlive the stack",
