@@ -6,7 +6,8 @@
 //
 // Beside the sources stand events for `sam local invoke` and `sam remote invoke`:
 //
-//	webhook.json       API Gateway, payload 2.0: shopify/full-refund, signed with the secret of `licensectl local`
+//	webhook.json       API Gateway, payload 2.0: generic/license-deactivate, signed with the secret of `licensectl local`;
+//	                   it says no time, so it does not become stale
 //	worker-batch.json  SQS: two requests that the webhook function put into the queue
 //	bulk.json          a direct invocation with three requests, the last of them without a hardware_id
 //

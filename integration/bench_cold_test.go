@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	webhookSecret = `{"shopify":"` + localShopifyKey + `"}`
+	webhookSecret = `{"generic":"` + localGenericKey + `"}`
 	workerSecret  = `{"api_key":"key","shared_key":"shared"}`
 
 	// warmInvocations follow the first one, for a median to compare it with. Each starts after a pause in which the

@@ -20,8 +20,8 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// localShopifyKey is the secret that signs events/webhook.json, the one of `licensectl local`.
-const localShopifyKey = "shpss_local_shopify"
+// localGenericKey is the secret that signs events/webhook.json, the one of `licensectl local`.
+const localGenericKey = "local-generic"
 
 // The license of events/shopify/full-refund.json.
 const (
@@ -214,7 +214,7 @@ func samplesForSAM(t *testing.T, bootstraps map[string]string) {
 	licenses := append(refunded(), licenseapitest.License{
 		Product: "acme-pro", LicenseKey: "245R-9MZ3-P97P-44AC", Devices: []string{"a8e87b58-9876"},
 	})
-	d := deploy(t, bootstraps, licenses, "", map[string][]string{"shopify": {localShopifyKey}})
+	d := deploy(t, bootstraps, licenses, "", map[string][]string{"generic": {localGenericKey}})
 	answer, err := d.webhook.invoke(t.Context(), sample(t, "webhook.json"))
 	if err != nil {
 		t.Fatal(err)

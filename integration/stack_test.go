@@ -79,6 +79,7 @@ func deploy(t *testing.T, bootstraps map[string]string, licenses []licenseapites
 	}
 	d.webhook = startFunction(t, "webhook", bootstraps["WebhookFunction"], with(queues, map[string]string{
 		"WEBHOOK_SECRETS_ARN": createSecret(t, webhooks), "AWS_LAMBDA_FUNCTION_TIMEOUT": "10",
+		"MAX_EVENT_AGE": "0", // samples are old
 	}), hidden...)
 	d.worker = startFunction(t, "worker", bootstraps["WorkerFunction"], with(queues, map[string]string{
 		"LICENSE_API_URL": apiURL, "AWS_LAMBDA_FUNCTION_TIMEOUT": "60", "CALLS_PER_SECOND": "50",

@@ -18,6 +18,7 @@ type explainOptions struct {
 	secretsFile string
 	url         string
 	at          string
+	maxEventAge time.Duration
 }
 
 func newExplain(f *files) *cobra.Command {
@@ -57,6 +58,7 @@ A body's signature is checked only with --secrets. License keys, user names and 
 	cmd.Flags().StringVar(&o.secretsFile, "secrets", "", `file with {"license_api":{…},"webhooks":{…}}: the signature is checked`)
 	cmd.Flags().StringVar(&o.url, "url", "", "address that the sender called, with its query; some senders sign it or put a token into it")
 	cmd.Flags().StringVar(&o.at, "at", "", "when it came, such as 2026-11-22T12:00:00Z: old signatures are refused (default: now)")
+	cmd.Flags().DurationVar(&o.maxEventAge, "max-event-age", 0, "an event that is older when it comes is stale, as MAX_EVENT_AGE in production; 336h for example (default: no limit, since files are old)")
 	f.completeSources(cmd)
 	return cmd
 }
@@ -71,7 +73,9 @@ func (o explainOptions) run(cmd *cobra.Command, f *files, args []string) error {
 	if err != nil {
 		return err
 	}
-	reader := subjectReader{files: f, sources: sources, stdin: cmd.InOrStdin(), source: o.source, headers: headers, url: o.url, at: at}
+	reader := subjectReader{files: f, sources: sources, stdin: cmd.InOrStdin(), source: o.source, headers: headers, url: o.url, at: at,
+		maxEventAge: o.maxEventAge,
+	}
 	if o.secretsFile != "" {
 		if reader.secrets, err = webhookSecrets(o.secretsFile); err != nil {
 			return err
@@ -124,6 +128,9 @@ func (o explainOptions) check() (at time.Time, headers map[string]string, err er
 	}
 	if o.url != "" && !strings.HasPrefix(o.url, "http://") && !strings.HasPrefix(o.url, "https://") {
 		return at, nil, misused("give it with http:// or https://, as the sender called it", "--url is not an address")
+	}
+	if o.maxEventAge < 0 {
+		return at, nil, misused("give a duration such as 336h", "--max-event-age %v is below 0", o.maxEventAge)
 	}
 	headers = map[string]string{}
 	for _, header := range o.headers {

@@ -41,6 +41,9 @@ func (p *page) event(e source.ExplainedEvent, body []byte) {
 	switch {
 	case len(e.Requests) > 0:
 		p.requests(e)
+		if e.Answer == deactivation.Stale {
+			p.deadLetter(e)
+		}
 	case e.Answer == deactivation.Unmappable, e.Answer == deactivation.Reversed:
 		p.deadLetter(e)
 	}
@@ -64,6 +67,10 @@ func (p *page) deadLetter(e source.ExplainedEvent) {
 		until = "an operator reads it"
 	case e.Code == deactivation.CodeUnknownShape:
 		until = "an operator corrects the sender's file"
+	}
+	if e.Answer == deactivation.Stale {
+		p.prose("Each request stays in the dead-letter queue until an operator sends it on to the queue.")
+		return
 	}
 	p.prose("The whole event stays in the dead-letter queue until " + until + ".")
 }

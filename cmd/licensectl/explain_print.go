@@ -71,6 +71,8 @@ func becomes(e source.ExplainedEvent) string {
 	switch {
 	case e.Answer == deactivation.Accepted:
 		return fmt.Sprintf("accepted: %s by %s.", count(len(e.Requests), "deactivation"), by)
+	case e.Answer == deactivation.Stale:
+		return fmt.Sprintf("stale: %s asks for %s, but %s. An operator must review it.", by, count(len(e.Requests), "deactivation"), e.Problem)
 	case e.Answer == deactivation.Ignored && e.TestMode:
 		return "ignored: it comes from the sender's test mode. A deployment with TEST_EVENTS=accept treats it as a real event."
 	case e.Answer == deactivation.Ignored && e.Rule == "":

@@ -41,6 +41,8 @@ type subject struct {
 	secrets  *secrets.Webhooks   // nil: the signature is not checked
 	parked   *deactivation.Event // a dead-lettered event, instead of delivery, at and secrets
 
+	maxEventAge time.Duration // 0: no limit
+
 	// request is a message's request, instead of everything else; letter is what the message's attributes say of it.
 	request *deactivation.Request
 	letter  deactivation.DeadLetter
@@ -51,9 +53,9 @@ type subject struct {
 
 func (s subject) explain() (webhook.Explanation, error) {
 	if s.parked != nil {
-		return webhook.ExplainParked(s.source, *s.parked)
+		return webhook.ExplainParked(s.source, *s.parked, s.maxEventAge)
 	}
-	return webhook.Explain(s.source, s.delivery, s.at, s.secrets), nil
+	return webhook.Explain(s.source, s.delivery, s.at, s.secrets, s.maxEventAge), nil
 }
 
 // body returns the event's body.
@@ -87,6 +89,8 @@ type subjectReader struct {
 	secrets *secrets.Webhooks
 	url     string
 	at      time.Time
+
+	maxEventAge time.Duration // 0: no limit
 }
 
 const subjectHint = "FILE is a sample such as stripe/full-refund, a sender's body with --source, a dead-lettered event, or messages of the dead-letter queue"
@@ -121,7 +125,7 @@ func (r subjectReader) read(arg string) ([]subject, []error) {
 
 // one reads a sample, a dead-lettered event or a sender's body, in this order.
 func (r subjectReader) one(arg string, content sample.Sample) (subject, error) {
-	s := subject{name: arg, about: content.About, at: r.at, secrets: r.secrets}
+	s := subject{name: arg, about: content.About, at: r.at, secrets: r.secrets, maxEventAge: r.maxEventAge}
 	if content.Answer != "" {
 		return r.sample(s, content)
 	}

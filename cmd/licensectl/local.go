@@ -44,6 +44,7 @@ type localOptions struct {
 	mode           string
 	surgeLimit     int
 	testEvents     string
+	maxEventAge    time.Duration
 	once           bool
 	asJSON         bool
 	faults         []string
@@ -96,6 +97,7 @@ With --json stdout holds JSON objects alone; addresses, warnings and log lines g
 	f.StringVar(&o.mode, "mode", modeAct, "act, or watch: decide and deactivate nothing, as MODE in production")
 	f.IntVar(&o.surgeLimit, "surge-limit", 0, "licenses of a source in an hour that events may deactivate, as SURGE_LIMIT in production; 0: no brake")
 	f.StringVar(&o.testEvents, "test-events", testEventsIgnore, "ignore or accept events of the senders' test modes, as TEST_EVENTS in production")
+	f.DurationVar(&o.maxEventAge, "max-event-age", 0, "keep events that are older when they come in the dead-letter queue, as MAX_EVENT_AGE in production; 336h for example (default: no limit, since samples are old)")
 	f.BoolVar(&o.once, "once", false, "end when every sample has its result")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object per outcome instead of tables; logs go to stderr")
 	f.StringSliceVar(&o.faults, "fail", nil, "make the fake License API misbehave (see above)")
@@ -137,6 +139,8 @@ func (o localOptions) check() error {
 		return misused("give a number of licenses, or 0 for no brake", "--surge-limit %d is out of range", o.surgeLimit)
 	case o.testEvents != testEventsIgnore && o.testEvents != testEventsAccept:
 		return misused("give ignore or accept", "--test-events %q is neither", o.testEvents)
+	case o.maxEventAge < 0:
+		return misused("give a duration such as 336h", "--max-event-age %v is below 0", o.maxEventAge)
 	case o.once && o.licenseAPI != "":
 		return misused("leave one of them out", "--once ends after the samples, and with --license-api none are sent")
 	case len(o.faults) > 0 && o.licenseAPI != "":
@@ -231,13 +235,15 @@ func (o localOptions) sendSamples(ctx context.Context, out *printer, tried *samp
 // chooseSamples returns the samples that can be sent as their files expect, and what to say of the others.
 func (o localOptions) chooseSamples(all []sample.Sample, sources *source.Sources, webhooks secrets.Webhooks) (chosen []sample.Sample, skipped []string) {
 	var without []string
-	testMode := 0
+	testMode, old := 0, 0
 	for _, s := range all {
-		switch {
+		switch isTest, isStale := o.expects(s, sources); {
 		case firstSecret(webhooks)(s.Source) == "":
 			without = append(without, s.Source)
-		case o.testEvents == testEventsAccept && isTestEvent(s, sources):
+		case o.testEvents == testEventsAccept && isTest:
 			testMode++
+		case isStale:
+			old++
 		default:
 			chosen = append(chosen, o.expected(s))
 		}
@@ -247,6 +253,9 @@ func (o localOptions) chooseSamples(all []sample.Sample, sources *source.Sources
 	}
 	if testMode > 0 {
 		skipped = append(skipped, fmt.Sprintf("Skipped %s of test modes: their files expect that test events are ignored.", count(testMode, "sample")))
+	}
+	if old > 0 {
+		skipped = append(skipped, fmt.Sprintf("Skipped %s of events older than %v: their files expect requests.", count(old, "sample"), o.maxEventAge))
 	}
 	if len(skipped) > 0 {
 		skipped[len(skipped)-1] += "\n"
@@ -266,10 +275,13 @@ func (o localOptions) expected(s sample.Sample) sample.Sample {
 	return s
 }
 
-func isTestEvent(s sample.Sample, sources *source.Sources) bool {
+// expects reports whether a sample holds an event of a test mode, and one that --max-event-age makes stale.
+func (o localOptions) expects(s sample.Sample, sources *source.Sources) (isTest, isStale bool) {
 	from, _ := sources.Get(s.Source)
-	explanation := webhook.Explain(from, delivery(s.Body, s.Headers), time.Now(), nil)
-	return slices.ContainsFunc(explanation.Events, func(e source.ExplainedEvent) bool { return e.TestMode })
+	events := webhook.Explain(from, delivery(s.Body, s.Headers), time.Now(), nil, o.maxEventAge).Events
+	isTest = slices.ContainsFunc(events, func(e source.ExplainedEvent) bool { return e.TestMode })
+	isStale = slices.ContainsFunc(events, func(e source.ExplainedEvent) bool { return e.Answer == deactivation.Stale })
+	return isTest, isStale
 }
 
 func (o localOptions) config(stored local.Secrets, sources *source.Sources, api string, tried *sample.Run, out *printer, stderr io.Writer) local.Config {
@@ -281,7 +293,7 @@ func (o localOptions) config(stored local.Secrets, sources *source.Sources, api 
 	return local.Config{
 		Sources: sources, LicenseSecret: licenseAPI, WebhookSecrets: webhooks, LicenseAPI: api, TokenURL: o.tokenURL(api),
 		CallsPerSecond: o.callsPerSecond, CallsInFlight: o.callsInFlight, FirstRetry: o.clock.firstRetry,
-		AcceptTestEvents: o.testEvents == testEventsAccept, SurgeLimit: o.surgeLimit, Watch: o.mode == modeWatch,
+		AcceptTestEvents: o.testEvents == testEventsAccept, MaxEventAge: o.maxEventAge, SurgeLimit: o.surgeLimit, Watch: o.mode == modeWatch,
 		Recorder:   telemetry.New(stderr, level, ""),
 		OnOutcome:  func(m telemetry.Message) { out.outcome(m); tried.OnOutcome(m) },
 		OnDelivery: func(d telemetry.Delivery) { out.delivery(d); tried.OnDelivery(d) },

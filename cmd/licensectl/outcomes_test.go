@@ -67,6 +67,7 @@ const outcomesTail = `## Without a code of the API
 | unmappable, code ` + "`" + `unknown_shape` + "`" + ` | no rule of the source's file is for its shape, and no signed type says what it is | write a rule, at least ` + "`" + `ignore: true` + "`" + `, or switch the topic off at the sender |
 | unmappable, code ` + "`" + `unreadable` + "`" + ` | the sender signed it, and it cannot be read | look at the sender's log of deliveries, and at the order |
 | reversed | an event that takes an earlier one back: a dispute won, a refund that failed | if a license was deactivated for the earlier one, activate it again in LicenseSpring; delete the letter |
+| stale | a request of an event that was older than ` + "`" + `MAX_EVENT_AGE` + "`" + ` (14 days) when it was received, by its own time: an old order that was edited, or a replay; ` + "`" + `detail` + "`" + ` says its time and age | if it is right, redrive it |
 | invalid | not a message in our wire form | find out who may send to the queue |
 | crashed | the worker panicked over it five times | report it to the maintainers, with the log's stack |
 | undelivered | the queue did not accept the request in time | move it to the queue |

@@ -10,6 +10,7 @@ package config
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Variables of the functions.
@@ -19,6 +20,7 @@ const (
 	webhookSecretsARN   = "WEBHOOK_SECRETS_ARN"
 	publicURL           = "PUBLIC_URL"
 	testEvents          = "TEST_EVENTS"
+	maxEventAge         = "MAX_EVENT_AGE"
 	licenseAPIURL       = "LICENSE_API_URL"
 	licenseAPISecretARN = "LICENSE_API_SECRET_ARN" //nolint:gosec // a name, no credential
 	callsPerSecond      = "CALLS_PER_SECOND"
@@ -32,7 +34,7 @@ const (
 
 // WebhookVariables lists the variables of the webhook function alone, without LambdaVariables.
 func WebhookVariables() []string {
-	return []string{queueURL, deadLetterQueueURL, webhookSecretsARN, publicURL, testEvents}
+	return []string{queueURL, deadLetterQueueURL, webhookSecretsARN, publicURL, testEvents, maxEventAge}
 }
 
 // WorkerVariables lists the variables of the worker function alone, without LambdaVariables.
@@ -70,6 +72,12 @@ const (
 	// given back by hand.
 	defaultSurgeLimit = 50
 	maxSurgeLimit     = 100_000 // more is no brake: set 0
+
+	// defaultMaxEventAge is 14 days: the sender that retries longest does so for 12.
+	defaultMaxEventAge = 14 * 24 * time.Hour
+
+	// minMaxEventAge: with less, the first retries of a delivery would find its event too old.
+	minMaxEventAge = time.Hour
 )
 
 // Webhook is the webhook function's configuration.
@@ -79,6 +87,7 @@ type Webhook struct {
 	WebhookSecretsARN  string
 	PublicURL          string // the URL that senders call, up to "/webhooks/", without a slash at its end; "" when unset
 	AcceptTestEvents   bool
+	MaxEventAge        time.Duration // an event that was older when it was received is not acted on; 0: no limit
 	AWS
 }
 
@@ -107,6 +116,7 @@ func ReadWebhook(getenv func(name string) string) (Webhook, error) {
 	w.WebhookSecretsARN = e.required(webhookSecretsARN, secretARN, setSecretARN)
 	w.PublicURL = strings.TrimRight(e.optional(publicURL, httpURL, setPublicURL), "/")
 	w.AcceptTestEvents = e.choice(testEvents, "ignore", "accept") == "accept"
+	w.MaxEventAge = e.age(maxEventAge, defaultMaxEventAge, minMaxEventAge)
 	w.AWS = readAWS(e)
 	return w, e.err()
 }

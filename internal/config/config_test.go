@@ -49,7 +49,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatalf("ReadWebhook: %v", err)
 	}
 	lambda := config.AWS{FunctionName: "license-deactivator", LogLevel: slog.LevelInfo}
-	wantWebhook := config.Webhook{QueueURL: queueURL, DeadLetterQueueURL: deadURL, WebhookSecretsARN: arn, AWS: lambda}
+	wantWebhook := config.Webhook{QueueURL: queueURL, DeadLetterQueueURL: deadURL, WebhookSecretsARN: arn, MaxEventAge: 14 * 24 * time.Hour, AWS: lambda}
 	if diff := cmp.Diff(wantWebhook, webhook, ignoreAWSConfig()); diff != "" {
 		t.Errorf("webhook (-want +got):\n%s", diff)
 	}
@@ -70,7 +70,7 @@ func TestDefaults(t *testing.T) {
 func TestEverythingSet(t *testing.T) {
 	t.Parallel()
 	env := with(
-		"PUBLIC_URL", "https://hooks.example.com/v1/", "TEST_EVENTS", "accept",
+		"PUBLIC_URL", "https://hooks.example.com/v1/", "TEST_EVENTS", "accept", "MAX_EVENT_AGE", "0",
 		"CALLS_PER_SECOND", "2.5", "WORKER_INSTANCES", "4", "CALLS_IN_FLIGHT", "32", "PLAN_CALLS_PER_MINUTE", "1800", "LIVE_SHARE", "0",
 		"SURGE_LIMIT", "0", "MODE", "watch",
 		"AWS_ENDPOINT_URL", "http://127.0.0.1:1", "AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:2",
@@ -156,6 +156,7 @@ func TestValues(t *testing.T) {
 		"WEBHOOK_SECRETS_ARN": {[]string{arn}, []string{"webhooks"}},
 		"PUBLIC_URL":          {[]string{"https://hooks.example.com", "http://127.0.0.1:8080", "https://host/a/b"}, []string{"hooks.example.com", "https://host/?x=1", "ws://host"}},
 		"TEST_EVENTS":         {[]string{"ignore", "accept"}, []string{"true", "Accept"}},
+		"MAX_EVENT_AGE":       {[]string{"0", "0h", "1h", "336h", "36h30m", "87600h"}, []string{"14", "14d", "-336h", "59m", "1s", "1e3h", long, " 336h"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The second halves of error messages: what to set.
@@ -98,6 +99,20 @@ func (e *environment) number(name string, fallback float64, valid func(float64) 
 		return fallback
 	}
 	return n
+}
+
+// age reads a duration of at least least, or 0; fallback is the default.
+func (e *environment) age(name string, fallback, least time.Duration) time.Duration {
+	value := e.getenv(name)
+	if value == "" {
+		return fallback
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil || d != 0 && d < least {
+		e.problem(name, "is not a duration in its range", fmt.Sprintf("set %v or more, such as %v, or 0 for no limit", least, fallback))
+		return fallback
+	}
+	return d
 }
 
 // httpURL returns why a value is not an absolute http or https URL, or "".

@@ -79,6 +79,7 @@ const (
 	ReasonRejected    Reason = "rejected"    // the License API's answer
 	ReasonUnmappable  Reason = "unmappable"  // an event without license data, or one that an operator decides about
 	ReasonReversed    Reason = "reversed"    // an event that takes an earlier one back
+	ReasonStale       Reason = "stale"       // a request of an event that was too old when it was received
 	ReasonHeld        Reason = "held"        // the brake: more licenses than a source may act on in an hour
 	ReasonWatched     Reason = "watched"     // watch mode: decided and looked up, nothing written
 	ReasonInvalid     Reason = "invalid"     // not a message in our wire form

@@ -47,6 +47,8 @@ type Config struct {
 	FirstRetry     time.Duration // back-off after the first failed attempt; 0: one second
 	// AcceptTestEvents treats events of the senders' test modes as real ones.
 	AcceptTestEvents bool
+	// MaxEventAge is the age above which the requests of an event go to the dead-letter queue; 0: no limit.
+	MaxEventAge time.Duration
 
 	Recorder   *telemetry.Recorder      // log lines and metrics
 	OnOutcome  func(telemetry.Message)  // optional; called after each receive of a message
@@ -72,7 +74,7 @@ func New(c Config) (*Stack, error) {
 	receiver, err := webhook.New(webhook.Config{
 		Sources: c.Sources, Secrets: secrets.NewCache(c.WebhookSecrets, secrets.ParseWebhooks),
 		Queue: s.Queue, DeadLetters: s.DeadLetters, Recorder: c.Recorder, OnDelivery: c.OnDelivery,
-		PublicURL: "http://", AcceptTestEvents: c.AcceptTestEvents,
+		PublicURL: "http://", AcceptTestEvents: c.AcceptTestEvents, MaxEventAge: c.MaxEventAge,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("local: %w", err)

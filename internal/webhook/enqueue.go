@@ -43,11 +43,11 @@ func send(ctx context.Context, to Sender, messages []message) (failed []message)
 	return failed
 }
 
-// enqueue puts the requests of all events on the queue, and the events that a person decides about on the dead-letter
-// queue. It returns the outcome of each mapping.
+// enqueue puts the requests of all events on the queue; on the dead-letter queue those of stale events, and the events
+// that a person decides about. It returns the outcome of each mapping.
 func (h *Handler) enqueue(ctx context.Context, src *source.Source, v source.Verified, mappings []source.Mapping) []outcome {
 	outcomes := make([]outcome, len(mappings))
-	var messages []message
+	var messages, stale []message
 	for i, mapping := range mappings {
 		outcomes[i] = outcome{mapping, true}
 		for _, r := range mapping.Requests {
@@ -56,10 +56,18 @@ func (h *Handler) enqueue(ctx context.Context, src *source.Source, v source.Veri
 				outcomes[i].safe = false
 				continue
 			}
-			messages = append(messages, m)
+			if mapping.Answer == deactivation.Stale {
+				stale = append(stale, m)
+			} else {
+				messages = append(messages, m)
+			}
 		}
 	}
 	for _, m := range h.enqueueRequests(ctx, src, messages) {
+		outcomes[m.of].safe = false
+	}
+	why := func(m message) string { return outcomes[m.of].Problem }
+	for _, m := range h.deadLetterRequests(ctx, src, stale, deactivation.ReasonStale, why) {
 		outcomes[m.of].safe = false
 	}
 	h.deadLetterEvents(ctx, src, v, outcomes)
@@ -92,24 +100,30 @@ func (h *Handler) enqueueRequests(ctx context.Context, src *source.Source, messa
 	if len(failed) == 0 {
 		return nil
 	}
-	return h.deadLetterUndelivered(ctx, src, failed)
+	return h.deadLetterRequests(ctx, src, failed, deactivation.ReasonUndelivered, func(message) string {
+		return "the queue did not accept it in time"
+	})
 }
 
-// deadLetterUndelivered puts messages that the queue did not accept on the dead-letter queue, from which an operator
-// redrives them. It returns those that the dead-letter queue did not accept either.
-func (h *Handler) deadLetterUndelivered(ctx context.Context, src *source.Source, messages []message) (failed []message) {
+// deadLetterRequests puts requests on the dead-letter queue, from which an operator redrives them. It returns those
+// that the dead-letter queue did not accept.
+func (h *Handler) deadLetterRequests(
+	ctx context.Context, src *source.Source, messages []message, reason deactivation.Reason, detail func(message) string,
+) (failed []message) {
+	if len(messages) == 0 {
+		return nil
+	}
 	ctx, cancel := deadline.Before(ctx, answerReserve)
 	defer cancel()
 	letters := slices.Clone(messages)
 	for i, m := range letters {
 		letters[i].Attributes = deactivation.DeadLetter{
-			Reason: deactivation.ReasonUndelivered, Detail: "the queue did not accept it in time",
-			FailedAt: h.Now(), Source: src.Name, RequestID: m.requestID,
+			Reason: reason, Detail: detail(m), FailedAt: h.Now(), Source: src.Name, RequestID: m.requestID,
 		}.Attributes()
 	}
 	failed = send(ctx, h.DeadLetters, letters)
 	for range len(letters) - len(failed) {
-		h.Recorder.DeadLetter(deactivation.ReasonUndelivered)
+		h.Recorder.DeadLetter(reason)
 	}
 	return failed
 }

@@ -26,8 +26,8 @@ type Explanation struct {
 
 // Explain returns the outcome of a delivery that arrives at the given time, and the reasons. It evaluates what the
 // function evaluates, with a trace. Without secrets the signature is not checked and counts as valid. The names of d's
-// headers are in lower case.
-func Explain(src *source.Source, d signing.Delivery, at time.Time, all *secrets.Webhooks) Explanation {
+// headers are in lower case. maxEventAge is as in Config.
+func Explain(src *source.Source, d signing.Delivery, at time.Time, all *secrets.Webhooks, maxEventAge time.Duration) Explanation {
 	e := Explanation{Checked: all != nil, Scheme: src.GuessScheme(d)}
 	if refused := refuseUnread(d); refused != nil {
 		return e.refused(src, refused)
@@ -45,17 +45,17 @@ func Explain(src *source.Source, d signing.Delivery, at time.Time, all *secrets.
 		return e.refused(src, refusalFor(err))
 	}
 	verified.ReceivedAt = at
-	return e.mapped(src, verified)
+	return e.mapped(src, verified, maxEventAge)
 }
 
 // ExplainParked returns the outcome of an event of the dead-letter queue if it were mapped again now. The error is that
 // of source.Restore.
-func ExplainParked(src *source.Source, event deactivation.Event) (Explanation, error) {
+func ExplainParked(src *source.Source, event deactivation.Event, maxEventAge time.Duration) (Explanation, error) {
 	verified, err := src.Restore(event)
 	if err != nil {
 		return Explanation{}, err
 	}
-	return Explanation{}.mapped(src, verified), nil
+	return Explanation{}.mapped(src, verified, maxEventAge), nil
 }
 
 // refuseUnread checks what receive checks of a delivery whose source is known.
@@ -69,7 +69,7 @@ func refuseUnread(d signing.Delivery) *refusal {
 	return nil
 }
 
-func (e Explanation) mapped(src *source.Source, verified source.Verified) Explanation {
+func (e Explanation) mapped(src *source.Source, verified source.Verified, maxEventAge time.Duration) Explanation {
 	e.Believed, e.Scheme = true, verified.Scheme()
 	events, err := src.Explain(verified)
 	if err != nil {
@@ -78,7 +78,8 @@ func (e Explanation) mapped(src *source.Source, verified source.Verified) Explan
 	e.Events = events
 	outcomes := make([]outcome, len(events))
 	for i, event := range events {
-		outcomes[i] = outcome{event.Mapping, true} // as if the queues accepted everything
+		events[i].Mapping = checkAge(event.Mapping, maxEventAge)
+		outcomes[i] = outcome{events[i].Mapping, true} // as if the queues accepted everything
 	}
 	return e.answered(answerFor(src.Dialect, outcomes))
 }

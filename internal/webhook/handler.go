@@ -44,6 +44,9 @@ type Config struct {
 	PublicURL string
 	// AcceptTestEvents treats events of the senders' test modes as real ones. It is only for trial deployments.
 	AcceptTestEvents bool
+	// MaxEventAge is the age, by the event's own time, above which an event is not acted on when it is received: its
+	// requests go to the dead-letter queue. 0: no limit.
+	MaxEventAge time.Duration
 	// OnDelivery, if set, is called with the outcome of each event; licensectl local prints from it.
 	OnDelivery func(telemetry.Delivery)
 	Now        func() time.Time // nil: time.Now

@@ -50,5 +50,8 @@ func (h *Handler) deliver(ctx context.Context, e httpEvent) response {
 	if err != nil {
 		return h.refuse(ctx, src, refusalFor(err))
 	}
+	for i, m := range mappings {
+		mappings[i] = checkAge(m, h.MaxEventAge)
+	}
 	return h.answer(ctx, src, h.enqueue(ctx, src, verified, mappings))
 }
