@@ -21,12 +21,14 @@ func newSourcesCheck(f *files) *cobra.Command {
 	var secretsFile string
 	cmd := &cobra.Command{
 		Use:   "check [DIR]",
-		Short: "Find errors in the senders' files, with file and line",
+		Short: "Find errors and dangers in the senders' files, with file and line",
 		Long: `check reads every sender's file of DIR (default: those of --sources, else the built-in ones) and prints each error with
-file and line: unknown keys, expressions that do not compile or fail, rules that can never match. Then it maps the
-samples in events/ beside DIR, or the built-in ones: each must have the result that its own file expects. A rule that no
-sample reaches is a warning; rules that are switched off are named. With --secrets it also finds secrets that cannot be
-used, and names the senders without a secret.
+file and line: unknown keys, expressions that do not compile or fail, rules that can never match. It also finds what is
+dangerous: rules that match every event, or events without the fields that they name; comparisons of two fields that may
+both be missing; pings that match events; long tolerances; files that are never read. Then it maps the samples in
+events/ beside DIR, or the built-in ones: each must have the result that its own file expects. A rule that no sample
+reaches is a warning; rules that are switched off are named. With --secrets it also finds secrets that cannot be used,
+and names the senders without a secret.
 
 Exit code 1 for errors; warnings alone are exit code 0.`,
 		Example: `  licensectl sources check
@@ -76,6 +78,7 @@ func (c *check) file(name string) string {
 }
 
 func (c *check) run(secretsFile string) error {
+	c.unread()
 	sources, err := source.Load(c.files.sources())
 	var many interface{ Unwrap() []error }
 	switch {
@@ -99,6 +102,7 @@ func (c *check) run(secretsFile string) error {
 	for _, name := range sources.Names() {
 		source, _ := sources.Get(name)
 		theirs := slices.DeleteFunc(slices.Clone(samples), func(s sample.Sample) bool { return s.Source != name })
+		c.dangers(source)
 		c.source(source, theirs)
 		for _, r := range source.Rules() {
 			if rules++; !r.Enabled {

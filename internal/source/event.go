@@ -23,6 +23,8 @@ type eventFields struct {
 	kind    value // the event's type
 	at      value
 	test    condition // the event is of the sender's test mode
+
+	testLine int // of the file
 }
 
 // read decodes a verified body into its events; whole is the body itself. An event may be no object. The errors make the
@@ -72,7 +74,7 @@ func (e eventFields) hashID(index int, bodyHash func() string) string {
 }
 
 // occurredAt reads the event's time: seconds, milliseconds or RFC 3339; without a zone it is UTC. It returns the zero
-// time if there is none: the time is only for people.
+// time if there is none: the event is then never too old.
 func (e eventFields) occurredAt(f facts) time.Time {
 	at, err := e.at.find(f)
 	if err != nil || at == "" {

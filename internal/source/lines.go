@@ -17,6 +17,8 @@ type lines struct {
 	join     *join
 	license  []fieldSource
 	refunded condition // the whole line was refunded
+
+	refundedLine int // of the file
 }
 
 // join adds to each line the parts of the order that refer to it, under a name that conditions can use.

@@ -64,7 +64,7 @@ func readVerification(to *verification) reader {
 				"signed": text(&spec.Signed), "mac": oneOf(&spec.MAC, "hmac-sha256", "none"),
 				"encoding": oneOf(&spec.Encoding, "hex", "base64"), "key": oneOf(&spec.Key, "text", "base64"),
 				"key_prefix": text(&spec.KeyPrefix), "tolerance": duration(&spec.Tolerance),
-				"ping": readPattern(&to.ping), "require": readCondition(&to.require),
+				"ping": withLine(&to.pingLine, readPattern(&to.ping)), "require": withLine(&to.requireLine, readCondition(&to.require)),
 			})
 			if err != nil {
 				return err
@@ -77,7 +77,7 @@ func readVerification(to *verification) reader {
 			if err != nil {
 				return errorAt(item, "%s", err)
 			}
-			to.schemes = append(to.schemes, &scheme{Scheme: compiled, spec: spec})
+			to.schemes = append(to.schemes, &scheme{Scheme: compiled, spec: spec, line: item.Line})
 			return nil
 		})
 	}
@@ -90,7 +90,7 @@ func readEvent(to *eventFields) reader {
 			"id":      readValue(&to.id),
 			"type":    readValue(&to.kind),
 			"time":    readValue(&to.at),
-			"test":    readCondition(&to.test),
+			"test":    withLine(&to.testLine, readCondition(&to.test)),
 		})
 	}
 }
@@ -153,7 +153,7 @@ func readLines(to **lines) reader {
 			"each":     readExpression(&l.each),
 			"join":     readJoin(&l.join),
 			"license":  readFieldSources(&l.license),
-			"refunded": readCondition(&l.refunded),
+			"refunded": withLine(&l.refundedLine, readCondition(&l.refunded)),
 		})
 		if err == nil && (l.each == nil || len(l.license) == 0) {
 			return errorAt(node, "lines needs each and license")
@@ -284,6 +284,14 @@ func readCondition(to *condition) reader {
 	}
 }
 
+// withLine keeps the line of what it reads.
+func withLine(to *int, read reader) reader {
+	return func(node *yaml.Node) error {
+		*to = node.Line
+		return read(node)
+	}
+}
+
 // readPattern reads an RE2 pattern that must match the whole text.
 func readPattern(to **regexp.Regexp) reader {
 	return func(node *yaml.Node) error {
@@ -308,6 +316,9 @@ func (s *Source) check(line int) error {
 	}
 	if len(s.verification.schemes) == 0 {
 		add(line, "verify is missing: no delivery could be verified")
+	}
+	if problem := s.verification.pingProblem(); problem != "" {
+		add(s.verification.pingLine, "%s", problem)
 	}
 	if len(s.rules) == 0 {
 		add(line, "rules is missing: no event would matter")
@@ -360,6 +371,12 @@ func (s *Source) checkRule(r *rule) (problems []string) {
 	}
 	if r.refunded && (s.licenses.lines == nil || len(s.licenses.lines.refunded) == 0) {
 		add("is for lines refunded in full, but lines.refunded is missing")
+	}
+	if err := deactivation.CheckText("its name", r.name); err != nil {
+		add("cannot be sent to the queue: %s", err)
+	}
+	if problem := r.alwaysWrong(); problem != "" {
+		add("%s", problem)
 	}
 	if r.refunded && !r.deactivates() {
 		add("is for lines refunded in full, which needs a cause")

@@ -49,6 +49,8 @@ type verification struct {
 	schemes []*scheme      // at least one
 	ping    *regexp.Regexp // of the whole body; nil: none
 	require condition      // on the whole verified body; empty: none
+
+	pingLine, requireLine int // of the file
 }
 
 // scheme is one way in which a sender signs.
@@ -56,6 +58,7 @@ type scheme struct {
 	*signing.Scheme
 	spec signing.Spec // as in the file
 	name string       // among the file's schemes, stable as long as the sender signs in this way
+	line int          // of the file
 }
 
 // nameSchemes gives each scheme its name: the header that carries the signature, in lower case, or "?" and the query
