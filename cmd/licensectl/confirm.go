@@ -14,23 +14,23 @@ import (
 	"license-deactivator/internal/deactivation"
 )
 
-// confirmation is what a destructive command needs before it acts. The command shows a preview, and acts only with a comment
-// and the count of the preview, typed on a terminal or given by --yes --expect N. A count that has changed since the preview
-// is refused.
+// confirmation is what a destructive command needs before it acts. The command shows a preview, and acts only with a
+// comment and the count of the preview, typed on a terminal or given by --yes --expect N. It refuses a count that has
+// changed since the preview.
 type confirmation struct {
 	yes     bool
 	expect  int
 	comment string
 }
 
-// addFlags adds --yes, --expect and --comment. counted says what the preview counts, in the plural.
+// addFlags adds --yes, --expect and --comment. counted is what the preview counts, in the plural.
 func (c *confirmation) addFlags(cmd *cobra.Command, counted string) {
 	cmd.Flags().BoolVar(&c.yes, "yes", false, "act without asking; needs --expect and --comment")
 	cmd.Flags().IntVar(&c.expect, "expect", 0, "how many "+counted+" the preview counted; with another count nothing is done")
-	cmd.Flags().StringVar(&c.comment, "comment", "", "why, for whoever reads the log later; without it there is only a preview")
+	cmd.Flags().StringVar(&c.comment, "comment", "", "the reason, for readers of the log; without it there is only a preview")
 }
 
-// check refuses flags that do not go together.
+// check refuses flags that cannot be combined.
 func (c *confirmation) check(cmd *cobra.Command) error {
 	c.comment = strings.TrimSpace(c.comment)
 	expects := cmd.Flags().Changed("expect")
@@ -48,9 +48,9 @@ func (c *confirmation) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// allow decides after the preview, which found count things. do describes the act, such as "submit 3 request files". False
-// without an error means that only the preview was wanted; the next step was printed to stderr. An error has the exit code
-// exitHeld: nothing was done.
+// allow decides after the preview, which found count things. do describes the act, such as "submit 3 request files".
+// False without an error means that only the preview was wanted; the next step was printed to stderr. An error has the
+// exit code exitHeld: nothing was done.
 func (c *confirmation) allow(cmd *cobra.Command, count int, do string) (bool, error) {
 	switch {
 	case c.yes && c.expect != count:

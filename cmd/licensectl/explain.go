@@ -25,10 +25,10 @@ func newExplain(f *files) *cobra.Command {
 	var o explainOptions
 	cmd := &cobra.Command{
 		Use:   "explain FILE…",
-		Short: "Say step by step what would become of an event, and why",
-		Long: `explain takes an event and says what the deployed system would do with it: whether it accepts the signature, which
-rule of the sender's file matches and on what values, where each license field comes from, which requests it makes and
-what the sender is answered. It runs the production code, sends nothing and deactivates nothing.
+		Short: "Show step by step what happens to an event, and why",
+		Long: `explain takes an event and shows what the deployed system would do with it: whether it accepts the signature, which
+rule of the sender's file matches and on which values, where each license field comes from, which requests it makes and
+the answer to the sender. It runs the production code, sends nothing and deactivates nothing.
 
 FILE is one of
   a sample of events/          events/stripe/full-refund.json, or by its name: stripe/full-refund
@@ -53,17 +53,17 @@ A body's signature is checked only with --secrets. License keys, user names and 
 			return o.run(cmd, f, args)
 		},
 	}
-	cmd.Flags().StringVar(&o.source, "source", "", "the sender (default: the name of the file's folder, or what the dead letter says)")
+	cmd.Flags().StringVar(&o.source, "source", "", "the sender (default: the name of the file's folder, or the dead letter's source)")
 	cmd.Flags().StringArrayVar(&o.headers, "header", nil, "a header of the delivery, 'Name: value'; may be repeated")
 	cmd.Flags().StringVar(&o.secretsFile, "secrets", "", `file with {"license_api":{…},"webhooks":{…}}: the signature is checked`)
-	cmd.Flags().StringVar(&o.url, "url", "", "address that the sender called, with its query; some senders sign it or put a token into it")
-	cmd.Flags().StringVar(&o.at, "at", "", "when it came, such as 2026-11-22T12:00:00Z: old signatures are refused (default: now)")
-	cmd.Flags().DurationVar(&o.maxEventAge, "max-event-age", 0, "an event that is older when it comes is stale, as MAX_EVENT_AGE in production; 336h for example (default: no limit, since files are old)")
+	cmd.Flags().StringVar(&o.url, "url", "", "address that the sender called, with its query; some senders sign it or add a token")
+	cmd.Flags().StringVar(&o.at, "at", "", "time of arrival, such as 2026-11-22T12:00:00Z: old signatures are refused (default: now)")
+	cmd.Flags().DurationVar(&o.maxEventAge, "max-event-age", 0, "an event that is older at its arrival is stale, as MAX_EVENT_AGE in production; for example 336h (default: no limit, since files are old)")
 	f.completeSources(cmd)
 	return cmd
 }
 
-// run explains each file. One that cannot be read does not stop the others.
+// run explains each file. A file that cannot be read does not stop the others.
 func (o explainOptions) run(cmd *cobra.Command, f *files, args []string) error {
 	at, headers, err := o.check()
 	if err != nil {
@@ -95,7 +95,7 @@ func (o explainOptions) run(cmd *cobra.Command, f *files, args []string) error {
 			if printed++; printed > 1 {
 				fmt.Fprintln(cmd.OutOrStdout(), "\n"+strings.Repeat("─", ruleWidth)+"\n")
 			}
-			_, _ = text.WriteTo(cmd.OutOrStdout()) // a write error is kept by checkedWriter
+			_, _ = text.WriteTo(cmd.OutOrStdout()) // checkedWriter keeps a write error
 		}
 	}
 	if len(errs) == 0 {
@@ -118,7 +118,7 @@ func hintOf(errs []error) string {
 	return ""
 }
 
-// check reads the flags. A header that is given several times is joined by commas, as API Gateway does.
+// check reads the flags. A header that is given several times is joined by commas, as in API Gateway.
 func (o explainOptions) check() (at time.Time, headers map[string]string, err error) {
 	at = time.Now()
 	if o.at != "" {

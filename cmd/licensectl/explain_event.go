@@ -10,7 +10,7 @@ import (
 	"license-deactivator/internal/webhook"
 )
 
-// Bounds of what is printed of one event; real events stay far below.
+// Bounds of what is printed of one event; real events are far below.
 const (
 	shownLicenses = 5  // with all their fields; every request is listed
 	shownTests    = 30 // of one rule: one for each line of the order
@@ -49,7 +49,7 @@ func (p *page) event(e source.ExplainedEvent, body []byte) {
 	}
 }
 
-// deadLetter shows what an operator finds in the dead-letter queue.
+// deadLetter shows what the operator finds in the dead-letter queue.
 func (p *page) deadLetter(e source.ExplainedEvent) {
 	p.section("DEAD LETTER")
 	code := ""
@@ -86,7 +86,7 @@ func factRows(facts []source.Fact) []row {
 func (p *page) rules(e source.ExplainedEvent) {
 	p.section("RULES")
 	if len(e.Rules) == 0 || e.Rules[0].Result == "" {
-		p.line("not looked at")
+		p.line("not evaluated")
 		return
 	}
 	width := 0
@@ -108,14 +108,14 @@ func (p *page) rules(e source.ExplainedEvent) {
 		p.tests(r.Tests, "   ")
 	}
 	if rest > 0 {
-		p.line("The first that matches decides, so %s not looked at.", map[bool]string{true: "1 more is", false: fmt.Sprintf("%d more are", rest)}[rest == 1])
+		p.line("The first that matches decides, so %s not evaluated.", map[bool]string{true: "1 more is", false: fmt.Sprintf("%d more are", rest)}[rest == 1])
 	}
 }
 
 func verdict(r source.ExplainedRule) string {
 	switch r.Result {
 	case source.Disabled:
-		return "off: it is switched off in the sender's file"
+		return "off: it is disabled in the sender's file"
 	case source.TypeMismatch:
 		return "no: it is for " + strings.Join(r.Types, " or ")
 	case source.ConditionFalse:
@@ -123,7 +123,7 @@ func verdict(r source.ExplainedRule) string {
 	case source.ConditionError:
 		return "FAILS: its condition is neither true nor false"
 	case source.NoRefundedLine:
-		return "no: no line with a license of its own was refunded in full"
+		return "no: no line with its own license was refunded in full"
 	}
 	switch {
 	case r.Ignore:
@@ -192,7 +192,7 @@ func (p *page) licenses(e source.ExplainedEvent) {
 	}
 }
 
-// lookedFor lists where each missing field was looked for.
+// lookedFor lists where each missing field was searched.
 func lookedFor(e source.ExplainedEvent) []row {
 	var rows []row
 	for _, field := range e.Missing {

@@ -12,15 +12,15 @@ import (
 	"license-deactivator/pkg/licenseapi"
 )
 
-// message is one message of the queue or the dead-letter queue, as tools print it: the AWS CLI and the console begin the
-// names with capitals, Lambda's events do not. encoding/json takes either.
+// message is one message of the queue or the dead-letter queue in the form that tools print: in the AWS CLI and the
+// console the names begin with capitals, in Lambda's events they do not. encoding/json accepts both.
 type message struct {
 	MessageID         string                                  `json:"MessageId"`
 	Body              *string                                 `json:"Body"`
 	MessageAttributes map[string]struct{ StringValue string } `json:"MessageAttributes"`
 }
 
-// letter returns what the attributes say.
+// letter returns the content of the attributes.
 func (m message) letter() deactivation.DeadLetter {
 	attributes := map[string]string{}
 	for name, attribute := range m.MessageAttributes {
@@ -50,7 +50,7 @@ func readMessages(content []byte) []message {
 		var m message
 		switch err := json.Unmarshal(value, &m); {
 		case err == nil && m.Body != nil && m.MessageID != "":
-		case len(values) > 1 && isBody(value): // one alone is read by subjectReader.one
+		case len(values) > 1 && isBody(value): // subjectReader.one reads a single one
 			text := string(value)
 			m = message{Body: &text}
 		default:
@@ -79,7 +79,7 @@ func isBody(value json.RawMessage) bool {
 	return err == nil
 }
 
-// messages returns the subjects of a file of messages. One that cannot be explained does not stop the others.
+// messages returns the subjects of a file of messages. A message that cannot be explained does not stop the others.
 func (r subjectReader) messages(arg string, messages []message) (subjects []subject, errs []error) {
 	for i, m := range messages {
 		s := subject{name: arg, at: r.at, secrets: r.secrets, maxEventAge: r.maxEventAge}
@@ -106,7 +106,7 @@ func (r subjectReader) messages(arg string, messages []message) (subjects []subj
 	return subjects, errs
 }
 
-// printRequest prints a message that holds a request: what it asks for, why it is a dead letter, and what to do.
+// printRequest prints a message that holds a request: what it requests, why it is a dead letter, and what to do.
 func printRequest(w io.Writer, s subject) {
 	p := &page{w: w}
 	p.outside(s.name)
@@ -142,7 +142,7 @@ func printRequest(w io.Writer, s subject) {
 	}
 }
 
-// requestResult says what a dead letter's reason and code mean and what to do.
+// requestResult returns the meaning of a dead letter's reason and code, and what to do.
 func requestResult(d deactivation.DeadLetter) string {
 	text := string(d.Reason)
 	if d.Code != "" {

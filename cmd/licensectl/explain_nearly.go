@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	// maxEdits is how many letters a misspelt name may differ by, from names of leastNearly letters on: in a shorter one
-	// two letters make another word.
+	// maxEdits is how many letters a misspelt name may differ by, for names with leastNearly letters or more: in a
+	// shorter one two letters make another word.
 	maxEdits    = 2
 	leastNearly = 8
 
 	shownNearly = 5 // names that are printed
 )
 
-// otherNames are what people call a field instead. Case, hyphens and underscores do not count.
+// otherNames are other names that people use for a field. Case, hyphens and underscores do not count.
 func otherNames(field string) []string {
 	switch field {
 	case "license_key":
@@ -30,8 +30,8 @@ func otherNames(field string) []string {
 	return nil
 }
 
-// nearlyNamed finds names in an event that are nearly those of its missing fields, such as licenseKey. Names that the
-// event's expressions read are in searched and do not count.
+// nearlyNamed finds names in an event that are nearly those of its missing fields, such as licenseKey. It leaves out
+// the names in searched, which the event's expressions read.
 func nearlyNamed(body []byte, missing []string, searched map[string][]string) []string {
 	var event any
 	if json.Unmarshal(body, &event) != nil {
@@ -79,7 +79,7 @@ func visitNames(value any, path string, visit func(name, path string)) {
 	}
 }
 
-// isNearly reports whether a name could be meant as a field's.
+// isNearly reports whether a name may be meant as a field's name.
 func isNearly(name, field string) bool {
 	name, plain := letters(name), letters(field)
 	return name == plain || slices.Contains(otherNames(field), name) ||

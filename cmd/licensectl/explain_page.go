@@ -32,7 +32,7 @@ func (p *page) line(format string, args ...any) {
 	p.heading = ""
 }
 
-// outside prints a line that belongs to no section.
+// outside prints a line outside of all sections.
 func (p *page) outside(line string) { fmt.Fprintln(p.w, visible(line)) }
 
 // visible replaces the characters that a terminal executes or does not show, so that no value of an event can change

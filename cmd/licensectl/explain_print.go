@@ -12,7 +12,7 @@ import (
 	"license-deactivator/internal/webhook"
 )
 
-// shownBodyRunes is how many characters are printed of an answer.
+// shownBodyRunes is how many characters of an answer are printed.
 const shownBodyRunes = 400
 
 func printExplanation(w io.Writer, s subject, e webhook.Explanation) {
@@ -86,7 +86,7 @@ func becomes(e source.ExplainedEvent) string {
 	case e.Code == deactivation.CodeReview:
 		return fmt.Sprintf("unmappable: %s keeps it %s. An operator must review it.", by, e.Problem)
 	case e.Problem == "":
-		return fmt.Sprintf("unmappable: %s asks for a deactivation, but the event lacks %s. An operator must review it.", by, strings.Join(e.Missing, ", "))
+		return fmt.Sprintf("unmappable: %s needs a deactivation, but the event lacks %s. An operator must review it.", by, strings.Join(e.Missing, ", "))
 	}
 	return fmt.Sprintf("unmappable: %s matches, but %s. An operator must review it.", by, e.Problem)
 }
@@ -132,12 +132,12 @@ func (p *page) signature(s subject, e webhook.Explanation) {
 // refusal is why a delivery is refused, for a person, and what to check.
 type refusal struct{ about, why, hint string }
 
-// describeRefusal returns the refusal for an error of pkg/signing. Any other error is its own description.
+// describeRefusal returns the refusal for an error of pkg/signing. Any other error describes itself.
 func describeRefusal(why string) refusal {
 	for _, r := range []refusal{
 		{"signing: missing", "the signature is missing, or a header that it covers", "Give the sender's headers with --header, and the address with its query with --url."},
 		{"signing: malformed", "the signature is not in the sender's form", "Give the headers as the sender sent them."},
-		{"signing: stale", "the signature is genuine, but too old", "For a stored delivery, give the time at which it came with --at."},
+		{"signing: stale", "the signature is genuine, but too old", "For a stored delivery, give the time of its arrival with --at."},
 		{"signing: in the future", "the signature is genuine, but its time is in the future", "A clock or --at is wrong."},
 		{"signing: signature does not match", "the signature does not match", "Another secret, another address (--url), or a body that is not byte for byte the sender's."},
 	} {

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// maxSubjectBytes bounds an event to explain: what the queue takes for one message, and much more than a delivery.
+	// maxSubjectBytes bounds an event to explain: the queue's limit for one message, and much more than a delivery.
 	maxSubjectBytes = 1 << 20
 
 	// maxMessagesBytes bounds a file of messages: some dozens of the largest.
@@ -43,7 +43,7 @@ type subject struct {
 
 	maxEventAge time.Duration // 0: no limit
 
-	// request is a message's request, instead of everything else; letter is what the message's attributes say of it.
+	// request is a message's request, instead of everything else; letter holds the message's attributes.
 	request *deactivation.Request
 	letter  deactivation.DeadLetter
 
@@ -97,8 +97,8 @@ const subjectHint = "FILE is a sample such as stripe/full-refund, a sender's bod
 
 const stdinName = "standard input"
 
-// read reads a file: a sample, messages of the dead-letter queue, a dead-lettered event, or a sender's body. Only
-// messages make several subjects, and then some beside an error.
+// read reads a file: a sample, messages of the dead-letter queue, a dead-lettered event, or a sender's body. Only a
+// file of messages gives several subjects, and some of them together with errors.
 func (r subjectReader) read(arg string) ([]subject, []error) {
 	content, err := r.content(arg)
 	if err != nil {
@@ -113,7 +113,7 @@ func (r subjectReader) read(arg string) ([]subject, []error) {
 			return r.messages(name, messages)
 		}
 		if len(content.Body) > maxSubjectBytes {
-			return nil, []error{failed(fmt.Errorf("%s is larger than %d bytes, so it is no event", name, maxSubjectBytes), subjectHint)}
+			return nil, []error{failed(fmt.Errorf("%s is larger than %d bytes, so it is not an event", name, maxSubjectBytes), subjectHint)}
 		}
 	}
 	s, err := r.one(arg, content)
@@ -132,7 +132,7 @@ func (r subjectReader) one(arg string, content sample.Sample) (subject, error) {
 	request, event, err := deactivation.Parse(string(content.Body))
 	switch {
 	case err == nil && event == nil:
-		return subject{}, failed(fmt.Errorf("%s is no event but the request %s, which has been mapped already", arg, request.ID),
+		return subject{}, failed(fmt.Errorf("%s is not an event but the request %s, which is already mapped", arg, request.ID),
 			"explain shows how an event becomes requests; why a request failed is in its message's attributes: give the whole message")
 	case err == nil:
 		return r.deadLetter(s, *event)
@@ -140,8 +140,8 @@ func (r subjectReader) one(arg string, content sample.Sample) (subject, error) {
 	return r.body(s, content)
 }
 
-// noSubject returns the error for a name that is neither a file nor a sample, with the samples of the sender that it
-// begins with.
+// noSubject returns the error for a name that is neither a file nor a sample. Its hint lists the samples of the sender
+// with which the name begins.
 func (r subjectReader) noSubject(arg string, err error) error {
 	source, name, _ := strings.Cut(strings.TrimPrefix(filepath.ToSlash(arg), "events/"), "/")
 	cases := r.files.cases(source)
@@ -238,7 +238,7 @@ func (r subjectReader) sample(s subject, sample sample.Sample) (subject, error) 
 	sample.Source, sample.Headers = source.Name, s.delivery.Header
 	req, err := sample.Signed(source, exampleAddress, secret, r.at)
 	if err != nil {
-		return s, failed(err, "is a header missing in the .yaml file beside it, or is the secret not in this sender's form?")
+		return s, failed(err, "is a header missing in the .yaml file next to it, or is the secret not in this sender's form?")
 	}
 	s.delivery = delivery(sample.Body, nil)
 	s.delivery.URL = req.URL.String()
@@ -248,11 +248,11 @@ func (r subjectReader) sample(s subject, sample sample.Sample) (subject, error) 
 	return s, nil
 }
 
-// deadLetter reads an event that was verified when it came.
+// deadLetter reads an event that was verified when it arrived.
 func (r subjectReader) deadLetter(s subject, event deactivation.Event) (subject, error) {
 	source, err := r.sourceOf(event.Source)
 	if source != nil && source.Name != event.Source {
-		event.Scheme = "" // --source names another file, which has schemes of its own
+		event.Scheme = "" // --source names another file, which has its own schemes
 	}
 	s.source, s.parked = source, &event
 	s.about = "A dead-lettered event"
@@ -260,9 +260,9 @@ func (r subjectReader) deadLetter(s subject, event deactivation.Event) (subject,
 		s.about += ", stored because it lacked " + strings.Join(event.Missing, ", ")
 	}
 	s.about += "."
-	s.signature = "It was verified when it came; the signature is not stored."
+	s.signature = "It was verified when it arrived; the signature is not stored."
 	if !event.ReceivedAt.IsZero() {
-		s.signature = "It was verified when it came, " + event.ReceivedAt.UTC().Format(time.DateTime) + " UTC; the signature is not stored."
+		s.signature = "It was verified when it arrived, " + event.ReceivedAt.UTC().Format(time.DateTime) + " UTC; the signature is not stored."
 	}
 	return s, err
 }

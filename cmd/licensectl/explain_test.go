@@ -217,7 +217,7 @@ func TestADeadLetterIsExplained(t *testing.T) {
 		if code != exitDone || stderr != "" {
 			t.Errorf("%s: exit code %d, %s", name, code, stderr)
 		}
-		for _, want := range []string{"stored because it lacked hardware_id", "verified when it came, 2026-11-22 12:00:00 UTC", "msg_1", "header svix-id", "hardware_id  MISSING", "LOOKED FOR   hardware_id  as data.metadata.hardware_id", "DEAD LETTER"} {
+		for _, want := range []string{"stored because it lacked hardware_id", "verified when it arrived, 2026-11-22 12:00:00 UTC", "msg_1", "header svix-id", "hardware_id  MISSING", "LOOKED FOR   hardware_id  as data.metadata.hardware_id", "DEAD LETTER"} {
 			if !strings.Contains(stdout, want) {
 				t.Errorf("%s: %q is not in\n%s", name, want, stdout)
 			}
@@ -275,7 +275,7 @@ func TestExplainSaysWhatItCannotRead(t *testing.T) {
 		"too large a pipe":  {strings.Repeat(" ", maxSubjectBytes+1), []string{"-"}, exitFailed, "standard input is larger than"},
 		"whose":             {"{}", []string{"-"}, exitFailed, "hint: name it with --source: "},
 		"an unknown sender": {"{}", []string{"-", "--source", "nobody"}, exitFailed, `there is no source "nobody"`},
-		"a request":         {request, []string{"-"}, exitFailed, "is no event but the request stripe.evt_1.0"},
+		"a request":         {request, []string{"-"}, exitFailed, "is not an event but the request stripe.evt_1.0"},
 		"a letter of nobody": {`{"v":1,"kind":"event","source":"nobody","headers":{},"body":"e30="}`, []string{"-"}, exitFailed,
 			"hint: name it with --source"},
 		"a time":           {"{}", []string{"-", "--source", "stripe", "--at", "now"}, exitUsage, "hint: give it as 2026"},

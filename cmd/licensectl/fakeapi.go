@@ -19,7 +19,7 @@ import (
 
 const (
 	defaultFakeAddress = "127.0.0.1:8090"
-	exampleFault       = "storm" // in the examples of --help; a test holds that it exists
+	exampleFault       = "storm" // in the examples of --help; a test checks that it exists
 	maxStateBytes      = 64 << 20
 )
 
@@ -28,18 +28,18 @@ func newFakeAPI() *cobra.Command {
 	var faults []string
 	cmd := &cobra.Command{
 		Use:   "fake-api",
-		Short: "Run the fake License API alone",
+		Short: "Run only the fake License API",
 		Long: `fake-api answers POST /api/v4/deactivate_license and deactivate_bundle as LicenseSpring's License API does: it
 checks the date, the signature and the license, and stores which devices are active. A bundle is deactivated on every
 license with that "bundle" and key. deactivate_offline and deactivate_bundle_offline take request files and check their
-signatures; floating/release frees a device too. Under /api/v1 it answers as the Management API does, over the same
-licenses: lists of licenses and devices, disable, enable and device reset. It is for trials; nothing reaches LicenseSpring.
+signatures; floating/release also frees a device. Under /api/v1 it answers as the Management API does, over the same
+licenses: lists of licenses and devices, disable, enable and device reset. It is for trials; it sends nothing to LicenseSpring.
 
 --state names a file with
   {"api_keys":{"key":"shared"},"licenses":[{"product":"XY","license_key":"…","devices":["hw1"],"enabled":true}]}
 and, for OAuth, "clients":{"id":"secret"}; their tokens come from POST ` + licenseapitest.TokenPath + `,
 whose address GET /api/v4/oauth_url?login_type=client_credentials returns, as the vendor's SDKs request it.
-"management_api_keys":["key"] are those of the Management API; without one it refuses every call. A license may have "id",
+"management_api_keys":["key"] are the keys of the Management API, which refuses every call without one. A license may have "id",
 "order", "subscription", "customer_email" and "inactive_devices" for it.
 Without --state the API key is ` + local.APIKey + `, the shared key ` + local.SharedKey + `, and the licenses are those of the samples.
 
@@ -58,7 +58,7 @@ Without --state the API key is ` + local.APIKey + `, the shared key ` + local.Sh
 			return serveFake(cmd.Context(), addr, api, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&addr, "addr", defaultFakeAddress, "address to listen on; port 0 takes a free one")
+	cmd.Flags().StringVar(&addr, "addr", defaultFakeAddress, "address to listen on; port 0 chooses a free one")
 	cmd.Flags().StringVar(&stateFile, "state", "", "file with the keys and licenses to begin with (default: those of the samples)")
 	cmd.Flags().StringSliceVar(&faults, "fail", nil, "misbehave (see above)")
 	completeFaults(cmd)

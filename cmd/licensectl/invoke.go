@@ -18,7 +18,7 @@ const (
 	// localFunction is the webhook function's name in licensectl local.
 	localFunction = "webhook"
 
-	// localRegion stands in the client for licensectl local, which has none.
+	// localRegion is the client's region for licensectl local, which has none.
 	localRegion = "us-east-1"
 
 	// invokeTimeout bounds one invocation. The webhook function itself has less.
@@ -34,7 +34,7 @@ func (f *webhookFunction) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.endpoint, "endpoint-url", "", "address of Lambda; that of licensectl local is http://"+defaultAddress+", and needs no --function")
 }
 
-// check fills in the local function's name and refuses what cannot be invoked.
+// check sets the local function's name and refuses a configuration that cannot be invoked.
 func (f *webhookFunction) check() error {
 	if f.name == "" && f.endpoint == "" {
 		return misused("name it with --function, or a running licensectl local with --endpoint-url http://"+defaultAddress, "there is no function to invoke")
@@ -44,7 +44,7 @@ func (f *webhookFunction) check() error {
 	}
 	u, err := url.Parse(f.endpoint)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
-		return misused("give https://…, or http:// for this machine", "--endpoint-url is no address that can be used")
+		return misused("give https://…, or http:// for this machine", "--endpoint-url is not a usable address")
 	}
 	switch {
 	case f.name != "":
@@ -56,7 +56,7 @@ func (f *webhookFunction) check() error {
 	return nil
 }
 
-// String says where, for a person.
+// String describes the function for a person.
 func (f *webhookFunction) String() string {
 	if f.endpoint == "" {
 		return "function " + f.name
@@ -64,8 +64,8 @@ func (f *webhookFunction) String() string {
 	return "function " + f.name + " at " + f.endpoint
 }
 
-// invoke sends one payload and returns the function's answer. The region and the credentials are AWS's own (environment,
-// profile, role), but for an address on this machine, which needs none.
+// invoke sends one payload and returns the function's answer. Region and credentials are those of AWS (environment,
+// profile, role), except for an address on this machine, which needs none.
 func (f *webhookFunction) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, invokeTimeout)
 	defer cancel()

@@ -57,20 +57,20 @@ func newLocal(load func() (*source.Sources, error), c clock) *cobra.Command {
 		Use:   "local",
 		Short: "Run everything on this machine: webhook, queue, worker and a fake License API",
 		Long: `local starts the webhook, the queue, the worker and a fake License API in one process on this machine. It sends the
-samples of events/ as their senders do and prints what became of each and why. Then it serves your own requests until
+samples of events/ as their senders do and prints the outcome of each and the reason. Then it serves your own requests until
 Ctrl-C. It needs no AWS and no network.
 
 Deliveries go to POST /webhooks/<source>. Direct invocations go to the path of Lambda's API, so this works:
   aws lambda invoke --endpoint-url http://127.0.0.1:8080 --region us-east-1 --no-sign-request \
     --function-name webhook --payload fileb://events/bulk.json out.json
-With --license-api the worker calls a License API of yours instead of the fake: it deactivates licenses for real, and
-no sample is sent. With --secrets only the samples of senders with a secret in the file are sent.
+With --license-api the worker calls your own License API instead of the fake: it really deactivates licenses, and
+it sends no sample. With --secrets it sends only the samples of senders with a secret in the file.
 
-With --json stdout holds JSON objects alone; addresses, warnings and log lines go to stderr, and no table is printed.
+With --json stdout holds only JSON objects; addresses, warnings and log lines go to stderr, and no table is printed.
 
 ` + faultsHelp(),
 		Example: `  licensectl local
-  licensectl local --once                          # the samples alone; exit code 1 if one does not match its expected result
+  licensectl local --once                          # only the samples; exit code 1 if one does not match its expected result
   licensectl local --fail ` + exampleFault + `                 # watch retries and the dead-letter queue
   licensectl local --secrets secrets.json --json   # your own secrets; one JSON object per outcome`,
 		Args: cobra.NoArgs,
@@ -89,12 +89,12 @@ With --json stdout holds JSON objects alone; addresses, warnings and log lines g
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.addr, "addr", defaultAddress, "address to listen on; port 0 takes a free one")
-	f.StringVar(&o.secretsFile, "secrets", "", `file with {"license_api":{"api_key":"…","shared_key":"…"},"webhooks":{"stripe":"…"}} (default: fixed secrets for trying)`)
+	f.StringVar(&o.addr, "addr", defaultAddress, "address to listen on; port 0 chooses a free one")
+	f.StringVar(&o.secretsFile, "secrets", "", `file with {"license_api":{"api_key":"…","shared_key":"…"},"webhooks":{"stripe":"…"}} (default: fixed secrets for trials)`)
 	f.StringVar(&o.licenseAPI, "license-api", "", "address of a License API, with /api/v4, instead of the fake")
 	f.Float64Var(&o.callsPerSecond, "calls-per-second", defaultCallsPerSecond, "calls to the License API a second")
 	f.IntVar(&o.callsInFlight, "calls-in-flight", defaultCallsInFlight, "calls to the License API at the same time")
-	f.StringVar(&o.mode, "mode", modeAct, "act, or watch: decide and deactivate nothing, as MODE in production")
+	f.StringVar(&o.mode, "mode", modeAct, "act, or watch: decide, and deactivate nothing, as MODE in production")
 	f.IntVar(&o.surgeLimit, "surge-limit", 0, "licenses of a source in an hour that events may deactivate, as SURGE_LIMIT in production; 0: no brake")
 	f.StringVar(&o.testEvents, "test-events", testEventsIgnore, "ignore or accept events of the senders' test modes, as TEST_EVENTS in production")
 	f.DurationVar(&o.maxEventAge, "max-event-age", 0, "keep events that are older when they come in the dead-letter queue, as MAX_EVENT_AGE in production; 336h for example (default: no limit, since samples are old)")
@@ -208,8 +208,8 @@ func (o localOptions) run(ctx context.Context, sources *source.Sources, stdout, 
 	return nil
 }
 
-// sendSamples sends the samples and prints what became of them. With --once a mismatch is an error, and so is a run
-// without any sample.
+// sendSamples sends the samples and prints their results. With --once a mismatch is an error, and so is a run without
+// any sample.
 func (o localOptions) sendSamples(ctx context.Context, out *printer, tried *sample.Run, to sample.Target, samples []sample.Sample) error {
 	limit, cancel := context.WithTimeout(ctx, samplesTimeout)
 	defer cancel()
@@ -232,7 +232,7 @@ func (o localOptions) sendSamples(ctx context.Context, out *printer, tried *samp
 	return nil
 }
 
-// chooseSamples returns the samples that can be sent as their files expect, and what to say of the others.
+// chooseSamples returns the samples that can give the results in their files, and a text about the others.
 func (o localOptions) chooseSamples(all []sample.Sample, sources *source.Sources, webhooks secrets.Webhooks) (chosen []sample.Sample, skipped []string) {
 	var without []string
 	testMode, old := 0, 0
@@ -301,8 +301,8 @@ func (o localOptions) config(stored local.Secrets, sources *source.Sources, api 
 	}
 }
 
-// tokenURL returns where an OAuth client gets its tokens: the fake at this address, or "" with a License API of the
-// user's own, for which the secret decides.
+// tokenURL returns where an OAuth client gets its tokens: the fake at this address, or "" with the user's own License
+// API, for which the secret decides.
 func (o localOptions) tokenURL(api string) string {
 	if o.licenseAPI != "" {
 		return ""
@@ -361,7 +361,7 @@ func parseWebhooks(stored local.Secrets) (secrets.Webhooks, error) {
 	return webhooks, nil
 }
 
-// checkSecrets refuses secrets that cannot be read, and warns of those that cannot be used or are not used.
+// checkSecrets refuses secrets that cannot be read, and warns of secrets that are unusable or unused.
 func (o localOptions) checkSecrets(stored local.Secrets, sources *source.Sources, stderr io.Writer) (secrets.Webhooks, error) {
 	if _, err := secrets.ParseLicense(string(stored.LicenseAPI)); err != nil {
 		return secrets.Webhooks{}, failed(err, `"license_api" in the file holds {"api_key":"…","shared_key":"…"} or {"client_id":"…","client_secret":"…"}`)
@@ -391,7 +391,7 @@ func signers(sources *source.Sources) func(string) (sample.Signer, bool) {
 	return func(name string) (sample.Signer, bool) { return sources.Get(name) }
 }
 
-// firstSecret returns the secret that a source's samples are signed with: its first, or "" where it has none.
+// firstSecret returns the secret that signs a source's samples: its first one, or "" without any.
 func firstSecret(webhooks secrets.Webhooks) func(string) string {
 	return func(source string) string {
 		texts, err := webhooks.Keys(source)
@@ -409,21 +409,21 @@ func checkAddress(addr string) error {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		return misused("give host:port, such as 127.0.0.1:8080; port 0 takes a free one", "--addr %q is not an address", addr)
+		return misused("give host:port, such as 127.0.0.1:8080; port 0 chooses a free one", "--addr %q is not an address", addr)
 	}
 	return nil
 }
 
-// listenFailed says why the address of --addr cannot be listened on.
+// listenFailed returns the error for an --addr on which the command cannot listen.
 func listenFailed(err error) error {
-	hint := "give another address with --addr; port 0 takes a free one"
+	hint := "give another address with --addr; port 0 chooses a free one"
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		hint = "is another licensectl running? give another port with --addr; port 0 takes a free one"
+		hint = "is another licensectl running? give another port with --addr; port 0 chooses a free one"
 	case errors.Is(err, fs.ErrPermission):
 		hint = "ports below 1024 need privileges; give another port with --addr"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		hint = "this machine does not have that address; 127.0.0.1 is always there"
+		hint = "this machine does not have that address; every machine has 127.0.0.1"
 	}
 	return failed(err, hint)
 }

@@ -25,7 +25,7 @@ func (o localOptions) greet(w io.Writer, address, api string, webhooks secrets.W
 	} else {
 		fmt.Fprintf(w, "License API  %s (fake)\n", api)
 	}
-	fmt.Fprintf(w, "Pace         %v calls a second, %d calls in flight\n", o.callsPerSecond, o.callsInFlight)
+	fmt.Fprintf(w, "Rate         %v calls a second, %d calls in flight\n", o.callsPerSecond, o.callsInFlight)
 	if o.mode == modeWatch {
 		fmt.Fprintln(w, "Mode         watch: every event is decided, no license is deactivated")
 	}
@@ -35,7 +35,7 @@ func (o localOptions) greet(w io.Writer, address, api string, webhooks secrets.W
 	if o.secretsFile != "" {
 		fmt.Fprintf(w, "Secrets      of %s, for %s\n", o.secretsFile, strings.Join(webhooks.Sources(), ", "))
 	} else {
-		fmt.Fprintf(w, "Secrets      fixed ones, for trying only:\n")
+		fmt.Fprintf(w, "Secrets      fixed ones, for trials only:\n")
 		for _, name := range webhooks.Sources() {
 			fmt.Fprintf(w, "             %-16s %s\n", name, firstSecret(webhooks)(name))
 		}
@@ -46,11 +46,11 @@ func (o localOptions) greet(w io.Writer, address, api string, webhooks secrets.W
 	fmt.Fprintln(w)
 }
 
-// stillIntervals is after how many intervals without a change the progress is printed again.
+// stillIntervals is the number of intervals without a change after which the progress is printed again.
 const stillIntervals = 5
 
-// progress prints at once that samples are sent, then once a second how far they are, until it is ended. Nothing is
-// printed with --json.
+// progress prints at once that samples are sent, then once a second how many, until it is ended. With --json it prints
+// nothing.
 func (o localOptions) progress(out *printer, tried *sample.Run, samples int) (end func()) {
 	if o.asJSON {
 		return func() {}
@@ -84,7 +84,7 @@ func (o localOptions) progress(out *printer, tried *sample.Run, samples int) (en
 }
 
 // printResults prints a table with a line for each sample, and each mismatch. It returns how many samples did not match
-// their expected result. With --json it prints the mismatches alone, to stderr.
+// their expected result. With --json it prints only the mismatches, to stderr.
 func printResults(out *printer, results []sample.Result) (mismatched int) {
 	for _, r := range results {
 		if len(r.Mismatches) > 0 {
@@ -115,7 +115,7 @@ func printTable(w io.Writer, results []sample.Result) {
 		}
 		fmt.Fprintf(table, "%s\t%s\t%d %s\t%s\t%s\t%s\n", mark, r.Sample.Name(), r.Status, r.Answer, orDash(r.Rule), outcomes(r), why(r))
 	}
-	_ = table.Flush() // a write error is kept by checkedWriter
+	_ = table.Flush() // checkedWriter keeps a write error
 }
 
 // outcomes lists the outcomes of a sample's requests, each once with its number: "2 deactivated".
@@ -139,7 +139,7 @@ func outcomes(r sample.Result) string {
 	return orDash(strings.Join(parts, ", "))
 }
 
-// why returns what an operator asks next: code, reason or rule.
+// why returns what an operator needs next: code, reason or rule.
 func why(r sample.Result) string {
 	if len(r.Outcomes) == 0 {
 		switch {
@@ -161,7 +161,7 @@ func why(r sample.Result) string {
 
 func orDash(text string) string { return cmp.Or(text, "-") }
 
-// printer prints outcomes as they happen: with --json as objects from the start, else as lines for people, once the
+// printer prints outcomes as they happen. With --json they are objects from the start, else lines for people, once the
 // samples' table is printed.
 type printer struct {
 	mu             sync.Mutex
@@ -170,7 +170,7 @@ type printer struct {
 	opened         bool
 }
 
-// people returns where texts for people go: with --json to stderr, not between the objects.
+// people returns the writer of texts for people: with --json stderr, so that they are not between the objects.
 func (p *printer) people() io.Writer {
 	if p.asJSON {
 		return p.stderr
@@ -178,7 +178,7 @@ func (p *printer) people() io.Writer {
 	return p.stdout
 }
 
-// open begins to print lines for people.
+// open starts printing lines for people.
 func (p *printer) open() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -226,7 +226,8 @@ func (p *printer) delivery(d telemetry.Delivery) {
 	}
 }
 
-// refused prints that the webhook function refused a payload as a whole. Its caller got the error, and nothing logs it.
+// refused prints that the webhook function refused a payload as a whole. Its caller got the error, and no other code
+// logs it.
 func (p *printer) refused(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -263,7 +264,7 @@ func explainMessage(m telemetry.Message) string {
 	return strings.Join(parts, ", ")
 }
 
-// explainDelivery says why an event was answered as it was.
+// explainDelivery says why an event got its answer.
 func explainDelivery(d telemetry.Delivery) string {
 	var parts []string
 	if d.Rule != "" {

@@ -1,5 +1,5 @@
 // Command licensectl is the license deactivator for people: it runs the whole system on a laptop, sends samples as the
-// stores do, and explains what becomes of an event.
+// stores do, and explains what happens to an event.
 //
 // Exit codes: 0 done, 1 failed or not as expected, 2 the command is not valid, 3 done in part, 4 held before anything was
 // done (a count that does not match).
@@ -34,7 +34,7 @@ func main() {
 	os.Exit(runUntilSignal())
 }
 
-// runUntilSignal ends the command in order at the first Ctrl-C or SIGTERM. The second one kills the process.
+// runUntilSignal ends the command in order at the first Ctrl-C or SIGTERM. A second one kills the process.
 func runUntilSignal() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return clock{}.run(ctx, args, stdin, stdout, stderr)
 }
 
-// clock holds the times of licensectl local that tests shorten. A zero field is the time that a person watches.
+// clock holds the times of licensectl local that tests shorten. A zero field is the normal time.
 type clock struct {
 	firstRetry time.Duration // of the worker; 0: one second
 	progress   time.Duration // between two lines of progress; 0: one second
@@ -61,7 +61,7 @@ func (c clock) run(ctx context.Context, args []string, stdin io.Reader, stdout, 
 	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	err = cmp.Or(out.failed(), err) // a write error comes first: what else failed may follow from it
+	err = cmp.Or(out.failed(), err) // a write error comes first: other errors may follow from it
 	if err == nil {
 		return exitDone
 	}
@@ -81,7 +81,7 @@ func (c clock) run(ctx context.Context, args []string, stdin io.Reader, stdout, 
 	return failed.code
 }
 
-// commandOf returns the command that the arguments name, as far as they name one.
+// commandOf returns the command that the arguments name, as far as they are valid.
 func commandOf(root *cobra.Command, args []string) string {
 	if found, _, err := root.Find(args); err == nil {
 		return found.CommandPath()
@@ -92,7 +92,7 @@ func commandOf(root *cobra.Command, args []string) string {
 // failure is an error of a valid command. Any other error that cobra returns is a usage error.
 type failure struct {
 	err  error
-	hint string // what to do; "" where the error says it
+	hint string // what to do; "" if the error says it
 	code int
 }
 
@@ -102,12 +102,12 @@ func (f *failure) Unwrap() error { return f.err }
 // failed returns the error of a command that failed.
 func failed(err error, hint string) error { return &failure{err, hint, exitFailed} }
 
-// partly returns the error of a command that did only some of what it was asked for.
+// partly returns the error of a command that did only a part of its work.
 func partly(hint, format string, args ...any) error {
 	return &failure{fmt.Errorf(format, args...), hint, exitPartly}
 }
 
-// held returns the error of a command that did nothing, because a check before it did not pass.
+// held returns the error of a command that did nothing, because a check did not pass.
 func held(hint, format string, args ...any) error {
 	return &failure{fmt.Errorf(format, args...), hint, exitHeld}
 }
@@ -127,7 +127,7 @@ Begin with:  licensectl local`,
 		Example: `  licensectl local                      # the whole system, with samples of every store
   licensectl local --once --fail flaky  # the same with an API that misbehaves, then end
   licensectl send --source stripe --case full-refund
-  licensectl explain shopify/line-refund   # what would become of an event, and why`,
+  licensectl explain shopify/line-refund   # what happens to an event, and why`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,

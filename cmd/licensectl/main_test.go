@@ -123,9 +123,9 @@ func TestSendSaysWhatIsWrong(t *testing.T) {
 		"unknown file":    {[]string{"send", "nowhere/x.json"}, exitFailed, "hint: FILE is a delivery's body"},
 		"unknown source":  {[]string{"send", file(t, "x.json", "{}")}, exitFailed, "hint: name one with --source: "},
 		"no address":      {[]string{"send", "events/stripe/full-refund.json", "--to", "localhost"}, exitUsage, "hint: give --to with http://"},
-		"nobody listens":  {[]string{"send", "events/stripe/full-refund.json", "--to", "http://127.0.0.1:1"}, exitFailed, "hint: is something listening there?"},
+		"nobody listens":  {[]string{"send", "events/stripe/full-refund.json", "--to", "http://127.0.0.1:1"}, exitFailed, "hint: does a server listen there?"},
 		"no secret":       {[]string{"send", "events/shopify/full-refund.json", "--secrets", file(t, "s.json", testSecrets)}, exitFailed, `hint: give a file with --secrets that holds {"webhooks":{"shopify":"…"}}`},
-		"headers missing": {[]string{"send", file(t, "x.json", "{}"), "--source", "standard"}, exitFailed, "hint: the .yaml file beside FILE"},
+		"headers missing": {[]string{"send", file(t, "x.json", "{}"), "--source", "standard"}, exitFailed, "hint: the .yaml file next to FILE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -24,7 +24,7 @@ func newOffline() *cobra.Command {
 you. submit frees the license's slot with that file. inspect shows what a file requests and whether your keys signed it;
 it also reads the files of LicenseSpring's own SDKs. make writes a file for a license that you know.
 
-A file that you make yourself frees the slot alone: the application runs until its license file expires.`,
+A file that you make yourself only frees the slot: the application runs until its license file expires.`,
 		Example: `  licensectl offline inspect deactivate_offline.req --secrets secrets.json
   licensectl offline submit deactivate_offline.req --function my-webhook
   licensectl offline make --product XY --license-key AAAA-BBBB-CCCC-DDDD --hardware-id hw1 --secrets secrets.json > hw1.req`,
@@ -37,11 +37,11 @@ A file that you make yourself frees the slot alone: the application runs until i
 type requestFile struct {
 	name string
 	*signing.RequestFile
-	err error // why it cannot be used; nil: RequestFile is there
+	err error // why it cannot be used; nil: RequestFile is valid
 }
 
-// readRequestFiles reads the files, "-" from stdin. One that appears twice, under any name, is an error at the
-// second place: it would be counted twice.
+// readRequestFiles reads the files, "-" from stdin. A file that appears twice, under any name, is an error at its
+// second occurrence: it would be counted twice.
 func readRequestFiles(stdin io.Reader, names []string) []requestFile {
 	var files []requestFile
 	for _, name := range names {
@@ -64,7 +64,7 @@ func readRequestFile(stdin io.Reader, name string) (*signing.RequestFile, error)
 		file, err := os.Open(name)
 		if err != nil {
 			if path, ok := errors.AsType[*os.PathError](err); ok {
-				err = path.Err // the name stands in front of it already
+				err = path.Err // the caller prefixes the name
 			}
 			return nil, err
 		}
@@ -115,7 +115,7 @@ func licenseKeys(path string) (secrets.License, error) {
 	return keys, nil
 }
 
-// offlineSigner signs with either pair of keys.
+// offlineSigner returns a signer with either pair of keys.
 func offlineSigner(keys secrets.License) (*signing.OfflineSigner, error) {
 	signer, err := signing.NewOfflineSigner(keys.APIKey, keys.SharedKey)
 	if keys.OAuth() {

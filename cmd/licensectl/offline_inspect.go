@@ -25,7 +25,7 @@ LicenseSpring's Python and Node SDKs. Keys and devices are shown by their last f
 
 Nothing is sent. A verified file can still be refused by the License API.
 
-Exit code 1 when a file cannot be read, or when --secrets is there and a signature does not match.`,
+Exit code 1 when a file cannot be read, or when a signature does not match the keys of --secrets.`,
 		Example: `  licensectl offline inspect deactivate_offline.req
   licensectl offline inspect *.req --secrets secrets.json --json`,
 		Args: cobra.MinimumNArgs(1),
@@ -64,7 +64,7 @@ Exit code 1 when a file cannot be read, or when --secrets is there and a signatu
 	return cmd
 }
 
-// inspection is what inspect says of a file.
+// inspection is inspect's result for a file.
 type inspection struct {
 	File      string   `json:"file"`
 	Error     string   `json:"error,omitempty"`
@@ -72,7 +72,7 @@ type inspection struct {
 	Request   string   `json:"request,omitempty"`
 	RequestID string   `json:"request_id,omitempty"`
 	Product   string   `json:"product,omitempty"`
-	License   string   `json:"license,omitempty"` // shortened, as all names of customers
+	License   string   `json:"license,omitempty"` // shortened, like all names of customers
 	Device    string   `json:"device,omitempty"`
 	Account   string   `json:"account,omitempty"`
 	Date      string   `json:"date,omitempty"`
@@ -84,7 +84,7 @@ type inspection struct {
 	Notes     []string `json:"notes,omitempty"`
 }
 
-// inspect explains a file. signer may be nil: then nothing is verified.
+// inspect explains a file. signer may be nil: then it verifies nothing.
 func inspect(f requestFile, signer *signing.OfflineSigner) inspection {
 	i := inspection{File: f.name}
 	if f.err != nil {

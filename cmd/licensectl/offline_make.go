@@ -56,12 +56,12 @@ The keys are those of --secrets. Without it they are the public ones of licensec
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.license.Product, "product", "", "the product's short code; of a bundle its own")
+	flags.StringVar(&o.license.Product, "product", "", "the product's short code, or the bundle's")
 	flags.StringVar(&o.license.LicenseKey, "license-key", "", "the license's key")
 	flags.StringVar(&o.license.Username, "username", "", "the license's user, in place of a key")
 	flags.StringVar(&o.license.HardwareID, "hardware-id", "", "the device's hardware id")
 	flags.StringVar(&o.licenseID, "license-id", "", "one of a user's several licenses of the product")
-	flags.StringVar(&o.license.BundleCode, "bundle-code", "", "the bundle whose one product is meant")
+	flags.StringVar(&o.license.BundleCode, "bundle-code", "", "the bundle that holds the product")
 	flags.StringVar(&o.csv, "csv", "", `file with a row for each license; "-" is stdin`)
 	flags.StringVar(&o.out, "out", "", "file to write; with --csv the folder")
 	flags.IntVar(&o.schema, "schema", 1, "schema of the file: 1 or 2")
@@ -109,7 +109,7 @@ func (o *makeOptions) check(cmd *cobra.Command) error {
 	case o.encoding != "hex" && o.encoding != "base64":
 		return misused("hex is the documented form, base64 that of LicenseSpring's SDKs", "--encoding %q", o.encoding)
 	case cmd.Flags().Changed("encoding") && o.schema != 2:
-		return misused("add --schema 2, or leave --encoding out", "--encoding is for schema 2 alone")
+		return misused("add --schema 2, or leave --encoding out", "--encoding is only for schema 2")
 	case o.csv != "" && o.out == "":
 		return misused("name the folder for the request files with --out", "--csv needs --out")
 	}
@@ -124,7 +124,7 @@ func (o *makeOptions) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// file makes one file, of this moment.
+// file makes one file with the present date.
 func (o *makeOptions) file(signer *signing.OfflineSigner, r signing.OfflineRequest) (string, error) {
 	r.Date, r.RequestID = signing.Date(time.Now()), newUUID()
 	if o.schema == 1 {
@@ -152,7 +152,7 @@ func (o *makeOptions) makeMany(cmd *cobra.Command, signer *signing.OfflineSigner
 		}
 	}
 	if wrong > 0 {
-		return failed(fmt.Errorf("%d of %s cannot be written: no file was written", wrong, count(len(rows), "row")), "mend the lines above")
+		return failed(fmt.Errorf("%d of %s cannot be written: no file was written", wrong, count(len(rows), "row")), "correct the lines above")
 	}
 	if err := os.MkdirAll(o.out, 0o750); err != nil {
 		return failed(err, "")
@@ -160,7 +160,7 @@ func (o *makeOptions) makeMany(cmd *cobra.Command, signer *signing.OfflineSigner
 	name := func(i int) string { return filepath.Join(o.out, fmt.Sprintf("row-%04d.req", i+1)) }
 	for i := range texts {
 		if _, err := os.Lstat(name(i)); err == nil {
-			return failed(fmt.Errorf("%s is there already: no file was written", name(i)), "name an empty folder with --out")
+			return failed(fmt.Errorf("%s already exists: no file was written", name(i)), "name an empty folder with --out")
 		}
 	}
 	for i, text := range texts {
@@ -172,7 +172,7 @@ func (o *makeOptions) makeMany(cmd *cobra.Command, signer *signing.OfflineSigner
 	return nil
 }
 
-// writeNew writes a file that was not there. A request file is the customer's: nobody else may read it.
+// writeNew writes a file that does not exist yet. A request file belongs to a customer, so no other user may read it.
 func writeNew(name, text string) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -185,7 +185,7 @@ func writeNew(name, text string) error {
 	return nil
 }
 
-// offlineProblem is the first line of an error about a request, without the package's name in front.
+// offlineProblem is the first line of an error about a request, without the package's name.
 func offlineProblem(err error) string {
 	first, _, _ := strings.Cut(err.Error(), "\n")
 	return strings.TrimPrefix(first, "signing: offline request: ")
@@ -215,8 +215,8 @@ func (o *makeOptions) rows(stdin io.Reader) ([]madeRow, error) {
 	return rows, nil
 }
 
-// readMadeRows reads the CSV. A column that a request does not have is an error: a mistyped license_id would widen what is
-// deactivated.
+// readMadeRows reads the CSV. A column that a request does not have is an error: a mistyped license_id would widen what
+// is deactivated.
 func readMadeRows(in io.Reader) ([]madeRow, error) {
 	lines := csv.NewReader(in)
 	header, err := lines.Read()
@@ -227,10 +227,10 @@ func readMadeRows(in io.Reader) ([]madeRow, error) {
 	for i, name := range header {
 		header[i] = strings.TrimSpace(name)
 		if setField(&signing.OfflineRequest{}, header[i], "") != nil {
-			return nil, fmt.Errorf("column %d is no field of a request: %q", i+1, header[i])
+			return nil, fmt.Errorf("column %d is not a field of a request: %q", i+1, header[i])
 		}
 		if slices.Contains(header[:i], header[i]) {
-			return nil, fmt.Errorf("column %d is there twice: %q", i+1, header[i])
+			return nil, fmt.Errorf("column %d occurs twice: %q", i+1, header[i])
 		}
 	}
 	var rows []madeRow
@@ -261,7 +261,7 @@ func readMadeRows(in io.Reader) ([]madeRow, error) {
 	return rows, nil
 }
 
-// setField puts a value into the field of that name. Only a name that is none is an error, and a value for is_vm that is
+// setField sets the field of that name. It returns an error only for an unknown name, and for a value of is_vm that is
 // neither true nor false.
 func setField(r *signing.OfflineRequest, name, value string) error {
 	texts := map[string]*string{
@@ -288,7 +288,7 @@ func setField(r *signing.OfflineRequest, name, value string) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("%q is no field of a request", name)
+	return fmt.Errorf("%q is not a field of a request", name)
 }
 
 // newUUID returns a random UUID (RFC 9562, version 4).

@@ -18,11 +18,11 @@ const (
 	// submitSource is the source of requests from this command.
 	submitSource = "ops"
 
-	// maxPayloadBytes bounds one invocation; Lambda takes 6 MB.
+	// maxPayloadBytes bounds one invocation; Lambda accepts 6 MB.
 	maxPayloadBytes = 5 << 20
 
-	// directCallsPerSecond leaves the License API's limits to the stack and to live license checks: a quarter of the 20 a
-	// second that one address has.
+	// directCallsPerSecond leaves most of the License API's limits to the stack and to live license checks: it is a
+	// quarter of the 20 a second that one address has.
 	directCallsPerSecond = 5
 
 	defaultLicenseAPI = "https://api.licensespring.com/api/v4"
@@ -56,7 +56,7 @@ func (f *webhookFunction) submit(ctx context.Context, files []requestFile, bundl
 		}
 		chunk, err := f.submitChunk(ctx, files[:n], action, comment)
 		if err != nil && len(results) == 0 {
-			return nil, failed(err, "nothing is known to be queued; the same files may be submitted again")
+			return nil, failed(err, "it is unknown whether a file was enqueued; the same files may be submitted again")
 		}
 		if err != nil {
 			return append(results, unsent(files, err)...), nil
@@ -139,7 +139,8 @@ func (d *directAPI) check() error {
 
 var errInterrupted = errors.New("interrupted")
 
-// submit calls the License API once for each file, one after another. It stops after an answer that every file would get.
+// submit calls the License API once for each file, one after another. It stops after an answer that every other file
+// would also get.
 func (d *directAPI) submit(ctx context.Context, files []requestFile, bundle bool) ([]submitted, error) {
 	client, err := d.client()
 	if err != nil {
@@ -164,7 +165,7 @@ func (d *directAPI) submit(ctx context.Context, files []requestFile, bundle bool
 	return results, nil
 }
 
-// resultOf returns the outcome of one file. The client's errors hold nothing of the file.
+// resultOf returns the outcome of one file. The client's errors hold no part of the file.
 func resultOf(file requestFile, err error) submitted {
 	r := submitted{File: file.name, Code: deactivation.CleanText(licenseapi.CodeOf(err))}
 	switch licenseapi.KindOf(err) {

@@ -27,7 +27,7 @@ func newOfflineSubmit() *cobra.Command {
 		Use:   "submit FILE...",
 		Short: "Free the slots of the licenses that request files name",
 		Long: `submit shows what request files (.req, "-" from stdin) request. With a comment and the right count it submits them: to the
-webhook function, which queues them for the worker, or with --direct from this machine to the License API, signed with the
+webhook function, which enqueues them for the worker, or with --direct from this machine to the License API, signed with the
 keys of --secrets. Each file is posted unchanged. A file that is submitted again finds its device inactive.
 
 A corrupt file is refused with its reason, and the others are submitted. --bundle: the files name bundles, and every
@@ -67,10 +67,10 @@ type submitted struct {
 	Message string `json:"message,omitempty"`
 }
 
-// Outcomes of a file beside those of a message.
+// Outcomes of a file in addition to those of a message.
 const (
 	outcomeRefused = "refused" // the file cannot be read
-	outcomeFailed  = "failed"  // it is not known what became of it, or it can be tried again
+	outcomeFailed  = "failed"  // the result is unknown, or the file can be tried again
 	outcomeNotSent = "not_sent"
 )
 
@@ -138,7 +138,7 @@ func (o *submitOptions) check(cmd *cobra.Command) error {
 	return o.direct.check()
 }
 
-// outcomeOf turns how many of all were good into an error, or nil for all.
+// outcomeOf turns the number of good ones into an error, or nil if all are good.
 func outcomeOf(good, all int, format string, args ...any) error {
 	switch good {
 	case all:
@@ -149,8 +149,8 @@ func outcomeOf(good, all int, format string, args ...any) error {
 	return partly("", format, args...)
 }
 
-// preview prints what the files request. With --json it ends in the object with the count; there is none before an act,
-// whose results end in one.
+// preview prints what the files request. With --json it ends in the object with the count. Before an act there is no
+// such object: the results of the act end in one.
 func (o *submitOptions) preview(cmd *cobra.Command, files []requestFile, good int) error {
 	var lines []submitted
 	for _, f := range files {

@@ -240,8 +240,8 @@ func TestOfflineSubmitNeedsAPlaceToSubmitTo(t *testing.T) {
 		{[]string{"--secrets", "s.json"}, 2, "--secrets goes with --direct"},
 		{[]string{"--license-api", "https://x"}, 2, "--license-api goes with --direct"},
 		{[]string{"--multipart"}, 2, "--multipart goes with --direct"},
-		{[]string{"--endpoint-url", "http://192.0.2.1:8080"}, 2, "--endpoint-url is no address that can be used"},
-		{[]string{"--endpoint-url", "127.0.0.1:8080"}, 2, "--endpoint-url is no address that can be used"},
+		{[]string{"--endpoint-url", "http://192.0.2.1:8080"}, 2, "--endpoint-url is not a usable address"},
+		{[]string{"--endpoint-url", "127.0.0.1:8080"}, 2, "--endpoint-url is not a usable address"},
 		{[]string{"--endpoint-url", "https://lambda.example.com"}, 2, "there is no function to invoke"},
 		{[]string{"--endpoint-url", "http://127.0.0.1:8080"}, 0, "to the function webhook at http://127.0.0.1:8080"},
 		{[]string{"--function", "my-webhook"}, 0, "to the function my-webhook"},
@@ -309,7 +309,7 @@ func TestOfflineSubmitReadsTheFunctionsAnswer(t *testing.T) {
 		"a wrong index":  {200, "", `{"accepted":2,"ids":["a","b"],"rejected":[{"index":7}]}`, 1, "a request that was not sent"},
 		"an index twice": {200, "", `{"accepted":1,"ids":["a"],"rejected":[{"index":1,"code":"x"},{"index":1,"code":"x"}]}`, 1, "not"},
 		"an error":       {200, "Unhandled", `{"errorMessage":"webhook: it broke","errorType":"x"}`, 1, "webhook: it broke"},
-		"no function":    {404, "", `{"Message":"Function not found"}`, 1, "nothing is known to be queued"},
+		"no function":    {404, "", `{"Message":"Function not found"}`, 1, "it is unknown whether a file was enqueued"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -467,7 +467,7 @@ func TestOfflineMakeWritesAFileForEachRow(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, mode %v", err, info.Mode())
 	}
-	if code, _, stderr = command(t, "offline", "make", "--csv", rows, "--out", out, "--secrets", secrets); code != exitFailed || !strings.Contains(stderr, "is there already: no file was written") {
+	if code, _, stderr = command(t, "offline", "make", "--csv", rows, "--out", out, "--secrets", secrets); code != exitFailed || !strings.Contains(stderr, "already exists: no file was written") {
 		t.Errorf("over the same files: exit code %d, %s", code, stderr)
 	}
 	noSecret(t, stdout, stderr)
@@ -480,8 +480,8 @@ func TestOfflineMakeWritesNothingWhereARowIsWrong(t *testing.T) {
 		"no device":          {head + "XY,CANARY-1,h\nXY,CANARY-2,\n", "x.csv:3: hardware_id: is missing"},
 		"no license":         {head + "XY,,h\n", "x.csv:2: license_key: is missing (or username)"},
 		"two licenses":       {"product,license_key,username,hardware_id\nXY,CANARY,canary,h\n", "x.csv:2: username: names a second license"},
-		"a mistyped column":  {"product,license_key,hardware_id,licence_id\nXY,CANARY,h,7\n", `column 4 is no field of a request: "licence_id"`},
-		"a column twice":     {"product,license_key,hardware_id,product\nXY,CANARY,h,XZ\n", `column 4 is there twice: "product"`},
+		"a mistyped column":  {"product,license_key,hardware_id,licence_id\nXY,CANARY,h,7\n", `column 4 is not a field of a request: "licence_id"`},
+		"a column twice":     {"product,license_key,hardware_id,product\nXY,CANARY,h,XZ\n", `column 4 occurs twice: "product"`},
 		"a field too many":   {head + "XY,CANARY,h,more\n", "line 2: wrong number of fields"},
 		"an open quote":      {head + "XY,\"CANARY,h\n", "line"},
 		"is_vm that is none": {"product,license_key,hardware_id,is_vm\nXY,CANARY,h,yes\n", "x.csv:2: is_vm: must be true or false"},
@@ -509,7 +509,7 @@ func TestOfflineMakeSaysWhatIsMissing(t *testing.T) {
 		{[]string{"--product", "XY", "--hardware-id", "h", "--license-key", "K", "--license-id", "1.5"}, "license_id: must be a whole number"},
 		{[]string{"--schema", "3"}, "hint: schemas 1 and 2 are known"},
 		{[]string{"--schema", "2", "--encoding", "HEX"}, "hint: hex is the documented form"},
-		{[]string{"--encoding", "hex"}, "--encoding is for schema 2 alone"},
+		{[]string{"--encoding", "hex"}, "--encoding is only for schema 2"},
 		{[]string{"--csv", "x.csv"}, "--csv needs --out"},
 		{[]string{"--csv", "x.csv", "--out", "x", "--license-key", "K"}, "--license-key does not go with --csv"},
 	} {

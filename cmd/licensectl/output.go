@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// checkedWriter keeps the first write error, so that a full disk or a closed pipe is not taken for success.
+// checkedWriter keeps the first write error, so that a full disk or a closed pipe does not look like success.
 type checkedWriter struct {
 	to  io.Writer
 	mu  sync.Mutex
@@ -23,7 +23,7 @@ func (c *checkedWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// failed returns what went wrong with the output, nil if nothing did.
+// failed returns the error of the output, nil for none.
 func (c *checkedWriter) failed() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -42,9 +42,9 @@ func newSend(f *files) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "send [FILE]",
 		Short: "Sign a sample as its sender does, and post it",
-		Long: `send signs a delivery of events/ (or a body of your own) as its sender does, with the current time, and posts it to
+		Long: `send signs a delivery of events/ (or your own body) as its sender does, with the current time, and posts it to
 /webhooks/<source> below an address. A sample is named by --source and --case, or by its file: then the source is the
-name of the file's folder, and a .yaml file beside it holds the sender's other headers. Without --secrets it signs with the fixed secrets that licensectl local prints.
+name of the file's folder, and a .yaml file next to it holds the sender's other headers. Without --secrets it signs with the fixed secrets that licensectl local prints.
 
 An event has the same effect as the store's own: at a deployed address a license may be deactivated.`,
 		Example: `  licensectl send --source stripe --case full-refund
@@ -85,7 +85,7 @@ An event has the same effect as the store's own: at a deployed address a license
 	return cmd
 }
 
-// file returns what to send: FILE, or the sample that --source and --case name.
+// file returns the file to send: FILE, or the sample that --source and --case name.
 func (o sendOptions) file(args []string) (string, error) {
 	switch {
 	case o.sample == "" && len(args) == 1:
@@ -132,7 +132,7 @@ func (o sendOptions) request(sources *source.Sources, f *files, file string) (re
 	}
 	req, err = sample.Signed(source, o.to, secret, time.Now())
 	if err != nil {
-		return nil, "", failed(err, "the .yaml file beside FILE holds the sender's headers; is one missing?")
+		return nil, "", failed(err, "the .yaml file next to FILE holds the sender's headers; is one missing?")
 	}
 	return req, secret, nil
 }
@@ -141,7 +141,7 @@ func noSource(sources *source.Sources, name string) error {
 	return failed(fmt.Errorf("there is no source %q", name), "name one with --source: "+strings.Join(sources.Names(), ", "))
 }
 
-// signingSecret returns a source's first secret: of the file, or the fixed one.
+// signingSecret returns a source's first secret: from the file, or the fixed one.
 func signingSecret(sources *source.Sources, file, source string) (string, error) {
 	stored := local.FixedSecrets(sources)
 	if file != "" {
@@ -180,7 +180,7 @@ func printEvent(stdout io.Writer, req *http.Request) error {
 }
 
 // post sends the request and prints the answer. An answer without success is an error with a hint. It follows no
-// redirect: senders do not. It prints nothing of the secret, which may be a token in the address.
+// redirect, since senders do not. It prints no part of the secret, which may be a token in the address.
 func post(ctx context.Context, stdout io.Writer, req *http.Request, secret string) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
@@ -191,7 +191,7 @@ func post(ctx context.Context, stdout io.Writer, req *http.Request, secret strin
 	}
 	if err != nil {
 		return failed(fmt.Errorf("POST %s://%s%s: %s", req.URL.Scheme, req.URL.Host, req.URL.Path, hide(err.Error())),
-			"is something listening there? licensectl local does, until Ctrl-C")
+			"does a server listen there? licensectl local does, until Ctrl-C")
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
@@ -205,14 +205,14 @@ func post(ctx context.Context, stdout io.Writer, req *http.Request, secret strin
 	return nil
 }
 
-// hintFor says what to check when a delivery is refused.
+// hintFor returns what to check when a delivery is refused.
 func hintFor(status int) string {
 	if status < http.StatusBadRequest {
-		return "senders follow no redirect: give --to the address that is meant"
+		return "senders follow no redirect: give the final address with --to"
 	}
 	switch status {
 	case http.StatusUnauthorized:
-		return "the signature is not valid there: --secrets must hold the secret that the other side has, and both clocks must agree"
+		return "the signature is not valid there: --secrets must hold the secret of the other side, and both clocks must agree"
 	case http.StatusNotFound:
 		return "the other side has no file or no secret for this source, or the address is wrong"
 	case http.StatusBadRequest:

@@ -13,8 +13,8 @@ func newSources(f *files) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sources",
 		Short: "List and check the senders' files",
-		Long: `A source is a sender of webhooks. One YAML file says how it signs, where the license data lies and which events matter;
-sources lists these files and finds what is wrong with them. They are the built-in ones, or those of --sources DIR.`,
+		Long: `A source is a sender of webhooks. One YAML file says how it signs, where the license data is and which events matter;
+sources lists these files and finds their errors. They are the built-in ones, or those of --sources DIR.`,
 		Example: `  licensectl sources list
   licensectl sources check sources`,
 		Args: cobra.NoArgs,

@@ -23,14 +23,13 @@ func newSourcesCheck(f *files) *cobra.Command {
 		Use:   "check [DIR]",
 		Short: "Find errors and dangers in the senders' files, with file and line",
 		Long: `check reads every sender's file of DIR (default: those of --sources, else the built-in ones) and prints each error with
-file and line: unknown keys, expressions that do not compile or fail, rules that can never match. It also finds what is
-dangerous: rules that match every event, or events without the fields that they name; comparisons of two fields that may
+file and line: unknown keys, expressions that do not compile or fail, rules that can never match. It also finds dangers: rules that match every event, or events without the fields that they name; comparisons of two fields that may
 both be missing; pings that match events; long tolerances; files that are never read. Then it maps the samples in
-events/ beside DIR, or the built-in ones: each must have the result that its own file expects. A rule that no sample
-reaches is a warning; rules that are switched off are named. With --secrets it also finds secrets that cannot be used,
+events/ next to DIR, or the built-in ones: each must have the result that its own file expects. A rule that no sample
+reaches is a warning; disabled rules are named. With --secrets it also finds secrets that cannot be used,
 and names the senders without a secret.
 
-Exit code 1 for errors; warnings alone are exit code 0.`,
+Exit code 1 for errors; with only warnings it is 0.`,
 		Example: `  licensectl sources check
   licensectl sources check sources
   licensectl sources check my-sources --secrets secrets.json`,
@@ -47,11 +46,11 @@ Exit code 1 for errors; warnings alone are exit code 0.`,
 			return c.run(secretsFile)
 		},
 	}
-	cmd.Flags().StringVar(&secretsFile, "secrets", "", `file with {"license_api":{…},"webhooks":{…}}: secrets that cannot be used are found`)
+	cmd.Flags().StringVar(&secretsFile, "secrets", "", `file with {"license_api":{…},"webhooks":{…}}to find unusable secrets`)
 	return cmd
 }
 
-// check prints what it finds as it finds it, and counts.
+// check prints each finding at once, and counts.
 type check struct {
 	files           *files
 	w               io.Writer
@@ -119,7 +118,7 @@ func (c *check) run(secretsFile string) error {
 		count(len(sources.Names()), "sender"), count(rules, "rule"), off, count(len(samples), "sample")))
 }
 
-// cutLine splits "stripe.yaml:12: what is wrong" after the line.
+// cutLine splits "stripe.yaml:12: the problem" after the line.
 func cutLine(text string) (where, what string) {
 	file, rest, _ := strings.Cut(text, ":")
 	line, what, found := strings.Cut(rest, ":")
@@ -135,7 +134,7 @@ func (c *check) result(of string) error {
 		return nil
 	}
 	fmt.Fprintf(c.w, "%s: %s, %s.\n", of, count(c.faults, "error"), count(c.warning, "warning"))
-	return failed(fmt.Errorf("%s in the senders' files", count(c.faults, "error")), "correct them at the lines that are named; the schema is in docs/sources.md")
+	return failed(fmt.Errorf("%s in the senders' files", count(c.faults, "error")), "correct them at the named lines; the schema is in docs/sources.md")
 }
 
 // source maps a sender's samples by its file.
@@ -159,7 +158,7 @@ func (c *check) source(src *source.Source, samples []sample.Sample) {
 	}
 }
 
-// sample compares what a sample becomes with what its own file expects.
+// sample compares the result of a sample with the one that its own file expects.
 func (c *check) sample(src *source.Source, sample sample.Sample, e webhook.Explanation) {
 	of := "events/" + sample.Name() + ".yaml"
 	if e.Refused != "" {
@@ -212,7 +211,7 @@ func byRule(name string) string {
 	return fmt.Sprintf(" by the rule %q", name)
 }
 
-// secrets checks each sender's secrets. A file may hold those of some senders only: the others are named.
+// secrets checks each sender's secrets. A file may hold only those of some senders: the others are named.
 func (c *check) secrets(file string, sources *source.Sources) error {
 	webhooks, err := webhookSecrets(file)
 	if err != nil {

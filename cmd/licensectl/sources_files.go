@@ -24,7 +24,7 @@ type files struct {
 func (f *files) load() (*source.Sources, error) {
 	loaded, err := source.Load(f.sources())
 	if err != nil {
-		return nil, failed(err, "correct the file at the line that is named; the schema is in docs/sources.md")
+		return nil, failed(err, "correct the file at the named line; the schema is in docs/sources.md")
 	}
 	return loaded, nil
 }
@@ -36,7 +36,7 @@ func (f *files) sources() fs.FS {
 	return sources.FS()
 }
 
-// events returns the folder of samples: events/ beside the folder of --sources if it exists, else the built-in one.
+// events returns the folder of samples: events/ next to the folder of --sources if it exists, else the built-in one.
 func (f *files) events() fs.FS {
 	if f.dir != "" {
 		beside := filepath.Join(filepath.Dir(filepath.Clean(f.dir)), "events")
@@ -66,7 +66,7 @@ func (f *files) sample(name string) (sample.Sample, error) {
 	return sample.Read(os.DirFS(filepath.Dir(folder)), path.Join(filepath.Base(folder), filepath.Base(absolute)))
 }
 
-// sampleNames returns the names of all samples that begin as typed, for completion.
+// sampleNames returns the names of all samples with the typed beginning, for completion.
 func (f *files) sampleNames(typed string) []string {
 	samples, err := sample.ReadAll(f.events())
 	if err != nil {
@@ -96,14 +96,14 @@ func (f *files) cases(source string) []string {
 	return names
 }
 
-// completeCases completes --case by the samples of the sender that --source names.
+// completeCases completes --case with the samples of the sender that --source names.
 func (f *files) completeCases(cmd *cobra.Command, source *string) {
 	_ = cmd.RegisterFlagCompletionFunc("case", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return f.cases(*source), cobra.ShellCompDirectiveNoFileComp
 	})
 }
 
-// completeSources completes --source by the names of the senders.
+// completeSources completes --source with the names of the senders.
 func (f *files) completeSources(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("source", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		sources, err := f.load()
