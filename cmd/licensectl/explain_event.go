@@ -57,22 +57,22 @@ func (p *page) deadLetter(e source.ExplainedEvent) {
 		code = ", code " + e.Code
 	}
 	p.prose(fmt.Sprintf("reason %s%s, detail \"%s\"", e.Answer, code, webhook.LetterDetail(e.Missing, []source.Mapping{e.Mapping})))
-	until := "an operator corrects the order or the sender's file"
+	do := "finds the license by the order and sends the request by hand"
 	switch {
 	case e.Answer == deactivation.Reversed:
-		until = "an operator decides whether a license has to be activated again"
+		do = "decides whether a license has to be activated again"
 	case e.Code == deactivation.CodeReview:
-		until = "an operator decides"
+		do = "decides, and sends the request by hand"
 	case e.Code == deactivation.CodeUnreadable:
-		until = "an operator reads it"
+		do = "reads it"
 	case e.Code == deactivation.CodeUnknownShape:
-		until = "an operator corrects the sender's file"
+		do = "decides, and adds a rule to the sender's file for the next one"
 	}
 	if e.Answer == deactivation.Stale {
 		p.prose("Each request stays in the dead-letter queue until an operator sends it on to the queue.")
 		return
 	}
-	p.prose("The whole event stays in the dead-letter queue until " + until + ".")
+	p.prose("The whole event stays in the dead-letter queue, and nothing sends it again: an operator " + do + ".")
 }
 
 func factRows(facts []source.Fact) []row {
