@@ -133,6 +133,9 @@ func TestASenderOfYourOwnInTenMinutes(t *testing.T) {
 	if status, answer := r.signed(t, body, "another"); status != http.StatusUnauthorized || !strings.Contains(answer, "signature does not match") {
 		t.Errorf("another secret: %d %s", status, answer)
 	}
+	if status, answer := r.post(t, "/webhooks/kestrel", body); status != http.StatusUnauthorized || !strings.Contains(answer, "signing: missing: header x-kestrel-signature") {
+		t.Errorf("no signature: %d %s", status, answer)
+	}
 
 	files := fstest.MapFS{}
 	for i, name := range []string{"refunded", "partial", "no-device"} {
