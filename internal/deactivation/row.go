@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,13 +25,21 @@ type Row struct {
 
 	RequestFile string `json:"request_file"` // the text of a .req file, with an offline action
 	License
+
+	letter *Request // of a row that is the body of a dead letter; then the fields above are empty
 }
 
 // ReadRow reads a row from a JSON object. Every error is a *FieldError that holds no value. An unknown field is an
 // error, also when only its capitals differ from a known one: a mistyped license_id must not widen what is deactivated.
+//
+// The body of a dead letter, a request in its wire form, is a row too: an object with the field "v".
 func ReadRow(raw []byte) (Row, error) {
-	if err := checkRowFields(raw); err != nil {
+	isLetter, err := checkRowFields(raw)
+	if err != nil {
 		return Row{}, err
+	}
+	if isLetter {
+		return readLetter(raw)
 	}
 	var r Row
 	if err := json.Unmarshal(raw, &r); err != nil {
@@ -38,9 +48,29 @@ func ReadRow(raw []byte) (Row, error) {
 	return r, nil
 }
 
+// readLetter reads a row that is the body of a dead letter.
+func readLetter(raw []byte) (Row, error) {
+	request, event, err := Parse(string(raw))
+	switch field, ok := errors.AsType[*FieldError](err); {
+	case ok:
+		return Row{}, field
+	case err != nil:
+		return Row{}, &FieldError{CodeInvalidField, "v", strings.TrimPrefix(err.Error(), ErrInvalid.Error()+": ")}
+	case event != nil:
+		return Row{}, &FieldError{CodeInvalidField, "kind", "is an event that names no license; ask for its license by product, license_key and hardware_id"}
+	}
+	return Row{letter: &request}, nil
+}
+
 // Request returns the row as a request of a source, received at the given time. It sets the origin, the cause and the
-// id, and checks nothing: see Request.Validate.
+// id, and checks nothing: see Request.Validate. The body of a dead letter keeps everything but its origin: its id and
+// source too, so that the log shows one request.
 func (r Row) Request(source string, receivedAt time.Time) Request {
+	if r.letter != nil {
+		request := *r.letter
+		request.Origin = OriginDirect
+		return request
+	}
 	request := Request{
 		ID: r.ID, Action: r.Action, Source: source, Origin: OriginDirect, Cause: r.Cause, Event: r.Event, Order: r.Order,
 		OccurredAt: r.OccurredAt, ReceivedAt: receivedAt, RequestFile: r.RequestFile, License: r.License,
@@ -93,12 +123,35 @@ func isRowField(name string) bool {
 // plainName returns a field's name if an error may quote it.
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
 
-func checkRowFields(raw []byte) error {
-	_, err := ReadFields(raw, isRowField)
-	if errors.Is(err, errNotObject) {
-		return nil // it has no fields; reading it into a Row reports that
+// isLetterField reports whether the body of a dead letter has the field beside those of a row.
+func isLetterField(name string) bool {
+	switch name {
+	case "v", "kind", "source", "origin", "run", "rule", "received_at", "lookup", "scope", "products", "disable", "buyer", "released",
+		"headers", "body", "scheme", "missing": // the last four of an event
+		return true
 	}
-	return err
+	return false
+}
+
+// checkRowFields refuses unknown and repeated fields, and reports whether the row is the body of a dead letter.
+func checkRowFields(raw []byte) (isLetter bool, err error) {
+	fields, err := ReadFields(raw, func(name string) bool { return isRowField(name) || isLetterField(name) })
+	if errors.Is(err, errNotObject) {
+		return false, nil // it has no fields; reading it into a Row reports that
+	}
+	if _, isLetter = fields["v"]; isLetter || err != nil {
+		return isLetter, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if !isRowField(name) {
+			return false, unknownField(name)
+		}
+	}
+	return false, nil
+}
+
+func unknownField(name string) *FieldError {
+	return &FieldError{CodeInvalidField, name, "is not a field that a request has"}
 }
 
 var errNotObject = errors.New("deactivation: not a JSON object")

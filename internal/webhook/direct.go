@@ -166,7 +166,9 @@ func (in invocation) readRow(raw json.RawMessage, now time.Time, index int) (mes
 		row.RequestFile = file.Text // trimmed, so that the same file has the same id
 	}
 	request := row.Request(in.source, now)
-	request.Run = in.run
+	if in.run != "" {
+		request.Run = in.run
+	}
 	if err := cmp.Or(request.Validate(), request.CheckSendable()); err != nil {
 		return message{}, fieldError(err)
 	}

@@ -67,6 +67,8 @@ func TestADirectInvocationIsAnsweredByIndexWithReasons(t *testing.T) {
 		"a bundle":                   {`{"action":"deactivate_bundle","product":"BUNDLE","license_key":"K1","hardware_id":"h1"}`, "", ""},
 		"a license":                  {`{"action":"deactivate_license","product":"XY","license_key":"K1","hardware_id":"h1"}`, "", ""},
 		"one product of a bundle":    {`{"action":"deactivate_bundle","bundle_code":"b","product":"BUNDLE","license_key":"K1","hardware_id":"h1"}`, "invalid_field", "bundle_code"},
+		"a dead letter's body":       {`{"v":1,"id":"stripe.evt_1.0","action":"deactivate_license","source":"stripe","origin":"event","cause":"refund","rule":"refunded in full","event":"evt_1","order":["pi_1"],"received_at":"2026-01-02T03:04:05Z","product":"XY","license_key":"K1","hardware_id":"h1"}`, "", ""},
+		"without a device":           {`{"v":1,"id":"stripe.evt_1.0","action":"deactivate_license","source":"stripe","cause":"refund","product":"XY","license_key":"K1"}`, "missing_field", "hardware_id"},
 		"another action":             {`{"action":"delete","product":"XY","license_key":"K1","hardware_id":"h1"}`, "invalid_field", "action"},
 		"time that is none":          {`{"occurred_at":"yesterday","product":"XY","license_key":"K1","hardware_id":"h1"}`, "invalid_field", ""},
 		"text":                       {`"K1"`, "invalid_field", "request"},
