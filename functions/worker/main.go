@@ -1,5 +1,4 @@
-// Command worker is the Lambda function behind the queue: it calls the License API for each message, at this instance's
-// share of the stack's rate.
+// Command worker is the Lambda function behind the queue: it calls the License API, at its share of the stack's rate.
 package main
 
 import (
@@ -38,18 +37,15 @@ func main() {
 	held := secrets.NewCacheWithPrevious(stored, stored.Previous(), secrets.ParseLicense)
 	stack := worker.Stack{CallsPerSecond: cfg.CallsPerSecond, Instances: cfg.WorkerInstances, PlanCallsPerMinute: cfg.PlanCallsPerMinute, LiveShare: cfg.LiveShare, SurgeLimit: cfg.SurgeLimit}
 	handler, err := worker.New(worker.Config{
-		API: api, Secrets: held, Queue: jobs, Recorder: recorder,
-		DeadLetters:   queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.DeadLetterQueueURL),
-		CallsInFlight: cfg.CallsInFlight, CallsPerSecond: stack.PerInstance(), Limits: stack.Limits(),
-		SurgeLimit: stack.SurgePart(), Watch: cfg.Watch,
-		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
+		API: api, Secrets: held, Queue: jobs, DeadLetters: queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.DeadLetterQueueURL),
+		Recorder: recorder, CallsInFlight: cfg.CallsInFlight, CallsPerSecond: stack.PerInstance(), Limits: stack.Limits(),
+		SurgeLimit: stack.SurgePart(), Watch: cfg.Watch, Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
 	})
 	if err := errors.Join(stack.Check(timeout), err); err != nil {
 		log.Fatal(err)
 	}
 
-	// Read the secret and open the connections while Lambda does not throttle the function: the first batch then starts in
-	// 2 ms instead of 95. After a failure the first batch tries again.
+	// Warm up while Lambda does not throttle: the first batch then starts in 2 ms, not 95. It repeats what fails here.
 	ctx, cancel := context.WithTimeout(context.Background(), warmUpTime)
 	var warm errgroup.Group
 	warm.Go(func() error { return api.Warm(ctx) })
