@@ -54,7 +54,7 @@ func readFields(sources []fieldSource, f facts) []licenseFields {
 		if !slices.ContainsFunc(licenses, func(l licenseFields) bool { return !l.complete() }) {
 			break
 		}
-		licenses = readOn(licenses, s.read(f))
+		licenses = newPlace(s.read(f)).readOn(licenses)
 	}
 	return licenses
 }

@@ -140,66 +140,91 @@ func (l licenseFields) names() []string {
 // errLooseDevice: a device in an object that names no license, beside objects that name one.
 var errLooseDevice = errors.New("hardware_id is in an object without a license, next to one with a license")
 
-// readOn fills in what the licenses lack from the objects of one more place, and looks at nothing else there. licenses
-// has at least one; a single one may name no license yet.
+// place is the objects of one place, prepared once and read for many licenses: an order's for each of its lines.
+type place struct {
+	named    []licenseFields  // objects that name a license
+	rest     licenseFields    // the others as one
+	lenders  []licenseFields  // of a device: those that name no license, or none that can be used
+	byName   map[string][]int // indexes in named
+	lent     licenseFields    // the lenders as one
+	allNamed licenseFields    // those that name a license as one
+
+	lentByName map[string]licenseFields // what was lent to a license with one name: a thousand lines may name the same
+}
+
+func newPlace(objects []licenseFields) *place {
+	p := &place{byName: map[string][]int{}, lentByName: map[string]licenseFields{}}
+	for _, o := range objects {
+		if !o.has(identityGroup) {
+			p.lenders = append(p.lenders, o)
+			continue
+		}
+		for _, name := range o.names() {
+			p.byName[name] = append(p.byName[name], len(p.named))
+		}
+		p.named = append(p.named, o)
+	}
+	p.rest, p.allNamed = combined(p.lenders), combined(p.named)
+	for _, o := range p.named {
+		if !o.identified() {
+			p.lenders = append(p.lenders, o)
+		}
+	}
+	p.lent = combined(p.lenders)
+	return p
+}
+
+// readOn fills in what the licenses lack from the objects of the place, and looks at nothing else there. licenses has at
+// least one; a single one may name no license yet.
 //
 // License and device that stand in one object belong together: objects that name licenses stay apart, and a device that
 // stands with another license is not taken.
-func readOn(licenses, objects []licenseFields) []licenseFields {
-	var named, rest []licenseFields
-	for _, o := range objects {
-		if o.has(identityGroup) {
-			named = append(named, o)
-		} else {
-			rest = append(rest, o)
-		}
+func (p *place) readOn(licenses []licenseFields) []licenseFields {
+	if first := licenses[0]; !first.has(identityGroup) && len(p.named) > 0 {
+		return pairUp(first, p.named, p.rest)
 	}
-	if first := licenses[0]; !first.has(identityGroup) && len(named) > 0 {
-		return pairUp(first, named, combined(rest))
-	}
-	lent := lenders(named, rest)
 	out := make([]licenseFields, len(licenses))
 	for i, l := range licenses {
 		if !l.complete() {
-			from := combined(lent(l))
+			from := p.lentTo(l)
 			for g := deviceGroup; g < fieldGroups; g++ {
 				l = l.withGap(g, from)
 			}
-			other := combined(named)
-			l = l.withGap(productGroup, other).withGap(bundleGroup, other)
+			l = l.withGap(productGroup, p.allNamed).withGap(bundleGroup, p.allNamed)
 		}
 		out[i] = l
 	}
 	return out
 }
 
-// lenders returns which of the objects may lend a license a device: those that name no license, or the same one. An
-// identity that cannot be used names none.
-func lenders(named, rest []licenseFields) func(licenseFields) []licenseFields {
-	byName := map[string][]int{}
-	for i, o := range named {
-		if !o.identified() {
-			rest = append(slices.Clip(rest), o)
-		}
-		for _, name := range o.names() {
-			byName[name] = append(byName[name], i)
-		}
+// lentTo returns what the place lends a license: the lenders, and the objects that name the same license.
+func (p *place) lentTo(l licenseFields) licenseFields {
+	names := l.names()
+	if len(names) != 1 {
+		return p.lentToNames(names)
 	}
-	return func(l licenseFields) []licenseFields {
-		if len(byName) == 0 {
-			return rest
-		}
-		var same []int
-		for _, name := range l.names() {
-			same = append(same, byName[name]...)
-		}
-		slices.Sort(same)
-		objects := slices.Clip(rest)
-		for _, i := range slices.Compact(same) {
-			objects = append(objects, named[i])
-		}
-		return objects
+	lent, ok := p.lentByName[names[0]]
+	if !ok {
+		lent = p.lentToNames(names)
+		p.lentByName[names[0]] = lent
 	}
+	return lent
+}
+
+func (p *place) lentToNames(names []string) licenseFields {
+	var same []int
+	for _, name := range names {
+		same = append(same, p.byName[name]...)
+	}
+	if len(same) == 0 {
+		return p.lent
+	}
+	slices.Sort(same)
+	objects := slices.Clip(p.lenders)
+	for _, i := range slices.Compact(same) {
+		objects = append(objects, p.named[i])
+	}
+	return combined(objects)
 }
 
 // pairUp returns a license for each object that names one. What earlier places have said counts before the object's own
@@ -229,7 +254,10 @@ func combined(objects []licenseFields) licenseFields {
 			all = o
 			continue
 		}
-		all.hardwareIDs = append(slices.Clip(all.hardwareIDs), o.hardwareIDs...)
+		if i == 1 {
+			all.hardwareIDs = slices.Clone(all.hardwareIDs) // the first object's own
+		}
+		all.hardwareIDs = append(all.hardwareIDs, o.hardwareIDs...)
 		all.product, all.problems[productGroup] = agreed("product", all.product, o.product, all.problems[productGroup])
 		all.bundleCode, all.problems[bundleGroup] = agreed("bundle_code", all.bundleCode, o.bundleCode, all.problems[bundleGroup])
 		for g := deviceGroup; g < fieldGroups; g++ {
@@ -248,7 +276,7 @@ func combined(objects []licenseFields) licenseFields {
 		}
 	}
 	if len(objects) > 1 {
-		all.hardwareIDs = distinct(slices.Clone(all.hardwareIDs))
+		all.hardwareIDs = distinct(all.hardwareIDs)
 	}
 	return all
 }

@@ -113,7 +113,7 @@ func (s licenseSources) byLine(f facts, order []licenseFields, refunded bool) (a
 	if err != nil {
 		return nil, stillPaid{}, err
 	}
-	shared := sharedLicense{order: order, used: len(parts) == 0}
+	shared, ofOrder := sharedLicense{order: order, used: len(parts) == 0}, newPlace(order)
 	for i, part := range parts {
 		line := f
 		line.Tree, line.line = part, i+1
@@ -124,13 +124,13 @@ func (s licenseSources) byLine(f facts, order []licenseFields, refunded bool) (a
 			}
 			if !whole {
 				line.trace = nil // its license is not one that the event names, but one that stays
-				paid.addLine(readFields(s.lines.license, line), order)
+				paid.addLine(readFields(s.lines.license, line), ofOrder)
 				continue
 			}
 		}
 		own := readFields(s.lines.license, line)
 		if own[0].has(identityGroup) {
-			all = append(all, readOn(own, order)...)
+			all = append(all, ofOrder.readOn(own)...)
 			continue
 		}
 		shared.addLine(own[0])

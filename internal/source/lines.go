@@ -11,6 +11,10 @@ import (
 // these. No real order has more.
 const maxLines = 1000
 
+// maxJoined bounds the parts that are joined to all lines together. Each part belongs to one line, so there are more only
+// where many lines have one id.
+const maxJoined = 10 * maxLines
+
 // lines are the parts of an order that may have their own license.
 type lines struct {
 	each     *expression.Expression
@@ -68,6 +72,7 @@ func (j *join) to(lines []expression.Tree, order expression.Tree) error {
 		m := byKey[key]
 		byKey[key] = matches{append(m.exact, part.Exact), append(m.normalised, part.Normalised)}
 	}
+	total := 0
 	for i, line := range lines {
 		exact, normalised := line.Exact.(map[string]any), line.Normalised.(map[string]any)
 		key, err := expression.Scalar(exact[j.is])
@@ -77,6 +82,9 @@ func (j *join) to(lines []expression.Tree, order expression.Tree) error {
 		var found matches
 		if key != "" {
 			found = byKey[key]
+		}
+		if total += len(found.exact); total > maxJoined {
+			return fmt.Errorf("too many %s belong to lines of the order that have one %s", j.name, j.is)
 		}
 		lines[i] = expression.Tree{Exact: with(exact, j.name, found.exact), Normalised: with(normalised, j.name, found.normalised)}
 	}

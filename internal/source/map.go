@@ -183,11 +183,11 @@ func (m *Mapping) setProblem(u *unmappable) {
 
 // requests makes a request from each license.
 func (s *Source) requests(m *Mapping, cause string, f facts, receivedAt time.Time, licenses []foundLicense) []deactivation.Request {
-	eventID, occurredAt := m.EventID(), s.event.occurredAt(f)
+	id, eventID, occurredAt := requestIDs(s.Name, m.Event), m.EventID(), s.event.occurredAt(f)
 	requests := make([]deactivation.Request, len(licenses))
 	for n, license := range licenses {
 		requests[n] = deactivation.Request{
-			ID: requestID(s.Name, m.Event, n), Source: s.Name, Origin: deactivation.OriginEvent, Cause: cause, Rule: m.Rule, Event: eventID,
+			ID: id(n), Source: s.Name, Origin: deactivation.OriginEvent, Cause: cause, Rule: m.Rule, Event: eventID,
 			Order: m.Order, OccurredAt: occurredAt, ReceivedAt: receivedAt, License: license.License, Buyer: license.buyer,
 		}
 	}

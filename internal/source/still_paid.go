@@ -21,14 +21,14 @@ type paidDevices struct {
 }
 
 // addLine adds a line, with what it takes from the order.
-func (p *stillPaid) addLine(own, order []licenseFields) {
+func (p *stillPaid) addLine(own []licenseFields, order *place) {
 	for _, l := range own {
 		if err := l.problem(); err != nil {
 			p.unreadable = err
 			return
 		}
 	}
-	for _, l := range readOn(own, order) {
+	for _, l := range order.readOn(own) {
 		if err := l.problems[identityGroup]; err != nil {
 			p.unreadable = err
 			return
