@@ -91,6 +91,7 @@ var (
 	installs   = regexp.MustCompile(`^go install \./cmd/licensectl$`)
 	assigned   = regexp.MustCompile(`^([A-Z]+)=\$\((.*)\)$`)
 	openssl    = regexp.MustCompile(`^(?:\(printf '%s\.' "\$([A-Z]+)"; cat (\S+)\) \| )?openssl dgst -sha256 -hmac (\S+) -r ?(\S*) \| cut -d ' ' -f 1$`)
+	sentBy     = regexp.MustCompile(`events/([a-z-]+)/|--source ([a-z-]+)|$`)
 	random     = regexp.MustCompile(`\$\(openssl rand -base64 (\d+)\)`)
 	shellWords = regexp.MustCompile(`"([^"]*)"|'([^']*)'|(\S+)`)
 )
@@ -116,8 +117,12 @@ func (s *session) run(command string) bool {
 	if err != nil {
 		s.t.Errorf("%s: %s: %v\n%s", s.page, command, err, output)
 	}
-	if strings.Contains(comment, "already_inactive") && !s.local().printed(func(text string) bool { return strings.Contains(text[before:], "already_inactive") }) {
-		s.t.Errorf("%s: %s does not end as already_inactive", s.page, command)
+	if strings.Contains(comment, "already_inactive") {
+		match := sentBy.FindStringSubmatch(command)
+		want := "already_inactive " + match[1] + match[2] + "."
+		if !s.local().printed(func(text string) bool { return strings.Contains(text[before:], want) }) {
+			s.t.Errorf("%s: %s does not end as already_inactive", s.page, command)
+		}
 	}
 	return true
 }
