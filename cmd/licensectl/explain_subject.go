@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -115,6 +116,9 @@ func (r subjectReader) read(arg string) ([]subject, []error) {
 		if len(content.Body) > maxSubjectBytes {
 			return nil, []error{failed(fmt.Errorf("%s is larger than %d bytes, so it is not an event", name, maxSubjectBytes), subjectHint)}
 		}
+		if r.source == "" && len(bytes.TrimSpace(content.Body)) == 0 { // with --source it is a delivery without a body
+			return nil, []error{failed(fmt.Errorf("%s is empty", name), subjectHint)}
+		}
 	}
 	s, err := r.one(arg, content)
 	if err != nil {
@@ -144,9 +148,16 @@ func (r subjectReader) one(arg string, content sample.Sample) (subject, error) {
 // with which the name begins.
 func (r subjectReader) noSubject(arg string, err error) error {
 	source, name, _ := strings.Cut(strings.TrimPrefix(filepath.ToSlash(arg), "events/"), "/")
-	cases := r.files.cases(source)
-	if !errors.Is(err, fs.ErrNotExist) || len(cases) == 0 {
+	if !errors.Is(err, fs.ErrNotExist) {
 		return failed(err, subjectHint)
+	}
+	cases := r.files.cases(source)
+	if len(cases) == 0 {
+		hint := subjectHint
+		if known := r.nearly(source); known != "" && name != "" {
+			hint = "did you mean " + known + "/" + name + "? " + hint
+		}
+		return failed(fmt.Errorf("%s is neither a file nor a sample", arg), hint)
 	}
 	hint := "the samples of " + source + " are " + strings.Join(cases, ", ")
 	for _, known := range cases {
@@ -156,6 +167,16 @@ func (r subjectReader) noSubject(arg string, err error) error {
 		}
 	}
 	return failed(fmt.Errorf("%s is neither a file nor a sample", arg), hint)
+}
+
+// nearly returns the sender whose name the typed one misspells, "" for none.
+func (r subjectReader) nearly(typed string) string {
+	for _, known := range r.sources.Names() {
+		if len(typed) > 2*maxEdits && edits(typed, known) <= maxEdits {
+			return known
+		}
+	}
+	return ""
 }
 
 // content reads a file, a built-in sample or standard input. Only samples have an Answer.
@@ -199,7 +220,7 @@ func (r subjectReader) sourceOf(name string) (*source.Source, error) {
 	if ok {
 		return source, nil
 	}
-	hint := "name it with --source: " + strings.Join(r.sources.Names(), ", ")
+	hint := nameSourceHint(r.sources)
 	if r.source == "" {
 		return nil, failed(errors.New("the sender of the event is not known"), hint)
 	}

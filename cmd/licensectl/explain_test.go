@@ -273,11 +273,12 @@ func TestExplainSaysWhatItCannotRead(t *testing.T) {
 		"a folder":          {"", []string{t.TempDir()}, exitFailed, "is a folder"},
 		"too large":         {"", []string{large}, exitFailed, "is larger than"},
 		"too large a pipe":  {strings.Repeat(" ", maxSubjectBytes+1), []string{"-"}, exitFailed, "standard input is larger than"},
-		"whose":             {"{}", []string{"-"}, exitFailed, "hint: name it with --source: "},
+		"an empty pipe":     {"", []string{"-"}, exitFailed, "error: standard input is empty"},
+		"whose":             {"{}", []string{"-"}, exitFailed, "hint: name the sender with --source: "},
 		"an unknown sender": {"{}", []string{"-", "--source", "nobody"}, exitFailed, `there is no source "nobody"`},
 		"a request":         {request, []string{"-"}, exitFailed, "is not an event but the request stripe.evt_1.0"},
 		"a letter of nobody": {`{"v":1,"kind":"event","source":"nobody","headers":{},"body":"e30="}`, []string{"-"}, exitFailed,
-			"hint: name it with --source"},
+			"hint: name the sender with --source"},
 		"a time":           {"{}", []string{"-", "--source", "stripe", "--at", "now"}, exitUsage, "hint: give it as 2026"},
 		"a header":         {"{}", []string{"-", "--source", "stripe", "--header", "secret-canary"}, exitUsage, "hint: give it as 'Name: value'"},
 		"an address":       {"{}", []string{"-", "--source", "stripe", "--url", "secret-canary"}, exitUsage, "hint: give it with http://"},
@@ -358,6 +359,8 @@ func TestAMisspeltSampleIsAnsweredWithTheSamples(t *testing.T) {
 		"stripe/nothing":     "hint: the samples of stripe are byte-order-mark, ",
 		"events/stripe/nope": "error: events/stripe/nope is neither a file nor a sample",
 		"stripe":             "hint: the samples of stripe are ",
+		"strip/full-refund":  "hint: did you mean stripe/full-refund? FILE is a sample",
+		"nobody/full-refund": "error: nobody/full-refund is neither a file nor a sample",
 	} {
 		if code, _, stderr := explained(t, "", arg); code != exitFailed || !strings.Contains(stderr, want) {
 			t.Errorf("%s: exit code %d, %s", arg, code, stderr)

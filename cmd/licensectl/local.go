@@ -134,11 +134,11 @@ func (o localOptions) check() error {
 	case !(o.callsPerSecond > 0) || o.callsPerSecond > 1e6:
 		return misused("give a number above 0", "--calls-per-second %v is out of range", o.callsPerSecond)
 	case o.mode != modeAct && o.mode != modeWatch:
-		return misused("give act or watch", "--mode %q is neither", o.mode)
+		return misused("give one of the two; act is the default", "--mode %q is neither act nor watch", o.mode)
 	case o.surgeLimit < 0:
 		return misused("give a number of licenses, or 0 for no brake", "--surge-limit %d is out of range", o.surgeLimit)
 	case o.testEvents != testEventsIgnore && o.testEvents != testEventsAccept:
-		return misused("give ignore or accept", "--test-events %q is neither", o.testEvents)
+		return misused("give one of the two; ignore is the default", "--test-events %q is neither ignore nor accept", o.testEvents)
 	case o.maxEventAge < 0:
 		return misused("give a duration such as 336h", "--max-event-age %v is below 0", o.maxEventAge)
 	case o.once && o.licenseAPI != "":
@@ -173,6 +173,9 @@ func (o localOptions) run(ctx context.Context, sources *source.Sources, stdout, 
 	tried := sample.NewRun(len(o.faults) > 0)
 	out := &printer{stdout: stdout, stderr: stderr, asJSON: o.asJSON}
 	stack, err := local.New(o.config(stored, sources, api, tried, out, stderr))
+	if err != nil && o.licenseAPI != "" {
+		return failed(fmt.Errorf("--license-api: %w", err), "give an address such as https://api.licensespring.com/api/v4")
+	}
 	if err != nil {
 		return failed(err, "")
 	}

@@ -242,7 +242,7 @@ func TestARefusedBulkPayloadIsShown(t *testing.T) {
 	})
 	r.post(t, invocations, rows)
 	r.stdout.await(t, "refusal", func(text string) bool {
-		return strings.Contains(text, "refused          ops  (1 of the requests were rejected, the first with missing_field)")
+		return strings.Contains(text, "refused          ops  (rejected 1 of 1 requests, the first with missing_field)")
 	})
 	j := start(t, "local", "--json", quick)
 	j.post(t, invocations, `{"requests":{}}`)
@@ -308,16 +308,16 @@ func TestLocalRefusesWhatItCannotDo(t *testing.T) {
 		"unknown fault":           {[]string{"local", "--fail", "rain"}, exitUsage, "hint: known are 503"},
 		"once with a real API":    {[]string{"local", "--once", "--license-api", "https://example.com/api/v4"}, exitUsage, "--once ends after the samples"},
 		"fail with a real API":    {[]string{"local", "--fail", "503", "--license-api", "https://example.com/api/v4"}, exitUsage, "--fail is for the fake"},
-		"plain http API":          {[]string{"local", "--license-api", "http://example.com/api/v4"}, exitFailed, "BaseURL"},
+		"plain http API":          {[]string{"local", "--license-api", "http://example.com/api/v4"}, exitFailed, "--license-api: local: licenseapi: BaseURL"},
 		"no secrets file":         {[]string{"local", "--secrets", "/nowhere.json"}, exitFailed, "hint: the file holds"},
 		"broken secrets":          {[]string{"local", "--secrets", file(t, "s.json", `{"license_api":{}}`)}, exitFailed, `has no "webhooks"`},
 		"empty shared key":        {[]string{"local", "--secrets", file(t, "s.json", `{"license_api":{"api_key":"a","shared_key":""},"webhooks":{}}`)}, exitFailed, "shared_key"},
-		"no folder of sources":    {[]string{"local", "--sources", "/nowhere"}, exitFailed, "no sender's file"},
+		"no folder of sources":    {[]string{"local", "--sources", "/nowhere"}, exitFailed, "--sources: stat /nowhere: no such file"},
 		"a broken sender file":    {[]string{"local", "--sources", brokenSources(t)}, exitFailed, "acme.yaml:1: verify is missing"},
 		"an address that is none": {[]string{"local", "--addr", "nowhere:x"}, exitUsage, "hint: give host:port, such as 127.0.0.1:8080"},
-		"a mode":                  {[]string{"local", "--mode", "look"}, exitUsage, "hint: give act or watch"},
+		"a mode":                  {[]string{"local", "--mode", "look"}, exitUsage, `--mode "look" is neither act nor watch`},
 		"a surge limit":           {[]string{"local", "--surge-limit=-1"}, exitUsage, "hint: give a number of licenses, or 0 for no brake"},
-		"test events":             {[]string{"local", "--test-events", "yes"}, exitUsage, "hint: give ignore or accept"},
+		"test events":             {[]string{"local", "--test-events", "yes"}, exitUsage, `--test-events "yes" is neither ignore nor accept`},
 		"unknown command":         {[]string{"locla"}, exitUsage, "unknown command"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -355,7 +355,7 @@ func TestLocalStaysUpForTheUsersOwnRequests(t *testing.T) {
 	if status, _ := r.post(t, "/elsewhere", "{}"); status != http.StatusNotFound {
 		t.Errorf("another address is answered %d", status)
 	}
-	if status, answer := r.post(t, "/2015-03-31/functions/webhook/invocations", "hello"); status != http.StatusOK || !strings.Contains(answer, "errorMessage") {
+	if status, answer := r.post(t, "/2015-03-31/functions/webhook/invocations", `"hello"`); status != http.StatusOK || !strings.Contains(answer, "errorMessage") {
 		t.Errorf("an invocation that is none is answered %d %s", status, answer)
 	}
 	if code := r.stop(); code != exitDone {

@@ -124,7 +124,7 @@ func (o sendOptions) request(sources *source.Sources, f *files, file string) (re
 	}
 	source, ok := sources.Get(sample.Source)
 	if !ok {
-		return nil, "", noSource(sources, sample.Source)
+		return nil, "", failed(fmt.Errorf("%s does not name its sender: its folder is %q, and there is no such source", file, sample.Source), nameSourceHint(sources))
 	}
 	secret, err = signingSecret(sources, o.secretsFile, sample.Source)
 	if err != nil {
@@ -137,8 +137,13 @@ func (o sendOptions) request(sources *source.Sources, f *files, file string) (re
 	return req, secret, nil
 }
 
+// nameSourceHint lists the senders.
+func nameSourceHint(sources *source.Sources) string {
+	return "name the sender with --source: " + strings.Join(sources.Names(), ", ") + "; --sources DIR uses senders' files of your own"
+}
+
 func noSource(sources *source.Sources, name string) error {
-	return failed(fmt.Errorf("there is no source %q", name), "name one with --source: "+strings.Join(sources.Names(), ", "))
+	return failed(fmt.Errorf("there is no source %q", name), nameSourceHint(sources))
 }
 
 // signingSecret returns a source's first secret: from the file, or the fixed one.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -22,11 +24,32 @@ type files struct {
 
 // load reads the senders' files.
 func (f *files) load() (*source.Sources, error) {
+	if err := f.checkFolder(); err != nil {
+		return nil, err
+	}
 	loaded, err := source.Load(f.sources())
 	if err != nil {
 		return nil, failed(err, "correct the file at the named line; the schema is in docs/sources.md")
 	}
 	return loaded, nil
+}
+
+// checkFolder refuses a --sources that is not a folder with senders' files.
+func (f *files) checkFolder() error {
+	if f.dir == "" {
+		return nil
+	}
+	const hint = "give a folder of senders' files, such as my-sources; each is a .yaml file"
+	switch folder, err := os.Stat(f.dir); {
+	case err != nil:
+		return failed(fmt.Errorf("--sources: %w", err), hint)
+	case !folder.IsDir():
+		return failed(fmt.Errorf("--sources: %s is not a folder", f.dir), hint)
+	}
+	if found, err := fs.Glob(os.DirFS(f.dir), "*.yaml"); err == nil && len(found) == 0 {
+		return failed(fmt.Errorf("--sources: no sender's file (*.yaml) in %s", f.dir), hint)
+	}
+	return nil
 }
 
 func (f *files) sources() fs.FS {
@@ -63,7 +86,11 @@ func (f *files) sample(name string) (sample.Sample, error) {
 		return sample.Sample{}, err
 	}
 	folder := filepath.Dir(absolute)
-	return sample.Read(os.DirFS(filepath.Dir(folder)), path.Join(filepath.Base(folder), filepath.Base(absolute)))
+	read, err := sample.Read(os.DirFS(filepath.Dir(folder)), path.Join(filepath.Base(folder), filepath.Base(absolute)))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s: %w", name, fs.ErrNotExist) // by the name that was typed
+	}
+	return read, err
 }
 
 // sampleNames returns the names of all samples with the typed beginning, for completion.

@@ -151,7 +151,7 @@ func checkRowFields(raw []byte) (isLetter bool, err error) {
 }
 
 func unknownField(name string) *FieldError {
-	return &FieldError{CodeInvalidField, name, "is not a field that a request has"}
+	return &FieldError{CodeInvalidField, name, "is not a known field"}
 }
 
 var errNotObject = errors.New("deactivation: not a JSON object")
@@ -177,7 +177,7 @@ func ReadFields(raw []byte, isField func(name string) bool) (map[string]json.Raw
 			why = "appears twice"
 		}
 		if !isField(name) {
-			why = "is not a field that a request has"
+			why = "is not a known field"
 		}
 		if why != "" {
 			if !plainName.MatchString(name) {

@@ -40,17 +40,17 @@ func TestARowIsReadWithEveryFieldOfALicense(t *testing.T) {
 func TestWhatARowCannotBe(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ row, field, why string }{
-		"unknown field":          {`{"licence_id":"canary"}`, "licence_id", "is not a field that a request has"},
+		"unknown field":          {`{"licence_id":"canary"}`, "licence_id", "is not a known field"},
 		"a field twice":          {`{"product":"A","license_key":"canary 1","license_key":"canary 2"}`, "license_key", "appears twice"},
 		"a field twice, escaped": {`{"license_key":"canary 1","license\u005fkey":"canary 2"}`, "license_key", "appears twice"},
-		"unknown and odd":        {`{"canary field":1}`, "request", "is not a field that a request has"},
+		"unknown and odd":        {`{"canary field":1}`, "request", "is not a known field"},
 		"a text":                 {`"canary"`, "request", "is not an object"},
 		"not JSON":               {`{"canary`, "request", "is not an object"},
 		"a key that is a number": {`{"license_key":12345}`, "license_key", "has the wrong type"},
-		"a letter's field":       {`{"product":"XY","rule":"canary"}`, "rule", "is not a field that a request has"},
+		"a letter's field":       {`{"product":"XY","rule":"canary"}`, "rule", "is not a known field"},
 		"a parked event":         {golden(t, "event.json"), "kind", "is an event that names no license"},
 		"a letter of another v":  {strings.Replace(golden(t, "request.json"), `"v":1`, `"v":2`, 1), "v", "version 2 is not known"},
-		"a letter, mistyped":     {strings.Replace(golden(t, "request.json"), `"rule"`, `"licence_id"`, 1), "licence_id", "is not a field that a request has"},
+		"a letter, mistyped":     {strings.Replace(golden(t, "request.json"), `"rule"`, `"licence_id"`, 1), "licence_id", "is not a known field"},
 		"a letter, invalid":      {strings.Replace(golden(t, "request.json"), `"refund"`, `"canary"`, 1), "cause", "must be one of"},
 		"an order with a part":   {`{"order":1.5}`, "order", "has the wrong type"},
 		"an order of an object":  {`{"order":{"canary":1}}`, "order", "has the wrong type"},

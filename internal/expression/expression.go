@@ -45,6 +45,9 @@ func Compile(text string) (e *Expression, err error) {
 		}
 	}()
 	path, err := jmespath.Compile(text)
+	if at, ok := errors.AsType[jmespath.SyntaxError](err); ok && at.Offset < len(text) {
+		return nil, fmt.Errorf("not a JMESPath expression from %q on: %w", text[at.Offset:], err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("not a JMESPath expression: %w", err)
 	}

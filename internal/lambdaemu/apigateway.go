@@ -18,7 +18,10 @@ import (
 const maxInvocationBytes = 6 << 20
 
 // invocationPath is the path of Lambda's Invoke API, so that `aws lambda invoke --endpoint-url` works.
-const invocationPath = "/2015-03-31/functions/webhook/invocations"
+const (
+	functionsPath  = "/2015-03-31/functions/"
+	invocationPath = functionsPath + "webhook/invocations"
+)
 
 // webhooksPath is the path before the route's parameter {source}.
 const webhooksPath = "/webhooks/"
@@ -41,6 +44,11 @@ func (g APIGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.deliver(w, r)
 	case path == invocationPath && r.Method == http.MethodPost:
 		g.invoke(w, r)
+	case strings.HasPrefix(path, functionsPath) && r.Method == http.MethodPost:
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Amzn-Errortype", "ResourceNotFoundException")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, `{"Type":"User","Message":"Function not found: the function here is named webhook"}`)
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusNotFound)
@@ -102,6 +110,11 @@ func (g APIGateway) invoke(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Amzn-Errortype", "RequestTooLargeException")
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		_, _ = io.WriteString(w, `{"Type":"User","message":"the payload is larger than 6 MB"}`)
+		return
+	case !json.Valid(payload):
+		w.Header().Set("X-Amzn-Errortype", "InvalidRequestContentException")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"Type":"User","message":"the payload is not JSON"}`)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), WebhookTimeout)

@@ -103,7 +103,9 @@ func TestAnswersOfTheGatewayItself(t *testing.T) {
 		"an asynchronous one":   {answering(`{"a":1}`), http.MethodPost, invoke, "{}", "Event", 202, ""},
 		"a dry run":             {failing, http.MethodPost, invoke, "{}", "DryRun", 204, ""},
 		"a payload over 6 MB":   {failing, http.MethodPost, invoke, strings.Repeat(" ", 6<<20+1), "", 413, "larger than 6 MB"},
-		"a payload of 6 MB":     {answering(`{}`), http.MethodPost, invoke, strings.Repeat(" ", 6<<20), "", 200, "{}"},
+		"a payload of 6 MB":     {answering(`{}`), http.MethodPost, invoke, "{}" + strings.Repeat(" ", 6<<20-2), "", 200, "{}"},
+		"a payload of no JSON":  {answering(`{}`), http.MethodPost, invoke, `{"a":1,}`, "", 400, "the payload is not JSON"},
+		"another function":      {answering(`{}`), http.MethodPost, "/2015-03-31/functions/worker/invocations", "{}", "", 404, "the function here is named webhook"},
 		"an event not returned": {failing, http.MethodPost, invoke, "{}", "Event", 202, ""},
 	} {
 		r := httptest.NewRequest(c.method, c.path, strings.NewReader(c.body))

@@ -50,6 +50,7 @@ func TestFaultsOfASourcesFileAreNamedByFileAndLine(t *testing.T) {
 		"the same name twice":          {rules("  - {name: r, type: t}\n  - {name: r, type: u}\n"), `tiny.yaml:6: a second rule has the name "r"`},
 		"lines that are not there":     {rules("  - {name: r, type: t, lines: refunded}\n"), "tiny.yaml:5: rule \"r\" is for lines refunded"},
 		"expression does not compile":  {rules("  - name: r\n    when: a ==\n"), "tiny.yaml:6: not a JMESPath expression"},
+		"a wrong operator":             {rules("  - name: r\n    when: a => b\n"), `tiny.yaml:6: not a JMESPath expression from "=> b" on`},
 		"unknown function":             {rules("  - name: r\n    when: foo(a)\n"), "tiny.yaml:6: unknown function"},
 		"panics when evaluated":        {rules("  - name: r\n    when: \"@()\"\n"), "tiny.yaml:6: the expression makes the JMESPath library fail"},
 		"panics when compiled":         {rules("  - name: r\n    when: \"A\u0080\"\n"), "tiny.yaml:"},

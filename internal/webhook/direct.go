@@ -143,7 +143,7 @@ func (a directAnswer) line(in invocation) telemetry.Delivery {
 		Run: in.run, By: in.by, Comment: in.comment, DryRun: in.dryRun,
 	}
 	if len(a.Rejected) > 0 {
-		line.Problem = fmt.Sprintf("%d of the requests were rejected, the first with %s", len(a.Rejected), a.Rejected[0].Code)
+		line.Problem = fmt.Sprintf("rejected %d of %d requests, the first with %s", len(a.Rejected), len(in.rows), a.Rejected[0].Code)
 		if len(a.IDs) == 0 {
 			line.Answer = deactivation.Refused
 		}
