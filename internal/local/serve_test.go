@@ -42,7 +42,9 @@ func TestStopDoesNotWaitForAConnectionWithoutARequest(t *testing.T) {
 
 		before := time.Now()
 		stop()
-		if took := time.Since(before); took != 0 {
+		// Shutdown polls: a closed connection that its goroutine has not removed yet costs the first poll, a millisecond and
+		// a tenth of it at random.
+		if took := time.Since(before); took > 2*time.Millisecond {
 			t.Errorf("stopping took %v, although no request is in flight", took)
 		}
 		if _, err := near.Read(make([]byte, 1)); err == nil {
