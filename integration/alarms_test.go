@@ -134,6 +134,34 @@ func alarmScenarios() []alarmScenario {
 			},
 		},
 		{
+			name: "a License API that answers 429 with Retry-After 1 for twenty seconds", length: 3 * hour,
+			happen: func(s *system) {
+				s.until(hour)
+				s.is(licenseapitest.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}}})
+				s.refund()
+				s.until(hour + 20*time.Second)
+				s.is(licenseapitest.Fault{})
+			},
+		},
+		{
+			name: "a License API that answers 429 with Retry-After 1 for three hours", length: 6 * hour,
+			happen: func(s *system) {
+				s.until(hour)
+				s.is(licenseapitest.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}}})
+				s.every(30*time.Minute, hour, 4*hour, s.refund)
+				s.is(licenseapitest.Fault{})
+			},
+			fires: map[string][]firing{"WorkerStalledAlarm": {{hour, at(1, 20), 4 * hour}}},
+		},
+		{
+			name: "a bulk run at one call in ten seconds, the least that the template allows a worker", length: 3 * hour, callsPerSecond: 0.1,
+			happen: func(s *system) {
+				s.until(hour)
+				s.rows(200)
+			},
+			fires: map[string][]firing{"QueueAgeAlarm": {{at(1, 15), at(1, 25), 0}}},
+		},
+		{
 			name: "orders that are not in LicenseSpring yet", length: 6 * hour,
 			happen: func(s *system) {
 				s.every(2*time.Minute, 0, 5*hour, s.waitingForItsOrder)

@@ -42,7 +42,7 @@ const (
 	dimensionReason  = "reason"
 	dimensionCode    = "code"
 
-	// CodeStalled counts messages that are still deferred at receive stalledReceives or later. The alarm for an outage
+	// CodeStalled counts messages that are still deferred at receive stalledReceives or later (isStalled). The alarm for an outage
 	// of the License API watches it. SQS's own ApproximateAgeOfOldestMessage cannot be used: it leaves out messages
 	// that were received more than three times, which happens in an outage after 210 s.
 	CodeStalled = "stalled"
@@ -51,6 +51,10 @@ const (
 	// outage has ended by then, and a single refund shows a long one within 16 minutes. A message that itself is at
 	// fault was dead-lettered at the fifth receive.
 	stalledReceives = 6
+
+	// stalledAge is the age below which a message is not stalled, whatever its receives: a Retry-After of a second uses six
+	// of them in five seconds. The seventh receive comes 15 minutes after the sixth, so an outage shows within 17 minutes.
+	stalledAge = 2 * time.Minute
 
 	// maxValues is the most values that one metric may have in one line:
 	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
@@ -119,10 +123,12 @@ func (r *Recorder) Flush() {
 	}
 }
 
-// isStalled reports whether a message counts as stalled. A message whose order is not in LicenseSpring yet does not: a
-// refund can be faster than the fulfilment of its order.
+// isStalled reports whether a message counts as stalled. Two kinds do not: one whose order is not in LicenseSpring yet, since
+// a refund can be faster than the fulfilment of its order; and one for which an invocation had no time left, since the calls
+// of that invocation show how the API is, and a bulk run at a low rate returns many.
 func isStalled(m Message) bool {
-	return m.Outcome == deactivation.Deferred && m.Attempts >= stalledReceives && m.Code != deactivation.CodeNoLicense
+	return m.Outcome == deactivation.Deferred && m.Attempts >= stalledReceives && (m.Age == 0 || m.Age >= stalledAge) &&
+		!m.Returned && m.Code != deactivation.CodeNoLicense
 }
 
 // isGuarded reports whether a guard of the worker put a letter into the dead-letter queue, and no answer of the License API.

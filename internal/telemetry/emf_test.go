@@ -181,8 +181,9 @@ func TestWithoutAFunctionNameThereAreNoMetrics(t *testing.T) {
 	}
 }
 
-// TestAMessageThatIsStillDeferredIsStalled counts from the sixth receive on, unless the message's order may still
-// arrive, or a configuration fault, which has its own alarm, is the cause.
+// TestAMessageThatIsStillDeferredIsStalled counts from the sixth receive on, unless the receives took seconds, the
+// message's order may still arrive, there was no time for its call, or a configuration fault, which has its own alarm, is
+// the cause.
 func TestAMessageThatIsStillDeferredIsStalled(t *testing.T) {
 	t.Parallel()
 	deferred := func(attempts int) telemetry.Message {
@@ -190,6 +191,11 @@ func TestAMessageThatIsStillDeferredIsStalled(t *testing.T) {
 	}
 	waiting := deferred(9)
 	waiting.Code = deactivation.CodeNoLicense
+	aged := func(age time.Duration) telemetry.Message {
+		m := deferred(6)
+		m.Age = age
+		return m
+	}
 	for _, test := range []struct {
 		name     string
 		messages []telemetry.Message
@@ -199,6 +205,9 @@ func TestAMessageThatIsStillDeferredIsStalled(t *testing.T) {
 		{"early receives", []telemetry.Message{deferred(1), deferred(5)}, false, nil},
 		{"from the sixth on", []telemetry.Message{deferred(5), deferred(6), deferred(200)}, false, []float64{2}},
 		{"not called", []telemetry.Message{{Outcome: deactivation.Deferred, Attempts: 6}}, false, []float64{1}},
+		{"no time left, in an invocation that called for others", []telemetry.Message{{Outcome: deactivation.Deferred, Attempts: 6, Returned: true}}, false, nil},
+		{"six receives within seconds", []telemetry.Message{aged(1), aged(5 * time.Second), aged(119 * time.Second)}, false, nil},
+		{"six receives within minutes", []telemetry.Message{aged(2 * time.Minute)}, false, []float64{1}},
 		{"deactivated at last", []telemetry.Message{{Outcome: deactivation.Deactivated, Attempts: 6}}, false, nil},
 		{"rejected at last", []telemetry.Message{{Outcome: deactivation.Rejected, Attempts: 6}}, false, nil},
 		{"its order does not exist yet", []telemetry.Message{waiting}, false, nil},

@@ -56,7 +56,11 @@ type Message struct {
 	Code    string              // the API's code, http_<status> or a word for a network error; "" without a call
 	Detail  string              // why, for a person; the caller has scrubbed it
 	// Attempts is how often the queue has handed the message out, including this time.
-	Attempts   int
+	Attempts int
+	// Age is the time since the message was sent; 0 if that is not known.
+	Age time.Duration
+	// Returned says that a deferred message was not called for lack of time, in an invocation that called for others.
+	Returned   bool
 	Latency    time.Duration // of the deciding call; 0 without a call
 	RetryIn    time.Duration // of a deferred message: when the queue hands it out again; 0 means at once
 	Action     string        // of the request

@@ -147,8 +147,9 @@ func (b *batch) notCalled(m *message, why error) result {
 			detail: "not called, the License API did not answer the previous calls",
 		}
 	}
-	r := result{outcome: deactivation.Deferred, detail: "no time left for one more call"}
-	if m.receives%2 == 0 || b.starts.Load() == 0 {
+	called := b.starts.Load() > 0
+	r := result{outcome: deactivation.Deferred, detail: "no time left for one more call", returned: called}
+	if m.receives%2 == 0 || !called {
 		r.retryIn = backoff.wait(m.receives)
 	}
 	return r

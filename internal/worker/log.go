@@ -29,7 +29,7 @@ func (b *batch) log(ctx context.Context, m *message) {
 		ID: deactivation.CleanText(m.id()), Source: deactivation.CleanText(m.source), Run: deactivation.CleanText(m.request.Run), Cause: deactivation.CleanText(m.request.Cause), Rule: deactivation.CleanText(m.request.Rule),
 		Order: cleanAll(m.request.Order), Outcome: m.result.outcome, Reason: m.result.reason,
 		Class: m.result.class, Code: m.result.code, Detail: m.result.detail,
-		Attempts: m.receives, Latency: m.result.latency, RetryIn: m.result.retryIn,
+		Attempts: m.receives, Age: ageOf(m.record, b.h.cfg.Now()), Returned: m.result.returned, Latency: m.result.latency, RetryIn: m.result.retryIn,
 		Action: actionOf(m), License: deactivation.Shorten(m.request.LicenseKey), User: deactivation.HashUser(m.request.Username),
 		Device: deactivation.Shorten(m.request.HardwareID), Product: deactivation.CleanText(m.request.Product), KeyVersion: m.result.version,
 		Released: releaseOf(m),

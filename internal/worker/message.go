@@ -30,7 +30,9 @@ type result struct {
 	detail  string
 	latency time.Duration
 	retryIn time.Duration // of a deferred message
-	version string        // of the secret that signed the call
+	// returned says that there was no time for a call, in an invocation that called for other messages.
+	returned bool
+	version  string // of the secret that signed the call
 }
 
 // id is the request's id, or the queue's if the body holds none.
@@ -76,6 +78,15 @@ func parse(record events.SQSMessage) *message {
 
 // codeMissingHardwareID is the License API's own code for a request without a device.
 const codeMissingHardwareID = "missing_hardware_id"
+
+// ageOf is the time since the record was sent; 0 where SQS does not say when.
+func ageOf(record events.SQSMessage, now time.Time) time.Duration {
+	sent, err := strconv.ParseInt(record.Attributes["SentTimestamp"], 10, 64) // milliseconds
+	if err != nil {
+		return 0
+	}
+	return max(now.Sub(time.UnixMilli(sent)), 1)
+}
 
 // receivesOf is the record's receive count, 1 if SQS gives none.
 func receivesOf(record events.SQSMessage) int {
