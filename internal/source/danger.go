@@ -159,39 +159,39 @@ func holdsOnEverything(c condition) bool {
 const maxTried = 20_000
 
 // comparesAbsent reports whether a condition holds on an event in which both sides of a comparison are missing. It tries
-// the condition with every value that it names itself in its other fields.
+// the values that the condition names in its other fields: all combinations, or as many at random as maxTried.
 func comparesAbsent(e expression.Equality) bool {
 	sides := slices.Concat(e.Left.Paths(), e.Right.Paths())
 	if len(e.Left.Paths()) == 0 || len(e.Right.Paths()) == 0 {
 		return false // with a constant
 	}
-	empty := expression.Tree{Exact: map[string]any{}, Normalised: map[string]any{}}
-	left, err := e.Left.Operand(empty)
-	right, rightErr := e.Right.Operand(empty)
+	left, err := e.Left.Operand(nothing())
+	right, rightErr := e.Right.Operand(nothing())
 	if err != nil || rightErr != nil || !reflect.DeepEqual(left, right) {
 		return false
 	}
-	var others [][]string
-	for _, field := range settable(e.In) {
-		if !slices.ContainsFunc(sides, func(p *expression.Expression) bool { return touches(p.String(), field) }) {
-			others = append(others, field)
-		}
-	}
-	values := valuesIn(e.In)
+	var fields [][]string
+	var values [][]any // of each field; absent beside them
 	total := 1
-	for range others {
-		total = min(total*(len(values)+1), maxTried+1)
+	for _, field := range settable(e.In) {
+		if slices.ContainsFunc(sides, func(p *expression.Expression) bool { return touches(p.String(), field) }) {
+			continue
+		}
+		of := valuesOf(field, e.In)
+		fields, values = append(fields, field), append(values, of)
+		total = min(total*(len(of)+1), maxTried+1)
 	}
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same events each time
 	for n := range min(total, maxTried) {
 		event := map[string]any{}
-		for _, field := range others {
-			which := n % (len(values) + 1)
-			if n /= len(values) + 1; total > maxTried {
-				which = random.IntN(len(values) + 1)
+		for i, field := range fields {
+			choices := len(values[i]) + 1
+			which := n % choices
+			if n /= choices; total > maxTried {
+				which = random.IntN(choices)
 			}
-			if which < len(values) {
-				set(event, field, values[which])
+			if which < len(values[i]) {
+				set(event, field, values[i][which])
 			}
 		}
 		if holdsOn(e.In, event) {
@@ -199,6 +199,33 @@ func comparesAbsent(e expression.Equality) bool {
 		}
 	}
 	return false
+}
+
+func nothing() expression.Tree {
+	return expression.Tree{Exact: map[string]any{}, Normalised: map[string]any{}}
+}
+
+// valuesOf lists the values with which a condition compares a field, and true; where it compares it with none, every value
+// of valuesIn.
+func valuesOf(field []string, in *expression.Expression) []any {
+	name, values := strings.Join(field, "."), []any{true}
+	for _, other := range in.Equalities() {
+		constant := other.Right
+		switch name {
+		case other.Left.String():
+		case other.Right.String():
+			constant = other.Left
+		default:
+			continue
+		}
+		if value, err := constant.Operand(nothing()); err == nil && len(constant.Paths()) == 0 {
+			values = append(values, value)
+		}
+	}
+	if len(values) == 1 {
+		return valuesIn(in)
+	}
+	return values
 }
 
 // plainPath is a path of names alone, which can be set in an event.

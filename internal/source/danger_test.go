@@ -75,7 +75,11 @@ func TestDangersOfAFileAreNamedByLine(t *testing.T) {
 		"two absent, by a function":  {file: when("x == 'y' && to_string(a) == to_string(b)"), want: `10: rule "r" holds where to_string(a) and to_string(b) ` + missing},
 		"two absent, the largest":    {file: when("x && max(a[].n || `[]`) == max(b[].n || `[]`)"), want: "10: rule \"r\" holds where max(a[].n || `[]`) and max(b[].n || `[]`) " + missing},
 		"two absent, in a filter":    {file: when("length(items[?back == bought && id] || `[]`) > `0`"), want: `10: rule "r" holds where back and bought ` + missing},
-		"in brackets":                {file: when("x == 'y' && (z == '1' || (a == b && z == '2'))"), want: `10: rule "r" holds where a and b ` + missing},
+		"beside many others": {file: when("f1 == '1' && f2 == '2' && f3 == '3' && f4 == '4' && f5 == '5' && f6 == '6' && f7 == '7' && 'f8' == f8 && a == b"),
+			want: `10: rule "r" holds where a and b ` + missing},
+		"beside more than are tried": {file: when("a == b && (f1 || f2 || f3 || f4 || f5 || f6 || f7 || f8 || f9) && contains(['x', 'y', 'z'], kind)"),
+			want: `10: rule "r" holds where a and b ` + missing},
+		"in brackets": {file: when("x == 'y' && (z == '1' || (a == b && z == '2'))"), want: `10: rule "r" holds where a and b ` + missing},
 
 		"guarded":             {file: when("a != `null` && a == b")},
 		"guarded by the rest": {file: when("contains(['x', 'y'], a) && a == b")},
