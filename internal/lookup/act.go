@@ -58,7 +58,7 @@ func (s *saga) act(ctx context.Context, f found, targets []*target) Result {
 			if stop := transient(err); stop != nil {
 				return *stop
 			}
-			refusals[t.ID] = err // it may be disabled already: reading back decides
+			refusals[t.ID] = err // it may already be disabled: reading back decides
 		}
 	}
 	if len(todo) > 0 {
@@ -69,7 +69,7 @@ func (s *saga) act(ctx context.Context, f found, targets []*target) Result {
 	return s.done(targets)
 }
 
-// identity is the brake's key of a license: that of Request.Identity where it has one.
+// identity is the brake's key of a license: that of Request.Identity if it has one.
 func (s *saga) identity(l managementapi.License) string {
 	switch {
 	case l.Key != "":
@@ -80,8 +80,8 @@ func (s *saga) identity(l managementapi.License) string {
 	return "license:" + strconv.FormatInt(l.ID, 10)
 }
 
-// free deactivates one device: by the License API with the record's own key and product, or by its record where the license
-// has no key and no password is known.
+// free deactivates one device: by the License API with the record's own key and product, or by its record if the
+// license has no key and no password is known.
 func (s *saga) free(ctx context.Context, l managementapi.License, d managementapi.Device) Answer {
 	if err := ctx.Err(); err != nil {
 		return Answer{Outcome: deactivation.Deferred, Code: managementapi.CodeOf(err), Detail: "no time is left for another device"}
@@ -102,7 +102,7 @@ func (s *saga) free(ctx context.Context, l managementapi.License, d managementap
 	return Answer{Outcome: deactivation.Rejected, Code: managementapi.CodeOf(err), Detail: err.Error()}
 }
 
-// recordAnswer counts the answer for a device. The message ends with the first refused device, once the others are done.
+// recordAnswer counts the answer for a device. A refused device ends the message once the others are done.
 func (s *saga) recordAnswer(t *target, d managementapi.Device, a Answer) {
 	report := &s.report.Licenses[t.report]
 	switch a.Outcome {
@@ -148,7 +148,8 @@ func (s *saga) readBack(ctx context.Context, f found, todo []*target, refusals m
 	return nil
 }
 
-// checkReset lists the devices of a user-based license again after they were reset: nothing else shows what a reset did.
+// checkReset lists the devices of a user-based license again after they were reset: no other call shows the effect of a
+// reset.
 func (s *saga) checkReset(ctx context.Context, t *target) *Result {
 	if !t.UserBased() || len(t.free) == 0 {
 		return nil
@@ -165,7 +166,7 @@ func (s *saga) checkReset(ctx context.Context, t *target) *Result {
 	return nil
 }
 
-// withoutEffect is the result of a write that the API answered with 200 and that changed nothing.
+// withoutEffect is the result of a write that the API answered with 200 and that had no effect.
 func withoutEffect(code, detail string) *Result {
 	return &Result{Outcome: deactivation.Deferred, Code: code, Detail: detail, Fault: faultIgnored}
 }

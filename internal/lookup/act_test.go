@@ -17,7 +17,8 @@ import (
 	"license-deactivator/pkg/managementapi"
 )
 
-// TestARefusedDeviceStopsNothingElse: the others are deactivated, the license is disabled, and the letter names the device.
+// TestARefusedDeviceStopsNothingElse: the others are deactivated, the license is disabled, and the letter names the
+// device.
 func TestARefusedDeviceStopsNothingElse(t *testing.T) {
 	t.Parallel()
 	a := newAPIs(t)
@@ -37,7 +38,7 @@ func TestARefusedDeviceStopsNothingElse(t *testing.T) {
 	}
 }
 
-// TestAWriteWithoutEffectIsNoEnd: a 200 is believed when reading back shows it.
+// TestAWriteWithoutEffectIsNoEnd: a 200 counts only if reading back shows the effect.
 func TestAWriteWithoutEffectIsNoEnd(t *testing.T) {
 	t.Parallel()
 	user := licenseapitest.License{ID: 3, Product: "US", Username: "u@example.com", Order: "pi_1", CustomerEmail: "a@example.com", Devices: []string{"hw1"}}
@@ -59,7 +60,7 @@ func TestAWriteWithoutEffectIsNoEnd(t *testing.T) {
 	}
 }
 
-// TestADisableThatIsRefused: it is a letter, unless the license is disabled all the same.
+// TestADisableThatIsRefused: it becomes a letter, unless the license is disabled nevertheless.
 func TestADisableThatIsRefused(t *testing.T) {
 	t.Parallel()
 	a := newAPIs(t)
@@ -85,7 +86,7 @@ func TestADisableThatIsRefused(t *testing.T) {
 	}
 }
 
-// TestTheQuotaIsTheMessagesWait: 429 is no outage.
+// TestTheQuotaIsTheMessagesWait: 429 is not an outage.
 func TestTheQuotaIsTheMessagesWait(t *testing.T) {
 	t.Parallel()
 	a := newAPIs(t)
@@ -99,7 +100,7 @@ func TestTheQuotaIsTheMessagesWait(t *testing.T) {
 	}
 }
 
-// TestADeactivationThatHasToWaitStopsTheRun before anything is disabled.
+// TestADeactivationThatHasToWaitStopsTheRun: it stops before anything is disabled.
 func TestADeactivationThatHasToWaitStopsTheRun(t *testing.T) {
 	t.Parallel()
 	a := newAPIs(t)
@@ -134,7 +135,7 @@ func TestTwoMessagesOfOneEnvironmentNeverCallForOneLicenseAtOnce(t *testing.T) {
 			if inside.Add(1) > 1 {
 				together.Add(1)
 			}
-			time.Sleep(time.Second) // every other goroutine gets as far as it can
+			time.Sleep(time.Second) // every other goroutine runs as far as it can
 			inside.Add(-1)
 			return lookup.Answer{Outcome: deactivation.Deactivated}
 		}
@@ -175,7 +176,8 @@ func TestAMessageThatWaitsForALicenseEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// oneLicense is a Management API with one license of two devices, which a message finds as they were before the other's writes.
+// oneLicense is a Management API with one license of two devices, which a message finds in the state before the other
+// message's writes.
 type oneLicense struct{ disabled bool }
 
 func (m *oneLicense) Licenses(_ context.Context, by managementapi.Filter, _ int) (managementapi.List[managementapi.License], error) {

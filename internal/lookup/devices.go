@@ -69,7 +69,7 @@ func (s *saga) devicesOf(ctx context.Context, l managementapi.License) ([]manage
 	return list.Records, nil
 }
 
-// active returns the active devices, each once, and apart from them those that were activated too long after the event. A
+// active returns the active devices, each once, and separately those that were activated too long after the event. A
 // user-based license's devices are reset by record, so there each record counts.
 func (s *saga) active(l managementapi.License, devices []managementapi.Device) (active, late []managementapi.Device) {
 	event := s.eventTime()
@@ -94,12 +94,12 @@ func (s *saga) active(l managementapi.License, devices []managementapi.Device) (
 	return active, late
 }
 
-// checkLate refuses to disable a license that was activated long after the event: somebody may have given it back, and only
-// a record that says when it was last disabled could show that it was not. Where nothing is to be disabled, the late devices
-// are left alone.
+// checkLate refuses to disable a license that was activated long after the event: it may have been given back, and only
+// a record of the last disabling could show that it was not. If nothing is to be disabled, the late devices are left
+// alone.
 func (s *saga) checkLate(t *target, late []managementapi.Device) *Result {
 	if len(late) == 0 || !t.disable || !t.TimeDisabled.IsZero() {
-		return nil // a time of disabling after the event is a review already
+		return nil // a time of disabling after the event is already a review
 	}
 	return s.reviewed(CodeGivenBack, fmt.Sprintf("license %d was activated on %s more than a day after the event of %s, "+
 		"last at %s: somebody may have given it back", t.ID, count(len(late), "device"), rfc3339(s.eventTime()), rfc3339(lastActivated(late))))

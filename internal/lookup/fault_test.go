@@ -12,7 +12,7 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// TestKilledAfterEveryCallAndRunAgain: whichever call the process dies at, a new one ends where the first would have.
+// TestKilledAfterEveryCallAndRunAgain: after a kill at any call, a new process reaches the end state of the first.
 func TestKilledAfterEveryCallAndRunAgain(t *testing.T) {
 	t.Parallel()
 	inWorlds(t, 40, func(a *apis, w *world) string {
@@ -40,7 +40,7 @@ func TestKilledAfterEveryCallAndRunAgain(t *testing.T) {
 	})
 }
 
-// settled is a verdict for a run that finds the work done by an earlier one.
+// settled is the verdict for a run that finds the work of an earlier one done.
 func settled(want *verdict, result lookup.Result) *verdict {
 	if result.Outcome == deactivation.AlreadyInactive && want.outcome == deactivation.Deactivated {
 		want.outcome = result.Outcome
@@ -48,7 +48,7 @@ func settled(want *verdict, result lookup.Result) *verdict {
 	return want
 }
 
-// TestTwoCopiesAtTheSameTime: in one environment or in two, they end where one would have.
+// TestTwoCopiesAtTheSameTime: in one environment or in two, they reach the end state of one.
 func TestTwoCopiesAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	inWorlds(t, 10, func(a *apis, w *world) string {
@@ -74,7 +74,7 @@ func TestTwoCopiesAtTheSameTime(t *testing.T) {
 	})
 }
 
-// TestFaultsThatPass: with enough receives every world ends as without them.
+// TestFaultsThatPass: with enough receives every world ends as without the faults.
 func TestFaultsThatPass(t *testing.T) {
 	t.Parallel()
 	faults := []string{"management-503", "management-429", "management-cut", "management-html", "management-pages-short", "management-repeats-refused",
@@ -93,14 +93,14 @@ func TestFaultsThatPass(t *testing.T) {
 	})
 }
 
-// TestNoBadHabitOfTheAPIMakesAWrongWrite: nothing is written where the records cannot be trusted, and the message is kept or
-// is a letter that says why. What the event names itself needs none of those records.
+// TestNoBadHabitOfTheAPIMakesAWrongWrite: nothing is written if the records cannot be trusted, and the message is kept
+// or is a letter with the reason. Licenses that the event itself names need none of those records.
 func TestNoBadHabitOfTheAPIMakesAWrongWrite(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		habits licenseapitest.Habits
-		// none says that no write may come out of the look-up in this world.
+		// none requires that no write comes from the look-up in this world.
 		none func(w *world) bool
 	}{
 		{"filters ignored", licenseapitest.Habits{IgnoreFilters: true}, hasRows},
@@ -146,8 +146,8 @@ func (w *world) hasDevices() bool {
 	return slices.ContainsFunc(w.rows, func(l licenseapitest.License) bool { return len(l.Devices) > 0 })
 }
 
-// checkHabit: without a look-up's write the message is kept, a letter, or done by what it names; with one, it went to a
-// license that the oracle would have written to.
+// checkHabit: without a write by the look-up the message is kept, a letter, or done by what it names; with one, the
+// write went to a license that the oracle would have written to.
 func (w *world) checkHabit(fake *licenseapitest.Server, result lookup.Result, habits licenseapitest.Habits, none bool) string {
 	want := judge(w)
 	named := map[int64]bool{} // by the event itself
@@ -178,7 +178,7 @@ func (w *world) checkHabit(fake *licenseapitest.Server, result lookup.Result, ha
 	}
 	switch {
 	case result.Code == lookup.CodeNoLicense, !lookup.Needed(w.request), len(named) > 0 && !lookedUp:
-		return "" // nothing was found, or nothing was needed
+		return "" // no license was found, or none was needed
 	case habits.IgnoreWrites && want.outcome == deactivation.Deactivated && (len(want.disabled) > 0):
 		return fmt.Sprintf("the API ignores writes, and the message ended as %s %s", result.Outcome, result.Code)
 	case none && lookedUp:

@@ -11,7 +11,8 @@ import (
 	"license-deactivator/pkg/managementapi"
 )
 
-// How many records a list is read to, whatever the caps: what a person has released may be more.
+// The most records that are read of a list, independent of the caps: a message that a person has released may have
+// more.
 const (
 	readLicenses         = 100 // one page
 	readLicensesReleased = 1000
@@ -19,7 +20,7 @@ const (
 	readDevicesReleased  = 2000
 )
 
-// candidate is one id that the licenses may be found by.
+// candidate is one id by which the licenses may be found.
 type candidate struct {
 	by    managementapi.Filter
 	value string
@@ -31,7 +32,7 @@ type candidate struct {
 // certain reports whether a license that it finds needs no confirmation.
 func (c candidate) certain() bool { return !c.weak && !c.buyer }
 
-// shown is the value as it may be shown.
+// shown is the value in the form in which it may be shown.
 func (c candidate) shown() string {
 	if c.isKey {
 		return deactivation.Shorten(c.value)
@@ -39,7 +40,7 @@ func (c candidate) shown() string {
 	return c.value
 }
 
-// found is the first candidate with records, and these.
+// found is the first candidate with records, and its records.
 type found struct {
 	candidate
 	records []managementapi.License
@@ -47,8 +48,8 @@ type found struct {
 	count   int
 }
 
-// candidates are in the order in which they are tried: the key, the orders, the subscription; what a buyer can write comes
-// after what the sender made itself.
+// candidates are in the order in which they are tried: the key, the orders, the subscription. Ids that a buyer can
+// write come after those that the sender made itself.
 func (s *saga) candidates() []candidate {
 	r := s.request
 	var all []candidate
@@ -129,7 +130,7 @@ func (s *saga) recordAttempt(c candidate, count int, note string) {
 	s.report.Tried = append(s.report.Tried, Attempt{By: c.by.Name(), Value: c.shown(), Found: count, Note: note})
 }
 
-// list asks the API for one candidate and compares every record with it. A Rejected result is about this value alone.
+// list queries the API for one candidate and compares every record with it. A Rejected result concerns only this value.
 func (s *saga) list(ctx context.Context, c candidate) (found, *Result) {
 	if stop := s.trusted(ctx, c.by.Name()); stop != nil {
 		return found{}, stop
@@ -143,7 +144,7 @@ func (s *saga) list(ctx context.Context, c candidate) (found, *Result) {
 		if stop := transient(err); stop != nil {
 			return found{}, stop
 		}
-		if stop := s.probeAgain(ctx, c.by.Name()); stop != nil { // does it refuse this value, or every one?
+		if stop := s.probeAgain(ctx, c.by.Name()); stop != nil { // does the API refuse only this value, or every one?
 			return found{}, stop
 		}
 		return found{}, s.rejected(managementapi.CodeOf(err), err.Error())
@@ -170,7 +171,7 @@ func (s *saga) list(ctx context.Context, c candidate) (found, *Result) {
 	return f, nil
 }
 
-// mismatch handles a record that was not asked for: nothing is written, and the filter is probed again.
+// mismatch handles a record that does not match the filter: nothing is written, and the filter is probed again.
 func (s *saga) mismatch(ctx context.Context, filter, detail string) *Result {
 	if stop := s.probeAgain(ctx, filter); stop != nil {
 		return stop
@@ -178,8 +179,8 @@ func (s *saga) mismatch(ctx context.Context, filter, detail string) *Result {
 	return s.rejected(CodeMismatch, detail)
 }
 
-// confirmed reports whether every record is the order's by something that the buyer cannot write: the customer's e-mail
-// address is the one that the sender knows, or the record has an id that the sender made itself and that is not weak.
+// confirmed reports whether every record is confirmed as the order's by something that the buyer cannot write: the
+// customer's e-mail address is the sender's, or the record has an id that the sender made itself and that is not weak.
 func (s *saga) confirmed(candidates []candidate, records []managementapi.License) bool {
 	return !slices.ContainsFunc(records, func(l managementapi.License) bool {
 		return !sameAddress(l.Customer.Email, s.request.Lookup.Email) && !slices.ContainsFunc(candidates, func(c candidate) bool {
@@ -188,13 +189,14 @@ func (s *saga) confirmed(candidates []candidate, records []managementapi.License
 	})
 }
 
-// sameAddress compares two e-mail addresses without regard to the case of A to Z. An empty one equals none.
+// sameAddress compares two e-mail addresses without regard to the case of A to Z. An empty one equals no other.
 func sameAddress(a, b string) bool {
 	a, b = strings.TrimSpace(a), strings.TrimSpace(b)
 	return a != "" && len(a) == len(b) && lowered(a) == lowered(b)
 }
 
-// lowered leaves letters beyond ASCII alone: some are small letters of ASCII to Unicode, and another mailbox to a server.
+// lowered changes only ASCII letters: for Unicode some other letters are lower-case forms of ASCII ones, but for a
+// server they are another mailbox.
 func lowered(address string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {

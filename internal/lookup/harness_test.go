@@ -19,7 +19,7 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// noon is when events happen, unless a test says otherwise.
+// noon is the time of events, unless a test sets another.
 func noon() time.Time { return time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC) }
 
 const (
@@ -28,7 +28,7 @@ const (
 	managementKey = "management-key"
 )
 
-// apis serves a fake of both APIs, which a test replaces as often as it likes, over connections in memory.
+// apis serves a fake of both APIs over connections in memory; a test may replace the fake any number of times.
 type apis struct {
 	fake       atomic.Pointer[licenseapitest.Server]
 	licenses   *licenseapi.Client
@@ -37,7 +37,7 @@ type apis struct {
 
 	mu     sync.Mutex
 	calls  int // of both APIs
-	killAt int // the call whose answer is lost, and with it the process; 0: none
+	killAt int // the call whose answer is lost when the process is killed; 0: none
 }
 
 // errKilled is the error of a call whose process was killed before the answer came.
@@ -71,7 +71,7 @@ func newAPIs(t testing.TB) *apis {
 	return a
 }
 
-// serve starts over with these licenses.
+// serve starts again with these licenses.
 func (a *apis) serve(t testing.TB, licenses ...licenseapitest.License) *licenseapitest.Server {
 	t.Helper()
 	fake, err := licenseapitest.New(licenseapitest.State{
@@ -115,7 +115,7 @@ func (a *apis) kill(at int) {
 	a.killAt = at
 }
 
-// deactivate is what the worker does with an answer of the License API, without its repetitions.
+// deactivate does what the worker does with an answer of the License API, without its repetitions.
 func (a *apis) deactivate(ctx context.Context, license deactivation.License) lookup.Answer {
 	err := a.call(ctx, func(ctx context.Context) error { return a.licenses.Deactivate(ctx, licenseapi.Deactivation(license)) })
 	answer := lookup.Answer{Outcome: deactivation.Deferred, Code: licenseapi.CodeOf(err)}
@@ -147,10 +147,11 @@ func (a *apis) job(r deactivation.Request) lookup.Job {
 	return lookup.Job{Request: r, Age: a.now().Sub(r.ReceivedAt), Management: a.management, Deactivate: a.deactivate}
 }
 
-// maxReceives bounds how often a test hands a message out. A fault that spoils the first two of each call takes the most.
+// maxReceives bounds how often a test delivers a message. A fault that affects the first two of each call needs the
+// most.
 const maxReceives = 400
 
-// work hands a message out until it is done, and returns the last result and what came before it.
+// work delivers a message until it is done, and returns the last result and the earlier ones.
 func (a *apis) work(t testing.TB, l *lookup.Lookup, r deactivation.Request, change func(*lookup.Job)) (last lookup.Result, before []lookup.Result) {
 	t.Helper()
 	for {

@@ -11,32 +11,33 @@ import (
 	"license-deactivator/pkg/managementapi"
 )
 
-// Job is one receive of one message, with what it may call. Request, Management and Deactivate are required.
+// Job is one receive of one message, with the calls that it may make. Request, Management and Deactivate are required.
 type Job struct {
 	Request deactivation.Request
 	Age     time.Duration // of the message
 
-	// Management is called for what is to be found, disabled and read back.
+	// Management finds, disables and reads back.
 	Management Management
 
-	// Deactivate frees one device of one license by the License API, with everything that belongs to a call: its turn, its
-	// signature, its repetition. An Answer that is Deferred ends the run.
+	// Deactivate frees one device of one license by the License API, with the limiter, the signature and the repetition
+	// of a call. An Answer that is Deferred ends the run.
 	Deactivate func(ctx context.Context, license deactivation.License) Answer
 
-	// Admit is the brake: it is asked before the first write to licenses, by their identities, and again when more licenses
-	// come in; a license that it has admitted before counts once. A reason other than "" ends the run as a dead letter with
-	// that reason, without a write to any of them. Nil admits all.
+	// Admit is the brake. It is called before the first write to licenses, with their identities, and again for additional
+	// licenses; a license that it has already admitted counts once. A reason other than "" ends the run as a dead letter
+	// with that reason, without a write to any of them. Nil admits all.
 	Admit func(licenses []string) deactivation.Reason
 
-	// Released says that a person has looked at the message and lets it act: reviews and caps are passed, never a record
-	// that does not match.
+	// Released means that a person has reviewed the message and lets it act: it passes reviews and caps, but never a
+	// record that does not match.
 	Released bool
 
-	// Watch looks everything up and writes nothing: what would be written ends as a dead letter with the reason watched.
+	// Watch looks everything up and writes nothing: what would be written ends as a dead letter with the reason
+	// watched.
 	Watch bool
 }
 
-// Answer is what one deactivation came to.
+// Answer is the result of one deactivation.
 type Answer struct {
 	Outcome deactivation.Outcome
 	Code    string
@@ -46,12 +47,12 @@ type Answer struct {
 	Err     error         // of Deferred, as in Result
 }
 
-// Codes of a Result, beside those of the License API and http_<status>.
+// Codes of a Result, in addition to those of the License API and http_<status>.
 const (
 	// CodeNoLicense: no license was found. Deferred while the fulfilment may be late, then rejected, or already_inactive for
 	// a shop that sells other things.
 	CodeNoLicense = "no_license"
-	// CodeMismatch: a record or a device came back that was not asked for, and the API's filters work. Never released.
+	// CodeMismatch: a record or a device does not match the filter, and the API's filters work. Never released.
 	CodeMismatch = "mismatch"
 	// CodeUntrusted: the API's filters do not work. Deferred; the look-up stops.
 	CodeUntrusted = "filters_untrusted"
@@ -59,7 +60,7 @@ const (
 	// Reviews: dead letters that a person may release.
 	CodeTooMany        = "too_many"         // more licenses or devices than a message may act on
 	CodePartial        = "partial"          // part of an order was refunded, and which of its licenses is not certain
-	CodeUnconfirmed    = "unconfirmed"      // a buyer could write what the license was found by, and nothing else confirms it
+	CodeUnconfirmed    = "unconfirmed"      // a buyer could write the id that found the license, and nothing else confirms it
 	CodeGivenBack      = "given_back"       // somebody has enabled the license, or let it be activated, since the event
 	CodeNewerThanEvent = "newer_than_event" // the license was made more than a day after the event
 
@@ -67,13 +68,13 @@ const (
 	CodeStillEnabled = "still_enabled"
 	CodeStillActive  = "still_active"
 
-	// CodeNoActiveDevice and CodeAlreadyDisabled: of already_inactive, where nothing was left to do. After the first the
-	// license can still be used: the request did not say disable.
+	// CodeNoActiveDevice and CodeAlreadyDisabled: codes of already_inactive when no work was left. After the first the
+	// license can still be used: the request does not disable it.
 	CodeNoActiveDevice  = "no_active_device"
 	CodeAlreadyDisabled = "already_disabled"
 )
 
-// Result is what became of a request in this receive.
+// Result is the result of a request in this receive.
 type Result struct {
 	Outcome deactivation.Outcome
 	Reason  deactivation.Reason // of Rejected
@@ -85,7 +86,7 @@ type Result struct {
 	Fault   string        // of Deferred: the deployment's fault and what to do about it; "": not the deployment's
 	Err     error         // of Deferred: the Management API's error; nil where there was none
 
-	// StillUsable says that a license was found and can be activated again: the request did not say disable.
+	// StillUsable means that a license was found and can be activated again: the request does not disable it.
 	StillUsable bool
 
 	Report Report
@@ -94,7 +95,7 @@ type Result struct {
 // Report is what was found, done and read back.
 type Report struct {
 	Named    *Answer   // of the device that the request names; nil where none was deactivated
-	Tried    []Attempt // what licenses were looked up by, in order
+	Tried    []Attempt // the candidates of the look-up, in order
 	Licenses []LicenseReport
 	ReadBack bool // After… of the licenses were read
 }
@@ -107,7 +108,7 @@ type Attempt struct {
 	Note  string // why they do not count, or why the API was not asked; "": they count
 }
 
-// LicenseReport is one license that the request stands for.
+// LicenseReport is one license of the request.
 type LicenseReport struct {
 	ID         int64
 	Product    string // short code
@@ -116,7 +117,7 @@ type LicenseReport struct {
 	Active     int  // devices that were active
 	LeftAlone  int  // devices that were activated too long after the event
 	Freed      int  // devices that this run has deactivated
-	Inactive   int  // devices that turned out to be inactive, or the license disabled
+	Inactive   int  // devices that were already inactive, or whose license was disabled
 	Rejected   int  // devices that the API refused
 	Disable    bool // the license is to be disabled by this run
 
@@ -124,7 +125,7 @@ type LicenseReport struct {
 	AfterActive  int  // -1: the record does not say
 }
 
-// String says in one line what was found by which candidate, what was done, and what reading back showed.
+// String is one line with the candidate that found the licenses, the writes, and the state that was read back.
 func (r Report) String() string {
 	var parts []string
 	if r.Named != nil {
@@ -192,7 +193,7 @@ func (s *saga) rejected(code, detail string) *Result {
 	return &Result{Outcome: deactivation.Rejected, Reason: deactivation.ReasonRejected, Code: code, Detail: detail}
 }
 
-// reviewed is a review, which a person may have released: then there is nothing in the way.
+// reviewed is a review. If a person has released the message, it returns nil.
 func (s *saga) reviewed(code, detail string) *Result {
 	if s.job.Released {
 		return nil
@@ -204,19 +205,19 @@ func deferredBy(a Answer) *Result {
 	return &Result{Outcome: deactivation.Deferred, Code: a.Code, Detail: a.Detail, RetryIn: a.RetryIn, Fault: a.Fault, Err: a.Err}
 }
 
-// Faults of the deployment, for the operator who gets the alarm.
+// Faults of the deployment, for the operator who handles the alarm.
 const (
 	faultKey = "the Management API refuses the key: put a current management_api_key that may read and change licenses into the " +
 		"secret behind LICENSE_API_SECRET_ARN"
 	faultAddress   = "the Management API is not at its address: check MANAGEMENT_API_URL"
 	faultRefused   = "the Management API refuses a filter that its documentation has: ask LicenseSpring"
-	faultUntrusted = "the Management API ignores its filters: a value that no license has found licenses. The look-up has stopped and asks " +
+	faultUntrusted = "the Management API ignores its filters: a value that no license has found licenses. The look-up has stopped and probes " +
 		"again every few minutes; ask LicenseSpring"
 	faultIgnored = "the Management API answers 200 to a write and changes nothing: check that the key may change licenses, and ask LicenseSpring"
 )
 
-// transient returns the result of an error after which the message waits, or nil for one that is about the request: not
-// found or refused.
+// transient returns the result of an error after which the message waits, or nil for an error that concerns the
+// request: not found or refused.
 func transient(err error) *Result {
 	r := Result{Outcome: deactivation.Deferred, Code: managementapi.CodeOf(err), Detail: err.Error(), Err: err}
 	switch managementapi.KindOf(err) {

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// lock waits until no other message of this environment writes to these licenses and locks them until unlock is called. Two
-// calls for one license at the same time may miscount its activations: the License API's changelog names such a fault
-// (v4.0.29).
+// lock waits until no other message of this environment writes to these licenses and locks them until unlock is called.
+// Two calls for one license at the same time may miscount its activations: the License API's changelog names such a
+// fault (v4.0.29).
 func (l *Lookup) lock(ctx context.Context, licenses []int64) (unlock func(), err error) {
-	licenses = slices.Compact(slices.Sorted(slices.Values(licenses))) // one order for all, or two messages wait for each other
+	licenses = slices.Compact(slices.Sorted(slices.Values(licenses))) // the same order for all, otherwise two messages wait for each other
 	done := make(chan struct{})
 	var held []int64
 	unlock = func() {

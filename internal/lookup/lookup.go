@@ -1,5 +1,5 @@
 // Package lookup goes from a refunded order to its licenses and their devices: it finds the licenses in LicenseSpring,
-// checks that they are the order's, deactivates their devices and disables the licenses where the request says so.
+// checks that they belong to the order, deactivates their devices and disables the licenses if the request says so.
 //
 //	named device ─► find (find.go) ─► is it certain? (review.go) ─► devices (devices.go) ─► act, read back (act.go)
 //
@@ -12,7 +12,8 @@
 //   - A device that the request names is deactivated first, without the Management API, unless a buyer could write it.
 //   - Nothing is deleted or blacklisted, and no license is reset; devices of user-based licenses are.
 //
-// Begin with [New], one for the process, and call [Lookup.Run] for each receive of a message for which [Needed] is true.
+// Start with [New], once for the process, and call [Lookup.Run] for each receive of a message for which [Needed] is
+// true.
 package lookup
 
 import (
@@ -30,17 +31,17 @@ import (
 
 // Defaults of Config.
 const (
-	// DefaultMaxLicenses is how many licenses a message may act on without a person's consent: an order of more is a reseller's
-	// or a mistake.
+	// DefaultMaxLicenses is how many licenses a message may act on without a person's consent: a larger order is a
+	// reseller's or a mistake.
 	DefaultMaxLicenses = 10
 	// DefaultMaxDevices is how many devices a message may deactivate without a person's consent, on all of its licenses together.
 	DefaultMaxDevices = 50
-	// DefaultProbeEvery is how long the look-up stops before it asks again whether filters can be trusted.
+	// DefaultProbeEvery is how long the look-up stops before it probes the filters again.
 	DefaultProbeEvery = 5 * time.Minute
 )
 
-// DefaultNotFound is when a message without a license is tried again, by its age: a refund may overtake the fulfilment of its
-// order. After the last it is given up, but never at its first look.
+// DefaultNotFound is when a message without a license is tried again, by its age: a refund may be faster than the
+// fulfilment of its order. After the last time the message ends, but never at its first look-up.
 //
 //	age     wait
 //	2 min   2 min
@@ -50,8 +51,8 @@ func DefaultNotFound() []time.Duration {
 	return []time.Duration{2 * time.Minute, 15 * time.Minute, time.Hour}
 }
 
-// maxRemembered bounds how many messages without a license are remembered between two receives. A forgotten one is looked
-// up once more.
+// maxRemembered bounds how many messages without a license are remembered between two receives. A message that is not
+// remembered is looked up once more.
 const maxRemembered = 10_000
 
 // Management is the part of the Management API that the saga calls; *managementapi.Client is one.
@@ -62,18 +63,18 @@ type Management interface {
 	ResetDevice(ctx context.Context, device int64) error
 }
 
-// Config is what a Lookup is made of. Every zero field means its default.
+// Config is the configuration of a Lookup. Every zero field means its default.
 type Config struct {
 	NotFound    []time.Duration  // ages of the message, rising; nil: DefaultNotFound()
 	ProbeEvery  time.Duration    // 0: DefaultProbeEvery
 	MaxLicenses int              // 0: DefaultMaxLicenses
 	MaxDevices  int              // 0: DefaultMaxDevices
 	Now         func() time.Time // nil: time.Now
-	Logger      *slog.Logger     // gets a line when the look-up stops and when it goes on; nil: none
+	Logger      *slog.Logger     // gets a line when the look-up stops and when it continues; nil: none
 }
 
-// Lookup works messages. It is safe for concurrent use, and outlives an invocation: it remembers whether the API's filters
-// can be trusted, and which messages it has looked up without finding a license.
+// Lookup processes messages. It is safe for concurrent use, and outlives an invocation: it remembers whether the API's
+// filters can be trusted, and which messages it has looked up without finding a license.
 type Lookup struct {
 	cfg   Config
 	trust trust
@@ -124,8 +125,8 @@ func New(cfg Config) (*Lookup, error) {
 	}, nil
 }
 
-// Needed reports whether a request needs the Management API: it is about a license that is to be found, whose other devices
-// are meant too, that is to be disabled, or that a buyer may have named. All others are the License API's alone.
+// Needed reports whether a request needs the Management API: its license has to be found, its other devices are to be
+// deactivated, it is to be disabled, or a buyer may have named it. All others need only the License API.
 func Needed(r deactivation.Request) bool {
 	if r.Action != "" && r.Action != deactivation.ActionDeactivateLicense {
 		return false
@@ -133,7 +134,7 @@ func Needed(r deactivation.Request) bool {
 	return r.HardwareID == "" || r.Disable || r.Buyer
 }
 
-// Run works one request as far as it goes in this receive.
+// Run processes one request as far as possible in this receive.
 func (l *Lookup) Run(ctx context.Context, job Job) Result {
 	s := &saga{l: l, job: job, request: job.Request, now: l.cfg.Now()}
 	result := s.run(ctx)
@@ -149,7 +150,7 @@ type saga struct {
 	request deactivation.Request
 	now     time.Time
 	report  Report
-	refused *Result // of the first write that the API refuses for good
+	refused *Result // of the first write that the API refuses permanently
 }
 
 func (s *saga) run(ctx context.Context) Result {
@@ -178,10 +179,10 @@ func (s *saga) run(ctx context.Context) Result {
 	return s.act(ctx, found, targets)
 }
 
-// namesDevice reports whether the request names a device and a license that the License API can be called with.
+// namesDevice reports whether the request names a device and a license with which the License API can be called.
 func (s *saga) namesDevice() bool { return s.request.CheckSendable() == nil }
 
-// wholeLicense reports whether all devices of the licenses are meant, and not just the one that the request names.
+// wholeLicense reports whether the request concerns all devices of the licenses, and not only the one that it names.
 func (s *saga) wholeLicense() bool {
 	return !s.namesDevice() || s.request.Disable && s.request.Origin != deactivation.OriginDirect
 }
@@ -213,7 +214,7 @@ func (s *saga) admit(licenses ...string) *Result {
 	return nil
 }
 
-// eventTime is when what the request is about happened; zero where neither is known.
+// eventTime is the time of the event or of its receipt; zero if neither is known.
 func (s *saga) eventTime() time.Time {
 	if s.request.OccurredAt.IsZero() {
 		return s.request.ReceivedAt

@@ -13,7 +13,7 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// checkTexts holds what a person reads free of keys, devices and addresses.
+// checkTexts checks that texts for people hold no keys, devices and addresses.
 func checkTexts(t *testing.T, r lookup.Result) {
 	t.Helper()
 	for _, secret := range []string{"OTHER-KEY", "example.com", managementKey} {
@@ -23,7 +23,7 @@ func checkTexts(t *testing.T, r lookup.Result) {
 	}
 }
 
-// TestTheReportSaysWhatWasFoundDoneAndProved holds the line that a person reads.
+// TestTheReportSaysWhatWasFoundDoneAndProved checks the line for people.
 func TestTheReportSaysWhatWasFoundDoneAndProved(t *testing.T) {
 	t.Parallel()
 	a := newAPIs(t)
@@ -42,7 +42,7 @@ func TestTheReportSaysWhatWasFoundDoneAndProved(t *testing.T) {
 	}
 }
 
-// TestNamedDevicesAreFreedWithoutTheManagementAPI: what needs that API waits by itself.
+// TestNamedDevicesAreFreedWithoutTheManagementAPI: only the part that needs that API waits.
 func TestNamedDevicesAreFreedWithoutTheManagementAPI(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []string{"management-down", "management-gone", "management-403", "management-html"} {
@@ -71,7 +71,8 @@ func TestNamedDevicesAreFreedWithoutTheManagementAPI(t *testing.T) {
 	}
 }
 
-// TestTheBrakeIsAskedBeforeTheFirstWrite by every license that is about to be written to, and by no other.
+// TestTheBrakeIsAskedBeforeTheFirstWrite: it is called with every license that is about to be written to, and with no
+// other.
 func TestTheBrakeIsAskedBeforeTheFirstWrite(t *testing.T) {
 	t.Parallel()
 	a := newAPIs(t)
@@ -98,7 +99,7 @@ func TestTheBrakeIsAskedBeforeTheFirstWrite(t *testing.T) {
 	}
 }
 
-// TestARunEndsWithItsContext at every wait.
+// TestARunEndsWithItsContext checks every wait.
 func TestARunEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	a := newAPIs(t)

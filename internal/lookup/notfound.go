@@ -6,11 +6,11 @@ import (
 	"license-deactivator/internal/deactivation"
 )
 
-// nothingToFindBy ends a request without an id that a list can be asked for.
+// nothingToFindBy ends a request without an id for a list.
 func (s *saga) nothingToFindBy() *Result {
 	const why = "the request holds no id that a license can be looked up by"
 	switch {
-	case s.report.Named != nil: // it is done as it would be without look-up
+	case s.report.Named != nil: // it is done as without look-up
 		r := s.namedResult()
 		r.StillUsable = true
 		r.Detail = s.report.String() + "; " + why + ", and is not disabled"
@@ -31,7 +31,7 @@ func (s *saga) namedResult() *Result {
 	return r
 }
 
-// notFound waits for a fulfilment that may be late, and then ends the request.
+// notFound waits for a late fulfilment, and then ends the request.
 func (s *saga) notFound(unconfirmed, refused *Result) *Result {
 	if wait := s.l.waitForLicense(s.request.ID, s.job.Age, s.now); wait > 0 {
 		return &Result{
@@ -53,9 +53,9 @@ func (s *saga) notFound(unconfirmed, refused *Result) *Result {
 	return s.rejected(CodeNoLicense, s.report.String())
 }
 
-// waitForLicense returns how long to wait before the next look-up of a message without a license; 0: no further one. The
-// schedule depends on the message's age, not on its receives, which an outage may have used. A message of any age is looked
-// up at least twice, some time apart.
+// waitForLicense returns how long to wait before the next look-up of a message without a license; 0: no further one.
+// The schedule depends on the message's age, not on its receives, which an outage may have used. A message of any age
+// is looked up at least twice, with some time between.
 func (l *Lookup) waitForLicense(id string, age time.Duration, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -75,14 +75,14 @@ func (l *Lookup) waitForLicense(id string, age time.Duration, now time.Time) tim
 	if !looked {
 		return shortest
 	}
-	if wait := shortest - now.Sub(first); wait > 0 { // another copy of the message has just looked
+	if wait := shortest - now.Sub(first); wait > 0 { // another copy of the message was just looked up
 		return wait
 	}
 	delete(l.first, id)
 	return 0
 }
 
-// forget drops the memory of a message whose license is found.
+// forget drops the record of a message whose license is found.
 func (l *Lookup) forget(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

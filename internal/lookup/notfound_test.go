@@ -12,7 +12,7 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// TestARefundBeforeItsFulfilmentIsFound: the license comes while the message waits.
+// TestARefundBeforeItsFulfilmentIsFound: the license is created while the message waits.
 func TestARefundBeforeItsFulfilmentIsFound(t *testing.T) {
 	t.Parallel()
 	for _, late := range []time.Duration{time.Minute, 10 * time.Minute, 50 * time.Minute} {
@@ -36,7 +36,7 @@ func TestARefundBeforeItsFulfilmentIsFound(t *testing.T) {
 	}
 }
 
-// TestTheWaitsForALicenseGoByTheAgeOfTheMessage: 2, 15 and 60 minutes, and a later try whatever the age.
+// TestTheWaitsForALicenseGoByTheAgeOfTheMessage: 2, 15 and 60 minutes, and a later attempt at any age.
 func TestTheWaitsForALicenseGoByTheAgeOfTheMessage(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -82,7 +82,7 @@ func TestTwoCopiesOfAnOldMessageDoNotCountAsALaterTry(t *testing.T) {
 	}
 }
 
-// TestAMessageThatComesBackIsLookedUpTwiceAgain: after its end, by redrive, and after its license had come.
+// TestAMessageThatComesBackIsLookedUpTwiceAgain: after its end, by redrive, and after its license was created.
 func TestAMessageThatComesBackIsLookedUpTwiceAgain(t *testing.T) {
 	t.Parallel()
 	a := newAPIs(t)

@@ -10,7 +10,8 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// verdict is what must become of a world, by the rules of the look-up (what a person who knows all licenses would decide).
+// verdict is the expected result of a world, by the rules of the look-up: the decision of a person who knows all
+// licenses.
 type verdict struct {
 	freed    map[int64]map[string]bool // active devices that must be inactive in the end, by license
 	disabled map[int64]bool            // enabled licenses that must be disabled in the end
@@ -19,8 +20,8 @@ type verdict struct {
 	codes    []string // of a letter: any of these; of another outcome: this one, nil for any
 }
 
-// free is what a deactivation does: by the License API, which leaves the devices of a disabled license as they are, or by a
-// reset.
+// free has the effect of a deactivation: by the License API, which does not change the devices of a disabled license,
+// or by a reset.
 func (v *verdict) free(l licenseapitest.License, device string, reset bool) {
 	v.touched[l.ID] = true
 	if l.Enabled != nil && !reset || !slices.Contains(l.Devices, device) {
@@ -37,7 +38,7 @@ func letter(v *verdict, codes ...string) *verdict {
 	return v
 }
 
-// judge works without an API: it looks at every row.
+// judge works without an API: it checks every row.
 func judge(w *world) *verdict {
 	r := w.request
 	v := &verdict{freed: map[int64]map[string]bool{}, disabled: map[int64]bool{}, touched: map[int64]bool{}}
@@ -51,7 +52,8 @@ func judge(w *world) *verdict {
 	}
 	whole := !named || r.Disable && r.Origin != deactivation.OriginDirect
 
-	// Which licenses does the first thing find that finds any? What the sender made comes before what a buyer can write.
+	// Which licenses does the first candidate find that finds any? Ids from the sender come before ids that a buyer can
+	// write.
 	var rows []licenseapitest.License
 	byKey, usable, unconfirmed := false, false, false
 	for _, c := range judgedCandidates(r) {
@@ -94,7 +96,7 @@ func judge(w *world) *verdict {
 		return letter(v, "no_license")
 	}
 
-	// Which of them are meant?
+	// Which of them does the request concern?
 	var codes []string
 	isNamed := func(l licenseapitest.License) bool {
 		return (r.Product == "" || l.Product == r.Product) && (r.LicenseKey != "" && l.LicenseKey == r.LicenseKey || r.Username != "" && l.Username == r.Username)
@@ -138,7 +140,7 @@ func judge(w *world) *verdict {
 		codes = append(codes, "too_many")
 	}
 	devices := 0
-	left := map[int64][]string{} // devices that are left alone
+	left := map[int64][]string{} // late devices that stay active
 	for _, l := range rows {
 		if l.CreatedAt.After(noon().Add(24 * time.Hour)) {
 			codes = append(codes, "newer_than_event")
@@ -148,7 +150,7 @@ func judge(w *world) *verdict {
 		}
 		for _, device := range l.Devices {
 			switch {
-			case !whole, v.freed[l.ID][device]: // gone by then
+			case !whole, v.freed[l.ID][device]: // already deactivated
 			case !w.released && l.Activated[device].After(noon().Add(24*time.Hour)):
 				left[l.ID] = append(left[l.ID], device)
 				if r.Disable && l.Enabled == nil && l.TimeDisabled.IsZero() {
@@ -202,7 +204,7 @@ func (v *verdict) end(outcome deactivation.Outcome, code string) *verdict {
 	return v
 }
 
-// callLicenseAPI is what deactivate_license does and answers.
+// callLicenseAPI has the effect and the answer of deactivate_license.
 func (v *verdict) callLicenseAPI(w *world, asked deactivation.License) (outcome deactivation.Outcome, code string) {
 	product := false
 	for _, l := range w.rows {
@@ -248,7 +250,7 @@ func judgedCandidates(r deactivation.Request) []judgedCandidate {
 	return append(sender, buyer...)
 }
 
-// allConfirmed: the customer's address is the order's, or an id that the sender made leads there too.
+// allConfirmed: the customer's address is the order's, or an id from the sender also finds the license.
 func allConfirmed(rows []licenseapitest.License, r deactivation.Request) bool {
 	for _, l := range rows {
 		ok := l.CustomerEmail != "" && strings.EqualFold(l.CustomerEmail, r.Lookup.Email)
@@ -262,7 +264,7 @@ func allConfirmed(rows []licenseapitest.License, r deactivation.Request) bool {
 	return true
 }
 
-// unusable: LicenseSpring makes orders of trials itself; no store knows them.
+// unusable: LicenseSpring itself creates orders of trials, which no store knows.
 func unusable(value string) bool {
 	return slices.Contains(garbage(), value) || strings.HasPrefix(value, "trial_")
 }

@@ -21,7 +21,7 @@ var (
 	lookupSeed   = flag.Uint64("lookup.seed", 1, "seed of the first world")
 )
 
-// inWorlds runs a check in one of so many of the worlds, several at a time, each goroutine with a server of its own.
+// inWorlds runs a check in that many worlds, several at a time; each goroutine has its own server.
 func inWorlds(t *testing.T, oneOf int, check func(a *apis, w *world) (problem string)) {
 	t.Helper()
 	worlds := uint64(max(1, *lookupWorlds/oneOf))
@@ -45,7 +45,7 @@ func inWorlds(t *testing.T, oneOf int, check func(a *apis, w *world) (problem st
 	goroutines.Wait()
 }
 
-// String shows a world whole; its keys are made up.
+// String shows the whole world; its keys are invented.
 func (w *world) String() string {
 	var text strings.Builder
 	wire, _ := w.request.Wire()
@@ -69,7 +69,7 @@ func (a *apis) begin(t testing.TB, w *world) *licenseapitest.Server {
 
 func (w *world) release(j *lookup.Job) { j.Released = w.released }
 
-// TestEveryWorldEndsAsTheOracleSays: no write to a license that is not the order's, none missed that is.
+// TestEveryWorldEndsAsTheOracleSays: no license outside the order is written to, and no license of the order is missed.
 func TestEveryWorldEndsAsTheOracleSays(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -100,7 +100,7 @@ func TestEveryWorldEndsAsTheOracleSays(t *testing.T) {
 	}
 }
 
-// compare holds the end of a world to its verdict. result may be nil where a test has none.
+// compare checks the end of a world against its verdict. result may be nil if a test has none.
 func compare(w *world, want *verdict, fake *licenseapitest.Server, result *lookup.Result) string {
 	var problems []string
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
@@ -131,7 +131,7 @@ func compare(w *world, want *verdict, fake *licenseapitest.Server, result *looku
 	return strings.Join(problems, "\n")
 }
 
-// stranger returns why a license has nothing to do with the event, whatever the oracle says: it is of another order,
+// stranger returns why a license has nothing to do with the event, independent of the oracle: it is of another order,
 // subscription and customer. It is "" for the order's own licenses and in a world that a person has released.
 func (w *world) stranger(id int64) string {
 	l := w.rows[slices.IndexFunc(w.rows, func(l licenseapitest.License) bool { return l.ID == id })]

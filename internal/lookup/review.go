@@ -9,19 +9,19 @@ import (
 	"license-deactivator/pkg/managementapi"
 )
 
-// tolerance is how much later than the event a license may be made, or a device activated, and still be what the event is
-// about: clocks differ, and a fulfilment may be late.
+// tolerance is how much later than the event a license may be created, or a device activated, and still belong to the
+// event: clocks differ, and a fulfilment may be late.
 const tolerance = 24 * time.Hour
 
-// target is one license that is to be acted on.
+// target is one license on which the look-up acts.
 type target struct {
 	managementapi.License
-	free    []managementapi.Device // what is to be deactivated
+	free    []managementapi.Device // devices to deactivate
 	disable bool
 	report  int // index into Report.Licenses
 }
 
-// review selects the licenses that the request is about and checks whether acting on them is safe.
+// review selects the licenses of the request and checks whether acting on them is safe.
 func (s *saga) review(f found) ([]*target, *Result) {
 	licenses, stop := s.selectLicenses(f)
 	for _, l := range licenses {
@@ -45,16 +45,17 @@ func (s *saga) review(f found) ([]*target, *Result) {
 	return targets, nil
 }
 
-// selectLicenses returns the licenses that the request is about: the one that it names, the whole order's, or the refunded items'.
+// selectLicenses returns the licenses of the request: the one that it names, the whole order's, or those of the
+// refunded items.
 func (s *saga) selectLicenses(f found) ([]managementapi.License, *Result) {
 	named := slices.DeleteFunc(slices.Clone(f.records), func(l managementapi.License) bool { return !s.isNamed(l) })
 	switch {
 	case !s.wholeLicense() && len(named) == 0 && s.request.Buyer && s.job.Released:
-		return nil, nil // the named device alone, as a person has decided
+		return nil, nil // only the named device, as a person has decided
 	case !s.wholeLicense() && len(named) == 0:
 		return nil, s.rejected(CodeUnconfirmed, "the license that the request names is none of those that were found")
 	case len(named) > 0 && (!s.request.Buyer || s.request.Scope == deactivation.ScopeItems || !s.wholeLicense()):
-		return named, nil // not for a whole order that a buyer wrote a key into: he must not exempt the other licenses
+		return named, nil // not for a whole order with a key that a buyer wrote: the buyer must not exempt the other licenses
 	case f.isKey || s.request.Scope != deactivation.ScopeItems:
 		return f.records, nil
 	}
@@ -70,8 +71,8 @@ func (s *saga) isNamed(l managementapi.License) bool {
 	return r.LicenseKey != "" && l.Key == r.LicenseKey || r.Username != "" && slices.Contains(l.Users, r.Username)
 }
 
-// selectItems returns the licenses of refunded items. They are certain only where the number of refunded items of a product
-// equals the number of its licenses.
+// selectItems returns the licenses of refunded items. They are certain only if the number of refunded items of a
+// product equals the number of its licenses.
 func (s *saga) selectItems(f found) ([]managementapi.License, *Result) {
 	counts := map[string]int{}
 	for _, p := range s.request.Products {
@@ -107,7 +108,7 @@ func (s *saga) selectItems(f found) ([]managementapi.License, *Result) {
 	return licenses, nil
 }
 
-// checkProducts refuses two products behind one short code: codes can be used again, ids cannot.
+// checkProducts refuses two products with one short code: codes can be used again, ids cannot.
 func (s *saga) checkProducts(_ found, licenses []managementapi.License) *Result {
 	ids := map[string]int64{}
 	for _, l := range licenses {
@@ -129,7 +130,7 @@ func (s *saga) checkCount(f found, licenses []managementapi.License) *Result {
 	return nil
 }
 
-// checkTimes refuses licenses that were made or given back after the event.
+// checkTimes refuses licenses that were created or given back after the event.
 func (s *saga) checkTimes(_ found, licenses []managementapi.License) *Result {
 	event := s.eventTime()
 	if event.IsZero() {

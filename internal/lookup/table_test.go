@@ -13,7 +13,7 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// refund is a whole order's, found by the sender's id.
+// refund is a whole order, found by the sender's id.
 func refund() deactivation.Request {
 	return deactivation.Request{
 		ID: "stripe.evt_1.0", Source: "stripe", Cause: deactivation.CauseRefund, Event: "evt_1",
@@ -47,7 +47,7 @@ func disabled(id int64) licenseapitest.Write {
 	return licenseapitest.Write{Act: licenseapitest.ActDisable, License: id}
 }
 
-// TestWhatBecomesOfARequest gives licenses and a request, and says what is written and how the message ends.
+// TestWhatBecomesOfARequest gives licenses and a request, and checks the writes and the result of the message.
 func TestWhatBecomesOfARequest(t *testing.T) {
 	t.Parallel()
 	no := false

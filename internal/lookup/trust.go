@@ -8,21 +8,21 @@ import (
 	"license-deactivator/pkg/managementapi"
 )
 
-// The probe asks each filter for a value that nothing has. Whether the API ignores a filter that it does not know is not
-// documented; an ignored filter returns all licenses of the company.
+// The probe queries each filter with a value that no license has. It is not documented whether the API ignores a filter
+// that it does not know; an ignored filter returns all licenses of the company.
 const (
 	impossibleText   = "license-deactivator-probe-6f1d0c9b"
-	impossibleID     = 9_000_000_000_000_001 // theirs have 16 digits too, and begin with 1: they come from a clock
+	impossibleID     = 9_000_000_000_000_001 // LicenseSpring's ids also have 16 digits, and begin with 1: they come from a clock
 	filterOfDevices  = "license"
 	probeRecordsMost = 1
 )
 
-// trust is whether the API's filters can be trusted, for the whole environment.
+// trust records whether the API's filters can be trusted, for the whole environment.
 type trust struct {
-	turn    chan struct{}   // one probe at a time; guards what follows
+	turn    chan struct{}   // one probe at a time; guards the fields below
 	probed  map[string]bool // filters that were probed and found nothing
 	broken  string          // the filter that found something; "": none
-	probeAt time.Time       // when it is probed again
+	probeAt time.Time       // time of the next probe
 }
 
 // trusted probes a filter before its first use. Nil means that it can be trusted.
@@ -46,8 +46,8 @@ func (s *saga) trusted(ctx context.Context, filter string) *Result {
 	return s.probe(ctx, filter)
 }
 
-// probeAgain probes a filter again after it has returned a record that does not match. Nil means that the filter works, and the
-// record is this order's own oddity.
+// probeAgain probes a filter again after it has returned a record that does not match. Nil means that the filter works,
+// and that only this order's record is odd.
 func (s *saga) probeAgain(ctx context.Context, filter string) *Result {
 	t := &s.l.trust
 	if stop := t.enter(ctx); stop != nil {
@@ -60,8 +60,8 @@ func (s *saga) probeAgain(ctx context.Context, filter string) *Result {
 	return s.probe(ctx, filter)
 }
 
-// probe asks a filter for the impossible value; while a filter is broken, it must be that one. An error decides nothing: the
-// message waits.
+// probe queries a filter with the impossible value; while a filter is broken, it must be that filter. An error decides
+// nothing: the message waits.
 func (s *saga) probe(ctx context.Context, filter string) *Result {
 	t := &s.l.trust
 	found, err := s.probeCount(ctx, filter)
@@ -113,7 +113,7 @@ func untrusted(wait time.Duration) *Result {
 	}
 }
 
-// enter waits for the turn to probe.
+// enter waits until no other probe runs.
 func (t *trust) enter(ctx context.Context) *Result {
 	select {
 	case t.turn <- struct{}{}:

@@ -10,7 +10,8 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// TestFiltersThatCannotBeTrustedStopTheLookup for five minutes at a time, for every message, until the probe holds.
+// TestFiltersThatCannotBeTrustedStopTheLookup: it stops for five minutes at a time, for every message, until the probe
+// succeeds.
 func TestFiltersThatCannotBeTrustedStopTheLookup(t *testing.T) {
 	t.Parallel()
 	a := newAPIs(t)
@@ -62,7 +63,7 @@ func TestFiltersThatStopWorkingAreNoticedByARecord(t *testing.T) {
 	if result := l.Run(t.Context(), a.job(refund())); result.Code != lookup.CodeUntrusted || result.Outcome != deactivation.Deferred {
 		t.Errorf("%+v", result)
 	}
-	fake.SetHabits(licenseapitest.Habits{ForeignLicense: true}) // the probe finds it too
+	fake.SetHabits(licenseapitest.Habits{ForeignLicense: true}) // the probe also finds it
 	a.wait(5 * time.Minute)
 	if result := l.Run(t.Context(), a.job(refund())); result.Code != lookup.CodeUntrusted {
 		t.Errorf("%+v", result)
@@ -72,7 +73,7 @@ func TestFiltersThatStopWorkingAreNoticedByARecord(t *testing.T) {
 	}
 }
 
-// TestBadHabitsOfTheAPI: nothing is written, and the message is kept or is a letter that says why.
+// TestBadHabitsOfTheAPI: nothing is written, and the message is kept or is a letter with the reason.
 func TestBadHabitsOfTheAPI(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -104,7 +105,8 @@ func TestBadHabitsOfTheAPI(t *testing.T) {
 	}
 }
 
-// TestARecordOfSomebodyElseIsThisOrdersOwnOddityIfTheProbeHolds: then it is a letter for this order, and others go on.
+// TestARecordOfSomebodyElseIsThisOrdersOwnOddityIfTheProbeHolds: then it is a letter for this order, and others
+// continue.
 func TestARecordOfSomebodyElseIsThisOrdersOwnOddityIfTheProbeHolds(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]string{"a license": "/licenses/", "a device": "/devices/"} {
@@ -139,7 +141,7 @@ func TestARecordOfSomebodyElseIsThisOrdersOwnOddityIfTheProbeHolds(t *testing.T)
 	}
 }
 
-// TestAnErrorOfTheProbeIsOnlyAnError: nothing is decided by it.
+// TestAnErrorOfTheProbeIsOnlyAnError: it decides nothing.
 func TestAnErrorOfTheProbeIsOnlyAnError(t *testing.T) {
 	t.Parallel()
 	a := newAPIs(t)
@@ -178,7 +180,7 @@ func TestAProbeByAnUnknownLicenseMayBeRefused(t *testing.T) {
 	}
 }
 
-// TestAValueThatTheAPIRefusesIsTheValues: the filter works for others, so the next candidate is tried.
+// TestAValueThatTheAPIRefusesIsTheValues: the filter works for other values, so the next candidate is tried.
 func TestAValueThatTheAPIRefusesIsTheValues(t *testing.T) {
 	t.Parallel()
 	a := newAPIs(t)

@@ -11,26 +11,26 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// world is a vendor's licenses and one request about one of the orders. Everything about it comes from its seed.
+// world is a vendor's licenses and one request for one of the orders. Its seed decides everything in it.
 type world struct {
 	seed     uint64
 	rows     []licenseapitest.License
 	orders   []order
-	about    int // the order that the event is about
+	about    int // the order of the event
 	request  deactivation.Request
 	released bool
 }
 
 // order is one purchase in one of two shops of the vendor.
 type order struct {
-	strong       string // the id that the sender makes, known to nobody else
-	weak         string // the shop's own short number: the other shop has the same ones
+	strong       string // the id that only the sender knows
+	weak         string // the shop's own short number, which the other shop also uses
 	stored       string // what LicenseSpring has as the order's id
 	subscription string
 	email        string
 }
 
-// Ids that begin with one another, differ in case alone, or hold what an address must escape.
+// Ids of which one begins with another, ids that differ only in case, and ids that an address must escape.
 func strongIDs() []string {
 	return []string{
 		"pi_3N", "pi_3Nx", "pi_3NxA", "PI_3N", "gid://shopify/Order/1", "gid://shopify/Order/10", "gid://shopify/Order/100",
@@ -45,12 +45,12 @@ func garbage() []string {
 
 type dice struct{ *rand.Rand }
 
-// chance is true in so many of a hundred worlds.
+// chance is true in that many of a hundred worlds.
 func (d dice) chance(percent int) bool { return d.IntN(100) < percent }
 
 func pick[T any](d dice, from ...T) T { return from[d.IntN(len(from))] }
 
-// around is a time some hours before or after the event. The grace of a day has its edges here.
+// around is a time some hours before or after the event. The edges of the tolerance of a day are among these times.
 func (d dice) around(before, near int) time.Time {
 	switch n := d.IntN(100); {
 	case n < before:
@@ -120,7 +120,7 @@ func (w *world) makeLicenses(d dice) {
 			case n < 20:
 				l.Product, l.ProductID = "XZ", 6
 			case n < 22:
-				l.ProductID = 9 // the code of an old product, used again
+				l.ProductID = 9 // a reused code of an old product
 			}
 			l.LicenseKey = "KEY-" + strconv.FormatInt(id, 10)
 			if d.chance(15) {
@@ -230,7 +230,7 @@ func (w *world) makeRequest(d dice) {
 	w.request = r
 }
 
-// nameLicense has the event name a license, and perhaps a device of it: the vendor did, or a buyer.
+// nameLicense makes the event name a license, and perhaps one of its devices: the vendor wrote it, or a buyer.
 func (w *world) nameLicense(d dice, r *deactivation.Request, own []licenseapitest.License) {
 	var l licenseapitest.License
 	switch n := d.IntN(100); {
@@ -257,7 +257,7 @@ func (w *world) nameLicense(d dice, r *deactivation.Request, own []licenseapites
 	}
 }
 
-// makeProducts says what was refunded where it was not the whole order.
+// makeProducts sets what was refunded if it was not the whole order.
 func (w *world) makeProducts(d dice, r *deactivation.Request, own []licenseapitest.License) {
 	if r.Scope != deactivation.ScopeItems || d.chance(5) {
 		return
@@ -285,7 +285,7 @@ func (w *world) makeProducts(d dice, r *deactivation.Request, own []licenseapite
 	}
 }
 
-// served are the rows as the fake takes them.
+// served are the rows in the form of the fake.
 func (w *world) served() []licenseapitest.License {
 	rows := slices.Clone(w.rows)
 	for i := range rows {

@@ -10,8 +10,8 @@ import (
 	"license-deactivator/pkg/internal/apihttp"
 )
 
-// maxReplyBytes bounds the body that is read of a reply, in bytes. The documented license has 4 KiB, and a page a hundred of
-// them; metadata may make it ten times as long.
+// maxReplyBytes bounds how much of a reply's body is read, in bytes. The documented license has 4 KiB, and a page a
+// hundred of them; metadata may make it ten times as long.
 const maxReplyBytes = 4 << 20
 
 // The operations: the Op of errors.
@@ -24,8 +24,8 @@ const (
 	opResetDevice  = "reset_device"
 )
 
-// request makes one HTTP request, through Config.Through, and returns the body of a 200. secret is the value of the request
-// that must not come back in an error; "": none but the key.
+// request makes one HTTP request, through Config.Through, and returns the body of a 200. secret is the value of the
+// request that no error may hold; "": only the key.
 func (c *Client) request(ctx context.Context, op, method, path string, query url.Values, secret string) (reply []byte, err error) {
 	if c.key == "" {
 		return nil, ErrNoKey
@@ -39,7 +39,7 @@ func (c *Client) request(ctx context.Context, op, method, path string, query url
 	case err == nil:
 		return reply, nil
 	case answered != nil && errors.Is(err, answered):
-		return nil, err // names the operation already
+		return nil, err // already names the operation
 	}
 	return nil, fmt.Errorf("managementapi: %s: %w", op, err)
 }
@@ -61,12 +61,12 @@ func (c *Client) send(ctx context.Context, op, method, path string, query url.Va
 	req.Header.Set("Authorization", authorization)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
-	// As in licenseapi: an empty X-Idempotency-Key is not sent, and lets net/http repeat a POST on a new connection when
-	// the old one died before it answered. Every POST of this client may be repeated.
+	// As in licenseapi: an empty X-Idempotency-Key is not sent, and lets net/http repeat a POST on a new connection
+	// when the old one closed before it answered. Every POST of this client may be repeated.
 	req.Header["X-Idempotency-Key"] = []string{}
 	s := &apihttp.Scrubber{Values: []string{secret}, Authorization: authorization}
 
-	// RoundTrip, not an http.Client: no redirect is ever followed, or the key would go elsewhere.
+	// RoundTrip is used and not an http.Client: no redirect is followed, since the key would be sent elsewhere.
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return nil, apihttp.NewNetworkError("managementapi: "+op, err, s)

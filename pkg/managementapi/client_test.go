@@ -57,7 +57,7 @@ func testAPI(t testing.TB, change func(*Config)) (*licenseapitest.Server, *Clien
 	return api, client
 }
 
-// answering returns a client whose every request is answered so.
+// answering returns a client whose every request gets this answer.
 func answering(t testing.TB, answer func(*http.Request) (*http.Response, error)) *Client {
 	t.Helper()
 	client, err := New(Config{BaseURL: "https://saas.licensespring.com/api/v1/", Key: testKey, Now: created})
@@ -581,7 +581,7 @@ func TestErrorsSayWhatIsNeededAndNothingSecret(t *testing.T) {
 	}
 }
 
-// TestRecordsPrintNothingSecret prints records in every way there is.
+// TestRecordsPrintNothingSecret prints records in every possible way.
 func TestRecordsPrintNothingSecret(t *testing.T) {
 	t.Parallel()
 	license := License{ID: 7, Key: "CANARY-CANARY-1234", Order: "canary", Customer: Customer{Email: "canary@example.com"}, Users: []string{"canary"}}
@@ -610,11 +610,11 @@ func TestRecordsPrintNothingSecret(t *testing.T) {
 		t.Errorf("a secret is in\n%s", out.String())
 	}
 	if !strings.Contains(out.String(), "…1234") || !strings.Contains(out.String(), "…5678") {
-		t.Error("records cannot be told from others")
+		t.Error("records cannot be distinguished")
 	}
 }
 
-// TestEveryFaultOfTheFakeIsAnError meets what the real API may do. No fault is taken for a list that is whole and right.
+// TestEveryFaultOfTheFakeIsAnError covers what the real API may do. No fault may pass as a complete and correct list.
 func TestEveryFaultOfTheFakeIsAnError(t *testing.T) {
 	t.Parallel()
 	harmless := []string{"management-flood", "management-null-keys", "management-no-times", "management-repeats-refused",

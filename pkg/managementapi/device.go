@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Device is one activation of a license on a computer. LicenseSpring makes a new record for each, so a hardware id may be
-// there more than once, active or not. It prints itself with its ids and the hardware id's end alone.
+// Device is one activation of a license on a computer. LicenseSpring makes a new record for each, so a hardware id may
+// occur more than once, active or not. Only its ids and the hardware id's end are printed.
 //
 // Source: https://docs.licensespring.com/management-api/device/retrieve-device
 type Device struct {
@@ -25,9 +25,9 @@ type Device struct {
 	TimeDeactivated time.Time // zero: never, or not known
 }
 
-// Devices lists the devices of a license, active ones and others, in as many requests as there are pages of 100. When there
-// are more than most, it stops after the first page. Errors are as with Licenses. A license id below 1 is refused with
-// ErrFilter.
+// Devices lists the devices of a license, active ones and others, in as many requests as there are pages of 100. When
+// there are more than most, it stops after the first page. Errors are the same as for Licenses. A license id below 1 is
+// refused with ErrFilter.
 //
 // Compare each Device.License with the wanted id before anything is written.
 //
@@ -40,15 +40,16 @@ func (c *Client) Devices(ctx context.Context, license int64, most int) (List[Dev
 	return list(ctx, c, opListDevices, "/devices/", query, "", most, parseDevice, func(d Device) int64 { return d.ID })
 }
 
-// ResetDevice deactivates a device by its record's id. Use it for user-based licenses alone, whose password the License API
-// would want: what it does to the license's transfers is not documented. A nil error means that the API answered 200.
+// ResetDevice deactivates a device by its record's id. Use it only for user-based licenses, for which the License API
+// would need the password: its effect on the license's transfers is not documented. A nil error means that the API
+// answered 200.
 //
 // Source: https://docs.licensespring.com/management-api/device/reset-device
 func (c *Client) ResetDevice(ctx context.Context, device int64) error {
 	return c.act(ctx, opResetDevice, "devices", device, "reset/")
 }
 
-// parseDevice reads a record. why is "" or says what it lacks.
+// parseDevice reads a record. why is "" or what the record lacks.
 func parseDevice(raw json.RawMessage) (d Device, why string) {
 	f, ok := parseFields(raw)
 	if !ok {

@@ -27,11 +27,11 @@ type Error struct {
 	// is not an error of the API. Never branch on it.
 	Detail string
 
-	// RequestID is the server's name for the call, for the vendor's support; "" if it gave none.
+	// RequestID is the server's id of the call, for the vendor's support; "" if the server gave none.
 	RequestID string
 
-	// RetryAfter is how long the server asks us to wait, at most a day. Zero means that it does not say, or names a time
-	// that is over. It is never negative.
+	// RetryAfter is how long the server asks us to wait, at most a day. Zero means that the header is absent, or names
+	// a time in the past. It is never negative.
 	RetryAfter time.Duration
 }
 
@@ -48,8 +48,8 @@ func (e *Error) Error() string {
 	return text.String()
 }
 
-// newError reads an answer leniently. Its form is not documented; the API looks like Django REST framework, whose errors are
-// {"detail": text} or, for one field, {"field": [text, …]}.
+// newError reads an answer leniently. Its form is not documented; the API seems to be built on Django REST framework,
+// whose errors are {"detail": text} or, for one field, {"field": [text, …]}.
 func newError(op string, resp *http.Response, reply []byte, whole bool, s *apihttp.Scrubber, now time.Time) *Error {
 	e := &Error{
 		Op: op, Status: resp.StatusCode,
@@ -63,7 +63,8 @@ func newError(op string, resp *http.Response, reply []byte, whole bool, s *apiht
 	return e
 }
 
-// errorDetail returns the text of an error's body, the first field's with its name; "" if the body is no such error.
+// errorDetail returns the text of an error's body, or the first field's with its name; "" if the body is not such an
+// error.
 func errorDetail(reply []byte) string {
 	var body map[string]any
 	if json.Unmarshal(withoutMark(reply), &body) != nil {
@@ -82,11 +83,11 @@ func errorDetail(reply []byte) string {
 	return ""
 }
 
-// withoutMark cuts off the byte order mark that some proxies put in front.
+// withoutMark removes the byte order mark that some proxies add.
 func withoutMark(reply []byte) []byte { return bytes.TrimPrefix(reply, []byte("\xEF\xBB\xBF")) }
 
-// UnreadableError is a 200 that cannot be used: no JSON, not the documented form, a record without what it must have, or a
-// list whose pages do not fit together. It holds no value of the reply.
+// UnreadableError is a 200 that cannot be used: not JSON, not the documented form, a record without a required field,
+// or a list whose pages do not fit together. It holds no value of the reply.
 type UnreadableError struct {
 	Op  string // as Error.Op
 	Why string
@@ -95,21 +96,22 @@ type UnreadableError struct {
 // Error implements error.
 func (e *UnreadableError) Error() string { return "managementapi: " + e.Op + ": " + e.Why }
 
-// Kind says what the caller has to do about an error. The zero Kind is none of them.
+// Kind says what the caller has to do after an error. The zero Kind is none of them.
 type Kind int
 
 // The kinds of error.
 const (
-	// KindNone is that of a nil error.
+	// KindNone is the kind of a nil error.
 	KindNone Kind = iota + 1
-	// KindUnavailable: trouble that passes, or that we cannot tell from it: 5xx, 408, the network, an answer that cannot be
-	// read, a 403 that is not the API's. Try again later.
+	// KindUnavailable: a temporary failure, or one that looks temporary: 5xx, 408, the network, an answer that cannot
+	// be read, a 403 that is not the API's. Try again later.
 	KindUnavailable
-	// KindRateLimited: 429. Try again after Error.RetryAfter, at least a minute when there is none, and slow down.
+	// KindRateLimited: 429. Try again after Error.RetryAfter, or at least a minute if there is none, and slow down.
 	KindRateLimited
-	// KindUnauthorized: the key is wrong, revoked or may not do this. Read it anew, then it is a configuration fault.
+	// KindUnauthorized: the key is wrong, revoked or may not do this. Read it again; after that it is a configuration
+	// fault.
 	KindUnauthorized
-	// KindMisconfigured: the address is wrong for every request alike: a redirect, a list that is not there.
+	// KindMisconfigured: the address is wrong for every request alike: a redirect, a list that does not exist.
 	KindMisconfigured
 	// KindNotFound: no such license or device, or none that the key may see.
 	KindNotFound
@@ -138,8 +140,8 @@ func (k Kind) String() string {
 	return "kind(" + strconv.Itoa(int(k)) + ")"
 }
 
-// KindOf says what the result of a call asks for: KindNone for nil, the status's for an *Error, KindRejected for ErrFilter,
-// KindMisconfigured for ErrNoKey and KindUnavailable for everything else.
+// KindOf says what the caller has to do after a call: KindNone for nil, the status's for an *Error, KindRejected for
+// ErrFilter, KindMisconfigured for ErrNoKey and KindUnavailable for everything else.
 func KindOf(err error) Kind {
 	if err == nil {
 		return KindNone
@@ -171,12 +173,12 @@ func (e *Error) kind() Kind {
 	case e.Status != http.StatusNotFound:
 		return KindRejected
 	case e.Op == opListLicenses, e.Op == opListDevices:
-		return KindMisconfigured // a list that finds nothing is empty, and there
+		return KindMisconfigured // a list without results exists and is empty
 	}
 	return KindNotFound
 }
 
-// CodeOf returns what to report for an error: http_<status>; "timeout", "canceled" or "connection" when there was no
+// CodeOf returns the code to report for an error: http_<status>; "timeout", "canceled" or "connection" without an
 // answer; "unreadable" for a 200 that cannot be used; "invalid_filter" or "no_key" when nothing was sent; "" for nil.
 func CodeOf(err error) string {
 	if err == nil {

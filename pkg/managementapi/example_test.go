@@ -9,7 +9,7 @@ import (
 )
 
 func Example() {
-	// A fake of the API stands in for https://saas.licensespring.com/api/v1.
+	// A fake of the API replaces https://saas.licensespring.com/api/v1.
 	api, err := licenseapitest.New(licenseapitest.State{
 		ManagementAPIKeys: []string{"my-management-key"},
 		Licenses: []licenseapitest.License{

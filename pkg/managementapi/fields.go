@@ -10,12 +10,13 @@ import (
 	"unicode"
 )
 
-// fields are the fields of a record as they came, by their folded names. Records are read leniently, since the
-// documentation, the vendor's SDKs and the samples differ: a name may be spelled without its underscores or in another case
-// (the vendor's own SDK misspells a tag), a number may be a text, and anything may be null. Fields that are null are left out.
+// fields are the fields of a record as received, by their folded names. Records are read leniently, since the
+// documentation, the vendor's SDKs and the samples differ: a name may lack its underscores or have another case (the
+// vendor's own SDK misspells a tag), a number may be a text, and anything may be null. Fields that are null are left
+// out.
 type fields map[string]json.RawMessage
 
-// parseFields reads an object. ok is false for anything else, null and nothing included, and for an object with two
+// parseFields reads an object. ok is false for anything else, also for null and no input, and for an object with two
 // different values under one folded name, which is ambiguous.
 func parseFields(raw json.RawMessage) (f fields, ok bool) {
 	var all map[string]json.RawMessage
@@ -46,7 +47,7 @@ func (f fields) get(names ...string) json.RawMessage {
 	return nil
 }
 
-// folded is a name without case, underscores and hyphens.
+// folded is a name in lower case, without underscores and hyphens.
 func folded(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '_' || r == '-' {
@@ -88,7 +89,7 @@ func (f fields) count(name string, absent int) int {
 	return int(n)
 }
 
-// boolean returns true or false, written as such, as a text or as 1 or 0. known is false for anything else.
+// boolean returns true or false, written as a boolean, as a text or as 1 or 0. known is false for anything else.
 func (f fields) boolean(names ...string) (value, known bool) {
 	raw := f.get(names...)
 	if json.Unmarshal(raw, &value) == nil {
@@ -98,12 +99,12 @@ func (f fields) boolean(names ...string) (value, known bool) {
 	return value, err == nil
 }
 
-// timeForms are the forms of a time: that of the samples, and those of the License API's. A time without zone is UTC.
+// timeForms are the forms of a time: those of the samples and of the License API. A time without a zone is UTC.
 func timeForms() []string {
 	return []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05", "2006-01-02T15:04"}
 }
 
-// time returns a time, or zero for what is none.
+// time returns a time, or zero for any other value.
 func (f fields) time(name string) time.Time {
 	text := f.text(name)
 	for _, form := range timeForms() {

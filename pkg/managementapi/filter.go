@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// minValueRunes is the shortest value that a list may be asked for, in characters. A shorter one is an accident: no order id,
-// key or subscription has two.
+// minValueRunes is the shortest value of a filter, in characters. A shorter one is an accident: no order id, key or
+// subscription has two.
 const minValueRunes = 3
 
 // maxValueRunes bounds a value, in characters: the longest real one is a PayPal order with its reference, below 100.
@@ -22,12 +22,11 @@ const (
 	subscriptionID = "subscription_id"
 )
 
-// ErrFilter is wrapped by the error of a filter that is refused before anything is sent: its value is empty, too short, too
-// long, a placeholder or no text. The error does not hold the value.
+// ErrFilter is wrapped by the error of a filter that is refused before anything is sent: its value is empty, too short,
+// too long, a placeholder or not a text. The error does not hold the value.
 var ErrFilter = errors.New("managementapi: a value that no list may be asked for")
 
-// Filter is one exact filter of a list of licenses. Its zero value is refused with ErrFilter. It prints itself without its
-// value.
+// Filter is one exact filter of a list of licenses. Its zero value is refused with ErrFilter. Its value is not printed.
 //
 // Source: https://docs.licensespring.com/management-api/license/list-licenses
 type Filter struct{ name, value string }
@@ -57,7 +56,7 @@ func (f Filter) Matches(l License) bool {
 	return false
 }
 
-// Check returns an error that wraps ErrFilter if no list may be asked for the value.
+// Check returns an error that wraps ErrFilter if the value may not be used for a list.
 func (f Filter) Check() error {
 	bad := func(why string) error { return fmt.Errorf("%w: %s %s", ErrFilter, f.name, why) }
 	switch {
@@ -79,15 +78,16 @@ func (f Filter) Check() error {
 	return nil
 }
 
-// trialOrder is what LicenseSpring calls the order of a trial license by itself.
+// trialOrder is the order id that LicenseSpring itself gives a trial license.
 var trialOrder = regexp.MustCompile(`^trial_[0-9]+$`)
 
-// filledIn is what a template leaves when nothing was filled in: {{id}}, ${id}, <id>, %id%, [id].
+// filledIn matches an empty placeholder of a template: {{id}}, ${id}, <id>, %id%, [id].
 var filledIn = regexp.MustCompile(`^(\{.*\}|\$\{.*\}|<.*>|%.*%|\[.*\])$`)
 
-// isPlaceholder reports whether a value stands for "none". Integrations write such words where an order or subscription has
-// no id, and many licenses then have the same one: https://github.com/cryptlex/third-party-integrations has
-// "subscription_empty". prefixed takes such a word behind a prefix for one too; the last letters of a key may form it.
+// isPlaceholder reports whether a value stands for "none". Integrations write such words when an order or subscription
+// has no id, and many licenses then have the same one: https://github.com/cryptlex/third-party-integrations has
+// "subscription_empty". With prefixed, such a word after a prefix is also a placeholder; the last letters of a key may
+// form it.
 func isPlaceholder(value string, prefixed bool) bool {
 	if filledIn.MatchString(value) {
 		return true

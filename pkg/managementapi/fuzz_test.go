@@ -9,8 +9,8 @@ import (
 	"license-deactivator/pkg/internal/apihttp"
 )
 
-// FuzzReply gives any answer to a call: a list that is returned is whole or says that it is not, each record in it has what
-// it must have, and no error holds the key or the filter's value.
+// FuzzReply answers a call with arbitrary bytes. It requires that a returned list is whole or says that it is not, that
+// each record has its required fields, and that no error holds the key or the filter's value.
 func FuzzReply(f *testing.F) {
 	const all = "canary-order " + testKey
 	for _, seed := range []struct {

@@ -12,7 +12,7 @@ import (
 )
 
 // License is a record of the Management API. A field that the record does not have is zero, unless its comment says
-// otherwise. It prints itself with its id, its product and the key's end alone.
+// otherwise. Only its id, its product and the key's end are printed.
 //
 // Source: https://docs.licensespring.com/management-api/license/retrieve-license
 type License struct {
@@ -46,14 +46,14 @@ type Customer struct {
 }
 
 // UserBased reports whether the license belongs to users: it has no key, and its product or its users say so. A license
-// with neither key nor users is neither kind.
+// with neither key nor users is of neither kind.
 func (l License) UserBased() bool { return l.Key == "" && (l.Product.UserBased || len(l.Users) > 0) }
 
-// List is what was found.
+// List is the result of a list.
 type List[T any] struct {
 	Records []T
-	Count   int  // how many there are by the API's own count
-	Whole   bool // Records holds all of them; otherwise there are more than was asked for, and Records has the first page
+	Count   int  // the API's own count
+	Whole   bool // Records holds all of them; otherwise there are more than the wanted number, and Records has the first page
 }
 
 // Licenses lists the licenses that an exact filter finds, in as many requests as there are pages of 100. When there are
@@ -91,17 +91,16 @@ func (c *Client) License(ctx context.Context, id int64) (License, error) {
 	return l, nil
 }
 
-// Disable switches a license off: activations and checks are refused, what it entitles to is kept. A nil error means that
-// the API answered 200; read the license again to see what came of it. What a second Disable is answered is not
-// documented.
+// Disable switches a license off: activations and checks are refused, its entitlements are kept. A nil error means that
+// the API answered 200; read the license again to see the effect. The answer to a second Disable is not documented.
 //
 // Source: https://docs.licensespring.com/management-api/license/disable-license
 func (c *Client) Disable(ctx context.Context, id int64) error {
 	return c.act(ctx, opDisable, "licenses", id, "disable/")
 }
 
-// Enable is the inverse of Disable: the license has its former status again. Devices that were deactivated meanwhile must be
-// activated anew.
+// Enable is the inverse of Disable: the license has its former status again. Devices that were deactivated meanwhile
+// must be activated again.
 //
 // Source: https://docs.licensespring.com/management-api/license/enable-license
 func (c *Client) Enable(ctx context.Context, id int64) error {
@@ -117,7 +116,7 @@ func objectPath(resource string, id int64) string {
 	return "/" + resource + "/" + strconv.FormatInt(id, 10) + "/"
 }
 
-// parseLicense reads a record. why is "" or says what it lacks.
+// parseLicense reads a record. why is "" or what the record lacks.
 func parseLicense(raw json.RawMessage) (l License, why string) {
 	f, ok := parseFields(raw)
 	if !ok {
@@ -151,7 +150,7 @@ func parseLicense(raw json.RawMessage) (l License, why string) {
 	var users []json.RawMessage
 	if json.Unmarshal(f.get("license_users"), &users) == nil {
 		for _, raw := range users {
-			if user, ok := parseFields(raw); ok { // initial_password is left where it is
+			if user, ok := parseFields(raw); ok { // initial_password is not read
 				l.Users = append(l.Users, user.text("true_email", "email"))
 			}
 		}
@@ -169,7 +168,7 @@ func (l License) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "license %d (%s) of %s", l.ID, shorten(l.Key), l.Product.ShortCode)
 }
 
-// MarshalJSON implements json.Marshaler with what LogValue shows: slog's JSON handler marshals what lies inside a struct.
+// MarshalJSON implements json.Marshaler with what LogValue shows: slog's JSON handler marshals the fields of a struct.
 func (l License) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		ID      int64  `json:"id"`
@@ -178,11 +177,11 @@ func (l License) MarshalJSON() ([]byte, error) {
 	}{l.ID, l.Product.ShortCode, shorten(l.Key)})
 }
 
-// keptRunes is how much of a key's end is shown, in characters: enough to find it in the vendor's own list, too little to
+// keptRunes is how many of a key's last characters are shown: enough to find it in the vendor's own list, too few to
 // use it.
 const keptRunes = 4
 
-// shorten shows a key of more than eight characters by its last four.
+// shorten shows the last four characters of a key with more than eight.
 func shorten(key string) string {
 	runes := []rune(key)
 	switch {

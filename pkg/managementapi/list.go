@@ -8,18 +8,18 @@ import (
 	"strconv"
 )
 
-// pageSize is the limit that is asked for: the largest that the API takes. It cuts a larger one silently, and may cut this
-// one too, so that pages are counted by what came.
+// pageSize is the requested limit, the largest that the API accepts. The API cuts a larger one silently, and may cut
+// this one, too, so pages are counted by the received records.
 const pageSize = 100
 
-// list reads the pages of a list until as many records have come as the first page counted. secret must not come back in an
-// error.
+// list reads the pages of a list until as many records have arrived as the first page counted. No error may hold
+// secret.
 func list[T any](
 	ctx context.Context, c *Client, op, path string, query url.Values, secret string, most int,
 	parse func(json.RawMessage) (T, string), idOf func(T) int64,
 ) (List[T], error) {
 	unreadable := func(why string) (List[T], error) { return List[T]{}, &UnreadableError{Op: op, Why: why} }
-	query.Set("order_by", "created_at") // pages of an unordered list need not fit together
+	query.Set("order_by", "created_at") // pages of an unordered list may not fit together
 	query.Set("limit", strconv.Itoa(pageSize))
 	var found List[T]
 	seen := map[int64]bool{}
@@ -62,8 +62,8 @@ func list[T any](
 	}
 }
 
-// parsePage reads {"count": number, "results": [record, …]}. The address of the next page is not read: it could lead to
-// another host.
+// parsePage reads {"count": number, "results": [record, …]}. It does not read the address of the next page, which could
+// lead to another host.
 func parsePage(reply []byte) (count int, records []json.RawMessage, why string) {
 	f, ok := parseFields(reply)
 	if !ok {

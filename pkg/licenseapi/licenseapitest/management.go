@@ -14,8 +14,8 @@ import (
 // Source: https://docs.licensespring.com/management-api
 const ManagementBase = "/api/v1"
 
-// ManagementURL returns the address of the Management API that goes with the License API's, which is Start's or ends
-// with Base.
+// ManagementURL returns the address of the Management API for a License API's address, which is Start's or ends with
+// Base.
 func ManagementURL(api string) string { return strings.TrimSuffix(api, Base) + ManagementBase }
 
 // Details of the Management API's errors, which have the form of Django REST framework.
@@ -71,8 +71,8 @@ type managementRoute struct {
 	act      string // of a POST: "disable", "enable" or "reset"
 }
 
-// routeOf reads a path below ManagementBase. allowed is the method that it takes, "" for a path that is none. The trailing
-// slash may be missing from a GET alone, as with Django.
+// routeOf reads a path below ManagementBase. allowed is the method of the route, "" for an unknown path. Only a GET may
+// lack the trailing slash, as with Django.
 func routeOf(path, method string) (route managementRoute, allowed string) {
 	parts := strings.Split(strings.TrimPrefix(path, ManagementBase+"/"), "/")
 	slash := parts[len(parts)-1] == ""
@@ -124,7 +124,7 @@ func (s *Server) serveManagement(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, fault, managementPrefix, work)
 }
 
-// enterManagement counts a call in and finds its fault.
+// enterManagement counts a call and returns its fault.
 func (s *Server) enterManagement(r *http.Request) (Fault, *reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,7 +191,7 @@ func (s *Server) enable(r *row, on bool) reply {
 		return object(map[string]string{"message": message})
 	}
 	s.ledger.note(act, r.id, "", "")
-	r.Enabled = &on // never through the old pointer, which is the caller's
+	r.Enabled = &on // not through the old pointer, which belongs to the caller
 	if !on {
 		r.TimeDisabled = s.now().UTC().Truncate(timeUnit)
 	}
@@ -225,7 +225,7 @@ func (s *Server) resetDevice(r *row, d *device) reply {
 	return object(map[string]string{"message": "Device reset and license updated."})
 }
 
-// managementPrefix stands before the names of the Management API's answers in Counts.
+// managementPrefix is the prefix of the names of the Management API's answers in Counts.
 const managementPrefix = "management_"
 
 func object(v any) reply {

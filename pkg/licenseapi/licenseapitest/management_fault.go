@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// ManagementCall is one call of the Management API as a fault sees it, before anything but route and method is checked.
-// Number and Times begin at 1.
+// ManagementCall is one call of the Management API as a fault sees it, when only route and method are checked. Number
+// and Times start at 1.
 type ManagementCall struct {
 	Number int // among all calls
 	Times  int // among the calls with this method, path and query
@@ -23,7 +23,7 @@ func (s *Server) OnManagementCall(fault func(ManagementCall) Fault) {
 	s.management.fault = fault
 }
 
-// LimitManagement is Limit for the Management API, which counts its calls apart from the License API's.
+// LimitManagement is Limit for the Management API, which counts its calls separately from the License API's.
 //
 // Source: https://docs.licensespring.com/license-api/rate-limiting
 func (s *Server) LimitManagement(limits Limits) {
@@ -35,8 +35,8 @@ func (s *Server) LimitManagement(limits Limits) {
 	}
 }
 
-// Habits are ways in which the Management API is, or might be, other than a client would like. The zero Habits is the
-// documentation.
+// Habits are ways in which the Management API differs, or might differ, from a client's expectations. The zero Habits
+// is the documentation.
 type Habits struct {
 	IgnoreFilters    bool // a list returns everything, whatever it was asked for, as django-filter does with unknown names
 	MatchParts       bool // an exact filter finds what begins with its value
@@ -45,10 +45,10 @@ type Habits struct {
 	ForeignDevice    bool // a list of devices holds an active one that the filter does not match
 	Duplicates       bool // a list holds every record twice
 	NullKeys         bool // license_key is null in every record
-	ShiftPages       bool // a record comes in front of a list between its pages
+	ShiftPages       bool // a record is added in front of a list between its pages
 	PageSize         int  // pages are cut at so many records, whatever limit says; 0: at 100
 	NoTimes          bool // created_at, time_disabled and time_activated are missing
-	NumberedLicenses bool // a device's license is a number, no object
+	NumberedLicenses bool // a device's license is a number, not an object
 	RefuseRepeats    bool // disabling a disabled license, or enabling an enabled one, is answered 400
 	IgnoreWrites     bool // disable, enable and reset answer 200 and change nothing
 }
@@ -63,7 +63,7 @@ func (s *Server) SetHabits(habits Habits) {
 // managementSlow is longer than any client waits.
 const managementSlow = time.Hour
 
-// ManagementFaults returns the named faults of the Management API, which Fail takes as it does those of Faults.
+// ManagementFaults returns the named faults of the Management API, which Fail accepts like those of Faults.
 func ManagementFaults() []NamedFault {
 	fault := func(name, meaning string, f func(ManagementCall) Fault) NamedFault {
 		return NamedFault{Name: "management-" + name, Meaning: meaning, management: f}

@@ -20,9 +20,9 @@ const (
 // timeUnit is the resolution of a record's times.
 const timeUnit = time.Second
 
-// licenseFilters are the documented filters of a list of licenses that the fake knows, each as the values of a row that
-// it compares with. A name with "__startswith" or "__icontains" behind it compares otherwise, as documented for
-// license_key and order__store_id.
+// licenseFilters are the documented filters of a list of licenses that the fake knows, each with the values of a row
+// with which it compares. A name with the suffix "__startswith" or "__icontains" compares in another way, as documented
+// for license_key and order__store_id.
 func (s *Server) licenseFilters() map[string]func(*row) []string {
 	one := func(value func(*row) string) func(*row) []string {
 		return func(r *row) []string { return []string{value(r)} }
@@ -106,7 +106,7 @@ func (s *Server) listDevices(query url.Values) reply {
 	return s.page(query, found)
 }
 
-// hasFilter reports whether a list is asked for less than everything.
+// hasFilter reports whether a list has a filter.
 func hasFilter(query url.Values) bool {
 	for name := range query {
 		if name != "limit" && name != "offset" && name != "order_by" {
@@ -116,8 +116,8 @@ func hasFilter(query url.Values) bool {
 	return false
 }
 
-// matches reports whether a row has every wanted value. Unknown filters are ignored, as django-filter does. parts makes
-// an exact filter one that a row passes whose value begins with the wanted one.
+// matches reports whether a row has every wanted value. Unknown filters are ignored, as django-filter does. With parts,
+// an exact filter matches a row whose value begins with the wanted one.
 func matches(query url.Values, filters map[string]func(*row) []string, r *row, parts bool) bool {
 	for name, wanted := range query {
 		values, known := filters[strings.TrimSuffix(name, "__"+lookupOf(name))]
@@ -137,7 +137,7 @@ func matches(query url.Values, filters map[string]func(*row) []string, r *row, p
 	return true
 }
 
-// lookupOf returns the way of comparing that a filter's name ends with; without one it is exact.
+// lookupOf returns the comparison at the end of a filter's name; without one it is exact.
 func lookupOf(name string) string {
 	for _, lookup := range []string{"startswith", "icontains"} {
 		if strings.HasSuffix(name, "__"+lookup) {
@@ -157,7 +157,7 @@ func comparison(lookup string, parts bool) func(value, want string) bool {
 	return func(value, want string) bool { return value == want }
 }
 
-// page cuts a list and wraps it as the API does. s.mu is held.
+// page cuts a list and wraps it in the API's form. s.mu is held.
 func (s *Server) page(query url.Values, all []any) reply {
 	habits := s.management.habits
 	if habits.Duplicates {
@@ -170,7 +170,7 @@ func (s *Server) page(query url.Values, all []any) reply {
 	}
 	limit = min(limit, most)
 	count, from := len(all), min(offset, len(all))
-	if habits.ShiftPages && offset > 0 && from > 0 { // one more record has come in front since the page before
+	if habits.ShiftPages && offset > 0 && from > 0 { // one more record was added in front since the previous page
 		count, from = count+1, from-1
 	}
 	to := min(from+limit, len(all))

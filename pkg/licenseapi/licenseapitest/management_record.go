@@ -2,8 +2,8 @@ package licenseapitest
 
 import "time"
 
-// licenseRecord is a license as the Management API shows it. Fields that no client of ours reads are left out, but for
-// initial_password: the real API shows it, and it must not come out of a client.
+// licenseRecord is a license as the Management API shows it. Fields that no client of ours reads are left out, except
+// initial_password: the real API shows it, and a client must not show it.
 //
 // Source: https://docs.licensespring.com/management-api/license/retrieve-license
 type licenseRecord struct {

@@ -17,7 +17,7 @@ import (
 
 const managementKey = "management-key"
 
-// newManaged returns a server with two orders, whose clock stands at noon and which keeps a ledger.
+// newManaged returns a server with two orders, whose clock always shows noon and which keeps a ledger.
 func newManaged(t *testing.T) *Server {
 	t.Helper()
 	no := false
@@ -276,7 +276,7 @@ func TestALedgerIsKeptOnDemandAlone(t *testing.T) {
 	}
 }
 
-// TestNamedManagementFaults lists the licenses of order-1 three times under each name and writes down what comes.
+// TestNamedManagementFaults lists the licenses of order-1 three times with each named fault and compares the results.
 func TestNamedManagementFaults(t *testing.T) {
 	t.Parallel()
 	const list, devices = "/licenses/?order__store_id=order-1", "/devices/?license=11"
@@ -330,8 +330,8 @@ func TestNamedManagementFaults(t *testing.T) {
 	}
 }
 
-// startManagement serves s and returns a function that gets a path on a connection of its own and says in a few words
-// what came of it.
+// startManagement serves s and returns a function that gets a path on its own connection and describes the result in a
+// few words.
 func startManagement(t *testing.T, s *Server) func(path string) string {
 	t.Helper()
 	api, stop, err := s.Start()
@@ -424,7 +424,7 @@ func TestHabitsChangeRecordsAndWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	if status, _ := manage(t, s, "POST", "/licenses/11/disable/", managementKey); status != 200 {
-		t.Error("Fail without names left the habits")
+		t.Error("Fail without names did not end the habits")
 	}
 	has(true, "/licenses/11/", `"enabled":false`)
 }
