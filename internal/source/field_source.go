@@ -98,7 +98,11 @@ func (s fieldSource) find(t expression.Tree) ([]map[string]any, error) {
 		return []map[string]any{{s.field: result}}, nil
 	}
 	if s.pairs != nil && s.name != "" {
-		return []map[string]any{s.fromPairs(expression.List(result))}, nil
+		object, err := s.fromPairs(result)
+		if err != nil {
+			return nil, err
+		}
+		return []map[string]any{object}, nil
 	}
 	var objects []map[string]any
 	for _, item := range expression.List(result) {
@@ -112,11 +116,22 @@ func (s fieldSource) find(t expression.Tree) ([]map[string]any, error) {
 // twoValues is the value of a name that a list of pairs holds twice with different values.
 type twoValues struct{}
 
-// fromPairs makes an object of [{name: …, value: …}, …].
-func (s fieldSource) fromPairs(items []any) map[string]any {
+// errNoPairs: the place of name-value pairs holds something else, which may name a license in a form that is not read. If
+// it counted as no data, the order's license would be used for the line, and a paid line would keep no license.
+var errNoPairs = errors.New("no list of name-value pairs stands in the place of one")
+
+// fromPairs makes an object of [{name: …, value: …}, …]. A single pair, and an empty object or text, are accepted: shops
+// send these in place of a list.
+func (s fieldSource) fromPairs(result any) (map[string]any, error) {
 	object := map[string]any{}
-	for _, item := range items {
-		pair, _ := item.(map[string]any)
+	if isEmpty(result) {
+		return object, nil
+	}
+	for _, item := range expression.List(result) {
+		pair, ok := item.(map[string]any)
+		if _, named := pair[s.name]; !ok || !named && !isList(result) {
+			return nil, fmt.Errorf("%s: %w", oneLine(s.pairs.String()), errNoPairs)
+		}
 		name, _ := pair[s.name].(string)
 		if !isSpelling(name) {
 			continue
@@ -127,7 +142,18 @@ func (s fieldSource) fromPairs(items []any) map[string]any {
 		}
 		object[name] = pair[s.value]
 	}
-	return object
+	return object, nil
+}
+
+// isEmpty reports whether a value is an empty object or text.
+func isEmpty(value any) bool {
+	object, isObject := value.(map[string]any)
+	return isObject && len(object) == 0 || value == ""
+}
+
+func isList(value any) bool {
+	_, ok := value.([]any)
+	return ok
 }
 
 // unwrap reads {license_key: {value: …}} as {license_key: …} where the file says pairs with a value and without a name.

@@ -2,12 +2,14 @@ package source
 
 import (
 	"slices"
+	"strings"
 
 	"license-deactivator/internal/deactivation"
 )
 
 // stillPaid is what lines name that were not refunded: a customer who paid for another line with the same license on
-// the same device keeps it.
+// the same device keeps it. Names are compared without regard to case, since people write them: a license that is spared
+// without need harms less than one that is taken.
 type stillPaid struct {
 	licenses   map[string]*paidDevices // by the license's identity
 	unreadable error                   // why a line's license is not known
@@ -50,10 +52,10 @@ func (p *stillPaid) addLicense(l deactivation.License, devices []string) {
 	if p.licenses == nil {
 		p.licenses = map[string]*paidDevices{}
 	}
-	paid := p.licenses[l.Identity()]
+	paid := p.licenses[identityOf(l)]
 	if paid == nil {
 		paid = &paidDevices{}
-		p.licenses[l.Identity()] = paid
+		p.licenses[identityOf(l)] = paid
 	}
 	switch n := len(paid.lists); {
 	case len(devices) == 0:
@@ -68,7 +70,7 @@ func (p stillPaid) has(l deactivation.License) bool {
 	if len(p.licenses) == 0 {
 		return false
 	}
-	paid := p.licenses[l.Identity()]
+	paid := p.licenses[identityOf(l)]
 	if paid == nil || paid.every {
 		return paid != nil
 	}
@@ -76,9 +78,11 @@ func (p stillPaid) has(l deactivation.License) bool {
 		paid.set = map[string]bool{}
 		for _, list := range paid.lists {
 			for _, device := range list {
-				paid.set[device] = true
+				paid.set[strings.ToLower(device)] = true
 			}
 		}
 	}
-	return paid.set[l.HardwareID]
+	return paid.set[strings.ToLower(l.HardwareID)]
 }
+
+func identityOf(l deactivation.License) string { return strings.ToLower(l.Identity()) }

@@ -41,8 +41,8 @@ func (d randomEvents) delivery(sources []string) unsignedDelivery {
 		}
 	}
 	event := makers[m.source]()
-	if m.source == "generic" && d.in(4) {
-		event.(object)["test"] = d.flag()
+	if (m.source == "generic" || m.source == "salesforce-flow") && d.in(4) {
+		event.(object)["test"] = d.one(true, false, false, "true", "false", 1, 0, nil)
 	}
 	body, err := json.Marshal(event)
 	if err != nil {
@@ -125,7 +125,7 @@ func (d randomEvents) shopify() any {
 			"transactions": d.one(nil, []any{object{"kind": "refund", "status": "success", "test": d.one(false, true)}})}
 	case 4, 5, 6: // other topics, and none that is known
 		o := object{"id": d.number()}
-		for _, key := range strings.Fields(d.text("variants", "inventory_item_id", "tracked sku", "verified_email", "addresses", "tracking_numbers", "fulfillment_id", "gateway kind",
+		for _, key := range strings.Fields(d.text("variants", "order_edit", "subscription_contract_id idempotency_key", "subscription_contract_id", "inventory_item_id", "tracked sku", "verified_email", "addresses", "tracking_numbers", "fulfillment_id", "gateway kind",
 			"return_line_items", "myshopify_domain", "shop_domain", "line_items token", "line_items invoice_url", "line_items", "token", "gateway", "title status", "type", "")) {
 			o[key] = d.one(nil, "x")
 		}
@@ -248,11 +248,14 @@ func (d randomEvents) standard() any {
 	}
 	switch d.IntN(40) {
 	case 0:
-		event["livemode"] = d.flag()
+		event["livemode"] = d.one(true, false, "false", 0)
 	case 1:
-		about["livemode"] = d.flag()
+		about["livemode"] = d.one(true, false, "false", 0)
 	case 2:
-		about["test"] = d.flag()
+		about["test"] = d.one(true, false, "true", 1, "1")
+	}
+	if d.in(12) {
+		event["data"] = d.one([]any{about}, []any{about, about}, []any{})
 	}
 	return event
 }
@@ -263,7 +266,7 @@ func (d randomEvents) sized(about object) {
 		about[d.text("status", "refund_status")] = d.one("refunded", "refunded", "refunded", "partially_refunded", "partial", "succeeded", "pending", "failed", 3)
 	}
 	if d.in(3) {
-		about[d.text("amount_refunded", "refunded_amount")] = d.one(9900, 9900, 9900, 100, "99.00", "9900", 0, "much", nil)
+		about[d.text("amount_refunded", "refunded_amount")] = d.one(9900, 9900, 9900, 100, "99.00", "9900", 0, "much", nil, -9900, object{"value": 9900}, true)
 	}
 	if d.in(3) {
 		about[d.text("amount", "total", "total_amount")] = d.one(9900, 9900, 9900, 300.0, "99.00", nil, "all of it")
@@ -576,6 +579,9 @@ func (d randomEvents) pairs(fields any, name string) any {
 		out = append(out, object{name: field, "value": value})
 	}
 	d.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	if d.in(60) { // no pairs
+		return d.one(fields, "license_key: K1", "", object{}, []any{[]any{"license_key", "K1"}}, append(out, "license_key: K1"), append(out, nil))
+	}
 	return out
 }
 
