@@ -16,6 +16,11 @@ const (
 	// minutes after the first.
 	localReceives = 5
 
+	// localRefusals is how many refusals of a message an environment must have seen before it dead-letters it. The earlier
+	// receives of a message may have ended in an outage, and two refusals in a row are not rare when something in front of the
+	// API refuses half of the calls. With two workers one of them sees three of the first five.
+	localRefusals = 3
+
 	// maxRefusals and maxRefused bound the memory of an environment. When one is reached, that memory is emptied:
 	// messages then stay deferred longer, and none is rejected sooner.
 	maxRefusals = 64
@@ -30,17 +35,23 @@ type evidence struct {
 	mu sync.Mutex
 	// rows has, for each refusal, the licenses that got it since the last success; at most deploymentLicenses of each.
 	rows map[string]map[license]bool
-	// refused is when a message got its first refusal in this environment, by request id.
-	refused map[string]time.Time
+	// refused is what a message was refused in this environment, by request id.
+	refused map[string]refused
 	// success is when the latest call that succeeded started.
 	success time.Time
+}
+
+// refused is how often a message was refused, and when first.
+type refused struct {
+	first time.Time
+	times int
 }
 
 // license is the hash of a license's identity: memory that may be dumped holds no keys.
 type license [sha256.Size]byte
 
 func newEvidence() *evidence {
-	return &evidence{rows: make(map[string]map[license]bool), refused: make(map[string]time.Time)}
+	return &evidence{rows: make(map[string]map[license]bool), refused: make(map[string]refused)}
 }
 
 // succeeded records a call that deactivated a license or found it inactive.
@@ -59,7 +70,7 @@ type scope struct {
 	deployment bool // several licenses in a row got it
 	repeated   bool // it is not the first since the last success
 	succeeded  bool // a call that started after this message's first refusal succeeded
-	local      bool // succeeded, and no other license got it
+	local      bool // succeeded, no other license got it, and the message was refused localRefusals times
 }
 
 // refusal records that a message got that refusal, and returns the present evidence.
@@ -81,12 +92,15 @@ func (e *evidence) refusal(refusal, id, identity string) scope {
 	if len(e.refused) >= maxRefused {
 		clear(e.refused)
 	}
-	first, known := e.refused[id]
+	seen, known := e.refused[id]
 	if !known {
-		e.refused[id] = time.Now()
+		seen.first = time.Now()
 	}
-	succeeded := known && e.success.After(first)
+	seen.times++
+	e.refused[id] = seen
+	succeeded := known && e.success.After(seen.first)
 	return scope{
-		deployment: len(row) >= deploymentLicenses, repeated: repeated, succeeded: succeeded, local: succeeded && len(row) == 1,
+		deployment: len(row) >= deploymentLicenses, repeated: repeated, succeeded: succeeded,
+		local: succeeded && len(row) == 1 && seen.times >= localRefusals,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -165,6 +166,42 @@ func TestSuspendedAccountEmptiesNoQueue(t *testing.T) {
 		r.run(time.Hour)
 		if r.dead.Len() > 0 || active(api) > 0 || r.source.Len() > 0 {
 			t.Errorf("afterwards %d dead letters, %d devices active, %d in the queue; want none", r.dead.Len(), active(api), r.source.Len())
+		}
+	})
+}
+
+// TestARefusalAfterAnOutageIsNotTheFifth: the outage used up the first four receives, so the first refusals are few.
+func TestARefusalAfterAnOutageIsNotTheFifth(t *testing.T) {
+	t.Parallel()
+	inVirtualTime(t, 40, func(t *testing.T, r *harness, api *licenseapitest.Server) {
+		var refusals atomic.Int64
+		api.OnCall(func(c licenseapitest.Call) licenseapitest.Fault {
+			if c.LicenseKey != licenseKey(7) {
+				return licenseapitest.Fault{}
+			}
+			if refusals.Add(1) > 4 { // a 403 is signed again once, so two receives
+				return licenseapitest.Fault{}
+			}
+			return refusedWith("too_busy")
+		})
+		event := r.batch(wire(request(7)))
+		event.Records[0].Attributes["ApproximateReceiveCount"] = "9"
+		r.handle(t.Context(), event)
+		for receive := range 2 { // each time after a success of others
+			time.Sleep(time.Second)
+			r.work(wire(request(20 + receive)))
+			event.Records[0].Attributes["ApproximateReceiveCount"] = strconv.Itoa(10 + receive)
+			r.handle(t.Context(), event)
+		}
+		var outcomes []deactivation.Outcome
+		for _, m := range r.logged() {
+			if m.ID == request(7).ID {
+				outcomes = append(outcomes, m.Outcome)
+			}
+		}
+		want := []deactivation.Outcome{deactivation.Deferred, deactivation.Deferred, deactivation.Deactivated}
+		if diff := cmp.Diff(want, outcomes); diff != "" || r.dead.Len() > 0 {
+			t.Errorf("%d dead letters, outcomes (-want +got):\n%s", r.dead.Len(), diff)
 		}
 	})
 }

@@ -40,7 +40,7 @@ type Treatment struct {
 	// ByEvidence: the answer may concern this license or the deployment. Fault and Stops count only once several licenses in a
 	// row got it (evidence.go); until then the message is deferred with its back-off.
 	ByEvidence bool
-	// Rejects: from the fifth receive on the message is rejected, if other licenses succeeded meanwhile.
+	// Rejects: from the fifth receive and the third refusal on the message is rejected, if other licenses succeeded meanwhile.
 	Rejects bool
 }
 
@@ -50,7 +50,7 @@ const (
 	happensLater      = "kept; tried again after 30 s, then at growing intervals of at most 15 minutes, for nearly three days; then to the " +
 		"dead-letter queue, reason `exhausted`"
 	happensAtCap      = "kept; tried again in 15 minutes, like the rest of its batch, until the fault is repaired"
-	happensByEvidence = "kept and tried again like `unavailable`; from the fifth receive on to the dead-letter queue, reason `rejected`, " +
+	happensByEvidence = "kept and tried again like `unavailable`; from the fifth receive and the third such answer on to the dead-letter queue, reason `rejected`, " +
 		"if other licenses succeeded meanwhile. Three licenses in a row with the same answer and no success between them: a configuration " +
 		"fault; the batch is kept and tried again in 15 minutes"
 	todoByEvidence = "look up the license in LicenseSpring, repair what the code names, and send the request again"
