@@ -170,7 +170,7 @@ func (o localOptions) run(ctx context.Context, sources *source.Sources, stdout, 
 	}
 	defer closeAPI()
 
-	tried := sample.NewRun(len(o.faults) > 0)
+	tried := sample.NewRun(len(o.faults) > 0, o.surgeLimit > 0)
 	out := &printer{stdout: stdout, stderr: stderr, asJSON: o.asJSON}
 	stack, err := local.New(o.config(stored, sources, api, tried, out, stderr))
 	if err != nil && o.licenseAPI != "" {

@@ -312,7 +312,7 @@ func TestLocalRefusesWhatItCannotDo(t *testing.T) {
 		"no secrets file":         {[]string{"local", "--secrets", "/nowhere.json"}, exitFailed, "hint: the file holds"},
 		"broken secrets":          {[]string{"local", "--secrets", file(t, "s.json", `{"license_api":{}}`)}, exitFailed, `has no "webhooks"`},
 		"empty shared key":        {[]string{"local", "--secrets", file(t, "s.json", `{"license_api":{"api_key":"a","shared_key":""},"webhooks":{}}`)}, exitFailed, "shared_key"},
-		"no folder of sources":    {[]string{"local", "--sources", "/nowhere"}, exitFailed, "--sources: stat /nowhere: no such file"},
+		"no folder of sources":    {[]string{"local", "--sources", "/nowhere"}, exitFailed, "stat /nowhere: no such file"},
 		"a broken sender file":    {[]string{"local", "--sources", brokenSources(t)}, exitFailed, "acme.yaml:1: verify is missing"},
 		"an address that is none": {[]string{"local", "--addr", "nowhere:x"}, exitUsage, "hint: give host:port, such as 127.0.0.1:8080"},
 		"a mode":                  {[]string{"local", "--mode", "look"}, exitUsage, `--mode "look" is neither act nor watch`},

@@ -78,6 +78,9 @@ func (c *check) file(name string) string {
 
 func (c *check) run(secretsFile string) error {
 	c.unread()
+	if err := c.files.checkFolder(); err != nil {
+		return err
+	}
 	sources, err := source.Load(c.files.sources())
 	var many interface{ Unwrap() []error }
 	switch {
@@ -88,7 +91,7 @@ func (c *check) run(secretsFile string) error {
 		}
 		return c.result("the samples were not tried")
 	case err != nil:
-		return failed(err, "DIR is a folder of senders' files, one .yaml for each")
+		return failed(err, "")
 	}
 	samples, err := sample.ReadAll(c.files.events())
 	if err != nil {

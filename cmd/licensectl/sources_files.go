@@ -34,20 +34,20 @@ func (f *files) load() (*source.Sources, error) {
 	return loaded, nil
 }
 
-// checkFolder refuses a --sources that is not a folder with senders' files.
+// checkFolder refuses a folder of sources that is none or that has no sender's file.
 func (f *files) checkFolder() error {
 	if f.dir == "" {
 		return nil
 	}
-	const hint = "give a folder of senders' files, such as my-sources; each is a .yaml file"
+	const hint = "give a folder of senders' files, such as my-sources, one .yaml for each"
 	switch folder, err := os.Stat(f.dir); {
 	case err != nil:
-		return failed(fmt.Errorf("--sources: %w", err), hint)
+		return failed(err, hint)
 	case !folder.IsDir():
-		return failed(fmt.Errorf("--sources: %s is not a folder", f.dir), hint)
+		return failed(fmt.Errorf("%s is not a folder", f.dir), hint)
 	}
 	if found, err := fs.Glob(os.DirFS(f.dir), "*.yaml"); err == nil && len(found) == 0 {
-		return failed(fmt.Errorf("--sources: no sender's file (*.yaml) in %s", f.dir), hint)
+		return failed(fmt.Errorf("no sender's file (*.yaml) in %s", f.dir), hint)
 	}
 	return nil
 }

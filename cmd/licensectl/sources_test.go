@@ -153,10 +153,10 @@ func TestSourcesCheckSaysWhatItCannotRead(t *testing.T) {
 		code int
 		want string
 	}{
-		"no folder":               {[]string{"sources", "check", "/nowhere"}, exitFailed, "hint: DIR is a folder of senders' files"},
+		"no folder":               {[]string{"sources", "check", "/nowhere"}, exitFailed, "stat /nowhere: no such file or directory\nlicensectl: hint: give a folder of senders' files"},
 		"two folders":             {[]string{"sources", "check", "a", "b"}, exitUsage, "hint: see licensectl sources check --help"},
 		"no secrets":              {[]string{"sources", "check", "--secrets", "/nowhere"}, exitFailed, "hint: the file holds"},
-		"list of none":            {[]string{"sources", "list", "--sources", "/nowhere"}, exitFailed, "--sources: stat /nowhere: no such file"},
+		"list of none":            {[]string{"sources", "list", "--sources", "/nowhere"}, exitFailed, "stat /nowhere: no such file"},
 		"list of a file":          {[]string{"sources", "list", "--sources", file(t, "acme.yaml", "")}, exitFailed, "acme.yaml is not a folder"},
 		"list of an empty folder": {[]string{"sources", "list", "--sources", t.TempDir()}, exitFailed, "no sender's file (*.yaml) in /"},
 		"unknown":                 {[]string{"sources", "lint"}, exitUsage, "unknown command"},

@@ -18,6 +18,7 @@ import (
 // call its OnOutcome and OnDelivery methods. Make one with NewRun and use it once.
 type Run struct {
 	lossy      bool
+	brake      bool
 	mu         sync.Mutex
 	deliveries map[string][]telemetry.Delivery // by source
 	outcomes   map[string]telemetry.Message    // by request id: the last one
@@ -27,10 +28,10 @@ type Run struct {
 
 // NewRun returns a Run that has sent nothing. lossy means that the License API loses answers: a device that is to be
 // deactivated may then be reported as already inactive, because an earlier attempt deactivated it and its answer was
-// lost.
-func NewRun(lossy bool) *Run {
+// lost. brake means that the system has a brake, which may hold any request.
+func NewRun(lossy, brake bool) *Run {
 	return &Run{
-		lossy:      lossy,
+		lossy: lossy, brake: brake,
 		deliveries: map[string][]telemetry.Delivery{}, outcomes: map[string]telemetry.Message{}, changed: make(chan struct{}),
 	}
 }
@@ -107,7 +108,7 @@ func (r *Run) Send(ctx context.Context, to Target, samples []Sample) []Result {
 	}
 	for i := range results {
 		r.await(ctx, &results[i])
-		results[i].compare(r.lossy)
+		results[i].compare(r.lossy, r.brake)
 	}
 	return results
 }
@@ -192,7 +193,7 @@ func (r *Run) await(ctx context.Context, result *Result) {
 
 // compare records the mismatches between the result and what the sample's file expects. A sample that was not sent
 // already has its mismatch.
-func (r *Result) compare(lossy bool) {
+func (r *Result) compare(lossy, brake bool) {
 	if len(r.Mismatches) > 0 {
 		return
 	}
@@ -213,6 +214,7 @@ func (r *Result) compare(lossy bool) {
 			r.mismatch("there is no request %s", request.ID)
 		case r.Outcomes[i].Outcome == "":
 			r.mismatch("%s is still in the queue", request.ID)
+		case brake && r.Outcomes[i].Reason == deactivation.ReasonHeld:
 		case lossy && r.Outcomes[i].Outcome == deactivation.AlreadyInactive && request.Outcome == deactivation.Deactivated:
 		default:
 			expect("the outcome of "+request.ID, r.Outcomes[i].Outcome, request.Outcome)

@@ -26,29 +26,34 @@ func TestARunReportsEachMismatch(t *testing.T) {
 	deactivated := telemetry.Message{ID: id, Outcome: deactivation.Deactivated}
 	inactive := telemetry.Message{ID: id, Outcome: deactivation.AlreadyInactive}
 	deferred := telemetry.Message{ID: id, Outcome: deactivation.Deferred}
+	held := telemetry.Message{ID: id, Outcome: deactivation.Rejected, Reason: deactivation.ReasonHeld}
 	for name, c := range map[string]struct {
 		delivery telemetry.Delivery // what the system does with the sample
 		outcomes []telemetry.Message
 		lossy    bool
+		brake    bool
 		secret   string
 		want     []string
 	}{
-		"as expected":               {accepted, []telemetry.Message{deactivated}, false, "s", nil},
-		"deferred before":           {accepted, []telemetry.Message{deferred, deactivated}, false, "s", nil},
-		"another outcome":           {accepted, []telemetry.Message{inactive}, false, "s", []string{"the outcome of acme.e1.0 is already_inactive, expected deactivated"}},
-		"a lost answer":             {accepted, []telemetry.Message{inactive}, true, "s", nil},
-		"rejected by a lossy API":   {accepted, []telemetry.Message{{ID: id, Outcome: deactivation.Rejected}}, true, "s", []string{"the outcome of acme.e1.0 is rejected, expected deactivated"}},
-		"never worked":              {accepted, nil, false, "s", []string{"acme.e1.0 is still in the queue"}},
-		"deferred until the end":    {accepted, []telemetry.Message{deferred}, false, "s", []string{"the outcome of acme.e1.0 is deferred, expected deactivated"}},
-		"a source without a secret": {accepted, nil, false, "", []string{"its source has no file or no secret here"}},
-		"ignored": {telemetry.Delivery{Source: "acme", Answer: deactivation.Ignored, Rule: "paid"}, nil, false, "s", []string{
+		"as expected":               {accepted, []telemetry.Message{deactivated}, false, false, "s", nil},
+		"deferred before":           {accepted, []telemetry.Message{deferred, deactivated}, false, false, "s", nil},
+		"another outcome":           {accepted, []telemetry.Message{inactive}, false, false, "s", []string{"the outcome of acme.e1.0 is already_inactive, expected deactivated"}},
+		"a lost answer":             {accepted, []telemetry.Message{inactive}, true, false, "s", nil},
+		"rejected by a lossy API":   {accepted, []telemetry.Message{{ID: id, Outcome: deactivation.Rejected}}, true, false, "s", []string{"the outcome of acme.e1.0 is rejected, expected deactivated"}},
+		"held by the brake":         {accepted, []telemetry.Message{held}, false, true, "s", nil},
+		"held without a brake":      {accepted, []telemetry.Message{held}, false, false, "s", []string{"the outcome of acme.e1.0 is rejected, expected deactivated"}},
+		"another outcome, a brake":  {accepted, []telemetry.Message{inactive}, false, true, "s", []string{"the outcome of acme.e1.0 is already_inactive, expected deactivated"}},
+		"never worked":              {accepted, nil, false, false, "s", []string{"acme.e1.0 is still in the queue"}},
+		"deferred until the end":    {accepted, []telemetry.Message{deferred}, false, false, "s", []string{"the outcome of acme.e1.0 is deferred, expected deactivated"}},
+		"a source without a secret": {accepted, nil, false, false, "", []string{"its source has no file or no secret here"}},
+		"ignored": {telemetry.Delivery{Source: "acme", Answer: deactivation.Ignored, Rule: "paid"}, nil, false, false, "s", []string{
 			"the answer is ignored, expected accepted", "the rule is paid, expected refunded", "the number of requests is 0, expected 1",
 			"there is no request acme.e1.0",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			run := sample.NewRun(c.lossy)
+			run := sample.NewRun(c.lossy, c.brake)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			final := slices.ContainsFunc(c.outcomes, func(m telemetry.Message) bool { return m.Outcome != deactivation.Deferred })

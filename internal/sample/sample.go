@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -106,6 +107,9 @@ func readFolder(fsys fs.FS, source string) ([]Sample, error) {
 	return samples, errors.Join(errs...)
 }
 
+// goType is the end of the yaml library's error about an unknown key.
+var goType = regexp.MustCompile(` not found in type [A-Za-z.]+`)
+
 func readCase(fsys fs.FS, source, name string) (Sample, error) {
 	sample := Sample{Source: source, Case: name}
 	file := path.Join(source, name)
@@ -116,6 +120,9 @@ func readCase(fsys fs.FS, source, name string) (Sample, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(description))
 	dec.KnownFields(true)
 	if err := dec.Decode(&sample); err != nil {
+		if of, ok := errors.AsType[*yaml.TypeError](err); ok { // its own text has several lines and names Go types
+			err = errors.New(goType.ReplaceAllString(strings.Join(of.Errors, "; "), " is not known"))
+		}
 		return sample, fmt.Errorf("samples: %s.yaml: %w", file, err)
 	}
 	if sample.Body, err = fs.ReadFile(fsys, file+".json"); errors.Is(err, fs.ErrNotExist) {

@@ -145,7 +145,7 @@ func TestSamplesThatAreIncompleteAreRefused(t *testing.T) {
 	}{
 		"a body alone":        {fstest.MapFS{"s/a.json": file("{}"), "s/b.json": file("{}"), "s/b.yaml": file("answer: ignored")}, "s/a.json has no a.yaml"},
 		"a description alone": {fstest.MapFS{"s/a.yaml": file("answer: ignored")}, "s/a.yaml has no a.json or .xml"},
-		"an unknown key":      {fstest.MapFS{"s/a.json": file("{}"), "s/a.yaml": file("answer: ignored\nanswers: x")}, "line 2"},
+		"an unknown key":      {fstest.MapFS{"s/a.json": file("{}"), "s/a.yaml": file("answer: ignored\nanswers: x\nrules: y")}, "samples: s/a.yaml: line 2: field answers is not known; line 3: field rules is not known"},
 		"no answer":           {fstest.MapFS{"s/a.json": file("{}"), "s/a.yaml": file("about: x")}, "answer must be one of"},
 		"accepted of nothing": {fstest.MapFS{"s/a.json": file("{}"), "s/a.yaml": file("answer: accepted")}, "only the answer accepted has requests"},
 	} {
