@@ -65,7 +65,7 @@ const (
 	defaultCallsInFlight = 10
 	maxCallsInFlight     = 100 // each takes a connection and memory
 
-	maxPlanCallsPerMinute = 9_999_999 // as in template.yaml; the vendor's largest public plan has 18,000
+	maxPlanCallsPerMinute = 999_999 // as in template.yaml; the vendor's largest public plan has 18,000
 	defaultLiveShare      = 0.5
 
 	// defaultSurgeLimit is more than a shop with a thousand refunds a day has in an hour, and few enough to be looked at and

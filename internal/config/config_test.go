@@ -128,7 +128,7 @@ func TestValues(t *testing.T) {
 		"CALLS_PER_SECOND":                 {[]string{"0.02", "1", "10", "1e2", "1000"}, []string{"0", "-1", "0.019", "1000.1", "NaN", "Inf", "ten", "1,5", " 1", long}},
 		"WORKER_INSTANCES":                 {[]string{"1", "2", "500"}, []string{"0", "-1", "1001", "2.0", "two", long}},
 		"CALLS_IN_FLIGHT":                  {[]string{"1", "100"}, []string{"0", "101", "x"}},
-		"PLAN_CALLS_PER_MINUTE":            {[]string{"1", "18000", "9999999"}, []string{"0", "-5", "10000000", "many"}},
+		"PLAN_CALLS_PER_MINUTE":            {[]string{"1", "18000", "999999"}, []string{"0", "-5", "1000000", "many"}},
 		"LIVE_SHARE":                       {[]string{"0", "0.5", "0.999"}, []string{"1", "-0.1", "NaN", "half"}},
 		"SURGE_LIMIT":                      {[]string{"0", "1", "50", "100000"}, []string{"-1", "100001", "0.5", "off"}},
 		"MODE":                             {[]string{"act", "watch"}, []string{"Watch", "on", "dry"}},
