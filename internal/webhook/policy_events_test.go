@@ -580,7 +580,11 @@ func (d randomEvents) pairs(fields any, name string) any {
 	}
 	d.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	if d.in(60) { // no pairs
-		return d.one(fields, "license_key: K1", "", object{}, []any{[]any{"license_key", "K1"}}, append(out, "license_key: K1"), append(out, nil))
+		numbered := object{}
+		for i, pair := range out {
+			numbered[fmt.Sprint(i)] = pair
+		}
+		return d.one(fields, numbered, numbered, "license_key: K1", "", object{}, []any{[]any{"license_key", "K1"}}, append(out, "license_key: K1"), append(out, nil))
 	}
 	return out
 }

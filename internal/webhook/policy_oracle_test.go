@@ -347,9 +347,9 @@ func renewal(order any) bool {
 
 // carries says whether an order has a field for a license, on itself or on a line.
 func carries(e any, ofOrder, ofLine, name string) bool {
-	fields := slices.Clone(list(get(e, ofOrder)))
+	fields := slices.Concat(list(get(e, ofOrder)), values(get(e, ofOrder)))
 	for _, line := range list(get(e, "line_items")) {
-		fields = append(fields, list(get(line, ofLine))...)
+		fields = slices.Concat(fields, list(get(line, ofLine)), values(get(line, ofLine)))
 	}
 	return slices.ContainsFunc(fields, func(f any) bool { return is(get(f, name), "license_key", "username") })
 }
