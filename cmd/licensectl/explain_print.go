@@ -111,7 +111,7 @@ func (p *page) signature(s subject, e webhook.Explanation) {
 		p.line("not checked: there is no secret for %q, so the delivery is not accepted", s.source.Name)
 	case e.Status == http.StatusServiceUnavailable:
 		p.line("not checked: the secret for %q cannot be used; see licensectl sources check --secrets", s.source.Name)
-	case !e.Believed:
+	case !e.Verified:
 		p.line("REFUSED")
 		verdict := describeRefusal(e.Refused)
 		p.prose(verdict.why + ".")

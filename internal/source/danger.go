@@ -13,12 +13,13 @@ import (
 	"license-deactivator/internal/expression"
 )
 
-// This file finds what a sender's file allows and should not. What is wrong whatever the sender sends is refused when
-// the file is loaded (alwaysWrong); the rest is for `licensectl sources check` (Dangers). A condition is tried on events,
-// not read: on the empty one, on events whose fields are all odd, and on events that satisfy the rest of it.
+// This file finds what a sender's file allows and should not. A fault that does not depend on the deliveries is refused
+// when the file is loaded (alwaysWrong); the rest is for `licensectl sources check` (Dangers). A condition is tried on
+// events, not parsed: on the empty one, on events with odd values in all fields, and on events that satisfy the rest of
+// it.
 
-// maxTolerance is how old a signature may be without a word. Senders that sign a time use five minutes; whoever has seen
-// a delivery can send it again as long as that.
+// maxTolerance is the oldest signature that needs no report. Senders that sign a time use five minutes; anybody who has
+// seen a delivery can send it again within that time.
 const maxTolerance = time.Hour
 
 // Danger is something that a file allows and should not, and what to do about it.
@@ -36,7 +37,7 @@ func (s *Source) Dangers() []Danger {
 	}
 	for _, scheme := range s.verification.schemes {
 		if scheme.spec.Tolerance > maxTolerance {
-			add(scheme.line, false, "tolerance is %s: whoever sees a delivery can send it again for that long; 5m is enough for clocks and retries, which are signed anew",
+			add(scheme.line, false, "tolerance is %s: anybody who sees a delivery can send it again within that time; 5m is enough for clocks and for retries, which are signed again",
 				strings.TrimSuffix(scheme.spec.Tolerance.String(), "0s"))
 		}
 	}
@@ -63,7 +64,7 @@ func (s *Source) Dangers() []Danger {
 			what = "it would deactivate a license for an event that it does not mean"
 		}
 		for _, d := range conditionDangers(r.when) {
-			// A type says what the event is; what a rule of a type does without the field may be meant.
+			// A type says what the event is, so a rule of a type may be meant to match without the field.
 			add(r.line, len(r.types) > 0 && d.onEmpty, "rule %q %s: %s", r.name, d, what)
 		}
 	}
@@ -71,7 +72,7 @@ func (s *Source) Dangers() []Danger {
 	return all
 }
 
-// alwaysWrong returns what is wrong with a rule whatever the sender sends. Such a file is not loaded.
+// alwaysWrong returns the fault of a rule that does not depend on the deliveries. Such a file is not loaded.
 func (r *rule) alwaysWrong() (problem string) {
 	if r.review || r.reversal || len(r.types) > 0 || !holdsOnEverything(r.when) {
 		return ""
@@ -79,24 +80,24 @@ func (r *rule) alwaysWrong() (problem string) {
 	if r.deactivates() {
 		return "holds on every event: it would deactivate a license for each; say which events matter"
 	}
-	return "holds on every event, so no later rule would ever be tried, and what no rule knows would be dropped; say which events are none of ours"
+	return "holds on every event, so no later rule would ever be tried, and unknown events would be dropped; name the events to ignore"
 }
 
-// pingProblem returns what is wrong with the pattern of a ping that matches events: an unsigned delivery of one would be
-// answered with success, and dropped.
+// pingProblem returns the problem of a ping's pattern that matches events: an unsigned delivery of one would be
+// answered with success and dropped.
 func (v verification) pingProblem() string {
 	if v.ping == nil {
 		return ""
 	}
 	for _, event := range []string{`{"id":"evt_1","type":"refunded"}`, `[{"id":1}]`, "id=1&status=refunded", "<Notification><Id>1</Id></Notification>"} {
 		if v.ping.MatchString(event) {
-			return "ping matches events, such as " + event + ": unsigned ones would be answered with success and dropped; match the sender's ping alone"
+			return "ping matches events, such as " + event + ": unsigned ones would be answered with success and dropped; match only the sender's ping"
 		}
 	}
 	return ""
 }
 
-// conditionDanger is how a condition holds though it should not.
+// conditionDanger describes how a condition holds although it should not.
 type conditionDanger struct {
 	onEmpty bool
 	text    string
@@ -104,7 +105,7 @@ type conditionDanger struct {
 
 func (d conditionDanger) String() string { return d.text }
 
-// conditionDangers says how a condition holds without the fields that it is about.
+// conditionDangers returns the ways in which a condition holds without the fields that it concerns.
 func conditionDangers(c condition) (all []conditionDanger) {
 	for _, t := range c {
 		if t.path == nil {
@@ -120,7 +121,7 @@ func conditionDangers(c condition) (all []conditionDanger) {
 		}
 		if len(all) == before && holdsOn(t.path, map[string]any{}) {
 			all = append(all, conditionDanger{true, fmt.Sprintf(
-				"holds on an event without any of its fields (%s); compare with the value that is meant, as in status == 'refunded'", oneLine(t.path.String()))})
+				"holds on an event without any of its fields (%s); compare with the intended value, as in status == 'refunded'", oneLine(t.path.String()))})
 		}
 	}
 	return all
@@ -163,7 +164,7 @@ const maxTried = 20_000
 func comparesAbsent(e expression.Equality) bool {
 	sides := slices.Concat(e.Left.Paths(), e.Right.Paths())
 	if len(e.Left.Paths()) == 0 || len(e.Right.Paths()) == 0 {
-		return false // with a constant
+		return false // a comparison with a constant
 	}
 	left, err := e.Left.Operand(nothing())
 	right, rightErr := e.Right.Operand(nothing())
@@ -171,7 +172,7 @@ func comparesAbsent(e expression.Equality) bool {
 		return false
 	}
 	var fields [][]string
-	var values [][]any // of each field; absent beside them
+	var values [][]any // of each field; a field may also be absent
 	total := 1
 	for _, field := range settable(e.In) {
 		if slices.ContainsFunc(sides, func(p *expression.Expression) bool { return touches(p.String(), field) }) {
@@ -205,8 +206,8 @@ func nothing() expression.Tree {
 	return expression.Tree{Exact: map[string]any{}, Normalised: map[string]any{}}
 }
 
-// valuesOf lists the values with which a condition compares a field, and true; where it compares it with none, every value
-// of valuesIn.
+// valuesOf lists the values with which a condition compares a field, and true. If it compares the field with none, they
+// are every value of valuesIn.
 func valuesOf(field []string, in *expression.Expression) []any {
 	name, values := strings.Join(field, "."), []any{true}
 	for _, other := range in.Equalities() {
@@ -228,7 +229,7 @@ func valuesOf(field []string, in *expression.Expression) []any {
 	return values
 }
 
-// plainPath is a path of names alone, which can be set in an event.
+// plainPath is a path of only names, which can be set in an event.
 var plainPath = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$`)
 
 // settable lists the plain paths that a condition reads, each as its names.
@@ -241,7 +242,8 @@ func settable(e *expression.Expression) (paths [][]string) {
 	return paths
 }
 
-// touches reports whether setting a field may set what a path reads: they begin with the same name, and one is within
+// touches reports whether setting a field may change what a path reads: they begin with the same name, and one is
+// within the other.
 // the other.
 func touches(path string, field []string) bool {
 	if !plainPath.MatchString(path) {
@@ -265,7 +267,7 @@ func set(event map[string]any, field []string, value any) {
 	event[field[len(field)-1]] = value
 }
 
-// valuesIn lists the values that a condition names, and some that it may ask for without a name.
+// valuesIn lists the values that a condition names, and some that it may test without naming them.
 func valuesIn(e *expression.Expression) []any {
 	values := []any{true, "odd", 1.0}
 	texts, jsons := e.Literals()

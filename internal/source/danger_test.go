@@ -52,7 +52,7 @@ func TestDangersOfAFileAreNamedByLine(t *testing.T) {
 		"none": {file: dangerous()},
 
 		"an hour's tolerance":         {file: dangerous("5m", "1h")},
-		"a longer tolerance":          {file: dangerous("5m", "61m"), want: "2: tolerance is 1h1m: whoever sees a delivery can send it again"},
+		"a longer tolerance":          {file: dangerous("5m", "61m"), want: "2: tolerance is 1h1m: anybody who sees a delivery can send it again"},
 		"a test mode by absence":      {file: dangerous("test == `true`", `"!live"`), want: "6: test " + empty},
 		"a test mode of two absent":   {file: dangerous("test == `true`", "mode == shop.mode"), want: "6: test holds where mode and shop.mode " + missing},
 		"a requirement by absence":    {file: dangerous("shop == 'acme'", "shop != 'other'"), want: "3: require " + empty},
@@ -60,7 +60,7 @@ func TestDangersOfAFileAreNamedByLine(t *testing.T) {
 		"a line by absence":           {file: dangerous("current == `0`", "current != `1`"), want: "8: lines.refunded " + empty},
 		"a line of two absent":        {file: dangerous("current == `0`", "returned == quantity && id"), want: "8: lines.refunded holds where returned and quantity " + missing},
 
-		"a rule by absence":          {file: when("status != 'paid'"), want: `10: rule "r" ` + empty + " (status != 'paid'); compare with the value that is meant"},
+		"a rule by absence":          {file: when("status != 'paid'"), want: `10: rule "r" ` + empty + " (status != 'paid'); compare with the intended value"},
 		"one of its tests":           {file: rule("{name: r, when: [status == 'refunded', \"!paid\"], cause: refund}"), want: `10: rule "r" ` + empty + " (!paid)"},
 		"a typed rule by absence":    {file: rule("{name: r, type: refund, when: \"status != 'part'\", cause: refund}"), want: `10: rule "r" ` + empty, warning: true},
 		"an ignoring rule":           {file: rule("{name: r, when: \"status != 'refunded'\", ignore: true}"), want: `10: rule "r" ` + empty},

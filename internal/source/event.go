@@ -27,8 +27,8 @@ type eventFields struct {
 	testLine int // of the file
 }
 
-// read decodes a verified body into its events; whole is the body itself. An event may be no object. The errors make the
-// whole body unreadable.
+// read decodes a verified body into its events; whole is the body itself. An event may be a value other than an object.
+// An error means that the whole body is unreadable.
 func (e eventFields) read(body []byte) (whole expression.Tree, events []expression.Tree, err error) {
 	decode := expression.ReadJSON
 	if e.xml {
@@ -56,7 +56,7 @@ func (e eventFields) read(body []byte) (whole expression.Tree, events []expressi
 	return whole, events, nil
 }
 
-// idOf returns the sender's own event id; where there is none, hashID. An error of the id comes with that, too.
+// idOf returns the sender's own event id, or hashID without one. It returns hashID also with an error of the id.
 func (e eventFields) idOf(f facts, index int, bodyHash func() string) (string, error) {
 	id, err := e.id.find(f)
 	if err == nil && id != "" {
@@ -65,7 +65,7 @@ func (e eventFields) idOf(f facts, index int, bodyHash func() string) (string, e
 	return e.hashID(index, bodyHash), err
 }
 
-// hashID is the SHA-256 of the body, with the event's index where a body may hold several.
+// hashID is the SHA-256 of the body, with the event's index if a body may hold several.
 func (e eventFields) hashID(index int, bodyHash func() string) string {
 	if e.records != nil {
 		return bodyHash() + "-" + strconv.Itoa(index)

@@ -46,8 +46,8 @@ func isSpelling(name string) bool {
 }
 
 // readFields reads the sources in order; for each field the first source that has it counts, and later ones are not
-// looked at for it. It returns a license for each object that names one; a single one, with the fields that were found,
-// where none does.
+// read for it. It returns a license for each object that names one. If no object does, it returns a single license with
+// the fields that were found.
 func readFields(sources []fieldSource, f facts) []licenseFields {
 	licenses := []licenseFields{{}}
 	for _, s := range sources {
@@ -116,12 +116,12 @@ func (s fieldSource) find(t expression.Tree) ([]map[string]any, error) {
 // twoValues is the value of a name that a list of pairs holds twice with different values.
 type twoValues struct{}
 
-// errNoPairs: the place of name-value pairs holds something else, which may name a license in a form that is not read. If
-// it counted as no data, the order's license would be used for the line, and a paid line would keep no license.
-var errNoPairs = errors.New("no list of name-value pairs stands in the place of one")
+// errNoPairs: the place of name-value pairs holds another value, which may name a license in an unknown form. If it
+// counted as no data, the order's license would be used for the line, and a paid line would keep no license.
+var errNoPairs = errors.New("a value that is not a list of name-value pairs is in place of one")
 
-// fromPairs makes an object of [{name: …, value: …}, …]. A single pair, and an empty object or text, are accepted: shops
-// send these in place of a list.
+// fromPairs makes an object from [{name: …, value: …}, …]. It also accepts a single pair, and an empty object or text:
+// shops send these in place of a list.
 func (s fieldSource) fromPairs(result any) (map[string]any, error) {
 	object := map[string]any{}
 	if isEmpty(result) {
@@ -156,7 +156,7 @@ func isList(value any) bool {
 	return ok
 }
 
-// unwrap reads {license_key: {value: …}} as {license_key: …} where the file says pairs with a value and without a name.
+// unwrap reads {license_key: {value: …}} as {license_key: …} when the file has pairs with a value and without a name.
 func (s fieldSource) unwrap(object map[string]any) map[string]any {
 	if s.pairs == nil || s.value == "" {
 		return object
@@ -178,7 +178,7 @@ func fieldsOf(object map[string]any) licenseFields {
 	l.username, userErr = one(object, "username")
 	l.licenseID, idErr = one(object, "license_id")
 	l.problems[identityGroup] = cmp.Or(keyErr, userErr)
-	if l.identified() { // an id by itself names no license
+	if l.identified() { // an id without a key or user names no license
 		l.problems[identityGroup] = cmp.Or(l.problems[identityGroup], idErr)
 	}
 	if len(l.licenseKeys) > 0 && l.username != "" && l.problems[identityGroup] == nil {
@@ -207,7 +207,7 @@ func one(object map[string]any, field string) (string, error) {
 	return "", nil
 }
 
-// scalar is expression.Scalar of a value that may be named twice.
+// scalar is expression.Scalar for a value that may be named twice.
 func scalar(value any) (string, error) {
 	if _, twice := value.(twoValues); twice {
 		return "", errors.New("it is named twice with different values")
@@ -215,16 +215,16 @@ func scalar(value any) (string, error) {
 	return expression.Scalar(value)
 }
 
-// splitKeys and splitDevices split a text that names several. License keys hold no comma; a hardware id may hold one
-// (MacBookPro16,1), and no line break or semicolon.
+// splitKeys and splitDevices split a text with several names. License keys hold no comma; a hardware id may hold one
+// (MacBookPro16,1), but no line break or semicolon.
 func splitKeys(text string) []string { return strings.Split(text, ",") }
 
 func splitDevices(text string) []string {
 	return strings.FieldsFunc(strings.ReplaceAll(text, "\r\n", "\n"), func(r rune) bool { return r == '\n' || r == ';' })
 }
 
-// several reads a field that may be a list, or a text that names several. Blanks around the parts and empty parts are
-// removed, and repeats.
+// several reads a field that may be a list, or a text with several names. It removes blanks around the parts, empty
+// parts and repeats.
 func several(object map[string]any, field string, split func(string) []string) ([]string, error) {
 	var parts []string
 	switch v := object[field].(type) {
@@ -262,7 +262,7 @@ func several(object map[string]any, field string, split func(string) []string) (
 	return out, nil
 }
 
-// origins says where the fields that the object has are. It is called for a trace alone.
+// origins returns where the fields of the object are. It is only called for a trace.
 func (s fieldSource) origins(l licenseFields, object map[string]any, line int) origins {
 	from := origins{}
 	for field, is := range map[string]bool{

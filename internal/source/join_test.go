@@ -21,7 +21,7 @@ rules: [{name: r, when: part, lines: refunded, cause: refund}]
 		body := `{"id":"e","part":true,"lines":[` + strings.TrimSuffix(strings.Repeat(`{"id":1,"n":1000,"own":{"license_key":"K","product":"P","hardware_id":"h"}},`, lines), ",") +
 			`],"refunds":[` + strings.TrimSuffix(strings.Repeat(`{"of":1,"n":1},`, 1000), ",") + `]}`
 		answer, requests, why := became(t, file, body)
-		if answer != want || (answer == "accepted") != (len(requests) == 1) || want == "unmappable" && !strings.Contains(why, "too many refunds belong to lines of the order that have one id") {
+		if answer != want || (answer == "accepted") != (len(requests) == 1) || want == "unmappable" && !strings.Contains(why, "too many refunds belong to lines of the order with the same id") {
 			t.Errorf("%d lines: %s %v, %s", lines, answer, requests, why)
 		}
 	}

@@ -20,16 +20,16 @@ type licenseFields struct {
 	licenseID   string
 	product     string
 	bundleCode  string
-	buyer       bool               // the license is named in a place that a buyer can write
+	buyer       bool               // a place that a buyer can write names the license
 	problems    [fieldGroups]error // why a group's value cannot be used
 	from        origins            // nil: no explanation is wanted
 }
 
-// maxRequests is the most that one event may ask for. More is no order that we know, so an operator reviews it.
+// maxRequests is the most requests of one event. No known order has more, so an operator reviews it.
 const maxRequests = 100
 
-// Bounds of what one place may name. An event may ask for a hundred deactivations, so more objects than that are none
-// that we know; the licenses and devices of one object may repeat each other, and lines may pay for some.
+// Bounds of what one place may name. An event may have a hundred deactivations, so no known event has more objects than
+// that. The licenses and devices of one object may repeat each other, and lines may pay for some.
 const (
 	maxObjects = maxRequests
 	maxNames   = 1000
@@ -40,7 +40,7 @@ var (
 	errTooManyNames   = fmt.Errorf("more than %d licenses or devices are named", maxNames)
 )
 
-// fieldGroup is the fields that are always read from one place.
+// fieldGroup is the fields that always come from one place.
 type fieldGroup int
 
 // The groups. Key, user name and license id identify a license together, so they are never mixed.
@@ -83,7 +83,7 @@ func (l licenseFields) complete() bool {
 	return l.has(identityGroup) && l.has(deviceGroup) && l.has(productGroup) && l.has(bundleGroup)
 }
 
-// problem returns why the license cannot be used, nil where nothing is wrong.
+// problem returns why the license cannot be used, nil for no problem.
 func (l licenseFields) problem() error {
 	for _, err := range l.problems {
 		if err != nil {
@@ -93,7 +93,7 @@ func (l licenseFields) problem() error {
 	return nil
 }
 
-// with returns l with a group of another, in place of its own.
+// with returns l with a group of another, instead of its own.
 func (l licenseFields) with(g fieldGroup, other licenseFields) licenseFields {
 	l.problems[g] = other.problems[g]
 	switch g {
@@ -121,7 +121,7 @@ func (l licenseFields) with(g fieldGroup, other licenseFields) licenseFields {
 	return l
 }
 
-// withGap is with, where l lacks the group.
+// withGap is with, if l lacks the group.
 func (l licenseFields) withGap(g fieldGroup, other licenseFields) licenseFields {
 	if l.has(g) {
 		return l
@@ -129,7 +129,7 @@ func (l licenseFields) withGap(g fieldGroup, other licenseFields) licenseFields 
 	return l.with(g, other)
 }
 
-// names lists what tells the license from others.
+// names lists the names that distinguish the license from others.
 func (l licenseFields) names() []string {
 	if l.username != "" {
 		return append([]string{"user " + l.username}, l.licenseKeys...)
@@ -137,26 +137,26 @@ func (l licenseFields) names() []string {
 	return l.licenseKeys
 }
 
-// errLooseDevice: a device in an object that names no license, beside objects that name one.
+// errLooseDevice: a device in an object that names no license, next to objects that name one.
 var errLooseDevice = errors.New("hardware_id is in an object without a license, next to one with a license")
 
 // place is the objects of one place, prepared once and read for many licenses: an order's for each of its lines.
 type place struct {
-	named    []licenseFields  // objects that name a license
-	rest     licenseFields    // the others as one
-	lenders  []licenseFields  // of a device: those that name no license, or none that can be used
-	byName   map[string][]int // indexes in named
-	lent     licenseFields    // the lenders as one
-	allNamed licenseFields    // those that name a license as one
+	named         []licenseFields  // objects that name a license
+	rest          licenseFields    // the others as one
+	deviceObjects []licenseFields  // objects that name a device and no usable license
+	byName        map[string][]int // indexes in named
+	deviceFields  licenseFields    // these objects as one
+	allNamed      licenseFields    // those that name a license as one
 
-	lentByName map[string]licenseFields // what was lent to a license with one name: a thousand lines may name the same
+	inheritedByName map[string]licenseFields // the inherited fields of a license with one name: a thousand lines may name the same
 }
 
 func newPlace(objects []licenseFields) *place {
-	p := &place{byName: map[string][]int{}, lentByName: map[string]licenseFields{}}
+	p := &place{byName: map[string][]int{}, inheritedByName: map[string]licenseFields{}}
 	for _, o := range objects {
 		if !o.has(identityGroup) {
-			p.lenders = append(p.lenders, o)
+			p.deviceObjects = append(p.deviceObjects, o)
 			continue
 		}
 		for _, name := range o.names() {
@@ -164,21 +164,21 @@ func newPlace(objects []licenseFields) *place {
 		}
 		p.named = append(p.named, o)
 	}
-	p.rest, p.allNamed = combined(p.lenders), combined(p.named)
+	p.rest, p.allNamed = combined(p.deviceObjects), combined(p.named)
 	for _, o := range p.named {
 		if !o.identified() {
-			p.lenders = append(p.lenders, o)
+			p.deviceObjects = append(p.deviceObjects, o)
 		}
 	}
-	p.lent = combined(p.lenders)
+	p.deviceFields = combined(p.deviceObjects)
 	return p
 }
 
-// readOn fills in what the licenses lack from the objects of the place, and looks at nothing else there. licenses has at
+// readOn fills in what the licenses lack from the objects of the place, and reads nothing else there. licenses has at
 // least one; a single one may name no license yet.
 //
-// License and device that stand in one object belong together: objects that name licenses stay apart, and a device that
-// stands with another license is not taken.
+// License and device in one object belong together: objects that name licenses stay separate, and a device in an object
+// with another license is not used.
 func (p *place) readOn(licenses []licenseFields) []licenseFields {
 	if first := licenses[0]; !first.has(identityGroup) && len(p.named) > 0 {
 		return pairUp(first, p.named, p.rest)
@@ -186,7 +186,7 @@ func (p *place) readOn(licenses []licenseFields) []licenseFields {
 	out := make([]licenseFields, len(licenses))
 	for i, l := range licenses {
 		if !l.complete() {
-			from := p.lentTo(l)
+			from := p.inheritedBy(l)
 			for g := deviceGroup; g < fieldGroups; g++ {
 				l = l.withGap(g, from)
 			}
@@ -197,37 +197,38 @@ func (p *place) readOn(licenses []licenseFields) []licenseFields {
 	return out
 }
 
-// lentTo returns what the place lends a license: the lenders, and the objects that name the same license.
-func (p *place) lentTo(l licenseFields) licenseFields {
+// inheritedBy returns the fields of the place that a license inherits: those of the objects without a license, and of
+// the objects that name the same license.
+func (p *place) inheritedBy(l licenseFields) licenseFields {
 	names := l.names()
 	if len(names) != 1 {
-		return p.lentToNames(names)
+		return p.inheritedByNames(names)
 	}
-	lent, ok := p.lentByName[names[0]]
+	inherited, ok := p.inheritedByName[names[0]]
 	if !ok {
-		lent = p.lentToNames(names)
-		p.lentByName[names[0]] = lent
+		inherited = p.inheritedByNames(names)
+		p.inheritedByName[names[0]] = inherited
 	}
-	return lent
+	return inherited
 }
 
-func (p *place) lentToNames(names []string) licenseFields {
+func (p *place) inheritedByNames(names []string) licenseFields {
 	var same []int
 	for _, name := range names {
 		same = append(same, p.byName[name]...)
 	}
 	if len(same) == 0 {
-		return p.lent
+		return p.deviceFields
 	}
 	slices.Sort(same)
-	objects := slices.Clip(p.lenders)
+	objects := slices.Clip(p.deviceObjects)
 	for _, i := range slices.Compact(same) {
 		objects = append(objects, p.named[i])
 	}
 	return combined(objects)
 }
 
-// pairUp returns a license for each object that names one. What earlier places have said counts before the object's own
+// pairUp returns a license for each object that names one. Fields of earlier places count before the object's own
 // fields, and those before the fields of objects without a license.
 func pairUp(earlier licenseFields, named []licenseFields, rest licenseFields) []licenseFields {
 	out := make([]licenseFields, len(named))
@@ -244,12 +245,12 @@ func pairUp(earlier licenseFields, named []licenseFields, rest licenseFields) []
 	return out
 }
 
-// combined is the objects as one: their devices together; of the other fields they must have the same value. The
+// combined is the objects as one: their devices together; every other field must have the same value in each. The
 // identity is left out.
 func combined(objects []licenseFields) licenseFields {
 	var all licenseFields
 	for i, o := range objects {
-		if i == 0 { // mostly the only one
+		if i == 0 { // usually the only one
 			o.licenseKeys, o.username, o.licenseID, o.buyer, o.problems[identityGroup] = nil, "", "", false, nil
 			all = o
 			continue

@@ -20,7 +20,7 @@ func errTooMany() *unmappable {
 type unmappable struct {
 	missing []string
 	problem string
-	review  bool // it is for a person, whatever a look-up could find
+	review  bool // a person decides, also when a look-up could find a license
 }
 
 // licenseSources is where a file says that license data may be: on the order and on its lines.
@@ -32,7 +32,7 @@ type licenseSources struct {
 // foundLicense is a license on a device that the event asks to deactivate.
 type foundLicense struct {
 	deactivation.License
-	buyer bool // it is named in no other place than one that a buyer can write
+	buyer bool // only places that a buyer can write name it
 }
 
 // find returns every license that the event deactivates, one per device, in the order of the event's lines. With
@@ -123,7 +123,7 @@ func (s licenseSources) byLine(f facts, order []licenseFields, refunded bool) (a
 				return nil, stillPaid{}, err
 			}
 			if !whole {
-				line.trace = nil // its license is not one that the event names, but one that stays
+				line.trace = nil // its license stays, so it is no part of the explanation
 				paid.addLine(readFields(s.lines.license, line), ofOrder)
 				continue
 			}
@@ -148,7 +148,7 @@ func (s licenseSources) byLine(f facts, order []licenseFields, refunded bool) (a
 // devices.
 type sharedLicense struct {
 	order []licenseFields
-	used  bool            // a line without a license of its own, or no line at all
+	used  bool            // a line without its own license, or no line at all
 	lines []licenseFields // those lines
 }
 
@@ -165,8 +165,8 @@ var (
 	errProductOfOneLine = fmt.Errorf("the license stands on the order, and not every line that shares it says a product; %w", errProducts)
 )
 
-// fields returns the licenses: the product, where the order names none, and the devices, where the lines name any, come
-// from the lines. A line without a device of its own has the order's.
+// fields returns the licenses. The product comes from the lines if the order names none, and the devices if the lines
+// name any. A line without its own device has the order's.
 func (s *sharedLicense) fields() []licenseFields {
 	product, devices, someWithoutDevice := s.product(), s.devices(), false
 	for _, line := range s.lines {
@@ -200,7 +200,7 @@ func (s *sharedLicense) devices() licenseFields {
 	return licenseFields{}.with(deviceGroup, combined(named))
 }
 
-// product is the one that every line says. Where only some say one, it may be that of something else.
+// product is the product that every line names. If only some lines name one, it may be that of another item.
 func (s *sharedLicense) product() licenseFields {
 	var named []licenseFields
 	for _, line := range s.lines {

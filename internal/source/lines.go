@@ -7,12 +7,12 @@ import (
 	"license-deactivator/internal/expression"
 )
 
-// maxLines bounds the lines of an order, and the parts that are joined to them: each line may have to look at all of
+// maxLines bounds the lines of an order, and the parts that are joined to them: each line may have to search all of
 // these. No real order has more.
 const maxLines = 1000
 
-// maxJoined bounds the parts that are joined to all lines together. Each part belongs to one line, so there are more only
-// where many lines have one id.
+// maxJoined bounds the parts that are joined to all lines together. Each part belongs to one line, so there are more
+// only if many lines have one id.
 const maxJoined = 10 * maxLines
 
 // lines are the parts of an order that may have their own license.
@@ -84,7 +84,7 @@ func (j *join) to(lines []expression.Tree, order expression.Tree) error {
 			found = byKey[key]
 		}
 		if total += len(found.exact); total > maxJoined {
-			return fmt.Errorf("too many %s belong to lines of the order that have one %s", j.name, j.is)
+			return fmt.Errorf("too many %s belong to lines of the order with the same %s", j.name, j.is)
 		}
 		lines[i] = expression.Tree{Exact: with(exact, j.name, found.exact), Normalised: with(normalised, j.name, found.normalised)}
 	}

@@ -33,22 +33,22 @@ type Mapping struct {
 	Requests []deactivation.Request // none unless accepted
 	Missing  []string               // unmappable: the fields by name
 	Problem  string                 // unmappable for another reason
-	Code     string                 // unmappable: deactivation.CodeReview, CodeUnknownShape or CodeUnreadable, where it is one of these
+	Code     string                 // unmappable: deactivation.CodeReview, CodeUnknownShape or CodeUnreadable; else ""
 }
 
 // EventID is Event in the form of messages and logs: of bounded length and plain characters.
 func (m Mapping) EventID() string { return shortID(m.Event) }
 
-// Map reads a verified delivery and maps each of its events, in their order. acceptTests takes events of the sender's
-// test mode as real ones. A body that cannot be read, and an event of it that cannot, has a mapping as well: unmappable.
-// The error is ErrNotRequired.
+// Map reads a verified delivery and maps each of its events, in their order. acceptTests treats events of the sender's
+// test mode as real ones. A body, or an event in it, that cannot be read also has a mapping: unmappable. The error is
+// ErrNotRequired.
 func (s *Source) Map(v Verified, acceptTests bool) ([]Mapping, error) {
 	return s.mapEach(v, acceptTests, func(int, facts) *trace { return nil })
 }
 
 // mapEach is Map with a trace for each event that can be read, by its index.
 func (s *Source) mapEach(v Verified, acceptTests bool, newTrace func(int, facts) *trace) ([]Mapping, error) {
-	bodyHash := sync.OnceValue(func() string { // one pass over the body for all events that have no id of their own
+	bodyHash := sync.OnceValue(func() string { // one pass over the body for all events without an id
 		sum := sha256.Sum256(s.event.bodyToKeep(v.Body))
 		return hex.EncodeToString(sum[:])
 	})
@@ -78,7 +78,7 @@ func (s *Source) mapEach(v Verified, acceptTests bool, newTrace func(int, facts)
 	return mappings, nil
 }
 
-// unreadable is the mapping of a body, or of one event of it, that is none.
+// unreadable is the mapping of a body, or of one of its events, that cannot be read.
 func unreadable(event string, err error) Mapping {
 	return Mapping{Event: event, Answer: deactivation.Unmappable, Code: deactivation.CodeUnreadable, Problem: err.Error()}
 }
@@ -115,15 +115,15 @@ func (s *Source) mapEvent(f facts, index int, bodyHash func() string, receivedAt
 	return m
 }
 
-// Problems of an event that a person decides about.
+// Problems of an event on which a person decides.
 const (
 	problemReview       = "for review"
 	problemBuyer        = problemReview + ": nobody paid for the order, and a buyer can write the place that names the license"
 	problemUnknownShape = "no rule knows its shape, and nothing signed says what it is"
 )
 
-// applyRules applies the first rule that matches. A rule for lines refunded in full matches only where there is such a
-// line with a license of its own. An event that no rule matches is ignored where a signed type says what it is.
+// applyRules applies the first rule that matches. A rule for lines refunded in full matches only if there is such a
+// line with its own license. An event that no rule matches is ignored if a signed type says what it is.
 func (s *Source) applyRules(m *Mapping, f facts, receivedAt time.Time) {
 	typedBy, eventType, err := s.event.kind.first(f)
 	if err != nil {

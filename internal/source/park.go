@@ -10,16 +10,16 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// Bounds of the ids of a parked event's orders. A delivery of a hundred events may name a thousand, and the queue takes
-// 1 MiB: 933 KiB are the largest body, 10 KiB its headers. Restore reads the ids from the body again.
+// Bounds of the ids of a parked event's orders. A delivery of a hundred events may name a thousand, and the queue
+// accepts 1 MiB: the largest body has 933 KiB, its headers 10 KiB. Restore reads the ids from the body again.
 const (
 	maxParkedOrderIDs   = 100
 	maxParkedOrderBytes = 24 << 10
 )
 
-// Park returns a delivery as the event that is kept in the dead-letter queue: its body whole, the headers that the file
+// Park returns a delivery as the event that the dead-letter queue keeps: its whole body, the headers that the file
 // reads, and the name of the scheme that verified it, so that Restore can map it again. mappings are those of the
-// delivery's events that a person decides about, at least one; the event has the id of the first.
+// delivery's events on which a person decides, at least one; the event has the id of the first.
 func (s *Source) Park(v Verified, mappings []Mapping) deactivation.Event {
 	event := deactivation.Event{
 		Source: s.Name, ID: mappings[0].EventID(), ReceivedAt: v.ReceivedAt, Headers: s.headersToKeep(v), Body: s.event.bodyToKeep(v.Body),

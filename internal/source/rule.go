@@ -2,7 +2,7 @@ package source
 
 import "slices"
 
-// rule says which events matter, and what becomes of them: one of cause, ignore, review and reversal.
+// rule says which events matter, and what happens to them: one of cause, ignore, review and reversal.
 type rule struct {
 	name     string
 	enabled  bool
@@ -11,13 +11,13 @@ type rule struct {
 	refunded bool   // only lines refunded in full
 	cause    string // why the licenses are to be deactivated
 	ignore   bool
-	review   bool   // for a person, whatever a look-up could find
+	review   bool   // for a person, also when a look-up could find a license
 	reversal bool   // the event takes an earlier one back
 	lookup   lookup // its own parts; the others are the file's
 	line     int    // of the file
 }
 
-// deactivates reports whether the rule asks for deactivations.
+// deactivates reports whether the rule deactivates licenses.
 func (r *rule) deactivates() bool { return !r.ignore && !r.review && !r.reversal }
 
 // match reports whether the rule's own fields match. The error is the condition's.

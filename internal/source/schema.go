@@ -42,7 +42,7 @@ func readSource(name string, document *yaml.Node) (*Source, error) {
 	return s, s.check(document.Line)
 }
 
-// readFormat reads the format of a sender's bodies. A form has no tree that a file's expressions could read.
+// readFormat reads the format of a sender's bodies. A form is not a tree that a file's expressions could read.
 func readFormat(to *string) reader {
 	return func(node *yaml.Node) error {
 		err := oneOf(to, "json", "xml")(node)
@@ -284,7 +284,7 @@ func readCondition(to *condition) reader {
 	}
 }
 
-// withLine keeps the line of what it reads.
+// withLine keeps the line of the node that it reads.
 func withLine(to *int, read reader) reader {
 	return func(node *yaml.Node) error {
 		*to = node.Line
@@ -308,7 +308,8 @@ func readPattern(to **regexp.Regexp) reader {
 	}
 }
 
-// check returns what is wrong with the file as a whole. A rule that says nothing else gets the cause manual.
+// check returns the problems of the file as a whole. A rule without cause, ignore, review and reversal gets the cause
+// manual.
 func (s *Source) check(line int) error {
 	var problems []error
 	add := func(line int, format string, args ...any) {
@@ -351,14 +352,14 @@ func (s *Source) check(line int) error {
 	return errors.Join(problems...)
 }
 
-// checkRule returns what is wrong with one rule.
+// checkRule returns the problems of one rule.
 func (s *Source) checkRule(r *rule) (problems []string) {
 	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	if len(r.types) == 0 && len(r.when) == 0 {
 		add("has neither type nor when: it would match every event")
 	}
 	if says := r.says(); len(says) > 1 {
-		add("has %s; only one of cause, ignore, review and reversal can be", strings.Join(says, " and "))
+		add("has %s; only one of cause, ignore, review and reversal is allowed", strings.Join(says, " and "))
 	}
 	if len(r.types) > 0 && len(s.event.kind) == 0 {
 		add("has a type, but event.type is missing")
@@ -384,7 +385,7 @@ func (s *Source) checkRule(r *rule) (problems []string) {
 	return problems
 }
 
-// says lists what the rule says of its events.
+// says lists the rule's effects on its events.
 func (r *rule) says() (says []string) {
 	for _, key := range []struct {
 		name string

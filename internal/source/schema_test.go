@@ -33,7 +33,7 @@ func TestFaultsOfASourcesFileAreNamedByFileAndLine(t *testing.T) {
 		"an empty when":                {rules("  - name: r\n    when:\n"), "tiny.yaml:6: a text is needed here"},
 		"when: !a is an empty when":    {rules("  - name: r\n    when: !a\n"), "tiny.yaml:6: a text is needed here"},
 		"an empty list":                {rules("  - name: r\n    when: []\n"), "tiny.yaml:6: the list is empty"},
-		"cause and ignore":             {rules("  - {name: r, type: t, cause: refund, ignore: true}\n"), `tiny.yaml:5: rule "r" has cause and ignore; only one of cause, ignore, review and reversal can be`},
+		"cause and ignore":             {rules("  - {name: r, type: t, cause: refund, ignore: true}\n"), `tiny.yaml:5: rule "r" has cause and ignore; only one of cause, ignore, review and reversal is allowed`},
 		"cause and review":             {rules("  - {name: r, type: t, cause: refund, review: true}\n"), `rule "r" has cause and review;`},
 		"cause and reversal":           {rules("  - {name: r, type: t, cause: refund, reversal: true}\n"), `rule "r" has cause and reversal;`},
 		"ignore and review":            {rules("  - {name: r, type: t, ignore: true, review: true}\n"), `rule "r" has ignore and review;`},

@@ -7,12 +7,12 @@ import (
 	"license-deactivator/internal/deactivation"
 )
 
-// stillPaid is what lines name that were not refunded: a customer who paid for another line with the same license on
-// the same device keeps it. Names are compared without regard to case, since people write them: a license that is spared
-// without need harms less than one that is taken.
+// stillPaid is what the lines name that were not refunded: a customer who paid for another line with the same license
+// on the same device keeps it. Names are compared without regard to case, since people write them: keeping a license
+// without need does less harm than deactivating it wrongly.
 type stillPaid struct {
 	licenses   map[string]*paidDevices // by the license's identity
-	unreadable error                   // why a line's license is not known
+	unreadable error                   // why a line's license is unknown
 }
 
 // paidDevices are the devices on which a license is paid for.
@@ -22,7 +22,7 @@ type paidDevices struct {
 	set   map[string]bool
 }
 
-// addLine adds a line, with what it takes from the order.
+// addLine adds a line, with what it inherits from the order.
 func (p *stillPaid) addLine(own []licenseFields, order *place) {
 	for _, l := range own {
 		if err := l.problem(); err != nil {

@@ -16,7 +16,7 @@ import (
 type Explanation struct {
 	Scheme   string // description of the scheme that verified the delivery, or was tried
 	Checked  bool   // false: the signature was not checked
-	Believed bool   // the signature is valid, or was not checked
+	Verified bool   // the signature is valid, or was not checked
 	Ping     bool   // it is the sender's ping
 	Refused  string // why it is refused; "" when it is not
 	Events   []source.ExplainedEvent
@@ -70,7 +70,7 @@ func refuseUnread(d signing.Delivery) *refusal {
 }
 
 func (e Explanation) mapped(src *source.Source, verified source.Verified, maxEventAge time.Duration) Explanation {
-	e.Believed, e.Scheme = true, verified.Scheme()
+	e.Verified, e.Scheme = true, verified.Scheme()
 	events, err := src.Explain(verified)
 	if err != nil {
 		return e.refused(src, refusalFor(err))

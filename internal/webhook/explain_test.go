@@ -116,8 +116,8 @@ func TestExplainAnswersAsTheHandlerDoes(t *testing.T) {
 			if got.Status != c.want || got.Status != want.StatusCode || got.Body != strings.TrimSpace(want.Body) {
 				t.Errorf("explained as %d %s, answered with %d %s, want %d", got.Status, got.Body, want.StatusCode, want.Body, c.want)
 			}
-			if (got.Refused != "") != (c.want != 200) || got.Believed != (c.want == 200) {
-				t.Errorf("refused %q, believed %v", got.Refused, got.Believed)
+			if (got.Refused != "") != (c.want != 200) || got.Verified != (c.want == 200) {
+				t.Errorf("refused %q, verified %v", got.Refused, got.Verified)
 			}
 		})
 	}
