@@ -50,7 +50,7 @@ const outcomesTail = `## Without a code of the API
 | ` + "`http_200`" + ` | unconfirmed | status 200 and any other body, for example a proxy's page | deferred |
 | ` + "`http_408`, `http_5xx`" + ` | unavailable | a failure in the server | deferred |
 | ` + "`http_429`" + ` | rate_limited | too many calls | deferred |
-| ` + "`http_401`, `http_403`" + ` | unauthorized | refused without a known code: signed again once, then as under unauthorized | deferred |
+| ` + "`http_401`, `http_403`" + ` | unauthorized | refused without a known code: signed again once, then as under unauthorized; ` + "`http_401`" + ` is never rejected | deferred |
 | ` + "`http_402`, `http_409`, `http_423`, `http_425`" + ` | refused | as under refused | deferred |
 | ` + "`http_3xx`" + ` | misconfigured | a redirect: the address is wrong | deferred, configuration fault |
 | ` + "`http_4xx`" + ` | unavailable | any other 4xx without a readable body, for example from a proxy | deferred |

@@ -170,6 +170,27 @@ func TestSuspendedAccountEmptiesNoQueue(t *testing.T) {
 	})
 }
 
+// TestA401WithoutACodeNeverRejects refuses one license by a 401 for an hour, while others succeed.
+func TestA401WithoutACodeNeverRejects(t *testing.T) {
+	t.Parallel()
+	inVirtualTime(t, 40, func(t *testing.T, r *harness, api *licenseapitest.Server) {
+		api.OnCall(func(c licenseapitest.Call) licenseapitest.Fault {
+			if c.LicenseKey == licenseKey(7) {
+				return licenseapitest.Fault{Status: http.StatusUnauthorized}
+			}
+			return licenseapitest.Fault{}
+		})
+		r.handle(t.Context(), r.batch(wire(request(7))))
+		for n := range 30 {
+			r.work(wire(request(8 + n)))
+			r.run(2 * time.Minute)
+		}
+		if r.dead.Len() > 0 || r.source.Len() != 1 {
+			t.Errorf("%d dead letters, %d in the queue; want the refused message in the queue", r.dead.Len(), r.source.Len())
+		}
+	})
+}
+
 // TestARefusalAfterAnOutageIsNotTheFifth: the outage used up the first four receives, so the first refusals are few.
 func TestARefusalAfterAnOutageIsNotTheFifth(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"net/http"
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/pkg/licenseapi"
@@ -157,14 +158,15 @@ func (b *batch) resultOf(m *message, resp response) result {
 	return r
 }
 
-// weigh decides a message whose answer may concern the message or the deployment, by the answers to other licenses.
+// weigh decides a message whose answer may concern the message or the deployment, by the answers to other licenses. A 401
+// without a code concerns the credentials, which are never the message's: it never rejects.
 func (b *batch) weigh(m *message, resp response, t Treatment, r *result) {
 	s := b.h.evidence.refusal(r.class+" "+r.code, m.request.ID, m.request.Identity())
 	r.retryIn = b.h.cfg.Backoff.wait(m.receives)
 	// Other refused files are no evidence: each has its own key, and a success shows that the header's is right.
 	local := s.local || resp.kind == licenseapi.KindFileRefused && s.succeeded
 	switch {
-	case t.Rejects && local && m.receives >= localReceives:
+	case t.Rejects && local && m.receives >= localReceives && !hasStatus(resp.err, http.StatusUnauthorized):
 		r.outcome, r.reason, r.retryIn = deactivation.Rejected, deactivation.ReasonRejected, 0
 	case s.deployment:
 		r.retryIn = b.h.cfg.Backoff.Cap
@@ -172,6 +174,11 @@ func (b *batch) weigh(m *message, resp response, t Treatment, r *result) {
 	case !t.Rejects && s.repeated:
 		b.setFault(fault{what: t.Fault, evidence: resp.err, code: r.code})
 	}
+}
+
+func hasStatus(err error, status int) bool {
+	refused, ok := errors.AsType[*licenseapi.Error](err)
+	return ok && refused.Status == status
 }
 
 // messageOf is the API's own message if it sent one, else the error's text.
