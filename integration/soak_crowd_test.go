@@ -47,7 +47,7 @@ func newCrowd(t *testing.T, rng *rand.Rand) *crowd {
 	t.Helper()
 	c := &crowd{dead: map[string]deadEnd{}}
 	for i := range bystanders {
-		c.license("nobody asked", fmt.Sprintf("BY%08d", i))
+		c.license("no request", fmt.Sprintf("BY%08d", i))
 	}
 	for i := 0; len(c.entries) < crowdSize; i++ {
 		r := deactivation.Request{

@@ -29,7 +29,7 @@ func roleRules() []rule {
 			},
 		},
 		{
-			"the worker may work the queue, send to the dead-letter queue alone and read the keys",
+			"the worker may consume the queue, send only to the dead-letter queue and read the keys",
 			func(s stack) []string {
 				return differs("WorkerRole", grants(s, "WorkerRole"), []string{
 					"kms:Decrypt SharedKeyKmsKeyArn, via Secrets Manager, if HasSharedKeyKmsKey",

@@ -116,7 +116,7 @@ func queueRules() []rule {
 			func(s stack) { s.properties("Queue")["MessageRetentionPeriod"] = 1209600.0 },
 		},
 		{
-			"both queues take messages of 1 MiB, whatever the default of the account is",
+			"both queues accept messages of 1 MiB, with any default of the account",
 			func(s stack) []string {
 				var problems []string
 				for _, name := range []string{"Queue", "DeadLetterQueue"} {

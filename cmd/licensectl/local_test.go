@@ -41,7 +41,7 @@ func TestASampleThatDoesNotEndAsItsFileSaysIsAnError(t *testing.T) {
 }
 
 // TestEveryPassingFaultIsRiddenOut has the API misbehave in each way that ends by itself: every sample has its expected
-// outcome all the same, later. Six faults run at a time, whatever -parallel says: they wait for whole seconds, the least
+// outcome all the same, later. Six faults run at a time, with any -parallel: they wait for whole seconds, the least
 // that SQS hides a message for. More would take each other's processor under the race detector.
 func TestEveryPassingFaultIsRiddenOut(t *testing.T) {
 	t.Parallel()

@@ -9,8 +9,8 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// TestLocalWithAnOAuthClient: every sample ends as its file says, and the client's secret goes to the fake alone,
-// whatever the file says.
+// TestLocalWithAnOAuthClient: every sample ends as its file says, and the client's secret goes only to the fake,
+// with any address in the file.
 func TestLocalWithAnOAuthClient(t *testing.T) {
 	t.Parallel()
 	secrets := local.FixedSecrets(builtInSources(t))

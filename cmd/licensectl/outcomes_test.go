@@ -63,7 +63,7 @@ const outcomesTail = `## Without a code of the API
 |---|---|---|
 | rejected | the License API's answer; see the code above | correct the data, send the request again |
 | unmappable | an event that matters, without license data; ` + "`detail`" + ` names what is missing | ` + "`licensectl explain`" + ` shows where it was looked for; send the request [by hand](senders/README.md#an-unmappable-event-by-hand), and correct the checkout or the source's file for the next event |
-| unmappable, code ` + "`" + `review` + "`" + ` | an event about which an operator decides, by a rule of the source's file or because what is still paid for cannot be told | look at the order, and ask for the deactivation by hand or delete the letter: [reviews](senders/README.md#reviews-and-reversals) |
+| unmappable, code ` + "`" + `review` + "`" + ` | an event about which an operator decides, by a rule of the source's file or because it is unknown what is still paid for | look at the order, and ask for the deactivation by hand or delete the letter: [reviews](senders/README.md#reviews-and-reversals) |
 | unmappable, code ` + "`" + `unknown_shape` + "`" + ` | no rule of the source's file is for its shape, and no signed type says what it is | write a rule, at least ` + "`" + `ignore: true` + "`" + `, or switch the topic off at the sender |
 | unmappable, code ` + "`" + `unreadable` + "`" + ` | the sender signed it, and it cannot be read | look at the sender's log of deliveries, and at the order |
 | reversed | an event that takes an earlier one back: a dispute won, a refund that failed | if a license was deactivated for the earlier one, activate it again in LicenseSpring; delete the letter |

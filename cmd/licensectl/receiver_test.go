@@ -216,7 +216,7 @@ func (r *receiver) refusesWhatItMust(t *testing.T) {
 	}
 }
 
-// keepsWhatItCannotRead: what verifies and is no event asks for no call, and the sender is told that it has arrived.
+// keepsWhatItCannotRead: a verified body that is not an event causes no call, and the sender gets success.
 func (r *receiver) keepsWhatItCannotRead(t *testing.T) {
 	t.Helper()
 	body := r.sample.Body

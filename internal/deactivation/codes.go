@@ -20,8 +20,8 @@ func DeliveryCodes() []string {
 	return []string{CodeUnverified, CodeTooLarge, CodeUnreadable, CodeUnknownShape}
 }
 
-// CodeReview is the code of an unmappable event that does not lack license data: an operator decides, whatever a
-// look-up could find. It is part of the policy, so no alarm watches for it.
+// CodeReview is the code of an unmappable event that does not lack license data: an operator decides, also if a
+// look-up finds a license. It is part of the policy, so no alarm watches it.
 const CodeReview = "review"
 
 // CodeSurge is the code of a message that the brake holds, and in watch mode of one that it would hold.

@@ -52,7 +52,7 @@ const (
 	// fault was dead-lettered at the fifth receive.
 	stalledReceives = 6
 
-	// stalledAge is the age below which a message is not stalled, whatever its receives: a Retry-After of a second uses six
+	// stalledAge is the age below which a message is not stalled, with any receive count: a Retry-After of a second uses six
 	// of them in five seconds. The seventh receive comes 15 minutes after the sixth, so an outage shows within 17 minutes.
 	stalledAge = 2 * time.Minute
 

@@ -70,7 +70,7 @@ type Message struct {
 	Product    string
 	KeyVersion string // version of the secret that signed the call; "" without a signature
 
-	Released deactivation.Release // by whom, when and why; zero for a message that nobody released
+	Released deactivation.Release // by whom, when and why; zero for a message that was not released
 }
 
 // Delivery is the answer to one delivery or direct invocation.

@@ -178,7 +178,7 @@ func moved(charge any) bool {
 	return !open || get(charge, "amount_refunded") != nil && back >= number(get(charge, "amount_refunded"))
 }
 
-// shopifyPolicy looks at the body alone, since the topic is not signed. Everything that names a license there, a buyer
+// shopifyPolicy uses only the body, since the topic is not signed. Everything that names a license there, a buyer
 // can write.
 func shopifyPolicy(e any, testHeader bool) ruling {
 	if get(e, "test") == true || testHeader || slices.ContainsFunc(payments(e), func(t any) bool { return get(t, "test") == true }) {
@@ -303,7 +303,7 @@ func refunded(order, line any) (total float64) {
 	return total
 }
 
-// wooPolicy looks at the body alone, since the topic is not signed.
+// wooPolicy uses only the body, since the topic is not signed.
 func wooPolicy(e any) ruling {
 	status := get(e, "status")
 	act := func() ruling { return order(e, "meta_data", "meta_data", "key", false, nil) }
@@ -611,7 +611,7 @@ func lemonsqueezyPolicy(e any) ruling {
 	}
 }
 
-// hubspotPolicy: a deal that became refunded, which names the deal alone, and whatever a workflow sends.
+// hubspotPolicy: a deal that became refunded, which names only the deal, and every delivery of a workflow.
 func hubspotPolicy(e any) ruling {
 	properties := map[string]any{}
 	object, _ := get(e, "properties").(map[string]any)
@@ -765,7 +765,7 @@ func known(kind any) ruling {
 	return unknownShape()
 }
 
-// deleted: shops say of what was deleted its id alone. Every other body is of no shape that is known.
+// deleted: of a deleted object shops send only the id. Every other body has an unknown shape.
 func deleted(e any) ruling {
 	if object, ok := e.(map[string]any); ok && len(object) == 1 && object["id"] != nil {
 		return ignored()
@@ -850,7 +850,7 @@ func distinct(texts []string) (out []string) {
 	return out
 }
 
-// first reads places in order: for each field the first place that has it, whatever stands in later ones.
+// first reads places in order: for each field the first place that has it counts, with any content of later ones.
 func first(places ...place) []wish {
 	licenses := []wish{{}}
 	for _, p := range places {

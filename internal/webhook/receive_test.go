@@ -119,7 +119,7 @@ func TestWhatIsRefusedAndHow(t *testing.T) {
 	}
 }
 
-// TestBodiesThatCannotBeReadAreKeptWhole: the sender hears success, since a retry carries the same body.
+// TestBodiesThatCannotBeReadAreKeptWhole: the sender gets success, since a retry has the same body.
 func TestBodiesThatCannotBeReadAreKeptWhole(t *testing.T) {
 	t.Parallel()
 	bodies := map[string]string{
@@ -373,7 +373,7 @@ func TestForASenderThatNeverComesAgainTheQueueIsTriedForLonger(t *testing.T) {
 			}
 		})
 	})
-	t.Run("and when neither takes it the sender hears so", func(t *testing.T) {
+	t.Run("when neither queue accepts it the sender gets 503", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			b := newHarness(t, persistent)
