@@ -135,7 +135,7 @@ func (s *system) startWorker(listener *pipes, callsPerSecond float64, watch bool
 		API: api, Secrets: secrets.NewCacheWithPrevious(s.licenseSecret, noSecret{}, secrets.ParseLicense), Queue: s.jobs, DeadLetters: s.letters,
 		Recorder: s.back, CallsInFlight: 10, CallsPerSecond: stack.PerInstance(), Limits: stack.Limits(),
 		SurgeLimit: stack.SurgePart(), Watch: watch,
-		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
+		Backoff: worker.ProductionBackoff(),
 	})
 	if err != nil {
 		s.t.Fatal(err)

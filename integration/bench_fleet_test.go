@@ -208,7 +208,7 @@ func newFleet(b *testing.B, d drill, address string, dead *atomic.Int64) instanc
 		API: api, Secrets: secrets.NewCache(fleetSecret{}, secrets.ParseLicense), Queue: yes{}, DeadLetters: counted{dead},
 		Recorder: telemetry.New(io.Discard, slog.LevelInfo, "bench"), CallsInFlight: d.inFlight,
 		CallsPerSecond: d.stack.PerInstance(), Limits: d.stack.Limits(),
-		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
+		Backoff: worker.ProductionBackoff(),
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -76,7 +76,7 @@ func newEnvironment(h *harness, number int) (*environment, error) {
 		Recorder:    silent(), OnOutcome: e.onOutcome,
 		CallsInFlight: s.callsInFlight, CallsPerSecond: s.stack.PerInstance(), Limits: s.stack.Limits(),
 		SurgeLimit: s.stack.SurgePart(), Watch: e.watch,
-		Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
+		Backoff: worker.ProductionBackoff(),
 	})
 	h.count(&h.coldStarts)
 	return e, err

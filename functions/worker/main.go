@@ -39,7 +39,7 @@ func main() {
 	handler, err := worker.New(worker.Config{
 		API: api, Secrets: held, Queue: jobs, DeadLetters: queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.DeadLetterQueueURL),
 		Recorder: recorder, CallsInFlight: cfg.CallsInFlight, CallsPerSecond: stack.PerInstance(), Limits: stack.Limits(),
-		SurgeLimit: stack.SurgePart(), Watch: cfg.Watch, Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
+		SurgeLimit: stack.SurgePart(), Watch: cfg.Watch, Backoff: worker.ProductionBackoff(),
 	})
 	if err := errors.Join(stack.Check(timeout), err); err != nil {
 		log.Fatal(err)

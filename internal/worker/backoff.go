@@ -24,7 +24,7 @@ const (
 )
 
 // Backoff is how long a deferred message waits: First after the first receive, twice as long after each further
-// one, at most Cap. Production has 30 s and 15 min:
+// one, at most Cap. With ProductionBackoff:
 //
 //	after receive  1      2      3       4       5       6 … 300
 //	wait (s)   15–30  30–60  60–120  120–240  240–480  882–900
@@ -33,6 +33,9 @@ const (
 // 300 receives, the queue's maxReceiveCount, sum up to 259,773 s at least: three days without the License API lose no
 // message. TestBackoffOutlastsThreeDays checks this sum.
 type Backoff struct{ First, Cap time.Duration }
+
+// ProductionBackoff is the back-off of functions/worker: 30 s and 15 min.
+func ProductionBackoff() Backoff { return Backoff{First: 30 * time.Second, Cap: 15 * time.Minute} }
 
 // Wait is the wait after the given receive (1 is the first; less counts as 1), with jitter from 0 (the shortest)
 // to 1 (the longest).

@@ -9,10 +9,7 @@ import (
 	"license-deactivator/internal/worker"
 )
 
-// production is the configuration of functions/worker.
-func production() worker.Backoff {
-	return worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute}
-}
+func production() worker.Backoff { return worker.ProductionBackoff() }
 
 func TestBackoffDoublesUpToTheCap(t *testing.T) {
 	t.Parallel()

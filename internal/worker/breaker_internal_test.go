@@ -6,13 +6,12 @@ import (
 	"io"
 	"log/slog"
 	"testing"
-	"time"
 
 	"license-deactivator/pkg/licenseapi"
 )
 
 // production is what functions/worker sets.
-func production() Backoff { return Backoff{First: 30 * time.Second, Cap: 15 * time.Minute} }
+func production() Backoff { return ProductionBackoff() }
 
 func answered(status int, code string) error {
 	return &licenseapi.Error{Op: "deactivate_license", Status: status, Code: code}

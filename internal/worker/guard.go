@@ -10,7 +10,8 @@ import (
 // brake holds. guarded is false for a message to act on. guard counts the message's license, so call it once, before
 // the first call.
 //
-// A look-up asks held again, before its first write, with all licenses that it found: all of them are admitted, or none.
+// A look-up, when the worker has one, asks held again before its first write, with all licenses that it found: all of them
+// are admitted, or none.
 func (b *batch) guard(m *message) (r result, guarded bool) {
 	held := b.h.held(m.request, m.request.Identity())
 	switch {

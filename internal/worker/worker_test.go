@@ -87,7 +87,7 @@ func ExampleHandler_Handle() {
 		Queue:         queue.NewMemory(queue.MemoryConfig{}),
 		DeadLetters:   queue.NewMemory(queue.MemoryConfig{}),
 		Recorder:      telemetry.New(io.Discard, slog.LevelInfo, "worker"),
-		CallsInFlight: 10, CallsPerSecond: 10, Backoff: worker.Backoff{First: 30 * time.Second, Cap: 15 * time.Minute},
+		CallsInFlight: 10, CallsPerSecond: 10, Backoff: worker.ProductionBackoff(),
 		OnOutcome: func(m telemetry.Message) { fmt.Println(m.ID, m.License, m.Outcome) },
 	})
 	if err != nil {
