@@ -25,7 +25,7 @@ import (
 	"license-deactivator/sources"
 )
 
-// What is sent beside the samples: events of one license each, of which a fifth are refunds in part, and rows.
+// The test sends, in addition to the samples, events of one license each, of which a fifth are partial refunds, and rows.
 const (
 	generatedEvents = 2000
 	generatedRows   = 1000

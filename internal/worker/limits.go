@@ -39,7 +39,7 @@ func (s Stack) SurgePart() int { return s.SurgeLimit / s.Instances }
 // refuses a plan of which an instance's part does not allow one call in an invocation of that length: its messages would be
 // received and returned until their receives are used up. It also refuses more instances than a flood limit has calls, since
 // one call of each may fall into the same second. Each problem is an error with its arithmetic, by the names of the settings.
-// What CALLS_PER_SECOND leaves to an instance is checked by internal/config.
+// internal/config checks an instance's part of CALLS_PER_SECOND.
 func (s Stack) Check(invocation time.Duration) error {
 	var problems []error
 	if s.SurgeLimit > 0 && s.SurgePart() < 1 {

@@ -8,7 +8,7 @@ import (
 	"license-deactivator/pkg/licenseapi"
 )
 
-// What each configuration fault is and what to do about it, for the operator on call.
+// The configuration faults, each with what to do, for the operator on call.
 const (
 	secretUnreadable = "the License API's secret cannot be read: give the secret behind LICENSE_API_SECRET_ARN a value " +
 		`{"api_key":"…","shared_key":"…"} (for OAuth client_id and client_secret), and the worker's role the right to read it`
