@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -26,16 +27,16 @@ import (
 )
 
 // The test sends, in addition to the samples, events of one license each, of which a fifth are partial refunds, and rows.
-const (
-	generatedEvents = 2000
-	generatedRows   = 1000
-)
+var watchEvents = flag.Int("watch.events", 2000, "events that the test of watch mode generates") //nolint:gochecknoglobals // a flag of the test
+
+const generatedRows = 1000
 
 func generatedKey(n int) string { return fmt.Sprintf("GENERATED-%05d", n) }
 
 // world is a fake License API that remembers every write, and the system over it in one mode or the other.
 type world struct {
 	t        *testing.T
+	events   int // that everything generates
 	sources  *source.Sources
 	stored   Secrets
 	samples  []sample.Sample
@@ -47,7 +48,7 @@ type world struct {
 // newWorld makes one with these licenses; nil: those of the samples and of what is generated.
 func newWorld(t *testing.T, licenses []licenseapitest.License) *world {
 	t.Helper()
-	w := &world{t: t}
+	w := &world{t: t, events: *watchEvents}
 	var err error
 	if w.sources, err = source.Load(sources.FS()); err != nil {
 		t.Fatal(err)
@@ -58,7 +59,7 @@ func newWorld(t *testing.T, licenses []licenseapitest.License) *world {
 	w.stored = FixedSecrets(w.sources)
 	if licenses == nil {
 		licenses = licensesOf(w.samples)
-		for n := range generatedEvents + generatedRows {
+		for n := range w.events + generatedRows {
 			licenses = append(licenses, licenseapitest.License{Product: "generated", LicenseKey: generatedKey(n), Devices: []string{"hw1", "hw2"}})
 		}
 	}
@@ -115,7 +116,7 @@ func (w *world) run(watch bool, send func(*Stack)) []queue.Received {
 // everything sends every sample, the generated events and the rows of a bulk run.
 func (w *world) everything(stack *Stack) {
 	all := w.samples
-	for n := range generatedEvents {
+	for n := range w.events {
 		status := "refunded"
 		if n%5 == 0 {
 			status = "partially_refunded"
@@ -142,7 +143,7 @@ func (w *world) everything(stack *Stack) {
 	}
 	var rows []string
 	for n := range generatedRows {
-		rows = append(rows, fmt.Sprintf(`{"product":"generated","license_key":%q,"hardware_id":"hw2"}`, generatedKey(generatedEvents+n)))
+		rows = append(rows, fmt.Sprintf(`{"product":"generated","license_key":%q,"hardware_id":"hw2"}`, generatedKey(w.events+n)))
 	}
 	w.post(stack, httptest.NewRequestWithContext(w.t.Context(), http.MethodPost, "/2015-03-31/functions/webhook/invocations",
 		strings.NewReader(`{"source":"ops","requests":[`+strings.Join(rows, ",")+`]}`)))
@@ -186,7 +187,7 @@ func TestWhatIsWatchedWritesNothingAndCanBeActedOn(t *testing.T) {
 		}
 		watched = append(watched, queue.Entry{Body: m.Body})
 	}
-	if want := int(watching.accepted.Load()); len(watched) != want || want < generatedRows+generatedEvents*4/5 {
+	if want := int(watching.accepted.Load()); len(watched) != want || want < generatedRows+watching.events*4/5 {
 		t.Errorf("%d letters are watched, %d requests were accepted", len(watched), want)
 	}
 
@@ -197,7 +198,7 @@ func TestWhatIsWatchedWritesNothingAndCanBeActedOn(t *testing.T) {
 	if len(acted) != others+len(redriven) {
 		t.Errorf("%d letters of acting at once, %d of acting later", len(acted), others+len(redriven))
 	}
-	if got := len(acting.api.Ledger()); got < generatedRows+generatedEvents*4/5 {
+	if got := len(acting.api.Ledger()); got < generatedRows+acting.events*4/5 {
 		t.Errorf("acting made %d writes: the test shows nothing", got)
 	}
 }
