@@ -13,28 +13,30 @@ const maxCalls = 3
 
 // signatures are those of the calls for one message so far.
 type signatures struct {
-	versions []string // of the secret, in order
-	renewed  bool     // one differed only by a fresh date or a new token
+	calls   int
+	refused []string // versions of the secret that were refused, in order
+	renewed bool     // one call differed only by a fresh date or a new token
 }
 
 // shouldResign reports whether a fresh signature could change the answer: once with a fresh date or a new token, and
-// with each version of the secret that is offered and did not sign yet. It records in resp why there is no other
-// version.
+// with each version of the secret that is offered and was not refused yet. An expired token is no refusal of its version.
+// It records in resp why there is no other version.
 func (b *batch) shouldResign(resp *response, s *signatures) bool {
-	s.versions = append(s.versions, resp.version)
+	s.calls++
 	switch {
 	case resp.kind == licenseapi.KindStaleDate, resp.kind == licenseapi.KindUnauthorized, licenseapi.TokenRefused(resp.err):
-		again := !s.renewed && len(s.versions) < maxCalls
+		again := !s.renewed && s.calls < maxCalls
 		s.renewed = true
 		return again
 	case resp.kind == licenseapi.KindBadCredentials:
+		s.refused = append(s.refused, resp.version)
 		// After the last call, too: the cache must know that a version before the current one was refused.
 		other, err := b.h.cfg.Secrets.Refresh(b.mayCall, resp.version)
 		if b.mayCall.Err() != nil {
 			return true // no time to read it; the next attempt does not start, and the message is returned to the queue
 		}
 		resp.refreshErr = errors.Join(err, other.RefreshErr)
-		return err == nil && len(s.versions) < maxCalls && !slices.Contains(s.versions, other.Version)
+		return err == nil && s.calls < maxCalls && !slices.Contains(s.refused, other.Version)
 	}
 	return false
 }
