@@ -87,9 +87,9 @@ func (b *brake) admit(source string, receivedAt time.Time, identities ...string)
 	}
 	switch {
 	case len(have.licenses)+len(added) > b.limit:
-		return fmt.Sprintf("more than %d licenses of %s %s for one instance of the worker; nothing was done, a person decides", b.limit, source, w)
+		return fmt.Sprintf("more than %d licenses of %s %s for one instance of the worker; this worker did nothing, a person decides", b.limit, source, w)
 	case b.sum+len(added) > maxCounted || !known && len(b.windows) >= maxWindows:
-		return fmt.Sprintf("the brake counts %d licenses in %d hours, and keeps no more; nothing was done, a person decides", b.sum, len(b.windows))
+		return fmt.Sprintf("the brake counts %d licenses in %d hours, and keeps no more; this worker did nothing, a person decides", b.sum, len(b.windows))
 	}
 	b.windows[w] = have
 	for l := range added {

@@ -44,7 +44,7 @@ func TestTheBrakeCountsDistinctLicensesOfASourceAndHour(t *testing.T) {
 			t.Errorf("%s: held %q, want %v", step.what, held, step.held)
 		}
 	}
-	if held := b.admit("stripe", noon(), "F"); held != "more than 2 licenses of stripe received in the hour from 2026-11-29T12:00:00Z for one instance of the worker; nothing was done, a person decides" {
+	if held := b.admit("stripe", noon(), "F"); held != "more than 2 licenses of stripe received in the hour from 2026-11-29T12:00:00Z for one instance of the worker; this worker did nothing, a person decides" {
 		t.Errorf("held: %q", held)
 	}
 }

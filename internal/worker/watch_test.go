@@ -34,7 +34,7 @@ func TestInWatchModeEveryMessageIsDecidedAndNoneIsActedOn(t *testing.T) {
 		{of(2, func(m *deactivation.Request) { m.Action = deactivation.ActionDeactivateBundle }), "",
 			"would deactivate every license of bundle XY on device …re-2, by license …0002"},
 		{of(3, func(*deactivation.Request) {}), deactivation.CodeSurge,
-			"would hold it: more than 2 licenses of stripe received in the hour from 2026-11-29T12:00:00Z for one instance of the worker; nothing was done, a person decides"},
+			"would hold it: more than 2 licenses of stripe received in the hour from 2026-11-29T12:00:00Z for one instance of the worker; this worker did nothing, a person decides"},
 		{of(4, func(m *deactivation.Request) {
 			m.Released = deactivation.Release{By: "ada", At: atNoon(), Reason: "real"}
 		}), "", "would deactivate license …0004 of XY on device …re-4"},
