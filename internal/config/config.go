@@ -30,11 +30,14 @@ const (
 	liveShare           = "LIVE_SHARE"
 	surgeLimit          = "SURGE_LIMIT"
 	mode                = "MODE"
+	lookUp              = "LOOK_UP"
+	managementAPIURL    = "MANAGEMENT_API_URL"
+	managementCalls     = "MANAGEMENT_CALLS_PER_MINUTE"
 )
 
 // WebhookVariables lists the variables of the webhook function alone, without LambdaVariables.
 func WebhookVariables() []string {
-	return []string{queueURL, deadLetterQueueURL, webhookSecretsARN, publicURL, testEvents, maxEventAge}
+	return []string{queueURL, deadLetterQueueURL, webhookSecretsARN, publicURL, testEvents, lookUp, maxEventAge}
 }
 
 // WorkerVariables lists the variables of the worker function alone, without LambdaVariables.
@@ -42,7 +45,7 @@ func WorkerVariables() []string {
 	return []string{
 		queueURL, deadLetterQueueURL, licenseAPIURL, licenseAPISecretARN,
 		callsPerSecond, workerInstances, callsInFlight, planCallsPerMinute, liveShare,
-		surgeLimit, mode,
+		surgeLimit, mode, lookUp, managementAPIURL, managementCalls,
 	}
 }
 
@@ -73,6 +76,15 @@ const (
 	defaultSurgeLimit = 50
 	maxSurgeLimit     = 100_000 // more is no brake: set 0
 
+	defaultManagementAPIURL = "https://saas.licensespring.com/api/v1"
+
+	// defaultManagementCalls is less than a third of the smallest plan's 600: LicenseSpring's store integrations and the
+	// vendor's own tools need the others. https://docs.licensespring.com/license-api/rate-limiting
+	defaultManagementCalls = 180
+
+	// maxManagementCalls is ten times the largest plan: a higher value is a typing error.
+	maxManagementCalls = 24_000
+
 	// defaultMaxEventAge is 14 days: the sender that retries longest does so for 12.
 	defaultMaxEventAge = 14 * 24 * time.Hour
 
@@ -87,6 +99,7 @@ type Webhook struct {
 	WebhookSecretsARN  string
 	PublicURL          string // the URL that senders call, up to "/webhooks/", without a slash at its end; "" when unset
 	AcceptTestEvents   bool
+	LookUp             bool          // an event without license data is sent on, and the worker looks its licenses up
 	MaxEventAge        time.Duration // an event that was older when it was received is not acted on; 0: no limit
 	AWS
 }
@@ -104,6 +117,11 @@ type Worker struct {
 	LiveShare           float64 // the part of the plan that is kept free for live checks, 0 to below 1
 	SurgeLimit          int     // licenses per source and hour for the whole stack; 0: no brake
 	Watch               bool    // decide, and act on nothing
+
+	LookUp                   bool   // find licenses and devices with the Management API, whose key is in the same secret
+	ManagementAPIURL         string // with "/api/v1"
+	ManagementCallsPerMinute int    // of the whole stack; each of WorkerInstances has an equal share
+
 	AWS
 }
 
@@ -116,6 +134,7 @@ func ReadWebhook(getenv func(name string) string) (Webhook, error) {
 	w.WebhookSecretsARN = e.required(webhookSecretsARN, secretARN, setSecretARN)
 	w.PublicURL = strings.TrimRight(e.optional(publicURL, httpURL, setPublicURL), "/")
 	w.AcceptTestEvents = e.choice(testEvents, "ignore", "accept") == "accept"
+	w.LookUp = e.lookUp()
 	w.MaxEventAge = e.age(maxEventAge, defaultMaxEventAge, minMaxEventAge)
 	w.AWS = readAWS(e)
 	return w, e.err()
@@ -127,7 +146,7 @@ func ReadWorker(getenv func(name string) string) (Worker, error) {
 	e := &environment{getenv: getenv}
 	var w Worker
 	w.QueueURL, w.DeadLetterQueueURL = e.queues()
-	w.LicenseAPIURL = e.required(licenseAPIURL, licenseAPIBaseURL, setLicenseAPIURL)
+	w.LicenseAPIURL = e.required(licenseAPIURL, apiBaseURL, setLicenseAPIURL)
 	w.LicenseAPISecretARN = e.required(licenseAPISecretARN, secretARN, setSecretARN)
 	w.CallsPerSecond, w.WorkerInstances = e.rate()
 	w.CallsInFlight = e.integer(callsInFlight, defaultCallsInFlight, maxCallsInFlight)
@@ -135,6 +154,9 @@ func ReadWorker(getenv func(name string) string) (Worker, error) {
 	w.LiveShare = e.number(liveShare, defaultLiveShare, func(x float64) bool { return x >= 0 && x < 1 }, "set 0 to below 1")
 	w.SurgeLimit = e.integerFrom(0, surgeLimit, defaultSurgeLimit, maxSurgeLimit)
 	w.Watch = e.choice(mode, "act", "watch") == "watch"
+	w.LookUp = e.lookUp()
+	w.ManagementAPIURL = firstNonEmpty(e.optional(managementAPIURL, apiBaseURL, setManagementAPIURL), defaultManagementAPIURL)
+	w.ManagementCallsPerMinute = e.integer(managementCalls, defaultManagementCalls, maxManagementCalls)
 	w.AWS = readAWS(e)
 	return w, e.err()
 }
@@ -148,6 +170,8 @@ func (e *environment) queues() (queue, deadLetters string) {
 	}
 	return queue, deadLetters
 }
+
+func (e *environment) lookUp() bool { return e.choice(lookUp, "off", "on") == "on" }
 
 // rate reads the call rate and the number of instances. The rate of one instance must not be below minCallsPerSecond.
 func (e *environment) rate() (calls float64, instances int) {

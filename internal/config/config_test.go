@@ -60,7 +60,8 @@ func TestDefaults(t *testing.T) {
 	}
 	wantWorker := config.Worker{
 		QueueURL: queueURL, DeadLetterQueueURL: deadURL, LicenseAPIURL: apiURL, LicenseAPISecretARN: arn,
-		CallsPerSecond: 10, WorkerInstances: 1, CallsInFlight: 10, LiveShare: 0.5, SurgeLimit: 50, AWS: lambda,
+		CallsPerSecond: 10, WorkerInstances: 1, CallsInFlight: 10, LiveShare: 0.5, SurgeLimit: 50,
+		ManagementAPIURL: "https://saas.licensespring.com/api/v1", ManagementCallsPerMinute: 180, AWS: lambda,
 	}
 	if diff := cmp.Diff(wantWorker, worker, ignoreAWSConfig()); diff != "" {
 		t.Errorf("worker (-want +got):\n%s", diff)
@@ -73,6 +74,7 @@ func TestEverythingSet(t *testing.T) {
 		"PUBLIC_URL", "https://hooks.example.com/v1/", "TEST_EVENTS", "accept", "MAX_EVENT_AGE", "0",
 		"CALLS_PER_SECOND", "2.5", "WORKER_INSTANCES", "4", "CALLS_IN_FLIGHT", "32", "PLAN_CALLS_PER_MINUTE", "1800", "LIVE_SHARE", "0",
 		"SURGE_LIMIT", "0", "MODE", "watch",
+		"LOOK_UP", "on", "MANAGEMENT_API_URL", "http://127.0.0.1:3/api/v1", "MANAGEMENT_CALLS_PER_MINUTE", "600",
 		"AWS_ENDPOINT_URL", "http://127.0.0.1:1", "AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:2",
 		"AWS_LAMBDA_FUNCTION_NAME", "stack-function", "AWS_LAMBDA_LOG_LEVEL", "DEBUG",
 	)
@@ -86,7 +88,7 @@ func TestEverythingSet(t *testing.T) {
 	}
 	wantWebhook := config.Webhook{
 		QueueURL: queueURL, DeadLetterQueueURL: deadURL, WebhookSecretsARN: arn,
-		PublicURL: "https://hooks.example.com/v1", AcceptTestEvents: true, AWS: lambda,
+		PublicURL: "https://hooks.example.com/v1", AcceptTestEvents: true, LookUp: true, AWS: lambda,
 	}
 	if diff := cmp.Diff(wantWebhook, webhook, ignoreAWSConfig()); diff != "" {
 		t.Errorf("webhook (-want +got):\n%s", diff)
@@ -98,7 +100,8 @@ func TestEverythingSet(t *testing.T) {
 	}
 	wantWorker := config.Worker{
 		QueueURL: queueURL, DeadLetterQueueURL: deadURL, LicenseAPIURL: apiURL, LicenseAPISecretARN: arn,
-		CallsPerSecond: 2.5, WorkerInstances: 4, CallsInFlight: 32, PlanCallsPerMinute: 1800, LiveShare: 0, SurgeLimit: 0, Watch: true, AWS: lambda,
+		CallsPerSecond: 2.5, WorkerInstances: 4, CallsInFlight: 32, PlanCallsPerMinute: 1800, LiveShare: 0, SurgeLimit: 0, Watch: true,
+		LookUp: true, ManagementAPIURL: "http://127.0.0.1:3/api/v1", ManagementCallsPerMinute: 600, AWS: lambda,
 	}
 	if diff := cmp.Diff(wantWorker, worker, ignoreAWSConfig()); diff != "" {
 		t.Errorf("worker (-want +got):\n%s", diff)
@@ -125,12 +128,18 @@ func TestValues(t *testing.T) {
 			[]string{"arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:a/b+c=d.e@f-g_h-AbCdEf"},
 			[]string{"license", "{{resolve:secretsmanager:license}}", `{"api_key":"secret"}`, "arn:aws:sqs:eu-central-1:123456789012:secret", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:", arn + " "},
 		},
-		"CALLS_PER_SECOND":                 {[]string{"0.02", "1", "10", "1e2", "1000"}, []string{"0", "-1", "0.019", "1000.1", "NaN", "Inf", "ten", "1,5", " 1", long}},
-		"WORKER_INSTANCES":                 {[]string{"1", "2", "500"}, []string{"0", "-1", "1001", "2.0", "two", long}},
-		"CALLS_IN_FLIGHT":                  {[]string{"1", "100"}, []string{"0", "101", "x"}},
-		"PLAN_CALLS_PER_MINUTE":            {[]string{"1", "18000", "999999"}, []string{"0", "-5", "1000000", "many"}},
-		"LIVE_SHARE":                       {[]string{"0", "0.5", "0.999"}, []string{"1", "-0.1", "NaN", "half"}},
-		"SURGE_LIMIT":                      {[]string{"0", "1", "50", "100000"}, []string{"-1", "100001", "0.5", "off"}},
+		"CALLS_PER_SECOND":      {[]string{"0.02", "1", "10", "1e2", "1000"}, []string{"0", "-1", "0.019", "1000.1", "NaN", "Inf", "ten", "1,5", " 1", long}},
+		"WORKER_INSTANCES":      {[]string{"1", "2", "500"}, []string{"0", "-1", "1001", "2.0", "two", long}},
+		"CALLS_IN_FLIGHT":       {[]string{"1", "100"}, []string{"0", "101", "x"}},
+		"PLAN_CALLS_PER_MINUTE": {[]string{"1", "18000", "999999"}, []string{"0", "-5", "1000000", "many"}},
+		"LIVE_SHARE":            {[]string{"0", "0.5", "0.999"}, []string{"1", "-0.1", "NaN", "half"}},
+		"SURGE_LIMIT":           {[]string{"0", "1", "50", "100000"}, []string{"-1", "100001", "0.5", "off"}},
+		"MANAGEMENT_API_URL": {
+			[]string{"https://proxy.example.com:8443/management/api/v1", "https://host/api/v1/", "http://127.0.0.1:80/api/v1", "http://localhost/api/v1"},
+			[]string{"http://saas.licensespring.com/api/v1", "http://10.0.0.1/api/v1", "https://saas.licensespring.com", "https://k:secret@saas.licensespring.com/api/v1", "https://saas.licensespring.com/api/v1?k=secret"},
+		},
+		"MANAGEMENT_CALLS_PER_MINUTE":      {[]string{"1", "180", "24000"}, []string{"0", "-1", "24001", "1.5", "many"}},
+		"LOOK_UP":                          {[]string{"off", "on"}, []string{"On", "true", "1", "yes"}},
 		"MODE":                             {[]string{"act", "watch"}, []string{"Watch", "on", "dry"}},
 		"AWS_REGION":                       {[]string{"us-gov-west-1"}, []string{"eu central", "eu-central-1.evil.example", "EU"}},
 		"AWS_ENDPOINT_URL":                 {[]string{"http://localhost:4566"}, []string{"localhost:4566", "http://host?x"}},
@@ -156,6 +165,7 @@ func TestValues(t *testing.T) {
 		"WEBHOOK_SECRETS_ARN": {[]string{arn}, []string{"webhooks"}},
 		"PUBLIC_URL":          {[]string{"https://hooks.example.com", "http://127.0.0.1:8080", "https://host/a/b"}, []string{"hooks.example.com", "https://host/?x=1", "ws://host"}},
 		"TEST_EVENTS":         {[]string{"ignore", "accept"}, []string{"true", "Accept"}},
+		"LOOK_UP":             {[]string{"off", "on"}, []string{"On", "true", "1", "yes"}},
 		"MAX_EVENT_AGE":       {[]string{"0", "0h", "1h", "336h", "36h30m", "87600h"}, []string{"14", "14d", "-336h", "59m", "1s", "1e3h", long, " 336h"}},
 	} {
 		t.Run(name, func(t *testing.T) {

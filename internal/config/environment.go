@@ -17,6 +17,7 @@ const (
 	setQueueURL           = "set the URL of the queue"
 	setDeadLetterQueueURL = "set the URL of the dead-letter queue"
 	setLicenseAPIURL      = "set it with /api/v4, as https://api.licensespring.com/api/v4"
+	setManagementAPIURL   = "set it with /api/v1, as https://saas.licensespring.com/api/v1, or remove it"
 	setSecretARN          = "set the secret's ARN, never the secret itself"
 	setPublicURL          = "set the URL that senders call, up to /webhooks/, or remove it"
 )
@@ -133,9 +134,9 @@ func httpURL(value string) (wrong string) {
 	return ""
 }
 
-// licenseAPIBaseURL returns why a value cannot be the License API's base URL, or "". The API key is sent to that URL,
+// apiBaseURL returns why a value cannot be the base URL of one of LicenseSpring's APIs, or "". A key is sent to that URL,
 // so it must be https except on loopback.
-func licenseAPIBaseURL(value string) (wrong string) {
+func apiBaseURL(value string) (wrong string) {
 	if wrong := httpURL(value); wrong != "" {
 		return wrong
 	}
