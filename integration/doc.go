@@ -1,6 +1,6 @@
 // Package integration holds the tests that need real programs. `go test ./...` leaves them out; `make test` runs them:
 //
-//   - the SDK's clients against moto (SQS, Secrets Manager);
+//   - the SDK's clients against moto (SQS, Secrets Manager, CloudFormation by licensectl);
 //   - both functions, built as they are deployed, under the Lambda Runtime Interface Emulator with moto and a fake
 //     License API behind them: from an HTTP event to a deactivated license;
 //   - LicenseSpring's own Python and Node SDKs against licensectl fake-api, and their request files;

@@ -26,7 +26,7 @@ it also reads the files of LicenseSpring's own SDKs. make writes a file for a li
 
 A file that you make yourself only frees the slot: the application runs until its license file expires.`,
 		Example: `  licensectl offline inspect deactivate_offline.req --secrets secrets.json
-  licensectl offline submit deactivate_offline.req --function my-webhook
+  licensectl offline submit deactivate_offline.req --stack license-deactivator
   licensectl offline make --product XY --license-key AAAA-BBBB-CCCC-DDDD --hardware-id hw1 --secrets secrets.json > hw1.req`,
 	}
 	cmd.AddCommand(newOfflineMake(), newOfflineInspect(), newOfflineSubmit())

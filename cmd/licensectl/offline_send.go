@@ -31,6 +31,7 @@ const (
 // payload is a direct invocation of the webhook function.
 type payload struct {
 	Source   string       `json:"source"`
+	By       string       `json:"by,omitempty"`
 	Comment  string       `json:"comment,omitempty"`
 	Requests []payloadRow `json:"requests"`
 }
@@ -42,7 +43,7 @@ type payloadRow struct {
 
 // submit sends the files to the webhook function, as many at once as one invocation accepts. After an invocation that
 // fails, its files and all later ones are not sent; earlier ones stay accepted.
-func (f *webhookFunction) submit(ctx context.Context, files []requestFile, bundle bool, comment string) ([]submitted, error) {
+func (f *webhookFunction) submit(ctx context.Context, files []requestFile, bundle bool, by, comment string) ([]submitted, error) {
 	action := deactivation.ActionDeactivateOffline
 	if bundle {
 		action = deactivation.ActionDeactivateBundleOffline
@@ -54,7 +55,7 @@ func (f *webhookFunction) submit(ctx context.Context, files []requestFile, bundl
 			size += len(files[n].Text)
 			n++
 		}
-		chunk, err := f.submitChunk(ctx, files[:n], action, comment)
+		chunk, err := f.submitChunk(ctx, files[:n], payload{Source: submitSource, By: by, Comment: comment}, action)
 		if err != nil && len(results) == 0 {
 			return nil, failed(err, "it is unknown whether a file was enqueued; the same files may be submitted again")
 		}
@@ -76,8 +77,7 @@ func unsent(files []requestFile, err error) []submitted {
 	return results
 }
 
-func (f *webhookFunction) submitChunk(ctx context.Context, files []requestFile, action, comment string) ([]submitted, error) {
-	p := payload{Source: submitSource, Comment: comment}
+func (f *webhookFunction) submitChunk(ctx context.Context, files []requestFile, p payload, action string) ([]submitted, error) {
 	for _, file := range files {
 		p.Requests = append(p.Requests, payloadRow{action, file.Text})
 	}

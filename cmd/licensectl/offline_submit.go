@@ -14,11 +14,12 @@ import (
 
 type submitOptions struct {
 	confirmation
-	function webhookFunction
-	direct   directAPI
-	toAPI    bool // --direct
-	bundle   bool
-	asJSON   bool
+	target target
+	at     *place // nil: not opened, since a preview needs none
+	direct directAPI
+	toAPI  bool // --direct
+	bundle bool
+	asJSON bool
 }
 
 func newOfflineSubmit() *cobra.Command {
@@ -37,14 +38,14 @@ Without --comment there is only a preview. On a terminal --comment TEXT is enoug
 give --comment TEXT --yes --expect N.
 
 Exit codes: 0 all submitted (--direct: all deactivated), 1 none, 2 usage, 3 some, 4 wrong count, nothing was done.`,
-		Example: `  licensectl offline submit deactivate_offline.req --function my-webhook
+		Example: `  licensectl offline submit deactivate_offline.req --stack license-deactivator
   licensectl offline submit *.req --endpoint-url http://127.0.0.1:8080 --comment "ticket 4711"
   licensectl offline submit *.req --direct --secrets secrets.json --comment "ticket 4711" --yes --expect 3`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.confirmation.addFlags(cmd, "request files")
-	o.function.addFlags(cmd)
+	o.target.addFlags(cmd, webhookFunctionName)
 	o.direct.addFlags(cmd)
 	cmd.Flags().BoolVar(&o.toAPI, "direct", false, "call the License API from this machine, with the keys of --secrets")
 	cmd.Flags().BoolVar(&o.bundle, "bundle", false, "the files name bundles")
@@ -81,6 +82,9 @@ func (o *submitOptions) run(cmd *cobra.Command, args []string) error {
 	if slices.Contains(args, "-") && !o.yes && o.comment != "" && isTerminal(cmd.InOrStdin()) {
 		return misused("give --yes --expect N", "the count cannot be typed while a file is read from stdin")
 	}
+	if err := o.open(cmd); err != nil {
+		return err
+	}
 	files := readRequestFiles(cmd.InOrStdin(), args)
 	good := slices.DeleteFunc(slices.Clone(files), func(f requestFile) bool { return f.err != nil })
 
@@ -98,7 +102,7 @@ func (o *submitOptions) run(cmd *cobra.Command, args []string) error {
 	if o.toAPI {
 		results, err = o.direct.submit(cmd.Context(), good, o.bundle)
 	} else {
-		results, err = o.function.submit(cmd.Context(), good, o.bundle, o.comment)
+		results, err = o.at.webhookFunction().submit(cmd.Context(), good, o.bundle, o.at.actor(cmd.Context()), o.comment)
 	}
 	if err != nil {
 		return err
@@ -111,10 +115,23 @@ func (o *submitOptions) where() string {
 	switch {
 	case o.toAPI:
 		return "to the License API at " + o.direct.address
-	case o.function.name != "":
-		return "to the " + o.function.String()
+	case o.at != nil:
+		return "to the " + o.at.functionText()
+	case o.target.given():
+		return "to the " + o.target.String()
 	}
-	return "(to a --function NAME, or with --direct)"
+	return "(to a --stack NAME, or with --direct)"
+}
+
+// open finds the function before the preview, which names it. A preview without a place to submit to needs none, and one
+// of a function that is named needs no AWS.
+func (o *submitOptions) open(cmd *cobra.Command) (err error) {
+	acts := o.yes || o.comment != "" && isTerminal(cmd.InOrStdin())
+	if o.toAPI || !acts && o.target.stack == "" && !o.target.isLocal() {
+		return nil
+	}
+	o.at, err = o.target.open(cmd.Context(), webhookFunctionName)
+	return err
 }
 
 func (o *submitOptions) check(cmd *cobra.Command) error {
@@ -127,12 +144,12 @@ func (o *submitOptions) check(cmd *cobra.Command) error {
 				return misused("add --direct, or leave it out", "--%s goes with --direct", name)
 			}
 		}
-		if o.function == (webhookFunction{}) && !o.yes && o.comment == "" {
+		if !o.target.given() && !o.yes && o.comment == "" {
 			return nil // a preview needs no place to submit to
 		}
-		return o.function.check()
+		return o.target.check(webhookFunctionName)
 	}
-	if o.function.name != "" || o.function.endpoint != "" {
+	if o.target.given() {
 		return misused("leave one of them out", "--direct and a function exclude each other")
 	}
 	return o.direct.check()
