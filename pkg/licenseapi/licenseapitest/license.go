@@ -103,6 +103,8 @@ type rows struct {
 	products map[string]bool
 	bundles  map[string]bool
 	accounts map[string]bool
+
+	deviceCount int64
 }
 
 // row is a license in its present state.
@@ -133,33 +135,40 @@ func newRows(licenses []License) rows {
 		byName: map[string][]*row{}, byBundle: map[string][]*row{}, byID: map[int64]*row{},
 		products: map[string]bool{}, bundles: map[string]bool{}, accounts: map[string]bool{},
 	}
-	deviceID := int64(firstDeviceID)
-	for i, l := range licenses {
-		r := &row{License: l, id: cmp.Or(l.ID, int64(firstLicenseID+i)), activated: len(l.Devices)+len(l.InactiveDevices) > 0}
-		for _, name := range l.Devices {
-			r.devices = append(r.devices, device{id: deviceID, hardwareID: name, active: true, activated: l.Activated[name]})
-			deviceID++
-		}
-		for _, name := range l.InactiveDevices {
-			r.devices = append(r.devices, device{id: deviceID, hardwareID: name})
-			deviceID++
-		}
-		rs.all = append(rs.all, r)
-		rs.byID[r.id] = r
-		rs.products[l.Product] = true
-		rs.accounts[l.CustomerAccountCode] = true
-		for _, n := range l.names() {
-			rs.byName[n] = append(rs.byName[n], r)
-		}
-		if l.Bundle == "" {
-			continue
-		}
-		rs.bundles[l.Bundle] = true
-		for _, n := range l.namesIn(l.Bundle) {
-			rs.byBundle[n] = append(rs.byBundle[n], r)
-		}
+	for _, l := range licenses {
+		rs.add(l)
 	}
 	return rs
+}
+
+// add appends a license. The caller has checked it.
+func (rs *rows) add(l License) {
+	r := &row{License: l, id: cmp.Or(l.ID, int64(firstLicenseID+len(rs.all))), activated: len(l.Devices)+len(l.InactiveDevices) > 0}
+	for _, name := range l.Devices {
+		r.devices = append(r.devices, device{id: rs.newDeviceID(), hardwareID: name, active: true, activated: l.Activated[name]})
+	}
+	for _, name := range l.InactiveDevices {
+		r.devices = append(r.devices, device{id: rs.newDeviceID(), hardwareID: name})
+	}
+	rs.all = append(rs.all, r)
+	rs.byID[r.id] = r
+	rs.products[l.Product] = true
+	rs.accounts[l.CustomerAccountCode] = true
+	for _, n := range l.names() {
+		rs.byName[n] = append(rs.byName[n], r)
+	}
+	if l.Bundle == "" {
+		return
+	}
+	rs.bundles[l.Bundle] = true
+	for _, n := range l.namesIn(l.Bundle) {
+		rs.byBundle[n] = append(rs.byBundle[n], r)
+	}
+}
+
+func (rs *rows) newDeviceID() int64 {
+	rs.deviceCount++
+	return firstDeviceID + rs.deviceCount - 1
 }
 
 func (rs rows) licenses() []License {

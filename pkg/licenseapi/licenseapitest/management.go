@@ -47,14 +47,19 @@ func newManagement(state State) management {
 		customers: map[string]int64{}, products: map[string]int64{},
 	}
 	for _, l := range state.Licenses {
-		if _, known := m.customers[l.CustomerEmail]; !known {
-			m.customers[l.CustomerEmail] = firstCustomerID + int64(len(m.customers))
-		}
-		if _, known := m.products[l.Product]; !known {
-			m.products[l.Product] = firstProductID + int64(len(m.products))
-		}
+		m.add(l)
 	}
 	return m
+}
+
+// add gives the customer and the product of a license their ids.
+func (m *management) add(l License) {
+	if _, known := m.customers[l.CustomerEmail]; !known {
+		m.customers[l.CustomerEmail] = firstCustomerID + int64(len(m.customers))
+	}
+	if _, known := m.products[l.Product]; !known {
+		m.products[l.Product] = firstProductID + int64(len(m.products))
+	}
 }
 
 // RotateManagement replaces the keys of the Management API. Without a key every call is refused.

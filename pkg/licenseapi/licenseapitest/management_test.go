@@ -115,6 +115,29 @@ func TestTheManagementKeyRotates(t *testing.T) {
 	}
 }
 
+func TestALicenseIsAddedLater(t *testing.T) {
+	t.Parallel()
+	s := newManaged(t)
+	if err := s.Add(License{ID: 11, Product: "XY", LicenseKey: "K5"}); err == nil || !strings.Contains(err.Error(), "the same id as licenses[0]") {
+		t.Errorf("a license that is there already: %v", err)
+	}
+	if err := s.Add(License{Product: "NEW", LicenseKey: "K5", Order: "order-5", CustomerEmail: "c@example.com", Devices: []string{"hw5"}}); err != nil {
+		t.Fatal(err)
+	}
+	_, body := manage(t, s, "GET", "/licenses/?order__store_id=order-5", managementKey)
+	for _, part := range []string{`"id":1000000005`, `"customer":{"id":3000000003,`, `"product":{"id":4000000004,`} {
+		if !strings.Contains(body, part) {
+			t.Errorf("%s is not in %s", part, body)
+		}
+	}
+	if _, body := manage(t, s, "GET", "/devices/?license=1000000005", managementKey); !strings.Contains(body, `"id":2000000006,"hardware_id":"hw5"`) {
+		t.Errorf("its device: %s", body)
+	}
+	if _, code := said(t, s, newRequest(t, `{"product":"NEW","license_key":"K5","hardware_id":"hw5"}`, nil)); code != success {
+		t.Errorf("the License API: %s", code)
+	}
+}
+
 func TestListsAreFiltered(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string][]int64{

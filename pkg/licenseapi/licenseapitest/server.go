@@ -139,6 +139,18 @@ func (s *Server) Rotate(apiKey, shared string) {
 	s.keys[apiKey] = shared
 }
 
+// Add adds a license, as the fulfilment of an order does. It returns an error for what New would refuse.
+func (s *Server) Add(l License) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := (State{Licenses: append(s.rows.licenses(), l)}).check(); err != nil {
+		return err
+	}
+	s.rows.add(l)
+	s.management.add(l)
+	return nil
+}
+
 // State returns the licenses in their present state; Devices holds the active ones, InactiveDevices the others.
 func (s *Server) State() State {
 	s.mu.Lock()
