@@ -28,7 +28,7 @@ func newFakeAPI() *cobra.Command {
 	var faults []string
 	cmd := &cobra.Command{
 		Use:   "fake-api",
-		Short: "Run only the fake License API",
+		Short: "Run only the fakes of the License API and the Management API",
 		Long: `fake-api answers POST /api/v4/deactivate_license and deactivate_bundle as LicenseSpring's License API does: it
 checks the date, the signature and the license, and stores which devices are active. A bundle is deactivated on every
 license with that "bundle" and key. deactivate_offline and deactivate_bundle_offline take request files and check their
@@ -41,7 +41,8 @@ and, for OAuth, "clients":{"id":"secret"}; their tokens come from POST ` + licen
 whose address GET /api/v4/oauth_url?login_type=client_credentials returns, as the vendor's SDKs request it.
 "management_api_keys":["key"] are the keys of the Management API, which refuses every call without one. A license may have "id",
 "order", "subscription", "customer_email" and "inactive_devices" for it.
-Without --state the API key is ` + local.APIKey + `, the shared key ` + local.SharedKey + `, and the licenses are those of the samples.
+Without --state the API key is ` + local.APIKey + `, the shared key ` + local.SharedKey + `, the Management API key
+` + local.ManagementAPIKey + `, and the licenses are those of the samples.
 
 ` + faultsHelp(),
 		Example: `  licensectl fake-api
@@ -112,10 +113,12 @@ func serveFake(ctx context.Context, addr string, api *licenseapitest.Server, std
 	if err != nil {
 		return listenFailed(err)
 	}
-	fmt.Fprintf(stdout, "License API  %s%s (fake)\nUntil Ctrl-C.\n", address, licenseapitest.Base)
+	fmt.Fprintf(stdout, "License API  %s%s (fake)\nManagement   %s%s (fake)\nUntil Ctrl-C.\n",
+		address, licenseapitest.Base, address, licenseapitest.ManagementBase)
 	<-ctx.Done()
 	stop()
-	fmt.Fprintf(stdout, "%d calls were answered.\n", api.Counts().Calls)
+	counts := api.Counts()
+	fmt.Fprintf(stdout, "%d calls were answered.\n%d calls of the Management API were answered.\n", counts.Calls, counts.Management)
 	return nil
 }
 
@@ -126,7 +129,7 @@ func failOn(api *licenseapitest.Server, names []string) error {
 	}
 	if err := api.Fail(names...); err != nil {
 		var known []string
-		for _, f := range append(licenseapitest.Faults(), licenseapitest.ManagementFaults()...) {
+		for _, f := range allFaults() {
 			known = append(known, f.Name)
 		}
 		return misused("known are "+strings.Join(known, ", "), "--fail: %w", err)
@@ -138,11 +141,16 @@ func failOn(api *licenseapitest.Server, names []string) error {
 func completeFaults(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("fail", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var names []string
-		for _, f := range licenseapitest.Faults() {
+		for _, f := range allFaults() {
 			names = append(names, f.Name+"\t"+f.Meaning)
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
 	})
+}
+
+// allFaults returns the named faults of both APIs.
+func allFaults() []licenseapitest.NamedFault {
+	return append(licenseapitest.Faults(), licenseapitest.ManagementFaults()...)
 }
 
 func faultsHelp() string {

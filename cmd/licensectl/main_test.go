@@ -17,6 +17,7 @@ import (
 	"license-deactivator/internal/lambdaemu"
 	"license-deactivator/pkg/licenseapi"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
+	"license-deactivator/pkg/managementapi"
 	"license-deactivator/pkg/signing"
 )
 
@@ -168,6 +169,41 @@ func TestFakeAPIServesAStateOfOnesOwn(t *testing.T) {
 		t.Errorf("a user without a password: %v", err)
 	}
 	if code := r.stop(); code != exitDone || !strings.Contains(r.stdout.String(), "3 calls were answered.") {
+		t.Errorf("exit code %d, %s", code, r.stdout)
+	}
+}
+
+func TestFakeAPIAnswersTheManagementAPIOverTheSameState(t *testing.T) {
+	t.Parallel()
+	state := file(t, "state.json", `{"api_keys":{"key":"shared"},"management_api_keys":["other","management"],"licenses":[`+
+		`{"id":7,"product":"XY","bundle":"B","license_key":"K1","order":"pi_1","subscription":"sub_1","customer_email":"jo@example.com",`+
+		`"devices":["hw1"],"inactive_devices":["hw2"]},{"product":"XY","license_key":"K2","order":"pi_2","devices":["hw1"]}]}`)
+	r := start(t, "fake-api", "--state", state, "--fail", "management-null-keys")
+	if want := "\nManagement   " + r.address + "/api/v1 (fake)\n"; !strings.Contains(r.stdout.String(), want) {
+		t.Errorf("the start does not print %q: %s", want, r.stdout)
+	}
+	client, err := managementapi.New(managementapi.Config{BaseURL: r.address + "/api/v1", Key: "management"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	find := func() managementapi.License {
+		t.Helper()
+		found, err := client.Licenses(t.Context(), managementapi.ByOrder("pi_1"), 10)
+		if err != nil || len(found.Records) != 1 {
+			t.Fatalf("%d licenses (%v)", len(found.Records), err)
+		}
+		return found.Records[0]
+	}
+	if l := find(); l.ID != 7 || l.Subscription != "sub_1" || l.Customer.Email != "jo@example.com" || !l.Enabled || l.Key != "" || l.ActiveDevices != 1 {
+		t.Errorf("the license is %d of %s", l.ID, l.Subscription)
+	}
+	if devices, err := client.Devices(t.Context(), 7, 10); err != nil || len(devices.Records) != 2 {
+		t.Errorf("%d devices (%v)", len(devices.Records), err)
+	}
+	if err := client.Disable(t.Context(), 7); err != nil || find().Enabled {
+		t.Errorf("the license is not disabled (%v)", err)
+	}
+	if code := r.stop(); code != exitDone || !strings.Contains(r.stdout.String(), "0 calls were answered.\n4 calls of the Management API were answered.") {
 		t.Errorf("exit code %d, %s", code, r.stdout)
 	}
 }

@@ -222,6 +222,7 @@ func TestNamesAreCompleted(t *testing.T) {
 		"a sender of one's own": {[]string{"send", "--sources", acmeWith(t, nil), "--source", ""}, "acme\n"},
 		"a fault":               {[]string{"local", "--fail", ""}, "429-date\t"},
 		"a fault of fake-api":   {[]string{"fake-api", "--fail", "st"}, "storm\t"},
+		"a management fault":    {[]string{"local", "--fail", "management-f"}, "management-filters-ignored\t"},
 		"modes":                 {[]string{"local", "--mode", ""}, "act\nwatch\n"},
 		"test events":           {[]string{"local", "--test-events", ""}, "accept\n"},
 		"a case":                {[]string{"send", "--source", "stripe", "--case", ""}, "full-refund\n"},

@@ -12,10 +12,11 @@ import (
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
-// The fixed keys of the fake License API. They are public, for trials on this machine, and valid nowhere else.
+// The fixed keys of the fake APIs. They are public, for trials on this machine, and valid nowhere else.
 const (
-	APIKey    = "local-api-key" //nolint:gosec // public, as the comment says
-	SharedKey = "local-shared-key"
+	APIKey           = "local-api-key" //nolint:gosec // public, as the comment says
+	SharedKey        = "local-shared-key"
+	ManagementAPIKey = "local-management-api-key" //nolint:gosec // likewise
 )
 
 // FixedSecrets returns the secrets that are used without a --secrets file, one for every sender's file. They sign the
@@ -31,7 +32,7 @@ func FixedSecrets(sources *source.Sources) Secrets {
 		texts[name] = fixedSecret(source)
 	}
 	return Secrets{
-		LicenseAPI: marshal(map[string]string{"api_key": APIKey, "shared_key": SharedKey}),
+		LicenseAPI: marshal(map[string]string{"api_key": APIKey, "shared_key": SharedKey, "management_api_key": ManagementAPIKey}),
 		Webhooks:   marshal(texts),
 	}
 }
@@ -60,10 +61,10 @@ func fixedSecret(source *source.Source) string {
 	return plain
 }
 
-// NewFakeAPI returns a fake License API that accepts the license secret, an API key or an OAuth client, and holds the
-// samples' licenses.
+// NewFakeAPI returns the fake APIs. They accept the license secret, an API key or an OAuth client, and the fixed key of
+// the Management API, and hold the samples' licenses.
 func NewFakeAPI(license secrets.License, samples []sample.Sample) (*licenseapitest.Server, error) {
-	state := licenseapitest.State{Licenses: licensesOf(samples)}
+	state := licenseapitest.State{Licenses: licensesOf(samples), ManagementAPIKeys: []string{ManagementAPIKey}}
 	if license.OAuth() {
 		state.Clients = map[string]string{license.ClientID: license.ClientSecret}
 	} else {
