@@ -62,8 +62,15 @@ type Stack struct {
 	DeadLetters *queue.Memory
 
 	gateway lambdaemu.APIGateway
+	queues  lambdaemu.SQSAPI
 	source  lambdaemu.EventSource
 }
+
+// Names of the queues in SQS's protocol.
+const (
+	QueueName      = "jobs"
+	DeadLetterName = "dead-letters"
+)
 
 // New wires the handlers as the two mains do.
 func New(c Config) (*Stack, error) {
@@ -94,6 +101,7 @@ func New(c Config) (*Stack, error) {
 		return nil, fmt.Errorf("local: %w", err)
 	}
 	s.gateway = lambdaemu.APIGateway{Function: c.observed(receiver.Invoke), MaxBodyBytes: webhook.MaxBodyBytes + 1}
+	s.queues = lambdaemu.SQSAPI{Queues: map[string]*queue.Memory{QueueName: s.Queue, DeadLetterName: s.DeadLetters}}
 	s.source = lambdaemu.EventSource{
 		Queue: s.Queue, Function: sender.Handle, BatchSize: batchPerCall * c.CallsInFlight, Concurrency: 1,
 		OnError: func(err error) { c.Recorder.Logger().Error("event source mapping", "error", err.Error()) },
@@ -125,8 +133,15 @@ func (c Config) parseLicense(text string) (secrets.License, error) {
 	return l, err
 }
 
-// ServeHTTP serves deliveries at /webhooks/{source} and direct invocations at Lambda's own path.
-func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gateway.ServeHTTP(w, r) }
+// ServeHTTP serves deliveries at /webhooks/{source}, direct invocations at Lambda's own path, and both queues by SQS's
+// protocol.
+func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.queues.Serves(r) {
+		s.queues.ServeHTTP(w, r)
+		return
+	}
+	s.gateway.ServeHTTP(w, r)
+}
 
 // Run works on the queue until ctx ends, and finishes the running batch first.
 func (s *Stack) Run(ctx context.Context) { s.source.Run(ctx) }
