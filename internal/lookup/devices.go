@@ -23,12 +23,12 @@ func (s *saga) readDevices(ctx context.Context, targets []*target) *Result {
 		active, late := s.active(t.License, devices)
 		report := &s.report.Licenses[t.report]
 		report.Active, report.LeftAlone = len(active)+len(late), len(late)
+		t.free, t.late = active, late
 		if stop := s.checkLate(t, late); stop != nil {
 			return stop
 		}
-		t.free = active
 		if s.job.Released {
-			t.free, report.LeftAlone = append(t.free, late...), 0
+			t.free, t.late, report.LeftAlone = append(t.free, late...), nil, 0
 		}
 		if t.Key != "" && t.Product.ShortCode == "" && len(t.free) > 0 {
 			return s.rejected(CodeMismatch, fmt.Sprintf("license %d says no product code, so its devices cannot be deactivated", t.ID))

@@ -136,11 +136,11 @@ func Needed(r deactivation.Request) bool {
 
 // Run processes one request as far as possible in this receive.
 func (l *Lookup) Run(ctx context.Context, job Job) Result {
-	s := &saga{l: l, job: job, request: job.Request, now: l.cfg.Now()}
-	result := s.run(ctx)
-	result.Detail = deactivation.CleanText(result.Detail)
-	result.Report = s.report
-	return result
+	return l.saga(job).result(ctx)
+}
+
+func (l *Lookup) saga(job Job) *saga {
+	return &saga{l: l, job: job, request: job.Request, now: l.cfg.Now()}
 }
 
 // saga is one run.
@@ -150,7 +150,16 @@ type saga struct {
 	request deactivation.Request
 	now     time.Time
 	report  Report
-	refused *Result // of the first write that the API refuses permanently
+	targets []*target // the licenses of the request, once they are known
+	refused *Result   // of the first write that the API refuses permanently
+}
+
+// result runs the saga and completes its result.
+func (s *saga) result(ctx context.Context) Result {
+	result := s.run(ctx)
+	result.Detail = deactivation.CleanText(result.Detail)
+	result.Report = s.report
+	return result
 }
 
 func (s *saga) run(ctx context.Context) Result {

@@ -17,6 +17,7 @@ const tolerance = 24 * time.Hour
 type target struct {
 	managementapi.License
 	free    []managementapi.Device // devices to deactivate
+	late    []managementapi.Device // active devices that are left alone
 	disable bool
 	report  int // index into Report.Licenses
 }
@@ -29,6 +30,7 @@ func (s *saga) review(f found) ([]*target, *Result) {
 			ID: l.ID, Product: l.Product.ShortCode, License: deactivation.Shorten(l.Key),
 			WasEnabled: l.Enabled, Disable: s.request.Disable && l.Enabled,
 		})
+		s.targets = append(s.targets, &target{License: l, disable: s.request.Disable && l.Enabled, report: len(s.targets)})
 	}
 	if stop != nil {
 		return nil, stop
@@ -38,11 +40,7 @@ func (s *saga) review(f found) ([]*target, *Result) {
 			return nil, stop
 		}
 	}
-	targets := make([]*target, len(licenses))
-	for i, l := range licenses {
-		targets[i] = &target{License: l, disable: s.request.Disable && l.Enabled, report: i}
-	}
-	return targets, nil
+	return s.targets, nil
 }
 
 // selectLicenses returns the licenses of the request: the one that it names, the whole order's, or those of the
