@@ -108,6 +108,8 @@ type Request struct {
 	Disable    bool      // disable the licenses, too, once their devices are free
 	Buyer      bool      // a buyer can write the place that names the license: a look-up confirms it first
 	Released   Release   // a person's word that a held message is to be acted on
+	By         string    // who asked for it by a direct invocation, as the caller gives it; "" for an event
+	Comment    string    // why, as the caller gives it
 
 	// RequestFile is the text of a .req file, only with an offline action. It holds a license key, a device and
 	// signatures: never log it.

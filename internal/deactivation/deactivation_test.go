@@ -237,3 +237,35 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestTheHashOfALicenseIsTheBeginningOfItsSHA256: printf %s AAAA-BBBB-CCCC-DDDD | sha256sum | cut -c1-16
+func TestTheHashOfALicenseIsTheBeginningOfItsSHA256(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]string{"AAAA-BBBB-CCCC-DDDD": "61333e5fc239239b", "": ""} {
+		if got := deactivation.HashLicense(key); got != want {
+			t.Errorf("%q: got %q, want %q", key, got, want)
+		}
+	}
+}
+
+// TestTheWireFormSaysWhoAskedAndWhy: the line of the message then says it, also for the rows of a run.
+func TestTheWireFormSaysWhoAskedAndWhy(t *testing.T) {
+	t.Parallel()
+	asked := refund()
+	asked.By, asked.Comment = "ada@example.com", "ticket 7"
+	body, err := asked.Wire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, _, err := deactivation.Parse(body)
+	if err != nil || read.By != asked.By || read.Comment != asked.Comment {
+		t.Errorf("read %q, %q (%v) from %s", read.By, read.Comment, err, body)
+	}
+	if row, err := deactivation.ReadRow([]byte(body)); err != nil || row.Request("ops", asked.ReceivedAt).By != asked.By {
+		t.Errorf("as a row: %v", err)
+	}
+	asked.By = "two\nlines"
+	if err := asked.Validate(); err == nil {
+		t.Error("two lines are accepted")
+	}
+}

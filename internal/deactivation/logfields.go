@@ -1,27 +1,36 @@
 package deactivation
 
 // Names of the fields of the log lines. internal/telemetry writes them, and queries of the log use the same constants.
-// A field without a value is left out.
+// A field without a value is left out. The log is the record of what was done and why, so no field is renamed without a
+// line in CHANGELOG.md.
 const (
-	// Fields of both lines.
+	// Fields of every line that concerns an event, a request or a message. LogTime is RFC 3339, UTC.
 
+	LogTime   = "timestamp"
+	LogText   = "message" // which line it is: LogMessage, LogDelivery, LogDeadLetter or LogFault
+	LogID     = "id"      // the request's id; in the line of an event, its source and event id (EventRequestID)
 	LogSource = "source"
+	LogEvent  = "event"
+	LogCause  = "cause"
 	LogRule   = "rule"
 	// LogOrder holds the order's ids as one text, separated by one blank each: CloudWatch Logs Insights flattens a list
 	// into order.0, order.1, …, which no query and no index can name.
 	LogOrder = "order"
 	LogRun   = "run" // name of the bulk run
+	// LogLicenseHash holds the hashes (HashLicense) of the licenses as one text, separated by one blank each.
+	LogLicenseHash = "license_hash"
+	LogReason      = "reason"
+	LogCode        = "code"
+	LogDetail      = "detail"
+	LogBy          = "by"      // the person who asked for it, as the caller gives it
+	LogComment     = "comment" // why, as the caller gives it
 
 	// Fields of the line of a message in one receive. LogMessage is its text.
 
 	LogMessage       = "message"
-	LogID            = "id"
-	LogCause         = "cause"
+	LogDecision      = "decision" // one of Decisions
 	LogOutcome       = "outcome"
-	LogReason        = "reason"
 	LogClass         = "class"
-	LogCode          = "code"
-	LogDetail        = "detail"
 	LogAttempts      = "attempts"
 	LogLatency       = "latency_ms"
 	LogRetryIn       = "retry_in_s"
@@ -31,6 +40,9 @@ const (
 	LogDevice        = "device"  // Shorten
 	LogProduct       = "product"
 	LogSecretVersion = "secret_version"
+	LogLookup        = "lookup"      // what the look-up found, wrote and read back
+	LogReceivedAt    = "received_at" // when the event or the invocation was received: RFC 3339, UTC
+	LogOccurredAt    = "occurred_at" // when the event happened, by its own time: RFC 3339, UTC
 
 	// Of a message that a person released.
 
@@ -41,16 +53,19 @@ const (
 	// Fields of the line of an event of a delivery, or of a direct invocation. LogDelivery is its text.
 
 	LogDelivery     = "delivery"
-	LogEvent        = "event"
+	LogValues       = "values" // on which the deciding rule matched
 	LogAnswer       = "answer"
 	LogStatus       = "status"
 	LogRequestCount = "request_count"
 	LogRequests     = "requests"
 	LogMissing      = "missing"
 	LogProblem      = "problem"
-	LogBy           = "by"      // who invoked the function directly, as the caller gives it
-	LogComment      = "comment" // why, as the caller gives it
 	LogDryRun       = "dry_run"
+
+	// LogDeadLetter is the text of the line of a dead letter of the webhook: a request, or a whole event. A dead letter
+	// of the worker is in the line of its message.
+
+	LogDeadLetter = "dead letter"
 
 	// Fields of the line of a configuration fault. LogFault is its text.
 
@@ -58,3 +73,28 @@ const (
 	LogWhat  = "what"
 	LogError = "error"
 )
+
+// IndexedLogFields lists the fields of the field index of both log groups (template.yaml).
+func IndexedLogFields() []string {
+	return []string{LogOrder, LogID, LogLicenseHash, LogRun, LogSource}
+}
+
+// Decision is what the worker decided to do with a message in one receive.
+type Decision string
+
+// The decisions.
+const (
+	DecisionAct    Decision = "act"    // it made the calls
+	DecisionWait   Decision = "wait"   // it made no call in this receive
+	DecisionHold   Decision = "hold"   // the brake holds it
+	DecisionWatch  Decision = "watch"  // watch mode: nothing is written
+	DecisionReject Decision = "reject" // it holds no request that can be sent
+)
+
+// Decisions lists every decision.
+func Decisions() []Decision {
+	return []Decision{DecisionAct, DecisionWait, DecisionHold, DecisionWatch, DecisionReject}
+}
+
+// EventRequestID is the id of an event as a whole: the ids of its requests without their last part.
+func EventRequestID(source, event string) string { return source + "." + event }

@@ -92,8 +92,8 @@ func contentID(r Request) string {
 	r.ID, r.ReceivedAt = "", time.Time{}
 	r.Password, r.IDToken, r.Code = "", "", "" // an id is logged, and a hash of a password could be guessed
 	wire := r.wire()
-	wire.Origin, wire.Run = "", "" // the same row has the same id in every run, and in releases without an origin
-	content, _ := marshal(wire)    // a row that cannot be written is refused later, with any id
+	wire.Origin, wire.Run, wire.By, wire.Comment = "", "", "", "" // the same row has the same id in every run, whoever asks, and in releases without an origin
+	content, _ := marshal(wire)                                   // a row that cannot be written is refused later, with any id
 	sum := sha256.Sum256([]byte(content))
 	return r.Source + "." + hex.EncodeToString(sum[:])[:contentIDLength]
 }
@@ -126,7 +126,7 @@ var plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
 // isLetterField reports whether the body of a dead letter has the field beside those of a row.
 func isLetterField(name string) bool {
 	switch name {
-	case "v", "kind", "source", "origin", "run", "rule", "received_at", "lookup", "scope", "products", "disable", "buyer", "released",
+	case "v", "kind", "source", "origin", "run", "by", "comment", "rule", "received_at", "lookup", "scope", "products", "disable", "buyer", "released",
 		"headers", "body", "scheme", "missing": // the last four of an event
 		return true
 	}

@@ -63,7 +63,7 @@ func (r Request) Validate() error {
 			return err
 		}
 	}
-	for _, f := range []struct{ name, value string }{{"id", r.ID}, {"source", r.Source}, {"event", r.Event}, {"rule", r.Rule}, {"run", r.Run}} {
+	for _, f := range []struct{ name, value string }{{"id", r.ID}, {"source", r.Source}, {"event", r.Event}, {"rule", r.Rule}, {"run", r.Run}, {"by", r.By}, {"comment", r.Comment}} {
 		if err := CheckText(f.name, f.value); err != nil {
 			return err
 		}

@@ -40,6 +40,8 @@ type wireRequest struct {
 	Source     string     `json:"source"`
 	Origin     string     `json:"origin,omitempty"` // "" in a message of an older version
 	Run        string     `json:"run,omitempty"`
+	By         string     `json:"by,omitempty"`
+	Comment    string     `json:"comment,omitempty"`
 	Cause      string     `json:"cause"`
 	Rule       string     `json:"rule,omitempty"`
 	Event      string     `json:"event,omitempty"`
@@ -85,7 +87,7 @@ func (r Request) Wire() (string, error) { return marshal(r.wire()) }
 func (r Request) wire() wireRequest {
 	return wireRequest{
 		V: wireVersion, ID: r.ID, Action: cmp.Or(r.Action, ActionDeactivateLicense), Source: r.Source,
-		Origin: cmp.Or(r.Origin, OriginEvent), Run: r.Run, Cause: r.Cause, Rule: r.Rule, Event: r.Event,
+		Origin: cmp.Or(r.Origin, OriginEvent), Run: r.Run, By: r.By, Comment: r.Comment, Cause: r.Cause, Rule: r.Rule, Event: r.Event,
 		Order: r.Order, OccurredAt: wireTime(r.OccurredAt), ReceivedAt: wireTime(r.ReceivedAt),
 		Lookup: wireLookup(r.Lookup), Scope: r.Scope, Products: r.Products, Disable: r.Disable, Buyer: r.Buyer,
 		Released: r.Released.utc(), RequestFile: r.RequestFile, wireLicense: wireLicense(r.License),
@@ -118,7 +120,7 @@ func Parse(body string) (req Request, event *Event, err error) {
 		return Request{}, nil, fmt.Errorf("%w: kind is not known", ErrInvalid)
 	}
 	req = Request{
-		ID: w.ID, Action: w.Action, Source: w.Source, Origin: cmp.Or(w.Origin, OriginEvent), Run: w.Run,
+		ID: w.ID, Action: w.Action, Source: w.Source, Origin: cmp.Or(w.Origin, OriginEvent), Run: w.Run, By: w.By, Comment: w.Comment,
 		Cause: w.Cause, Rule: w.Rule, Event: w.Event, Order: w.Order,
 		OccurredAt: timeOf(w.OccurredAt), ReceivedAt: timeOf(w.ReceivedAt),
 		Lookup: Lookup(w.Lookup), Scope: w.Scope, Products: w.Products, Disable: w.Disable, Buyer: w.Buyer, Released: w.Released,

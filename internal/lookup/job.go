@@ -113,6 +113,7 @@ type LicenseReport struct {
 	ID         int64
 	Product    string // short code
 	License    string // key, shortened; "" for a user-based one
+	Hash       string // of the key (deactivation.HashLicense); "" for a user-based one
 	WasEnabled bool
 	Active     int  // devices that were active
 	LeftAlone  int  // devices that were activated too long after the event

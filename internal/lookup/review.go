@@ -27,7 +27,7 @@ func (s *saga) review(f found) ([]*target, *Result) {
 	licenses, stop := s.selectLicenses(f)
 	for _, l := range licenses {
 		s.report.Licenses = append(s.report.Licenses, LicenseReport{
-			ID: l.ID, Product: l.Product.ShortCode, License: deactivation.Shorten(l.Key),
+			ID: l.ID, Product: l.Product.ShortCode, License: deactivation.Shorten(l.Key), Hash: deactivation.HashLicense(l.Key),
 			WasEnabled: l.Enabled, Disable: s.request.Disable && l.Enabled,
 		})
 		s.targets = append(s.targets, &target{License: l, disable: s.request.Disable && l.Enabled, report: len(s.targets)})

@@ -29,6 +29,7 @@ type Mapping struct {
 	Event    string // the sender's event id, or the body's SHA-256
 	Answer   deactivation.Answer
 	Rule     string                 // that matched; "" for none
+	Values   string                 // on which that rule matched, in one line without keys; "" for none
 	Order    []string               // the ids by which the order can be found, with every answer
 	Requests []deactivation.Request // none unless accepted
 	Missing  []string               // unmappable: the fields by name
@@ -144,7 +145,7 @@ func (s *Source) applyRules(m *Mapping, f facts, receivedAt time.Time) {
 		if result != Matched && result != ConditionError {
 			continue
 		}
-		m.Rule = r.name
+		m.Rule, m.Values = r.name, s.valuesOf(r, eventType, f)
 		if r.lookup.order != nil {
 			m.Order = r.lookup.orderIDs(f)
 		}

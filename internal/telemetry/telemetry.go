@@ -1,5 +1,6 @@
 // Package telemetry writes the output for operators: one log line for every message and receive, one for every
-// delivery, one for every configuration fault, and the metrics that the alarms watch.
+// delivery, one for every dead letter of the webhook, one for every configuration fault, and the metrics that the alarms
+// watch. internal/history reads the lines: they are the record of what was done, when, and why.
 //
 // Lines are JSON in Lambda's own log format (timestamp, level, message, requestId, then our keys in snake_case), so
 // that Lambda neither wraps them nor changes their level:
@@ -35,56 +36,75 @@ const maxTextRunes = deactivation.MaxFieldRunes
 // would exceed CloudWatch's 1 MiB for one event; request_count gives their number.
 const maxListed = 50
 
+// maxLongRunes bounds the joined lists, the report of a look-up and the values of a rule: fifty texts of the longest
+// accepted length and the blanks between them.
+const maxLongRunes = maxListed * (maxTextRunes + 1)
+
 // Texts of the lines. They are constants of this package, since sloglint does not check those of another one.
 const (
-	lineMessage  = deactivation.LogMessage
-	lineDelivery = deactivation.LogDelivery
-	lineFault    = deactivation.LogFault
+	lineMessage    = deactivation.LogMessage
+	lineDelivery   = deactivation.LogDelivery
+	lineDeadLetter = deactivation.LogDeadLetter
+	lineFault      = deactivation.LogFault
 )
 
 // Message is the outcome of one message in one receive.
 type Message struct {
 	ID      string // the request's id; the queue's message id where the body holds none
 	Source  string
+	Event   string // the sender's event id; "" for a direct invocation
 	Run     string // name of the bulk run; "" for none
 	Cause   string
 	Rule    string
 	Outcome deactivation.Outcome
-	Reason  deactivation.Reason // of the dead letter; "" for none
-	Order   []string            // the ids by which the order can be found
-	Class   string              // of the API's answer: licenseapi.Kind as a text; "" without a call
-	Code    string              // the API's code, http_<status> or a word for a network error; "" without a call
-	Detail  string              // why, for a person; the caller has scrubbed it
+	// Decision is what the worker decided to do in this receive.
+	Decision deactivation.Decision
+	Reason   deactivation.Reason // of the dead letter; "" for none
+	Order    []string            // the ids by which the order can be found
+	Class    string              // of the API's answer: licenseapi.Kind as a text; "" without a call
+	Code     string              // the API's code, http_<status> or a word for a network error; "" without a call
+	Detail   string              // why, for a person; the caller has scrubbed it
 	// Attempts is how often the queue has handed the message out, including this time.
 	Attempts int
 	// Age is the time since the message was sent; 0 if that is not known.
 	Age time.Duration
 	// Returned says that a deferred message was not called for lack of time, in an invocation that called for others.
-	Returned   bool
-	Latency    time.Duration // of the deciding call; 0 without a call
-	RetryIn    time.Duration // of a deferred message: when the queue hands it out again; 0 means at once
-	Action     string        // of the request
-	License    string        // shortened already (deactivation.Shorten)
-	User       string        // hashed already (deactivation.HashUser)
-	Device     string        // shortened already (deactivation.Shorten)
-	Product    string
-	KeyVersion string // version of the secret that signed the call; "" without a signature
+	Returned bool
+	Latency  time.Duration // of the deciding call; 0 without a call
+	RetryIn  time.Duration // of a deferred message: when the queue hands it out again; 0 means at once
+	Action   string        // of the request
+	License  string        // shortened already (deactivation.Shorten)
+	// LicenseHashes are the hashes (deactivation.HashLicense) of the licenses that the message concerns.
+	LicenseHashes []string
+	User          string // hashed already (deactivation.HashUser)
+	Device        string // shortened already (deactivation.Shorten)
+	Product       string
+	KeyVersion    string // version of the secret that signed the call; "" without a signature
+	Lookup        string // what the look-up found, wrote and read back, in one line; "" without a look-up
+
+	By, Comment            string    // of a direct invocation: who asked for it, and why
+	ReceivedAt, OccurredAt time.Time // of the event or the invocation; zero where not known
 
 	Released deactivation.Release // by whom, when and why; zero for a message that was not released
 }
 
 // Delivery is the answer to one delivery or direct invocation.
 type Delivery struct {
+	ID       string // source and event id (deactivation.EventRequestID); of a direct invocation with one request, its id
 	Source   string
 	Event    string // the sender's event id
+	Cause    string // of its requests
 	Rule     string // name of the deciding rule
+	Values   string // the values on which that rule matched, in one line
 	Answer   deactivation.Answer
 	Order    []string // the ids by which the order can be found, with every answer
 	Code     string   // what is wrong with it; counted where an alarm watches it (deactivation.DeliveryCodes)
 	Status   int      // HTTP status; 0 for a direct invocation
 	Requests []string // ids of the requests that were enqueued
-	Missing  []string // of an unmappable event: the fields that every license lacked
-	Problem  string   // why it was refused, or is kept for an operator; never holds what was sent
+	// LicenseHashes are the hashes (deactivation.HashLicense) of the licenses of an event's requests.
+	LicenseHashes []string
+	Missing       []string // of an unmappable event: the fields that every license lacked
+	Problem       string   // why it was refused, or is kept for an operator; never holds what was sent
 
 	// Fields of a direct invocation: what its caller gives, and whether it is a dry run, which enqueues nothing.
 	// Requests are then those that would be enqueued, and are not counted.
@@ -148,13 +168,13 @@ func (r *Recorder) Message(ctx context.Context, m Message) {
 		level = slog.LevelWarn
 	}
 	attrs := texts(
-		deactivation.LogID, m.ID, deactivation.LogSource, m.Source, deactivation.LogRun, m.Run, deactivation.LogCause, m.Cause,
-		deactivation.LogRule, m.Rule, deactivation.LogOutcome, string(m.Outcome), deactivation.LogReason, string(m.Reason),
+		deactivation.LogID, m.ID, deactivation.LogSource, m.Source, deactivation.LogEvent, m.Event, deactivation.LogRun, m.Run,
+		deactivation.LogCause, m.Cause, deactivation.LogRule, m.Rule, deactivation.LogDecision, string(m.Decision),
+		deactivation.LogOutcome, string(m.Outcome), deactivation.LogReason, string(m.Reason),
 		deactivation.LogClass, m.Class, deactivation.LogCode, m.Code, deactivation.LogDetail, m.Detail,
 	)
-	if len(m.Order) > 0 {
-		attrs = append(attrs, order(m.Order))
-	}
+	attrs = append(attrs, joined(deactivation.LogOrder, m.Order)...)
+	attrs = append(attrs, joined(deactivation.LogLicenseHash, m.LicenseHashes)...)
 	attrs = append(attrs, slog.Int(deactivation.LogAttempts, m.Attempts))
 	if m.Latency > 0 {
 		attrs = append(attrs, slog.Float64(deactivation.LogLatency, milliseconds(m.Latency)))
@@ -164,19 +184,56 @@ func (r *Recorder) Message(ctx context.Context, m Message) {
 	}
 	attrs = append(attrs, texts(
 		deactivation.LogAction, m.Action, deactivation.LogLicense, m.License, deactivation.LogUser, m.User,
-		deactivation.LogDevice, m.Device, deactivation.LogProduct, m.Product, deactivation.LogSecretVersion, m.KeyVersion)...)
+		deactivation.LogDevice, m.Device, deactivation.LogProduct, m.Product, deactivation.LogSecretVersion, m.KeyVersion,
+		deactivation.LogBy, m.By, deactivation.LogComment, m.Comment,
+		deactivation.LogReceivedAt, stamp(m.ReceivedAt), deactivation.LogOccurredAt, stamp(m.OccurredAt))...)
+	attrs = append(attrs, long(deactivation.LogLookup, m.Lookup)...)
 	if !m.Released.IsZero() {
 		attrs = append(attrs, texts(
-			deactivation.LogReleasedBy, m.Released.By, deactivation.LogReleasedAt, m.Released.At.UTC().Format(time.RFC3339),
+			deactivation.LogReleasedBy, m.Released.By, deactivation.LogReleasedAt, stamp(m.Released.At),
 			deactivation.LogReleasedReason, m.Released.Reason)...)
 	}
 	r.logger.LogAttrs(ctx, level, lineMessage, attrs...)
 }
 
-// DeadLetter counts a message that the dead-letter queue has accepted. It writes no line: the message or the delivery
-// has one.
+// DeadLetter counts a message that the dead-letter queue has accepted. It writes no line: the message has one.
 func (r *Recorder) DeadLetter(reason deactivation.Reason) {
 	r.add(series{metricDeadLetters, dimensionReason, string(reason)}, 1, 0)
+}
+
+// DeadLetter is a message that the webhook put into the dead-letter queue: a request, or a whole event.
+type DeadLetter struct {
+	ID     string // the request's id, or source and event id of an event
+	Source string
+	Event  string
+	Run    string
+	Cause  string // of a request
+	Rule   string
+	Reason deactivation.Reason
+	Code   string
+	Detail string
+	Order  []string
+
+	Action        string // of a request, like the fields below
+	License       string // shortened already (deactivation.Shorten)
+	LicenseHashes []string
+	User          string // hashed already (deactivation.HashUser)
+	Device        string // shortened already (deactivation.Shorten)
+	Product       string
+}
+
+// WebhookDeadLetter writes the line of a dead letter of the webhook, level WARN, and counts it.
+func (r *Recorder) WebhookDeadLetter(ctx context.Context, l DeadLetter) {
+	r.DeadLetter(l.Reason)
+	attrs := texts(
+		deactivation.LogID, l.ID, deactivation.LogSource, l.Source, deactivation.LogEvent, l.Event, deactivation.LogRun, l.Run,
+		deactivation.LogCause, l.Cause, deactivation.LogRule, l.Rule, deactivation.LogReason, string(l.Reason),
+		deactivation.LogCode, l.Code, deactivation.LogDetail, l.Detail, deactivation.LogAction, l.Action,
+		deactivation.LogLicense, l.License, deactivation.LogUser, l.User, deactivation.LogDevice, l.Device, deactivation.LogProduct, l.Product,
+	)
+	attrs = append(attrs, joined(deactivation.LogOrder, l.Order)...)
+	attrs = append(attrs, joined(deactivation.LogLicenseHash, l.LicenseHashes)...)
+	r.logger.LogAttrs(ctx, slog.LevelWarn, lineDeadLetter, attrs...)
 }
 
 // Delivery writes the line of a delivery and counts it under its answer, and under its code if it has one. The level is
@@ -199,12 +256,12 @@ func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
 		level = slog.LevelWarn
 	}
 	attrs := texts(
-		deactivation.LogSource, d.Source, deactivation.LogEvent, d.Event, deactivation.LogRule, d.Rule,
-		deactivation.LogAnswer, string(d.Answer), deactivation.LogCode, d.Code,
+		deactivation.LogID, d.ID, deactivation.LogSource, d.Source, deactivation.LogEvent, d.Event, deactivation.LogCause, d.Cause,
+		deactivation.LogRule, d.Rule, deactivation.LogAnswer, string(d.Answer), deactivation.LogCode, d.Code,
 	)
-	if len(d.Order) > 0 {
-		attrs = append(attrs, order(d.Order))
-	}
+	attrs = append(attrs, long(deactivation.LogValues, d.Values)...)
+	attrs = append(attrs, joined(deactivation.LogOrder, d.Order)...)
+	attrs = append(attrs, joined(deactivation.LogLicenseHash, d.LicenseHashes)...)
 	if d.Status != 0 {
 		attrs = append(attrs, slog.Int(deactivation.LogStatus, d.Status))
 	}
@@ -284,9 +341,33 @@ func texts(pairs ...string) []slog.Attr {
 
 func list(name string, values []string) slog.Attr { return slog.Any(name, listed(values)) }
 
-// order is the ids of an order as one text (deactivation.LogOrder).
-func order(ids []string) slog.Attr {
-	return slog.String(deactivation.LogOrder, strings.Join(listed(ids), " "))
+// joined is a list as one text with a blank between its items (deactivation.LogOrder); nothing for an empty list. Each
+// item is cleaned and bounded, since a query cleans the text that it asks for in the same way.
+func joined(name string, items []string) []slog.Attr {
+	var out strings.Builder
+	for _, item := range items[:min(len(items), maxListed)] {
+		if out.Len() > 0 {
+			out.WriteByte(' ')
+		}
+		out.WriteString(deactivation.CleanText(item))
+	}
+	return long(name, out.String())
+}
+
+// long is a text of our own, up to maxLongRunes; nothing for an empty one.
+func long(name, text string) []slog.Attr {
+	if text == "" {
+		return nil
+	}
+	return []slog.Attr{slog.String(name, cut(text, maxLongRunes))}
+}
+
+// stamp is a time in the form of the lines: RFC 3339, UTC; "" for the zero time.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
 }
 
 // listed bounds the number of texts and the length of each.
@@ -299,11 +380,14 @@ func listed(values []string) []string {
 }
 
 // bounded cuts a text to maxTextRunes characters; the last one is then "…".
-func bounded(text string) string {
-	if utf8.RuneCountInString(text) <= maxTextRunes {
+func bounded(text string) string { return cut(text, maxTextRunes) }
+
+// cut shortens a text to at most that many characters; the last one is then "…".
+func cut(text string, most int) string {
+	if utf8.RuneCountInString(text) <= most {
 		return text
 	}
-	return string([]rune(text)[:maxTextRunes-1]) + "…"
+	return string([]rune(text)[:most-1]) + "…"
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -51,6 +51,9 @@ func TestMessageIsOneLineWithTheWholeOutcome(t *testing.T) {
 		ID: "stripe.evt_1.0", Source: "stripe", Run: "2026-11-campus", Cause: "refund", Rule: "refunded in full", Outcome: deactivation.Deferred,
 		Order: []string{"pi_1", "1001"}, Reason: "", Class: "unavailable", Code: "http_503", Detail: "the License API is not well", Attempts: 3,
 		Latency: 1500 * time.Microsecond, RetryIn: 90 * time.Second, License: "…DDDD", Product: "XY", KeyVersion: "v-1",
+		Event: "evt_1", Decision: deactivation.DecisionAct, LicenseHashes: []string{"0123456789abcdef", "fedcba9876543210"},
+		Lookup: "order \"1001\": 1 license", By: "ada", Comment: "ticket 7",
+		ReceivedAt: time.Date(2026, 11, 29, 12, 0, 1, 0, time.UTC), OccurredAt: time.Date(2026, 11, 29, 13, 0, 0, 0, time.FixedZone("CET", 60*60)),
 	}
 	rejected := telemetry.Message{
 		ID: "i", Outcome: deactivation.Rejected, Reason: deactivation.ReasonRejected, Code: "license_not_found", Attempts: 1,
@@ -64,6 +67,8 @@ func TestMessageIsOneLineWithTheWholeOutcome(t *testing.T) {
 			"level": "INFO", "message": "message", "id": "stripe.evt_1.0", "source": "stripe", "run": "2026-11-campus", "cause": "refund",
 			"rule": "refunded in full", "outcome": "deferred", "class": "unavailable", "code": "http_503", "order": "pi_1 1001", "detail": "the License API is not well",
 			"attempts": 3.0, "latency_ms": 1.5, "retry_in_s": 90.0, "license": "…DDDD", "product": "XY", "secret_version": "v-1",
+			"event": "evt_1", "decision": "act", "license_hash": "0123456789abcdef fedcba9876543210", "lookup": "order \"1001\": 1 license",
+			"by": "ada", "comment": "ticket 7", "received_at": "2026-11-29T12:00:01Z", "occurred_at": "2026-11-29T12:00:00Z",
 		}},
 		{"rejected warns and has a reason", rejected, map[string]any{
 			"level": "WARN", "message": "message", "id": "i", "outcome": "rejected", "reason": "rejected",
@@ -109,9 +114,11 @@ func TestDeliverySaysWhatWasAnswered(t *testing.T) {
 	}{
 		{"accepted", telemetry.Delivery{
 			Source: "stripe", Event: "evt_1", Rule: "refunded in full", Answer: deactivation.Accepted, Status: 200,
-			Requests: []string{"stripe.evt_1.0", "stripe.evt_1.1"},
+			Requests: []string{"stripe.evt_1.0", "stripe.evt_1.1"}, ID: "stripe.evt_1", Cause: "refund", Values: "data.object.refunded true",
+			LicenseHashes: []string{"0123456789abcdef"}, Order: []string{"pi_1", "10\n01"},
 		}, map[string]any{
-			"level": "INFO", "message": "delivery", "source": "stripe", "event": "evt_1", "rule": "refunded in full",
+			"level": "INFO", "message": "delivery", "id": "stripe.evt_1", "source": "stripe", "event": "evt_1", "cause": "refund", "rule": "refunded in full",
+			"values": "data.object.refunded true", "license_hash": "0123456789abcdef", "order": "pi_1 10 01",
 			"answer": "accepted", "status": 200.0, "request_count": 2.0, "requests": []any{"stripe.evt_1.0", "stripe.evt_1.1"},
 		}},
 		{"a direct invocation", telemetry.Delivery{

@@ -37,12 +37,10 @@ func (h *Handler) answer(ctx context.Context, src *source.Source, outcomes []out
 	answer := answerFor(src.Dialect, outcomes)
 	for _, o := range outcomes {
 		line := telemetry.Delivery{
-			Source: src.Name, Event: o.EventID(), Rule: o.Rule, Answer: o.Answer, Order: o.Order, Status: answer.StatusCode,
-			Missing: o.Missing, Problem: o.Problem, Code: o.Code,
+			ID: deactivation.EventRequestID(src.Name, o.EventID()), Source: src.Name, Event: o.EventID(), Rule: o.Rule, Values: o.Values,
+			Answer: o.Answer, Order: o.Order, Status: answer.StatusCode, Missing: o.Missing, Problem: o.Problem, Code: o.Code,
 		}
-		for _, r := range o.Requests {
-			line.Requests = append(line.Requests, r.ID)
-		}
+		addRequests(&line, o.Requests)
 		if !o.safe {
 			line.Answer, line.Problem = deactivation.Refused, "no queue accepted it; the sender was asked to retry"
 		}

@@ -142,6 +142,9 @@ func (a directAnswer) line(in invocation) telemetry.Delivery {
 		Source: in.source, Answer: deactivation.Accepted, Requests: a.IDs,
 		Run: in.run, By: in.by, Comment: in.comment, DryRun: in.dryRun,
 	}
+	if len(a.IDs) == 1 {
+		line.ID = a.IDs[0]
+	}
 	if len(a.Rejected) > 0 {
 		line.Problem = fmt.Sprintf("rejected %d of %d requests, the first with %s", len(a.Rejected), len(in.rows), a.Rejected[0].Code)
 		if len(a.IDs) == 0 {
@@ -166,13 +169,11 @@ func (in invocation) readRow(raw json.RawMessage, now time.Time, index int) (mes
 		row.RequestFile = file.Text // trimmed, so that the same file has the same id
 	}
 	request := row.Request(in.source, now)
-	if in.run != "" {
-		request.Run = in.run
-	}
+	request.Run, request.By, request.Comment = cmp.Or(in.run, request.Run), cmp.Or(in.by, request.By), cmp.Or(in.comment, request.Comment)
 	if err := cmp.Or(request.Validate(), request.CheckSendable()); err != nil {
 		return message{}, fieldError(err)
 	}
-	m, err := newMessage(request, index)
+	m, err := newMessage(request, index, 0)
 	if err != nil {
 		return message{}, &deactivation.FieldError{Code: deactivation.CodeInvalidField, Field: "request", Why: "cannot be written as JSON"}
 	}

@@ -10,6 +10,7 @@ import (
 	"license-deactivator/internal/deadline"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/source"
+	"license-deactivator/internal/telemetry"
 )
 
 // outcome is the result of one event: its mapping, and whether a queue holds all its requests. An ignored event has no
@@ -24,11 +25,12 @@ type message struct {
 	queue.Entry
 	requestID string
 	of        int // index of the event or row that it comes from
+	at        int // index within the event's requests
 }
 
-func newMessage(r deactivation.Request, of int) (message, error) {
+func newMessage(r deactivation.Request, of, at int) (message, error) {
 	body, err := r.Wire()
-	return message{queue.Entry{Body: body, Group: r.Source}, r.ID, of}, err
+	return message{queue.Entry{Body: body, Group: r.Source}, r.ID, of, at}, err
 }
 
 // send sends messages and returns those that the queue did not accept.
@@ -50,8 +52,8 @@ func (h *Handler) enqueue(ctx context.Context, src *source.Source, v source.Veri
 	var messages, stale []message
 	for i, mapping := range mappings {
 		outcomes[i] = outcome{mapping, true}
-		for _, r := range mapping.Requests {
-			m, err := newMessage(r, i)
+		for at, r := range mapping.Requests {
+			m, err := newMessage(r, i, at)
 			if err != nil {
 				outcomes[i].safe = false
 				continue
@@ -63,11 +65,11 @@ func (h *Handler) enqueue(ctx context.Context, src *source.Source, v source.Veri
 			}
 		}
 	}
-	for _, m := range h.enqueueRequests(ctx, src, messages) {
+	for _, m := range h.enqueueRequests(ctx, src, messages, outcomes) {
 		outcomes[m.of].safe = false
 	}
 	why := func(m message) string { return outcomes[m.of].Problem }
-	for _, m := range h.deadLetterRequests(ctx, src, stale, deactivation.ReasonStale, why) {
+	for _, m := range h.deadLetterRequests(ctx, src, stale, outcomes, deactivation.ReasonStale, why) {
 		outcomes[m.of].safe = false
 	}
 	h.deadLetterEvents(ctx, src, v, outcomes)
@@ -77,7 +79,7 @@ func (h *Handler) enqueue(ctx context.Context, src *source.Source, v source.Veri
 // enqueueRequests puts the messages on the queue. For a sender that never delivers again it tries as long as the
 // source's file allows, and then puts the rest on the dead-letter queue. It returns the messages that no queue
 // accepted.
-func (h *Handler) enqueueRequests(ctx context.Context, src *source.Source, messages []message) (failed []message) {
+func (h *Handler) enqueueRequests(ctx context.Context, src *source.Source, messages []message, outcomes []outcome) (failed []message) {
 	if len(messages) == 0 {
 		return nil
 	}
@@ -100,7 +102,7 @@ func (h *Handler) enqueueRequests(ctx context.Context, src *source.Source, messa
 	if len(failed) == 0 {
 		return nil
 	}
-	return h.deadLetterRequests(ctx, src, failed, deactivation.ReasonUndelivered, func(message) string {
+	return h.deadLetterRequests(ctx, src, failed, outcomes, deactivation.ReasonUndelivered, func(message) string {
 		return "the queue did not accept it in time"
 	})
 }
@@ -108,7 +110,7 @@ func (h *Handler) enqueueRequests(ctx context.Context, src *source.Source, messa
 // deadLetterRequests puts requests on the dead-letter queue, from which an operator redrives them. It returns those
 // that the dead-letter queue did not accept.
 func (h *Handler) deadLetterRequests(
-	ctx context.Context, src *source.Source, messages []message, reason deactivation.Reason, detail func(message) string,
+	ctx context.Context, src *source.Source, messages []message, outcomes []outcome, reason deactivation.Reason, detail func(message) string,
 ) (failed []message) {
 	if len(messages) == 0 {
 		return nil
@@ -122,8 +124,15 @@ func (h *Handler) deadLetterRequests(
 		}.Attributes()
 	}
 	failed = send(ctx, h.DeadLetters, letters)
-	for range len(letters) - len(failed) {
-		h.Recorder.DeadLetter(reason)
+	type place struct{ of, at int } // a delivery may hold an event twice, so an id is not unique
+	lost := make(map[place]bool, len(failed))
+	for _, m := range failed {
+		lost[place{m.of, m.at}] = true
+	}
+	for _, m := range messages {
+		if !lost[place{m.of, m.at}] {
+			h.Recorder.WebhookDeadLetter(ctx, requestLetter(outcomes[m.of].Requests[m.at], reason, detail(m)))
+		}
 	}
 	return failed
 }
@@ -187,7 +196,13 @@ func (h *Handler) deadLetterEvent(ctx context.Context, src *source.Source, v sou
 	if len(h.DeadLetters.Send(ctx, []queue.Entry{entry})) > 0 {
 		return false
 	}
-	h.Recorder.DeadLetter(letter.Reason)
+	line := telemetry.DeadLetter{
+		ID: letter.RequestID, Source: src.Name, Reason: letter.Reason, Code: letter.Code, Detail: deactivation.CleanText(letter.Detail), Order: event.Order,
+	}
+	if len(mappings) == 1 {
+		line.Event, line.Rule = mappings[0].EventID(), mappings[0].Rule
+	}
+	h.Recorder.WebhookDeadLetter(ctx, line)
 	return true
 }
 

@@ -28,7 +28,9 @@ func (b *batch) call(m *message) result {
 	for {
 		resp, err := b.attempt(m)
 		if err != nil {
-			return b.notCalled(m, err)
+			r := b.notCalled(m, err)
+			r.notCalled = true
+			return r
 		}
 		if !b.shouldResign(&resp, &signed) {
 			return b.resultOf(m, resp)

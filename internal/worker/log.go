@@ -26,18 +26,42 @@ func (b *batch) log(ctx context.Context, m *message) {
 	}
 	m.logged = true
 	line := telemetry.Message{
-		ID: deactivation.CleanText(m.id()), Source: deactivation.CleanText(m.source), Run: deactivation.CleanText(m.request.Run), Cause: deactivation.CleanText(m.request.Cause), Rule: deactivation.CleanText(m.request.Rule),
-		Order: cleanAll(m.request.Order), Outcome: m.result.outcome, Reason: m.result.reason,
+		ID: deactivation.CleanText(m.id()), Source: deactivation.CleanText(m.source), Event: deactivation.CleanText(m.event), Run: deactivation.CleanText(m.request.Run), Cause: deactivation.CleanText(m.request.Cause), Rule: deactivation.CleanText(m.request.Rule),
+		Order: m.request.Order, Decision: decisionOf(m), Outcome: m.result.outcome, Reason: m.result.reason,
 		Class: m.result.class, Code: m.result.code, Detail: m.result.detail,
 		Attempts: m.receives, Age: ageOf(m.record, b.h.cfg.Now()), Returned: m.result.returned, Latency: m.result.latency, RetryIn: m.result.retryIn,
 		Action: actionOf(m), License: deactivation.Shorten(m.request.LicenseKey), User: deactivation.HashUser(m.request.Username),
 		Device: deactivation.Shorten(m.request.HardwareID), Product: deactivation.CleanText(m.request.Product), KeyVersion: m.result.version,
-		Released: releaseOf(m),
+		LicenseHashes: licenseHashes(m), By: deactivation.CleanText(m.request.By), Comment: deactivation.CleanText(m.request.Comment),
+		ReceivedAt: m.request.ReceivedAt, OccurredAt: m.request.OccurredAt, Released: releaseOf(m),
 	}
 	b.h.cfg.Recorder.Message(ctx, line)
 	if b.h.cfg.OnOutcome != nil {
 		b.h.cfg.OnOutcome(line)
 	}
+}
+
+// decisionOf is what the worker decided to do with the message in this receive.
+func decisionOf(m *message) deactivation.Decision {
+	switch {
+	case m.decided:
+		return deactivation.DecisionReject
+	case m.result.reason == deactivation.ReasonHeld:
+		return deactivation.DecisionHold
+	case m.result.reason == deactivation.ReasonWatched:
+		return deactivation.DecisionWatch
+	case m.result.notCalled:
+		return deactivation.DecisionWait
+	}
+	return deactivation.DecisionAct
+}
+
+// licenseHashes are the hashes of the licenses that the message concerns.
+func licenseHashes(m *message) []string {
+	if m.request.LicenseKey == "" {
+		return nil
+	}
+	return []string{deactivation.HashLicense(m.request.LicenseKey)}
 }
 
 // actionOf is the action of a message that is a request; "" for any other.
@@ -53,13 +77,4 @@ func releaseOf(m *message) deactivation.Release {
 	r := m.request.Released
 	r.By, r.Reason = deactivation.CleanText(r.By), deactivation.CleanText(r.Reason)
 	return r
-}
-
-// cleanAll cleans each text.
-func cleanAll(texts []string) []string {
-	var cleaned []string
-	for _, text := range texts {
-		cleaned = append(cleaned, deactivation.CleanText(text))
-	}
-	return cleaned
 }

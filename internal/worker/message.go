@@ -16,6 +16,7 @@ type message struct {
 	receives int // this one included
 	request  deactivation.Request
 	source   string // the request's or the unmappable event's
+	event    string // likewise
 	result   result
 	decided  bool // result was decided without a call
 	logged   bool // its line is written
@@ -33,6 +34,8 @@ type result struct {
 	// returned says that there was no time for a call, in an invocation that called for other messages.
 	returned bool
 	version  string // of the secret that signed the call
+	// notCalled says that no call was made in this receive: none could start.
+	notCalled bool
 }
 
 // id is the request's id, or the queue's if the body holds none.
@@ -48,14 +51,14 @@ func (m *message) id() string {
 func parse(record events.SQSMessage) *message {
 	m := &message{record: record, receives: receivesOf(record), result: result{outcome: deactivation.Deferred}}
 	request, event, err := deactivation.Parse(record.Body)
-	m.request, m.source = request, request.Source
+	m.request, m.source, m.event = request, request.Source, request.Event
 	switch {
 	case err != nil:
 		m.decided = true
 		m.result = result{outcome: deactivation.Rejected, reason: deactivation.ReasonInvalid, detail: deactivation.CleanText(err.Error())}
 	case event != nil:
 		m.decided = true
-		m.source = event.Source
+		m.source, m.event = event.Source, event.ID
 		m.result = result{outcome: deactivation.Rejected, reason: deactivation.ReasonUnmappable, detail: deactivation.CleanText(
 			"an event that is not mapped yet; missing: " + strings.Join(event.Missing, ", "))}
 	case request.IsOffline():

@@ -67,8 +67,9 @@ func TestARequestFileIsPostedToTheEndpointOfItsAction(t *testing.T) {
 		}
 		if i == 0 {
 			got.Latency = 0
-			want := telemetry.Message{ID: "ops.offline", Source: "ops", Cause: "refund", Outcome: deactivation.Deactivated, Class: "deactivated",
-				Attempts: 1, Action: deactivation.ActionDeactivateOffline, License: "…0001", Device: "…re-1", Product: "XY", KeyVersion: "v1"}
+			want := telemetry.Message{ID: "ops.offline", Source: "ops", Cause: "refund", Decision: deactivation.DecisionAct, Outcome: deactivation.Deactivated, Class: "deactivated",
+				LicenseHashes: []string{"ed90bc351c26a855"}, /* printf %s AAAA-BBBB-CCCC-0001 | sha256sum | cut -c1-16 */
+				Attempts:      1, Action: deactivation.ActionDeactivateOffline, License: "…0001", Device: "…re-1", Product: "XY", KeyVersion: "v1"}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("the line says what the file names (-want +got):\n%s", diff)
 			}

@@ -121,7 +121,8 @@ func TestLineSaysEverythingOfAMessage(t *testing.T) {
 	}
 	got.Latency = 0
 	want := telemetry.Message{
-		ID: "stripe.evt_1.0", Source: "stripe", Cause: "refund", Rule: "refunded in full", Outcome: deactivation.AlreadyInactive,
+		ID: "stripe.evt_1.0", Source: "stripe", Event: "evt_1", Cause: "refund", Rule: "refunded in full", Decision: deactivation.DecisionAct,
+		Outcome: deactivation.AlreadyInactive, LicenseHashes: []string{"ed90bc351c26a855"}, // printf %s AAAA-BBBB-CCCC-0001 | sha256sum | cut -c1-16
 		Class: "already_inactive", Code: "license_not_active", Detail: "Message of license_not_active.", Attempts: 1, Action: "deactivate_license", License: "…0001", Device: "…re-1",
 		Product: "XY", KeyVersion: "v1",
 	}

@@ -1,0 +1,28 @@
+package source
+
+import "strings"
+
+// maxValues bounds the values of one rule that are logged.
+const maxValues = 20
+
+// valuesOf describes the values on which a rule decided, in one line for the log: the type, if the rule names one, and
+// what its condition reads, such as "type 'charge.refunded', data.object.refunded true". It shows no key: values that the
+// event names as a license or a device are shortened, as in Explain.
+func (s *Source) valuesOf(r *rule, eventType string, f facts) string {
+	var parts []string
+	if len(r.types) > 0 {
+		parts = append(parts, "type '"+printable(eventType)+"'")
+	}
+	if len(r.when) > 0 {
+		f.trace = &trace{hidden: s.licenses.named(f)}
+		_, _ = r.when.holds(f) // the mapping has reported its error
+		for _, test := range f.trace.tests {
+			for _, read := range test.Reads {
+				if text := read.Name + " " + read.Text; len(parts) < maxValues {
+					parts = append(parts, text)
+				}
+			}
+		}
+	}
+	return strings.Join(parts, ", ")
+}
