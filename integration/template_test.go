@@ -26,7 +26,7 @@ type rule struct {
 func TestTemplateHangsTogether(t *testing.T) {
 	t.Parallel()
 	raw := transform(t)
-	for _, r := range slices.Concat(queueRules(), functionRules(), roleRules(), frontDoorRules(), alarmRules()) {
+	for _, r := range slices.Concat(queueRules(), functionRules(), roleRules(), frontDoorRules(), alarmRules(), logRules()) {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			for _, problem := range r.check(decode(t, raw)) {
