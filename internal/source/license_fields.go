@@ -137,8 +137,12 @@ func (l licenseFields) names() []string {
 	return l.licenseKeys
 }
 
-// errLooseDevice: a device in an object that names no license, next to objects that name one.
-var errLooseDevice = errors.New("hardware_id is in an object without a license, next to one with a license")
+var (
+	// errLooseDevice: a device in an object that names no license, next to objects that name one.
+	errLooseDevice = errors.New("hardware_id is in an object without a license, next to one with a license")
+	// errOtherDevice: an earlier place names a device and no license, and the license stands with another device.
+	errOtherDevice = errors.New("hardware_id is in a place without a license, and another one stands with the license")
+)
 
 // place is the objects of one place, prepared once and read for many licenses: an order's for each of its lines.
 type place struct {
@@ -234,6 +238,10 @@ func pairUp(earlier licenseFields, named []licenseFields, rest licenseFields) []
 	out := make([]licenseFields, len(named))
 	for i, own := range named {
 		l := earlier.with(identityGroup, own)
+		if l.problems[deviceGroup] == nil && own.problems[deviceGroup] == nil && len(l.hardwareIDs) > 0 && len(own.hardwareIDs) > 0 &&
+			!slices.Equal(l.hardwareIDs, own.hardwareIDs) {
+			l.problems[deviceGroup] = errOtherDevice
+		}
 		if !l.has(deviceGroup) && rest.has(deviceGroup) && (own.has(deviceGroup) || len(named) > 1) {
 			l.problems[deviceGroup] = errLooseDevice
 		}

@@ -894,6 +894,8 @@ func next(licenses, objects []wish) (out []wish) {
 		w := got
 		w.keys, w.user, w.id, w.badIdentity, w.buyer = n.keys, n.user, n.id, n.badIdentity, n.buyer
 		switch {
+		case len(w.devices) > 0 && !w.badDevices && len(n.devices) > 0 && !n.badDevices && !slices.Equal(w.devices, n.devices):
+			w.badDevices = true // which of them is the license's?
 		case w.hasDevices() || !rest.hasDevices():
 		case n.hasDevices() || len(named) > 1: // whose device would it be?
 			w.badDevices = true
