@@ -243,7 +243,7 @@ func TestBodiesOfThePagesAreAccepted(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", p.file, err)
 			}
-			mappings, err := s.Map(verified, false)
+			mappings, err := s.Map(verified, source.Options{})
 			if err != nil || len(mappings) != 1 || mappings[0].Answer != deactivation.Accepted {
 				t.Errorf("%s: the body on the page becomes %+v (%v)", p.file, mappings, err)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/webhook"
 )
 
 type explainOptions struct {
@@ -19,6 +20,7 @@ type explainOptions struct {
 	url         string
 	at          string
 	maxEventAge time.Duration
+	lookUp      bool
 }
 
 func newExplain(f *files) *cobra.Command {
@@ -59,6 +61,7 @@ A body's signature is checked only with --secrets. License keys, user names and 
 	cmd.Flags().StringVar(&o.url, "url", "", "address that the sender called, with its query; some senders sign it or add a token")
 	cmd.Flags().StringVar(&o.at, "at", "", "time of arrival, such as 2026-11-22T12:00:00Z: old signatures are refused (default: now)")
 	cmd.Flags().DurationVar(&o.maxEventAge, "max-event-age", 0, "an event that is older at its arrival is stale, as MAX_EVENT_AGE in production; for example 336h (default: no limit, since files are old)")
+	cmd.Flags().BoolVar(&o.lookUp, "look-up", false, "an event that does not name its license or device is sent on for look-up, as with LOOK_UP=on in production")
 	f.completeSources(cmd)
 	return cmd
 }
@@ -74,7 +77,7 @@ func (o explainOptions) run(cmd *cobra.Command, f *files, args []string) error {
 		return err
 	}
 	reader := subjectReader{files: f, sources: sources, stdin: cmd.InOrStdin(), source: o.source, headers: headers, url: o.url, at: at,
-		maxEventAge: o.maxEventAge,
+		policy: webhook.Policy{MaxEventAge: o.maxEventAge, LookUp: o.lookUp},
 	}
 	if o.secretsFile != "" {
 		if reader.secrets, err = webhookSecrets(o.secretsFile); err != nil {

@@ -82,7 +82,7 @@ func isBody(value json.RawMessage) bool {
 // messages returns the subjects of a file of messages. A message that cannot be explained does not stop the others.
 func (r subjectReader) messages(arg string, messages []message) (subjects []subject, errs []error) {
 	for i, m := range messages {
-		s := subject{name: arg, at: r.at, secrets: r.secrets, maxEventAge: r.maxEventAge}
+		s := subject{name: arg, at: r.at, secrets: r.secrets, policy: r.policy}
 		if len(messages) > 1 {
 			s.name = fmt.Sprintf("%s, message %d of %d", arg, i+1, len(messages))
 		}

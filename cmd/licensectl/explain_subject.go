@@ -42,7 +42,7 @@ type subject struct {
 	secrets  *secrets.Webhooks   // nil: the signature is not checked
 	parked   *deactivation.Event // a dead-lettered event, instead of delivery, at and secrets
 
-	maxEventAge time.Duration // 0: no limit
+	policy webhook.Policy // zero: no limit of age, and no look-up
 
 	// request is a message's request, instead of everything else; letter holds the message's attributes.
 	request *deactivation.Request
@@ -54,9 +54,9 @@ type subject struct {
 
 func (s subject) explain() (webhook.Explanation, error) {
 	if s.parked != nil {
-		return webhook.ExplainParked(s.source, *s.parked, s.maxEventAge)
+		return webhook.ExplainParked(s.source, *s.parked, s.policy)
 	}
-	return webhook.Explain(s.source, s.delivery, s.at, s.secrets, s.maxEventAge), nil
+	return webhook.Explain(s.source, s.delivery, s.at, s.secrets, s.policy), nil
 }
 
 // body returns the event's body.
@@ -91,7 +91,7 @@ type subjectReader struct {
 	url     string
 	at      time.Time
 
-	maxEventAge time.Duration // 0: no limit
+	policy webhook.Policy // zero: no limit of age, and no look-up
 }
 
 const subjectHint = "FILE is a sample such as stripe/full-refund, a sender's body with --source, a dead-lettered event, or messages of the dead-letter queue"
@@ -129,7 +129,7 @@ func (r subjectReader) read(arg string) ([]subject, []error) {
 
 // one reads a sample, a dead-lettered event or a sender's body, in this order.
 func (r subjectReader) one(arg string, content sample.Sample) (subject, error) {
-	s := subject{name: arg, about: content.About, at: r.at, secrets: r.secrets, maxEventAge: r.maxEventAge}
+	s := subject{name: arg, about: content.About, at: r.at, secrets: r.secrets, policy: r.policy}
 	if content.Answer != "" {
 		return r.sample(s, content)
 	}

@@ -281,7 +281,7 @@ func (o localOptions) expected(s sample.Sample) sample.Sample {
 // expects reports whether a sample holds an event of a test mode, and one that --max-event-age makes stale.
 func (o localOptions) expects(s sample.Sample, sources *source.Sources) (isTest, isStale bool) {
 	from, _ := sources.Get(s.Source)
-	events := webhook.Explain(from, delivery(s.Body, s.Headers), time.Now(), nil, o.maxEventAge).Events
+	events := webhook.Explain(from, delivery(s.Body, s.Headers), time.Now(), nil, webhook.Policy{MaxEventAge: o.maxEventAge}).Events
 	isTest = slices.ContainsFunc(events, func(e source.ExplainedEvent) bool { return e.TestMode })
 	isStale = slices.ContainsFunc(events, func(e source.ExplainedEvent) bool { return e.Answer == deactivation.Stale })
 	return isTest, isStale

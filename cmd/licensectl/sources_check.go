@@ -144,7 +144,7 @@ func (c *check) result(of string) error {
 func (c *check) source(src *source.Source, samples []sample.Sample) {
 	reached := map[string]bool{}
 	for _, sample := range samples {
-		e := webhook.Explain(src, delivery(sample.Body, sample.Headers), time.Now(), nil, 0)
+		e := webhook.Explain(src, delivery(sample.Body, sample.Headers), time.Now(), nil, webhook.Policy{})
 		for _, event := range e.Events {
 			reached[event.Rule] = true
 		}

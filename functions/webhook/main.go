@@ -46,7 +46,7 @@ func main() {
 	handler, err := webhook.New(webhook.Config{
 		Sources: known, Secrets: held, Queue: jobs, Recorder: recorder,
 		DeadLetters: queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.DeadLetterQueueURL),
-		PublicURL:   cfg.PublicURL, AcceptTestEvents: cfg.AcceptTestEvents, MaxEventAge: cfg.MaxEventAge,
+		PublicURL:   cfg.PublicURL, AcceptTestEvents: cfg.AcceptTestEvents, MaxEventAge: cfg.MaxEventAge, LookUp: cfg.LookUp,
 	})
 	if err != nil {
 		log.Fatal(err)

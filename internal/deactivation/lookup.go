@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -101,16 +102,34 @@ func (r Request) validateLookup() error {
 	return r.Lookup.validate()
 }
 
-// canBeLookedUp reports whether the request names no device and holds an id by which a license can be found, so that
-// identity and product may be absent.
-func (r Request) canBeLookedUp() bool {
-	license := r.withoutBlanks()
-	return license.HardwareID == "" && r.deactivatesLicense() && (r.Lookup.HasCandidates() || license.LicenseKey != "")
-}
-
 // deactivatesLicense reports whether the action is the one that can be looked up.
 func (r Request) deactivatesLicense() bool {
 	return r.Action == "" || r.Action == ActionDeactivateLicense
+}
+
+// WithOrderLookup returns the request of a direct invocation with those ids of its order for which usable holds as ids to
+// look it up by. They find every license of the order. So a request that names a license, or gives another field of one,
+// is returned unchanged: a mistyped key must not widen what is deactivated. A user's license on a named device is the
+// exception: only the license itself is taken from what the order's ids find.
+func (r Request) WithOrderLookup(usable func(id string) bool) Request {
+	byUser := r.Username != "" && r.HardwareID != "" && r.Disable
+	orderAlone := reflect.ValueOf(r.License).IsZero()
+	if !r.deactivatesLicense() || !r.Lookup.IsZero() || !byUser && !orderAlone {
+		return r
+	}
+	for _, id := range r.Order {
+		if usable(id) && len(r.Lookup.Order) < maxCandidates {
+			r.Lookup.Order = append(r.Lookup.Order, Candidate{ID: id})
+		}
+	}
+	return r
+}
+
+// CanBeLookedUp reports whether the request names no device and holds an id by which a license can be found, so that
+// identity and product may be absent.
+func (r Request) CanBeLookedUp() bool {
+	license := r.withoutBlanks()
+	return license.HardwareID == "" && r.deactivatesLicense() && (r.Lookup.HasCandidates() || license.LicenseKey != "")
 }
 
 // shownLookup is the printed part of a Lookup.

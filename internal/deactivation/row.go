@@ -22,6 +22,7 @@ type Row struct {
 	Event      string    `json:"event"`
 	Order      OrderIDs  `json:"order"`
 	OccurredAt time.Time `json:"occurred_at"`
+	Disable    bool      `json:"disable"` // with look-up: disable the license, too. Never unless the row says so
 
 	RequestFile string `json:"request_file"` // the text of a .req file, with an offline action
 	License
@@ -73,7 +74,7 @@ func (r Row) Request(source string, receivedAt time.Time) Request {
 	}
 	request := Request{
 		ID: r.ID, Action: r.Action, Source: source, Origin: OriginDirect, Cause: r.Cause, Event: r.Event, Order: r.Order,
-		OccurredAt: r.OccurredAt, ReceivedAt: receivedAt, RequestFile: r.RequestFile, License: r.License,
+		OccurredAt: r.OccurredAt, ReceivedAt: receivedAt, Disable: r.Disable, RequestFile: r.RequestFile, License: r.License,
 	}
 	if request.Cause == "" {
 		request.Cause = CauseManual
@@ -111,7 +112,7 @@ func rowError(err error) *FieldError {
 // isRowField reports whether a row has the field. encoding/json alone would accept "LICENSE_KEY" for license_key.
 func isRowField(name string) bool {
 	switch name {
-	case "id", "action", "cause", "event", "order", "occurred_at", "request_file",
+	case "id", "action", "cause", "event", "order", "occurred_at", "disable", "request_file",
 		"product", "license_key", "username", "password", "id_token", "code", "customer_account_code", "license_id",
 		"bundle_code", "hardware_id", "sdk_ver", "consumptions", "variables", "is_vm", "vm_info", "os_ver", "hostname",
 		"os_hostname", "ip", "ip_local", "app_ver", "mac_address":
@@ -126,7 +127,7 @@ var plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
 // isLetterField reports whether the body of a dead letter has the field beside those of a row.
 func isLetterField(name string) bool {
 	switch name {
-	case "v", "kind", "source", "origin", "run", "by", "comment", "rule", "received_at", "lookup", "scope", "products", "disable", "buyer", "released",
+	case "v", "kind", "source", "origin", "run", "by", "comment", "rule", "received_at", "lookup", "scope", "products", "buyer", "released",
 		"headers", "body", "scheme", "missing": // the last four of an event
 		return true
 	}

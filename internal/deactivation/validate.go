@@ -77,7 +77,7 @@ func (r Request) Validate() error {
 	if err := r.validateFile(); err != nil || r.IsOffline() {
 		return err
 	}
-	return r.validate(r.canBeLookedUp())
+	return r.validate(r.CanBeLookedUp())
 }
 
 // Validate is Request.Validate for only the license fields. It checks the identities first, then the product: the order

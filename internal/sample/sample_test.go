@@ -48,11 +48,11 @@ func TestEverySampleBecomesWhatItsFileSays(t *testing.T) {
 	for _, s := range samples {
 		t.Run(s.Name(), func(t *testing.T) {
 			t.Parallel()
-			source, ok := loaded.Get(s.Source)
+			src, ok := loaded.Get(s.Source)
 			if !ok {
 				t.Fatalf("there is no sources/%s.yaml", s.Source)
 			}
-			req, err := s.Signed(source, "https://hooks.example.com", sampleSecret(s.Source), now)
+			req, err := s.Signed(src, "https://hooks.example.com", sampleSecret(s.Source), now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -60,11 +60,11 @@ func TestEverySampleBecomesWhatItsFileSays(t *testing.T) {
 			for name := range req.Header {
 				d.Header[strings.ToLower(name)] = req.Header.Get(name)
 			}
-			verified, err := source.Verify(d, now, []string{sampleSecret(s.Source)})
+			verified, err := src.Verify(d, now, []string{sampleSecret(s.Source)})
 			if err != nil {
 				t.Fatal(err)
 			}
-			mappings, err := source.Map(verified, false)
+			mappings, err := src.Map(verified, source.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -14,11 +14,11 @@ type ExplainedEvent struct {
 	Lookup   []Fact              // ids by which the order can be found
 }
 
-// Explain maps a verified delivery as Map does, with test events ignored, and returns each step to the mapping of each
-// event. Its errors are those of Map.
-func (s *Source) Explain(v Verified) ([]ExplainedEvent, error) {
+// Explain maps a verified delivery as Map does and returns each step to the mapping of each event. Its errors are those of
+// Map.
+func (s *Source) Explain(v Verified, o Options) ([]ExplainedEvent, error) {
 	read := map[int]facts{}
-	mappings, err := s.mapEach(v, false, func(i int, f facts) *trace {
+	mappings, err := s.mapEach(v, o, func(i int, f facts) *trace {
 		f.trace = &trace{hidden: s.licenses.named(f)}
 		read[i] = f
 		return f.trace

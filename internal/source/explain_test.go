@@ -34,7 +34,7 @@ rules:
 func explain(t *testing.T, file, event string, headers map[string]string) source.ExplainedEvent {
 	t.Helper()
 	s := get(t, load(t, file), "tiny")
-	events, err := s.Explain(assumed(t, s, headers, event))
+	events, err := s.Explain(assumed(t, s, headers, event), source.Options{})
 	if err != nil || len(events) != 1 {
 		t.Fatalf("%d events, %v", len(events), err)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/source"
 	"license-deactivator/pkg/signing"
 )
 
@@ -31,30 +32,32 @@ func FuzzMap(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%s: a signed delivery does not verify: %v", name, err)
 		}
-		mappings, err := s.Map(verified, true)
-		if err != nil {
-			return
-		}
-		for _, m := range mappings {
-			if (m.Answer == deactivation.Accepted) != (len(m.Requests) > 0) {
-				t.Fatalf("%s with %d requests", m.Answer, len(m.Requests))
+		for _, options := range []source.Options{{AcceptTests: true}, {AcceptTests: true, LookUp: true}} {
+			mappings, err := s.Map(verified, options)
+			if err != nil {
+				return
 			}
-			for _, r := range m.Requests {
-				wire, err := r.Wire()
-				if err != nil {
-					t.Fatal(err)
+			for _, m := range mappings {
+				if (m.Answer == deactivation.Accepted) != (len(m.Requests) > 0) {
+					t.Fatalf("%s with %d requests", m.Answer, len(m.Requests))
 				}
-				if _, _, err := deactivation.Parse(wire); err != nil {
-					t.Fatalf("the worker would refuse the request: %v", err)
-				}
-				if len(r.ID) > 80 || strings.ContainsAny(r.ID, " \n\"") {
-					t.Fatalf("id %q", r.ID)
+				for _, r := range m.Requests {
+					wire, err := r.Wire()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if _, _, err := deactivation.Parse(wire); err != nil {
+						t.Fatalf("the worker would refuse the request: %v", err)
+					}
+					if len(r.ID) > 80 || strings.ContainsAny(r.ID, " \n\"") {
+						t.Fatalf("id %q", r.ID)
+					}
 				}
 			}
-		}
-		explained, err := s.Explain(verified)
-		if err != nil || len(explained) != len(mappings) {
-			t.Fatalf("%d events explained, %d mapped: %v", len(explained), len(mappings), err)
+			explained, err := s.Explain(verified, options)
+			if err != nil || len(explained) != len(mappings) {
+				t.Fatalf("%d events explained, %d mapped: %v", len(explained), len(mappings), err)
+			}
 		}
 	})
 }

@@ -58,7 +58,7 @@ func assumed(t testing.TB, s *source.Source, headers map[string]string, body str
 func mapped(t testing.TB, name, file string, headers map[string]string, body string) []source.Mapping {
 	t.Helper()
 	s := get(t, load(t, file), name)
-	mappings, err := s.Map(assumed(t, s, headers, body), false)
+	mappings, err := s.Map(assumed(t, s, headers, body), source.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,6 +22,7 @@ type unmappable struct {
 	missing []string
 	problem string
 	review  bool // a person decides, also when a look-up could find a license
+	ignored bool // it does not matter after all: lookup.when says so
 }
 
 // licenseSources is where a file says that license data may be: on the order and on its lines.
@@ -35,83 +37,133 @@ type foundLicense struct {
 	buyer bool // only places that a buyer can write name it
 }
 
-// find returns every license that the event deactivates, one per device, in the order of the event's lines. With
-// refunded, it returns only those on a line refunded in full; none, without a problem, when no line is.
-func (s licenseSources) find(f facts, refunded bool) ([]foundLicense, *unmappable) {
-	all, paid := readFields(s.order, f), stillPaid{}
+// foundLicenses is what an event says about the licenses that it deactivates.
+type foundLicenses struct {
+	licenses []foundLicense // one per device, in the order of the event's lines
+	missing  []string       // what one of them lacks, by the License API's names
+	products *unmappable    // they name no license, and several products
+	paid     stillPaid
+
+	// unnamed are lines that name no license, while others do or only refunded lines are asked for. They are none where
+	// the order's license stands for them.
+	unnamed bool
+	items   refundedItems
+}
+
+// refundedItems counts the lines that the event deactivates.
+type refundedItems struct {
+	counts  map[string]int // by product; 0: not known how many
+	unnamed []string       // products of the lines that name no license, each once
+	unknown bool           // one of these lines says no product
+	devices bool           // one of these lines says a device
+}
+
+// addLine counts a line. Licenses on one line count once for each product.
+func (r *refundedItems) addLine(licenses []licenseFields, quantity int, named bool) {
+	if r.counts == nil {
+		r.counts = map[string]int{}
+	}
+	var products []string
+	for _, l := range licenses {
+		if l.product != "" {
+			products = appendNew(products, []string{l.product})
+		}
+	}
+	for _, product := range products {
+		if before, known := r.counts[product]; quantity == 0 || known && before == 0 {
+			r.counts[product] = 0
+		} else {
+			r.counts[product] += quantity
+		}
+	}
+	if named {
+		return
+	}
+	r.unnamed = appendNew(r.unnamed, products)
+	r.unknown = r.unknown || len(products) == 0
+	r.devices = r.devices || slices.ContainsFunc(licenses, func(l licenseFields) bool { return l.has(deviceGroup) })
+}
+
+// find returns every license that the event deactivates. With refunded, it returns only those on a line refunded in full;
+// none, without a problem, when no line is.
+func (s licenseSources) find(f facts, refunded bool) (foundLicenses, *unmappable) {
+	found := foundLicenses{}
+	all := readFields(s.order, f)
 	if s.lines != nil {
 		var err error
-		if all, paid, err = s.byLine(f, all, refunded); err != nil {
-			return nil, &unmappable{problem: err.Error()}
+		if all, err = s.byLine(f, all, refunded, &found); err != nil {
+			return foundLicenses{}, &unmappable{problem: err.Error()}
 		}
 	}
 	if refunded && len(all) == 0 {
-		return nil, nil
+		return found, nil
 	}
-	if paid.unreadable != nil {
-		return nil, &unmappable{review: true, problem: "a line that is still paid for cannot be read: " + paid.unreadable.Error()}
+	if found.paid.unreadable != nil {
+		return foundLicenses{}, &unmappable{review: true, problem: "a line that is still paid for cannot be read: " + found.paid.unreadable.Error()}
 	}
-	for _, one := range all {
-		if err := one.problem(); err != nil {
-			u := &unmappable{problem: err.Error()}
-			if errors.Is(err, errProducts) {
-				u.missing = []string{"product"}
+	for i, one := range all {
+		err := one.problem()
+		if errors.Is(err, errProducts) {
+			found.products = &unmappable{problem: err.Error(), missing: []string{"product"}}
+			if one.identified() {
+				return foundLicenses{}, found.products
 			}
-			return nil, u
+			all[i].problems[productGroup] = nil // no license is named, so there is none whose product it could be
+			err = all[i].problem()
+		}
+		if err != nil {
+			return foundLicenses{}, &unmappable{problem: err.Error()}
 		}
 	}
-	licenses, problem := multiplied(all, paid, f.trace)
-	if problem != nil {
-		return nil, problem
+	if problem := found.multiply(all, f.trace); problem != nil {
+		return foundLicenses{}, cmp.Or(found.products, problem)
 	}
-	for _, license := range licenses {
+	if len(found.missing) > 0 {
+		return found, nil // the rest is checked if it is looked up
+	}
+	for _, license := range found.licenses {
 		if err := license.Validate(); err != nil {
-			return nil, &unmappable{problem: err.Error()}
+			return foundLicenses{}, &unmappable{problem: err.Error()}
 		}
 	}
-	return licenses, nil
+	return found, nil
 }
 
-// multiplied returns every named license on every named device, each once, without those that are still paid for.
-func multiplied(all []licenseFields, paid stillPaid, t *trace) ([]foundLicense, *unmappable) {
-	var licenses []foundLicense
-	var missing []string
+// multiply adds every named license on every named device, each once, without those that are still paid for.
+func (f *foundLicenses) multiply(all []licenseFields, t *trace) *unmappable {
 	seen := map[target]int{} // index in licenses
 	examined := 0
 	for _, one := range all {
-		licenses = slices.Grow(licenses, min(one.count(), maxRequests-len(licenses)))
+		f.licenses = slices.Grow(f.licenses, min(one.count(), maxRequests-len(f.licenses)))
 		for license := range one.each() {
 			if examined++; examined > maxExamined {
-				return nil, errTooMany()
+				return errTooMany()
 			}
 			if i, ok := seen[targetOf(license)]; ok {
-				licenses[i].buyer = licenses[i].buyer && one.buyer
+				f.licenses[i].buyer = f.licenses[i].buyer && one.buyer
 				continue
 			}
-			if paid.has(license) {
+			if f.paid.has(license) {
 				continue
 			}
-			missing = appendNew(missing, license.Missing())
-			if len(licenses) == maxRequests {
-				return nil, errTooMany()
+			f.missing = appendNew(f.missing, license.Missing())
+			if len(f.licenses) == maxRequests {
+				return errTooMany()
 			}
 			t.addLicense(license, one.from)
-			seen[targetOf(license)] = len(licenses)
-			licenses = append(licenses, foundLicense{license, one.buyer})
+			seen[targetOf(license)] = len(f.licenses)
+			f.licenses = append(f.licenses, foundLicense{license, one.buyer})
 		}
 	}
-	if len(missing) > 0 {
-		return nil, &unmappable{missing: missing}
-	}
-	return licenses, nil
+	return nil
 }
 
 // byLine gives each line its own license and fills in its gaps from the order. Lines without their own license share
 // the order's license, which counts only when the whole order is meant.
-func (s licenseSources) byLine(f facts, order []licenseFields, refunded bool) (all []licenseFields, paid stillPaid, err error) {
+func (s licenseSources) byLine(f facts, order []licenseFields, refunded bool, found *foundLicenses) (all []licenseFields, err error) {
 	parts, err := s.lines.of(f.Tree)
 	if err != nil {
-		return nil, stillPaid{}, err
+		return nil, err
 	}
 	shared, ofOrder := sharedLicense{order: order, used: len(parts) == 0}, newPlace(order)
 	for i, part := range parts {
@@ -120,28 +172,32 @@ func (s licenseSources) byLine(f facts, order []licenseFields, refunded bool) (a
 		if refunded {
 			whole, err := s.lines.refunded.holds(line)
 			if err != nil {
-				return nil, stillPaid{}, err
+				return nil, err
 			}
 			if !whole {
 				line.trace = nil // its license stays, so it is no part of the explanation
-				paid.addLine(readFields(s.lines.license, line), ofOrder)
+				found.paid.addLine(readFields(s.lines.license, line), ofOrder)
 				continue
 			}
 		}
 		own := readFields(s.lines.license, line)
-		if own[0].has(identityGroup) {
-			all = append(all, ofOrder.readOn(own)...)
+		if named := own[0].has(identityGroup); named {
+			licenses := ofOrder.readOn(own)
+			all = append(all, licenses...)
+			found.items.addLine(licenses, s.lines.quantityOf(part), true)
 			continue
 		}
 		shared.addLine(own[0])
+		found.items.addLine(own, s.lines.quantityOf(part), false)
 	}
+	found.unnamed = shared.used && !order[0].has(identityGroup) && (refunded && len(shared.lines) > 0 || len(all) > 0)
 	if refunded {
-		return all, paid, nil
+		return all, nil
 	}
 	if shared.used && (order[0].has(identityGroup) || len(all) == 0) {
 		all = append(all, shared.fields()...)
 	}
-	return all, paid, nil
+	return all, nil
 }
 
 // sharedLicense is the order's license as the lines without their own license share it: with their product and their

@@ -3,6 +3,7 @@ package source
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"license-deactivator/internal/expression"
 )
@@ -15,12 +16,18 @@ const maxLines = 1000
 // only if many lines have one id.
 const maxJoined = 10 * maxLines
 
+// maxLineQuantity bounds the quantity of a line, so that sums cannot overflow; no look-up acts on more licenses.
+const maxLineQuantity = 1_000_000
+
 // lines are the parts of an order that may have their own license.
 type lines struct {
 	each     *expression.Expression
 	join     *join
 	license  []fieldSource
 	refunded condition // the whole line was refunded
+
+	// quantity is how many licenses a line is for, which the look-up compares with those that it finds. nil: unknown.
+	quantity *expression.Expression
 
 	refundedLine int // of the file
 }
@@ -89,6 +96,22 @@ func (j *join) to(lines []expression.Tree, order expression.Tree) error {
 		lines[i] = expression.Tree{Exact: with(exact, j.name, found.exact), Normalised: with(normalised, j.name, found.normalised)}
 	}
 	return nil
+}
+
+// quantityOf returns how many licenses a line is for; 0 where that is not known.
+func (l *lines) quantityOf(line expression.Tree) int {
+	if l.quantity == nil {
+		return 0
+	}
+	text, err := l.quantity.Text(line)
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > maxLineQuantity {
+		return 0
+	}
+	return n
 }
 
 // with copies the object, since the order holds the same one, and sets one key.

@@ -24,6 +24,14 @@ const maxDeliveryRequests = 5000
 // ErrNotRequired is an error of Map and Explain: verify.require is not true for this delivery.
 var ErrNotRequired = errors.New("verify.require is not true for this delivery")
 
+// Options say how a delivery is mapped. The zero value ignores test events and looks nothing up.
+type Options struct {
+	AcceptTests bool // events of the sender's test mode are treated as real ones
+	// LookUp makes requests of events that do not name their license or its device, if they hold ids by which the worker
+	// can look it up, and requests that disable licenses. Without it such events are unmappable.
+	LookUp bool
+}
+
 // Mapping is the result for one event of a delivery, and the reason.
 type Mapping struct {
 	Event    string // the sender's event id, or the body's SHA-256
@@ -33,22 +41,21 @@ type Mapping struct {
 	Order    []string               // the ids by which the order can be found, with every answer
 	Requests []deactivation.Request // none unless accepted
 	Missing  []string               // unmappable: the fields by name
-	Problem  string                 // unmappable for another reason
+	Problem  string                 // unmappable for another reason, or why a rule with a cause ignores the event
 	Code     string                 // unmappable: deactivation.CodeReview, CodeUnknownShape or CodeUnreadable; else ""
 }
 
 // EventID is Event in the form of messages and logs: of bounded length and plain characters.
 func (m Mapping) EventID() string { return shortID(m.Event) }
 
-// Map reads a verified delivery and maps each of its events, in their order. acceptTests treats events of the sender's
-// test mode as real ones. A body, or an event in it, that cannot be read also has a mapping: unmappable. The error is
-// ErrNotRequired.
-func (s *Source) Map(v Verified, acceptTests bool) ([]Mapping, error) {
-	return s.mapEach(v, acceptTests, func(int, facts) *trace { return nil })
+// Map reads a verified delivery and maps each of its events, in their order. A body, or an event in it, that cannot be
+// read also has a mapping: unmappable. The error is ErrNotRequired.
+func (s *Source) Map(v Verified, o Options) ([]Mapping, error) {
+	return s.mapEach(v, o, func(int, facts) *trace { return nil })
 }
 
 // mapEach is Map with a trace for each event that can be read, by its index.
-func (s *Source) mapEach(v Verified, acceptTests bool, newTrace func(int, facts) *trace) ([]Mapping, error) {
+func (s *Source) mapEach(v Verified, o Options, newTrace func(int, facts) *trace) ([]Mapping, error) {
 	bodyHash := sync.OnceValue(func() string { // one pass over the body for all events without an id
 		sum := sha256.Sum256(s.event.bodyToKeep(v.Body))
 		return hex.EncodeToString(sum[:])
@@ -69,7 +76,7 @@ func (s *Source) mapEach(v Verified, acceptTests bool, newTrace func(int, facts)
 			continue
 		}
 		f.trace = newTrace(i, f)
-		m := s.mapEvent(f, i, bodyHash, v.ReceivedAt, acceptTests)
+		m := s.mapEvent(f, i, bodyHash, v.ReceivedAt, o)
 		if requests += len(m.Requests); requests > maxDeliveryRequests && len(m.Requests) > 0 {
 			m.Answer, m.Requests = deactivation.Unmappable, nil
 			m.Problem = fmt.Sprintf("its delivery needs more than %d deactivations", maxDeliveryRequests)
@@ -95,7 +102,7 @@ func (s *Source) checkRequired(v Verified, whole expression.Tree) error {
 	return nil
 }
 
-func (s *Source) mapEvent(f facts, index int, bodyHash func() string, receivedAt time.Time, acceptTests bool) Mapping {
+func (s *Source) mapEvent(f facts, index int, bodyHash func() string, receivedAt time.Time, o Options) Mapping {
 	id, err := s.event.idOf(f, index, bodyHash)
 	m := Mapping{Event: id, Answer: deactivation.Unmappable, Order: s.lookup.orderIDs(f)}
 	if err != nil {
@@ -108,11 +115,11 @@ func (s *Source) mapEvent(f facts, index int, bodyHash func() string, receivedAt
 		return m
 	}
 	f.trace.endTestMode(test)
-	if test && !acceptTests {
+	if test && !o.AcceptTests {
 		m.Answer, m.Rule = deactivation.Ignored, ruleTestEvent
 		return m
 	}
-	s.applyRules(&m, f, receivedAt)
+	s.applyRules(&m, f, receivedAt, o.LookUp)
 	return m
 }
 
@@ -123,9 +130,12 @@ const (
 	problemUnknownShape = "no rule knows its shape, and nothing signed says what it is"
 )
 
+// problemOtherGoods is why an event is ignored that a rule with a cause matches.
+const problemOtherGoods = "it names no license, and lookup.when says that it is not about licensed goods"
+
 // applyRules applies the first rule that matches. A rule for lines refunded in full matches only if there is such a
 // line with its own license. An event that no rule matches is ignored if a signed type says what it is.
-func (s *Source) applyRules(m *Mapping, f facts, receivedAt time.Time) {
+func (s *Source) applyRules(m *Mapping, f facts, receivedAt time.Time, lookUp bool) {
 	typedBy, eventType, err := s.event.kind.first(f)
 	if err != nil {
 		m.Problem = "event type: " + err.Error()
@@ -134,10 +144,10 @@ func (s *Source) applyRules(m *Mapping, f facts, receivedAt time.Time) {
 	for i := range s.rules {
 		r := &s.rules[i]
 		result, err := r.match(eventType, f)
-		var licenses []foundLicense
+		var needs []need
 		var problem *unmappable
 		if result == Matched && r.deactivates() {
-			if licenses, problem = s.licenses.find(f, r.refunded); problem == nil && len(licenses) == 0 {
+			if needs, problem = s.needsOf(r, f, lookUp); problem == nil && len(needs) == 0 {
 				result = NoRefundedLine
 			}
 		}
@@ -160,11 +170,10 @@ func (s *Source) applyRules(m *Mapping, f facts, receivedAt time.Time) {
 			m.Code, m.Problem = deactivation.CodeReview, problemReview
 		case problem != nil:
 			m.setProblem(problem)
-		case r.cause == deactivation.CauseOrderCancelled && slices.ContainsFunc(licenses, func(l foundLicense) bool { return l.buyer }):
+		case r.cause == deactivation.CauseOrderCancelled && slices.ContainsFunc(needs, func(n need) bool { return n.buyer }):
 			m.Code, m.Problem = deactivation.CodeReview, problemBuyer
 		default:
-			m.Answer = deactivation.Accepted
-			m.Requests = s.requests(m, r.cause, f, receivedAt, licenses)
+			m.setRequests(s.requests(m, r.cause, f, receivedAt, needs))
 		}
 		return
 	}
@@ -175,21 +184,60 @@ func (s *Source) applyRules(m *Mapping, f facts, receivedAt time.Time) {
 	m.Code, m.Problem = deactivation.CodeUnknownShape, problemUnknownShape
 }
 
+// needsOf returns what an event needs by a rule with a cause that matches it.
+func (s *Source) needsOf(r *rule, f facts, lookUp bool) ([]need, *unmappable) {
+	found, problem := s.licenses.find(f, r.refunded)
+	if problem != nil || !lookUp {
+		if problem != nil {
+			return nil, problem
+		}
+		return namedNeeds(found)
+	}
+	l := s.lookup.overriddenBy(r.lookup)
+	meant, err := l.isMeant(f)
+	switch {
+	case err != nil:
+		return nil, &unmappable{problem: "lookup.when: " + err.Error()}
+	case meant:
+		u := lookedUp{rule: r, by: l.read(f), found: found}
+		return u.needsOf()
+	case !r.refunded && !slices.ContainsFunc(found.licenses, func(license foundLicense) bool { return license.Identity() != "" }):
+		return nil, &unmappable{ignored: true, problem: problemOtherGoods}
+	}
+	return namedNeeds(found)
+}
+
 func (m *Mapping) setProblem(u *unmappable) {
+	if u.ignored {
+		m.Answer, m.Problem = deactivation.Ignored, u.problem
+		return
+	}
 	m.Missing, m.Problem = u.missing, u.problem
 	if u.review {
 		m.Code, m.Problem = deactivation.CodeReview, problemReview+": "+u.problem
 	}
 }
 
-// requests makes a request from each license.
-func (s *Source) requests(m *Mapping, cause string, f facts, receivedAt time.Time, licenses []foundLicense) []deactivation.Request {
+// setRequests accepts the event, or makes it unmappable if a request is not one that the worker can read.
+func (m *Mapping) setRequests(requests []deactivation.Request) {
+	for _, r := range requests {
+		if err := r.Validate(); err != nil {
+			m.Problem = err.Error()
+			return
+		}
+	}
+	m.Answer, m.Requests = deactivation.Accepted, requests
+}
+
+// requests makes a request from each need.
+func (s *Source) requests(m *Mapping, cause string, f facts, receivedAt time.Time, needs []need) []deactivation.Request {
 	id, eventID, occurredAt := requestIDs(s.Name, m.Event), m.EventID(), s.event.occurredAt(f)
-	requests := make([]deactivation.Request, len(licenses))
-	for n, license := range licenses {
-		requests[n] = deactivation.Request{
-			ID: id(n), Source: s.Name, Origin: deactivation.OriginEvent, Cause: cause, Rule: m.Rule, Event: eventID,
-			Order: m.Order, OccurredAt: occurredAt, ReceivedAt: receivedAt, License: license.License, Buyer: license.buyer,
+	requests := make([]deactivation.Request, len(needs))
+	for i, n := range needs {
+		requests[i] = deactivation.Request{
+			ID: id(i), Source: s.Name, Origin: deactivation.OriginEvent, Cause: cause, Rule: m.Rule, Event: eventID,
+			Order: m.Order, OccurredAt: occurredAt, ReceivedAt: receivedAt,
+			Lookup: n.lookup, Scope: n.scope, Products: n.products, Disable: n.disable, License: n.License, Buyer: n.buyer,
 		}
 	}
 	return requests

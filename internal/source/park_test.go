@@ -89,7 +89,7 @@ func TestAParkedEventIsMappedAgainToTheSame(t *testing.T) {
 				t.Fatal(err)
 			}
 			verified.ReceivedAt = clock
-			want, err := s.Map(verified, false)
+			want, err := s.Map(verified, source.Options{})
 			if err != nil || want[0].Rule != c.rule || len(want[0].Requests) == 0 {
 				t.Fatalf("%v: %+v", err, want)
 			}
@@ -97,7 +97,7 @@ func TestAParkedEventIsMappedAgainToTheSame(t *testing.T) {
 				t.Errorf("the event's id is %s, want %s", want[0].Event, c.id)
 			}
 			event, restored := parkAndRestore(t, s, verified, want)
-			got, err := s.Map(restored, false)
+			got, err := s.Map(restored, source.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -143,7 +143,7 @@ func TestAnEventOfAnOlderVersionIsRestoredByTheSchemeOfItsHeaders(t *testing.T) 
 		if err != nil {
 			t.Fatal(err)
 		}
-		mappings, err := s.Map(restored, false)
+		mappings, err := s.Map(restored, source.Options{})
 		if err != nil || len(mappings) != 1 || mappings[0].Event != want {
 			t.Errorf("%s: %v %+v", header, err, mappings)
 		}
@@ -173,7 +173,7 @@ rules: [{name: r, when: matters, cause: refund}]
 		events = append(events, `{"id":"`+n+`","matters":true,"order":"`+n+`","other":"x`+n+`"}`)
 	}
 	v := assumed(t, s, nil, `{"events":[`+strings.Join(events, ",")+`]}`)
-	mappings, err := s.Map(v, false)
+	mappings, err := s.Map(v, source.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ rules: [{name: r, when: matters, cause: refund}]
 	if len(event.Order) != 100 || event.Order[0] != "o0" || event.Order[1] != "xo0" || event.ID != "o0" {
 		t.Errorf("%d ids of orders, of the event %s: %q", len(event.Order), event.ID, event.Order[:2])
 	}
-	if again, err := s.Map(restored, false); err != nil || !cmp.Equal(mappings, again) {
+	if again, err := s.Map(restored, source.Options{}); err != nil || !cmp.Equal(mappings, again) {
 		t.Errorf("mapped again: %v, %d events", err, len(again))
 	}
 }

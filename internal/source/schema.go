@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -154,6 +155,7 @@ func readLines(to **lines) reader {
 			"join":     readJoin(&l.join),
 			"license":  readFieldSources(&l.license),
 			"refunded": withLine(&l.refundedLine, readCondition(&l.refunded)),
+			"quantity": readExpression(&l.quantity),
 		})
 		if err == nil && (l.each == nil || len(l.license) == 0) {
 			return errorAt(node, "lines needs each and license")
@@ -188,9 +190,56 @@ func readJoin(to **join) reader {
 func readLookup(to *lookup) reader {
 	return func(node *yaml.Node) error {
 		return keys(node, "lookup", map[string]reader{
-			"order": readValue(&to.order), "subscription": readValue(&to.subscription), "email": readValue(&to.email),
+			"order": readCandidates(&to.order), "subscription": readCandidates(&to.subscription), "email": readValue(&to.email),
+			"when": withLine(&to.whenLine, readCondition(&to.when)), "none": oneOf(&to.none, deactivation.NoneIgnore),
 		})
 	}
+}
+
+// readCandidates reads one candidate or a list of them. An empty list means none: a rule can drop the file's.
+func readCandidates(to *[]candidate) reader {
+	return func(node *yaml.Node) error {
+		*to = []candidate{}
+		if node.Kind == yaml.SequenceNode && len(node.Content) == 0 {
+			return nil
+		}
+		return each(node, func(item *yaml.Node) error {
+			c, err := readCandidate(item)
+			if err == nil {
+				*to = append(*to, c)
+			}
+			return err
+		})
+	}
+}
+
+func readCandidate(node *yaml.Node) (candidate, error) {
+	var c candidate
+	if node.Kind != yaml.MappingNode {
+		err := readExpression(&c.path)(node)
+		return c, err
+	}
+	var id, weak, buyer *expression.Expression
+	var header, signed string
+	err := keys(node, "a candidate", map[string]reader{
+		"id": readExpression(&id), "weak": readExpression(&weak), "buyer": readExpression(&buyer),
+		"header": text(&header), "signed": text(&signed), "without": text(&c.without), "first": number(&c.first),
+	})
+	if err != nil {
+		return candidate{}, err
+	}
+	places := 0
+	for _, is := range []bool{id != nil, weak != nil, buyer != nil, header != "", signed != ""} {
+		if is {
+			places++
+		}
+	}
+	if places != 1 {
+		return candidate{}, errorAt(node, "a candidate is an expression, or one of id, weak, buyer, header and signed; without and first go with them")
+	}
+	c.path, c.weak, c.buyer = cmp.Or(id, weak, buyer), weak != nil, buyer != nil
+	c.header, c.signed = strings.ToLower(header+signed), signed != ""
+	return c, nil
 }
 
 func readRules(to *[]rule) reader {
@@ -206,6 +255,7 @@ func readRules(to *[]rule) reader {
 				"when": readCondition(&r.when), "lines": oneOf(&lines, "refunded"),
 				"cause": oneOf(&r.cause, deactivation.Causes()...), "ignore": boolean(&r.ignore),
 				"review": boolean(&r.review), "reversal": boolean(&r.reversal), "lookup": readLookup(&r.lookup),
+				"disable": func(node *yaml.Node) error { r.disable = new(bool); return boolean(r.disable)(node) },
 			})
 			r.refunded = lines != ""
 			*to = append(*to, r)
@@ -248,18 +298,13 @@ func readTextReader(node *yaml.Node) (textReader, error) {
 		return r, err
 	}
 	var header, signed string
-	err := keys(node, "a value", map[string]reader{
-		"header": text(&header),
-		"signed": text(&signed),
-		"weak":   readExpression(&r.path),
-	})
+	err := keys(node, "a value", map[string]reader{"header": text(&header), "signed": text(&signed)})
 	if err != nil {
 		return textReader{}, err
 	}
 	if len(node.Content) != 2 {
-		return textReader{}, errorAt(node, "expected one of header, signed and weak")
+		return textReader{}, errorAt(node, "expected one of header and signed")
 	}
-	r.weak = r.path != nil
 	r.header, r.signed = strings.ToLower(header+signed), signed != ""
 	return r, nil
 }
@@ -327,6 +372,9 @@ func (s *Source) check(line int) error {
 	if len(s.licenses.order) == 0 && s.licenses.lines == nil {
 		add(line, "license is missing: no event could be mapped")
 	}
+	if header := s.unsignedIn(s.lookup.when); header != "" {
+		add(s.lookup.whenLine, "lookup.when reads the header %s, which is not signed: anybody could change it", header)
+	}
 	if s.licenses.lines != nil {
 		if header := s.unsignedIn(s.licenses.lines.refunded); header != "" {
 			add(line, "lines.refunded reads the header %s, which is not signed: anybody could change it", header)
@@ -382,6 +430,12 @@ func (s *Source) checkRule(r *rule) (problems []string) {
 	if r.refunded && !r.deactivates() {
 		add("is for lines refunded in full, which needs a cause")
 	}
+	if r.disable != nil && !r.deactivates() {
+		add("has disable, but deactivates nothing; remove it, or give a cause")
+	}
+	if header := s.unsignedIn(r.lookup.when); header != "" {
+		add("has a lookup.when that reads the header %s, which is not signed: anybody could change it", header)
+	}
 	return problems
 }
 
@@ -413,11 +467,17 @@ func (s *Source) unsignedIn(c condition) string {
 // headersReadBy lists the headers that the file reads in addition to the signature.
 func headersReadBy(s *Source) []string {
 	var names []string
-	values := []value{s.event.id, s.event.kind, s.event.at, s.lookup.order, s.lookup.subscription, s.lookup.email}
+	lookups := []lookup{s.lookup}
 	conditions := []condition{s.event.test, s.verification.require}
 	for _, r := range s.rules {
-		values = append(values, r.lookup.order, r.lookup.subscription, r.lookup.email)
-		conditions = append(conditions, r.when)
+		lookups, conditions = append(lookups, r.lookup), append(conditions, r.when)
+	}
+	values := []value{s.event.id, s.event.kind, s.event.at}
+	for _, l := range lookups {
+		values, conditions = append(values, l.email), append(conditions, l.when)
+		for _, c := range slices.Concat(l.order, l.subscription) {
+			names = append(names, c.header)
+		}
 	}
 	if s.licenses.lines != nil {
 		conditions = append(conditions, s.licenses.lines.refunded)

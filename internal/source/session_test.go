@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/source"
 )
 
 // TestAParkedNotificationHoldsNoSession parks notifications with a session and maps them again. A notification without
@@ -27,7 +28,7 @@ rules: [{name: sent, when: sObject.status == 'Refunded', cause: refund}]
 	s := get(t, load(t, file), "tiny")
 	for name, id := range map[string]string{"an id": "<Id>n1</Id>", "no id": ""} {
 		v := assumed(t, s, nil, soap("00D5e!canary", id))
-		want, err := s.Map(v, false)
+		want, err := s.Map(v, source.Options{})
 		if err != nil || len(want) != 1 || want[0].Answer != deactivation.Accepted || len(want[0].Requests) != 1 {
 			t.Fatalf("%s: %v %+v", name, err, want)
 		}
@@ -36,7 +37,7 @@ rules: [{name: sent, when: sObject.status == 'Refunded', cause: refund}]
 			t.Errorf("%s: parked is\n%s\nwant\n%s", name, got, soap("", id))
 		}
 		for again, v := range map[string]string{"mapped again": string(restored.Body), "with another session": soap("00D5e!other", id)} {
-			got, err := s.Map(assumed(t, s, nil, v), false)
+			got, err := s.Map(assumed(t, s, nil, v), source.Options{})
 			if diff := cmp.Diff(want, got); err != nil || diff != "" {
 				t.Errorf("%s, %s: %v (-before +again):\n%s", name, again, err, diff)
 			}

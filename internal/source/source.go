@@ -6,7 +6,7 @@
 //	stripe, known := sources.Get("stripe")
 //	verified, err := stripe.Verify(delivery, now, secrets)
 //	verified.ReceivedAt = now
-//	mappings, err := stripe.Map(verified, false)  // one for each event of the delivery
+//	mappings, err := stripe.Map(verified, source.Options{})  // one for each event of the delivery
 //
 // Nothing is parsed before it is verified. Map has no state and no clock: the same delivery always gives the same
 // requests with the same ids. An event that matters and cannot be mapped is parked (Park), and can be mapped again once

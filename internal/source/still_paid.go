@@ -12,6 +12,7 @@ import (
 // without need does less harm than deactivating it wrongly.
 type stillPaid struct {
 	licenses   map[string]*paidDevices // by the license's identity
+	products   map[string]bool         // of these lines, in lower case
 	unreadable error                   // why a line's license is unknown
 }
 
@@ -34,6 +35,12 @@ func (p *stillPaid) addLine(own []licenseFields, order *place) {
 		if err := l.problems[identityGroup]; err != nil {
 			p.unreadable = err
 			return
+		}
+		if l.product != "" {
+			if p.products == nil {
+				p.products = map[string]bool{}
+			}
+			p.products[strings.ToLower(l.product)] = true
 		}
 		devices := l.hardwareIDs
 		if l.problems[deviceGroup] != nil {
@@ -84,5 +91,14 @@ func (p stillPaid) has(l deactivation.License) bool {
 	}
 	return paid.set[strings.ToLower(l.HardwareID)]
 }
+
+// names reports whether a line that was not refunded names the license, on any device.
+func (p stillPaid) names(l deactivation.License) bool {
+	return l.Identity() != "" && p.licenses[identityOf(l)] != nil
+}
+
+// hasProduct reports whether a line that was not refunded has the product: then it is not certain which of the order's
+// licenses of that product are still paid for.
+func (p stillPaid) hasProduct(product string) bool { return p.products[strings.ToLower(product)] }
 
 func identityOf(l deactivation.License) string { return strings.ToLower(l.Identity()) }

@@ -14,7 +14,6 @@ type textReader struct {
 	path   *expression.Expression // nil: a header
 	header string                 // lower case
 	signed bool                   // the header counts only if the scheme that verified the delivery signs it
-	weak   bool                   // a short number that other shops also have
 }
 
 // find returns the first text that is present, "" for none. A value that cannot be a key or id is an error.
@@ -58,15 +57,16 @@ func (v value) explain(name string, f facts) []Fact {
 	if err != nil || text == "" {
 		return nil
 	}
-	from := "header " + v[i].header
-	if !v[i].signed {
-		from += " (not signed)"
+	return []Fact{{name, printable(text), v[i].from()}}
+}
+
+// from says where the text is.
+func (r textReader) from() string {
+	switch {
+	case r.path != nil:
+		return oneLine(r.path.String())
+	case r.signed:
+		return "header " + r.header
 	}
-	if v[i].path != nil {
-		from = oneLine(v[i].path.String())
-	}
-	if v[i].weak {
-		from += " (a short number, so it counts for little)"
-	}
-	return []Fact{{name, printable(text), from}}
+	return "header " + r.header + " (not signed)"
 }

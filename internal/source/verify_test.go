@@ -145,7 +145,7 @@ rules: [{name: r, when: a, cause: refund}]
 		`{"account":"ours","events":[{}` + strings.Repeat(",{}", 500) + `]}`: {unreadable: []bool{true}},
 	} {
 		v := assumed(t, s, nil, body)
-		mappings, err := s.Map(v, false)
+		mappings, err := s.Map(v, source.Options{})
 		var unreadable []bool
 		for _, m := range mappings {
 			unreadable = append(unreadable, m.Answer == deactivation.Unmappable && m.Code == deactivation.CodeUnreadable)
@@ -153,7 +153,7 @@ rules: [{name: r, when: a, cause: refund}]
 		if !errors.Is(err, want.err) || !slices.Equal(unreadable, want.unreadable) {
 			t.Errorf("Map of %.40q: %v, unreadable %v, want %v, %v", body, err, unreadable, want.err, want.unreadable)
 		}
-		events, err := s.Explain(v)
+		events, err := s.Explain(v, source.Options{})
 		if !errors.Is(err, want.err) || len(events) != len(want.unreadable) {
 			t.Errorf("Explain of %.40q: %d events, %v, want %d, %v", body, len(events), err, len(want.unreadable), want.err)
 		}

@@ -146,6 +146,16 @@ func boolean(to *bool) reader {
 	}
 }
 
+// number reads a whole number above 0.
+func number(to *int) reader {
+	return func(node *yaml.Node) error {
+		if node.Tag != "!!int" || node.Decode(to) != nil || *to < 1 {
+			return errorAt(node, "a whole number above 0 is needed here")
+		}
+		return nil
+	}
+}
+
 // duration reads a positive duration such as 5m or 20s.
 func duration(to *time.Duration) reader {
 	return func(node *yaml.Node) error {

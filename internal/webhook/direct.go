@@ -13,6 +13,7 @@ import (
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/deadline"
 	"license-deactivator/internal/telemetry"
+	"license-deactivator/pkg/managementapi"
 	"license-deactivator/pkg/signing"
 )
 
@@ -109,7 +110,7 @@ func (h *Handler) invokeDirectly(ctx context.Context, payload []byte) ([]byte, e
 	var messages []message
 	now := h.Now()
 	for i, raw := range in.rows {
-		m, err := in.readRow(raw, now, i)
+		m, err := in.readRow(raw, now, i, h.LookUp)
 		if err != nil {
 			answer.Rejected = append(answer.Rejected, rejectedRow{i, err.Code, err.Error()})
 			continue
@@ -155,7 +156,7 @@ func (a directAnswer) line(in invocation) telemetry.Delivery {
 }
 
 // readRow makes a message from the row with the given index.
-func (in invocation) readRow(raw json.RawMessage, now time.Time, index int) (message, *deactivation.FieldError) {
+func (in invocation) readRow(raw json.RawMessage, now time.Time, index int, lookUp bool) (message, *deactivation.FieldError) {
 	row, err := deactivation.ReadRow(raw)
 	if err != nil {
 		return message{}, fieldError(err)
@@ -170,7 +171,11 @@ func (in invocation) readRow(raw json.RawMessage, now time.Time, index int) (mes
 	}
 	request := row.Request(in.source, now)
 	request.Run, request.By, request.Comment = cmp.Or(in.run, request.Run), cmp.Or(in.by, request.By), cmp.Or(in.comment, request.Comment)
-	if err := cmp.Or(request.Validate(), request.CheckSendable()); err != nil {
+	check := checkNamed
+	if lookUp {
+		request, check = request.WithOrderLookup(isOrderID), checkLookedUp
+	}
+	if err := check(row, request); err != nil {
 		return message{}, fieldError(err)
 	}
 	m, err := newMessage(request, index, 0)
@@ -179,6 +184,41 @@ func (in invocation) readRow(raw json.RawMessage, now time.Time, index int) (mes
 	}
 	return m, nil
 }
+
+// checkNamed checks a row without look-up: it names its license and its device.
+func checkNamed(row deactivation.Row, r deactivation.Request) error {
+	if row.Disable {
+		return &deactivation.FieldError{Code: deactivation.CodeInvalidField, Field: "disable", Why: "needs look-up, which this deployment has off (LOOK_UP)"}
+	}
+	return cmp.Or(r.Validate(), r.CheckSendable())
+}
+
+// checkLookedUp checks a row with look-up: an order or a license key alone is enough.
+func checkLookedUp(row deactivation.Row, r deactivation.Request) error {
+	invalid := func(code, field, why string) error { return &deactivation.FieldError{Code: code, Field: field, Why: why} }
+	err := r.Validate()
+	switch {
+	case err == nil && r.CanBeLookedUp() && !r.Lookup.HasCandidates() && !isLicenseKey(r.LicenseKey):
+		return invalid(deactivation.CodeInvalidField, "license_key", "is too short, or a placeholder: no license is looked up by it")
+	case err == nil && row.Disable && !r.Lookup.HasCandidates() && !isLicenseKey(r.LicenseKey):
+		return invalid(deactivation.CodeInvalidField, "disable", "needs a license_key, or an order, by which the license is looked up")
+	case err == nil && r.CanBeLookedUp():
+		return nil
+	case err == nil:
+		return r.CheckSendable()
+	case r.Identity() != "" || len(r.Order) == 0:
+		return err
+	case !slices.ContainsFunc(r.Order, isOrderID):
+		return invalid(deactivation.CodeInvalidField, "order", "holds no id that a license is looked up by: each is too short, or a placeholder")
+	case fieldError(err).Field == "license_key":
+		return invalid(deactivation.CodeMissingField, "license_key", "is missing; with an order alone leave out every other field of a license, since all its licenses are meant")
+	}
+	return err
+}
+
+func isOrderID(id string) bool { return managementapi.ByOrder(id).Check() == nil }
+
+func isLicenseKey(key string) bool { return managementapi.ByLicenseKey(key).Check() == nil }
 
 // fieldError is an error of internal/deactivation about a row, which is always a *FieldError.
 func fieldError(err error) *deactivation.FieldError {

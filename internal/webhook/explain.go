@@ -24,10 +24,16 @@ type Explanation struct {
 	Body     string // of the answer, as sent
 }
 
+// Policy is the part of Config that decides what becomes of an event.
+type Policy struct {
+	MaxEventAge time.Duration
+	LookUp      bool
+}
+
 // Explain returns the outcome of a delivery that arrives at the given time, and the reasons. It evaluates what the
 // function evaluates, with a trace. Without secrets the signature is not checked and counts as valid. The names of d's
-// headers are in lower case. maxEventAge is as in Config.
-func Explain(src *source.Source, d signing.Delivery, at time.Time, all *secrets.Webhooks, maxEventAge time.Duration) Explanation {
+// headers are in lower case.
+func Explain(src *source.Source, d signing.Delivery, at time.Time, all *secrets.Webhooks, policy Policy) Explanation {
 	e := Explanation{Checked: all != nil, Scheme: src.GuessScheme(d)}
 	if refused := refuseUnread(d); refused != nil {
 		return e.refused(src, refused)
@@ -45,17 +51,17 @@ func Explain(src *source.Source, d signing.Delivery, at time.Time, all *secrets.
 		return e.refused(src, refusalFor(err))
 	}
 	verified.ReceivedAt = at
-	return e.mapped(src, verified, maxEventAge)
+	return e.mapped(src, verified, policy)
 }
 
 // ExplainParked returns the outcome of an event of the dead-letter queue if it were mapped again now. The error is that
 // of source.Restore.
-func ExplainParked(src *source.Source, event deactivation.Event, maxEventAge time.Duration) (Explanation, error) {
+func ExplainParked(src *source.Source, event deactivation.Event, policy Policy) (Explanation, error) {
 	verified, err := src.Restore(event)
 	if err != nil {
 		return Explanation{}, err
 	}
-	return Explanation{}.mapped(src, verified, maxEventAge), nil
+	return Explanation{}.mapped(src, verified, policy), nil
 }
 
 // refuseUnread checks what receive checks of a delivery whose source is known.
@@ -69,16 +75,16 @@ func refuseUnread(d signing.Delivery) *refusal {
 	return nil
 }
 
-func (e Explanation) mapped(src *source.Source, verified source.Verified, maxEventAge time.Duration) Explanation {
+func (e Explanation) mapped(src *source.Source, verified source.Verified, policy Policy) Explanation {
 	e.Verified, e.Scheme = true, verified.Scheme()
-	events, err := src.Explain(verified)
+	events, err := src.Explain(verified, source.Options{LookUp: policy.LookUp})
 	if err != nil {
 		return e.refused(src, refusalFor(err))
 	}
 	e.Events = events
 	outcomes := make([]outcome, len(events))
 	for i, event := range events {
-		events[i].Mapping = checkAge(event.Mapping, maxEventAge)
+		events[i].Mapping = checkAge(event.Mapping, policy.MaxEventAge)
 		outcomes[i] = outcome{events[i].Mapping, true} // as if the queues accepted everything
 	}
 	return e.answered(answerFor(src.Dialect, outcomes))

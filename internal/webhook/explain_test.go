@@ -43,13 +43,13 @@ func TestExplainSaysWhatMapSays(t *testing.T) {
 				t.Fatal(err)
 			}
 			verified.ReceivedAt = clock
-			want, err := src.Map(verified, false)
+			want, err := src.Map(verified, source.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			parsed := parseSecrets(t, fmt.Sprintf(`{%q:%q}`, sample.Source, secret))
 			for _, from := range []*secrets.Webhooks{parsed, nil} {
-				e := webhook.Explain(src, d, clock, from, 0)
+				e := webhook.Explain(src, d, clock, from, webhook.Policy{})
 				var got []source.Mapping
 				for _, event := range e.Events {
 					got = append(got, event.Mapping)
@@ -112,7 +112,7 @@ func TestExplainAnswersAsTheHandlerDoes(t *testing.T) {
 			}
 			_, query, _ := strings.Cut(d.URL, "?")
 			want := b.post(t, delivery{source: c.source, query: query, body: c.body, headers: d.Header})
-			got := webhook.Explain(src, d, clock, parseSecrets(t, c.secrets), 0)
+			got := webhook.Explain(src, d, clock, parseSecrets(t, c.secrets), webhook.Policy{})
 			if got.Status != c.want || got.Status != want.StatusCode || got.Body != strings.TrimSpace(want.Body) {
 				t.Errorf("explained as %d %s, answered with %d %s, want %d", got.Status, got.Body, want.StatusCode, want.Body, c.want)
 			}
@@ -127,7 +127,7 @@ func TestExplainKnowsAPing(t *testing.T) {
 	t.Parallel()
 	src, _ := load(t, "").Get("woocommerce")
 	for _, from := range []*secrets.Webhooks{nil, parseSecrets(t, `{"woocommerce":"x"}`)} {
-		if e := webhook.Explain(src, signing.Delivery{Body: []byte("webhook_id=17")}, clock, from, 0); !e.Ping || e.Status != 200 || len(e.Events) > 0 {
+		if e := webhook.Explain(src, signing.Delivery{Body: []byte("webhook_id=17")}, clock, from, webhook.Policy{}); !e.Ping || e.Status != 200 || len(e.Events) > 0 {
 			t.Errorf("%+v", e)
 		}
 	}

@@ -47,6 +47,10 @@ type Config struct {
 	// MaxEventAge is the age, by the event's own time, above which an event is not acted on when it is received: its
 	// requests go to the dead-letter queue. 0: no limit.
 	MaxEventAge time.Duration
+	// LookUp sends an event that does not name its license or its device to the worker, which looks them up, and accepts a
+	// row of a direct invocation with only an order or a license key. false: such events go to the dead-letter queue, and
+	// such rows are rejected.
+	LookUp bool
 	// OnDelivery, if set, is called with the outcome of each event; licensectl local prints from it.
 	OnDelivery func(telemetry.Delivery)
 	Now        func() time.Time // nil: time.Now

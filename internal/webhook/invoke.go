@@ -46,7 +46,7 @@ func (h *Handler) deliver(ctx context.Context, e httpEvent) response {
 		return h.refuse(ctx, src, refusalFor(err))
 	}
 	verified.ReceivedAt = now
-	mappings, err := src.Map(verified, h.AcceptTestEvents)
+	mappings, err := src.Map(verified, source.Options{AcceptTests: h.AcceptTestEvents, LookUp: h.LookUp})
 	if err != nil {
 		return h.refuse(ctx, src, refusalFor(err))
 	}

@@ -167,7 +167,7 @@ func verify(t *testing.T, src *source.Source, d signing.Delivery, secret string)
 
 func mapped(t *testing.T, src *source.Source, v source.Verified) []source.Mapping {
 	t.Helper()
-	mappings, err := src.Map(v, false)
+	mappings, err := src.Map(v, source.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -168,7 +168,7 @@ func spellingsAreMappedAlike(r *rapid.T, src *source.Source, s sample.Sample) {
 		if err != nil {
 			r.Fatalf("%s: %v", s.Name(), err)
 		}
-		mappings, err := src.Map(verified, false)
+		mappings, err := src.Map(verified, source.Options{})
 		if err != nil {
 			r.Fatalf("%s: %v", s.Name(), err)
 		}

@@ -163,7 +163,7 @@ func TestExplainSaysThatAnEventIsStale(t *testing.T) {
 	src, _ := load(t, ageing).Get("tiny")
 	d := signing.Delivery{Header: map[string]string{}, Body: []byte(`{"events":[` + ageingEvent("e1", "refunded", at(clock.Add(-fortnight-time.Minute)), twoDevices) + `]}`)}
 	for maxAge, want := range map[time.Duration]deactivation.Answer{0: deactivation.Accepted, fortnight: deactivation.Stale, 2 * fortnight: deactivation.Accepted} {
-		e := webhook.Explain(src, d, clock, nil, maxAge)
+		e := webhook.Explain(src, d, clock, nil, webhook.Policy{MaxEventAge: maxAge})
 		if len(e.Events) != 1 || e.Events[0].Answer != want || len(e.Events[0].Requests) != 2 || !strings.Contains(e.Body, string(want)) {
 			t.Errorf("limit %s: %s %v", maxAge, e.Body, e.Events)
 		}
@@ -173,7 +173,7 @@ func TestExplainSaysThatAnEventIsStale(t *testing.T) {
 		}
 		v.ReceivedAt = clock.Add(-2 * time.Minute) // it was in time
 		parked := src.Park(v, []source.Mapping{{Event: "e1"}})
-		e, err = webhook.ExplainParked(src, parked, maxAge)
+		e, err = webhook.ExplainParked(src, parked, webhook.Policy{MaxEventAge: maxAge})
 		if err != nil || len(e.Events) != 1 || e.Events[0].Answer != deactivation.Accepted {
 			t.Errorf("parked in time, limit %s: %v %s", maxAge, err, e.Body)
 		}
