@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"license-deactivator/internal/deactivation"
 )
 
 // invokeTimeout bounds one invocation. The webhook function itself has less.
@@ -61,4 +64,47 @@ func (f *webhookFunction) invoke(ctx context.Context, payload []byte) ([]byte, e
 		return nil, fmt.Errorf("%s: %s", f, said.Message)
 	}
 	return out.Payload, nil
+}
+
+// sentRow is what the webhook function answers about one row of a direct invocation.
+type sentRow struct {
+	id            string // of the request, if it was accepted
+	rejected      bool
+	code, message string // of a rejected one
+}
+
+// outcome returns accepted or rejected.
+func (r sentRow) outcome() string {
+	if r.rejected {
+		return string(deactivation.Rejected)
+	}
+	return string(deactivation.Accepted)
+}
+
+// readRows reads the function's answer about n rows, in their order.
+func readRows(answer []byte, n int) ([]sentRow, error) {
+	var said struct {
+		IDs      []string `json:"ids"`
+		Rejected []struct {
+			Index         int
+			Code, Message string
+		} `json:"rejected"`
+	}
+	if json.Unmarshal(answer, &said) != nil || len(said.IDs)+len(said.Rejected) != n {
+		return nil, errors.New("the answer is not that of a webhook function: is it the right function?")
+	}
+	rows := make([]sentRow, n)
+	for _, r := range said.Rejected {
+		if r.Index < 0 || r.Index >= n || rows[r.Index].rejected {
+			return nil, errors.New("the function's answer names a request that was not sent")
+		}
+		rows[r.Index] = sentRow{rejected: true, code: r.Code, message: r.Message}
+	}
+	ids := said.IDs
+	for i := range rows {
+		if !rows[i].rejected {
+			rows[i].id, ids = ids[0], ids[1:]
+		}
+	}
+	return rows, nil
 }

@@ -89,30 +89,13 @@ func (f *webhookFunction) submitChunk(ctx context.Context, files []requestFile, 
 	if err != nil {
 		return nil, err
 	}
-	var answer struct {
-		IDs      []string `json:"ids"`
-		Rejected []struct {
-			Index         int
-			Code, Message string
-		} `json:"rejected"`
-	}
-	if json.Unmarshal(out, &answer) != nil || len(answer.IDs)+len(answer.Rejected) != len(files) {
-		return nil, errors.New("the answer is not that of a webhook function: is it the right function?")
+	rows, err := readRows(out, len(files))
+	if err != nil {
+		return nil, err
 	}
 	results := make([]submitted, len(files))
-	for _, r := range answer.Rejected {
-		if r.Index < 0 || r.Index >= len(files) || results[r.Index].Outcome != "" {
-			return nil, errors.New("the function's answer names a request that was not sent")
-		}
-		results[r.Index].Outcome, results[r.Index].Code, results[r.Index].Message = string(deactivation.Rejected), r.Code, r.Message
-	}
-	ids := answer.IDs
-	for i := range results {
-		results[i].File = files[i].name
-		if results[i].Outcome == "" {
-			results[i].Outcome, results[i].ID = string(deactivation.Accepted), ids[0]
-			ids = ids[1:]
-		}
+	for i, row := range rows {
+		results[i] = submitted{File: files[i].name, Outcome: row.outcome(), ID: row.id, Code: row.code, Message: row.message}
 	}
 	return results, nil
 }

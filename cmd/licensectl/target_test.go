@@ -16,15 +16,20 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// fakeAWS is AWS as far as the commands use it: it answers CloudFormation, STS and Lambda on one address.
+// fakeAWS is AWS as far as the commands use it: it answers CloudFormation, STS, Lambda, Secrets Manager and the logs on one
+// address.
 type fakeAWS struct {
-	stacks map[string]map[string]string // outputs by the stack's name
-	fail   map[string]awsAnswer         // by the action's name
-	arn    string                       // of the caller; "": STS does not answer
+	stacks    map[string]map[string]string // outputs by the stack's name
+	fail      map[string]awsAnswer         // by the action's name
+	arn       string                       // of the caller; "": STS does not answer
+	secrets   map[string]string            // by ARN
+	variables map[string]map[string]string // by function
 
-	mu      sync.Mutex
-	invoked []payload
-	actions []string
+	mu       sync.Mutex
+	invoked  []payload
+	payloads []string
+	logged   []string
+	actions  []string
 }
 
 // awsAnswer is an error of AWS's query protocol.
@@ -54,7 +59,16 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if r.Header.Get("X-Amz-Target") != "" {
+		f.serveJSON(w, r.Header.Get("X-Amz-Target"), body)
+		return
+	}
+	if name, ok := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/2015-03-31/functions/"), "/configuration"); ok {
+		_ = json.NewEncoder(w).Encode(map[string]any{"FunctionName": name, "Environment": map[string]any{"Variables": f.variables[name]}})
+		return
+	}
 	if strings.HasPrefix(r.URL.Path, "/2015-03-31/functions/") {
+		f.payloads = append(f.payloads, string(body))
 		var p payload
 		if json.Unmarshal(body, &p) != nil {
 			w.WriteHeader(http.StatusBadRequest)
@@ -96,6 +110,30 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.WriteHeader(http.StatusNotFound)
 	}
+}
+
+// serveJSON answers the services of AWS's JSON protocol.
+func (f *fakeAWS) serveJSON(w http.ResponseWriter, operation string, body []byte) {
+	_, action, _ := strings.Cut(operation, ".")
+	f.actions = append(f.actions, action)
+	if wrong, ok := f.fail[action]; ok {
+		w.WriteHeader(wrong.status)
+		fmt.Fprintf(w, `{"__type":%q,"message":%q}`, wrong.code, wrong.message)
+		return
+	}
+	var in struct {
+		SecretId  string //nolint:staticcheck // AWS's spelling
+		LogEvents []struct{ Message string }
+	}
+	_ = json.Unmarshal(body, &in)
+	for _, e := range in.LogEvents {
+		f.logged = append(f.logged, e.Message)
+	}
+	out := map[string]string{}
+	if action == "GetSecretValue" {
+		out["SecretString"], out["VersionId"] = f.secrets[in.SecretId], "v1"
+	}
+	_ = json.NewEncoder(w).Encode(out)
 }
 
 func awsError(w http.ResponseWriter, a awsAnswer) {

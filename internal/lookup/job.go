@@ -74,6 +74,15 @@ const (
 	CodeAlreadyDisabled = "already_disabled"
 )
 
+// IsReview reports whether a code is of a dead letter that a person may release. CodeMismatch is not.
+func IsReview(code string) bool {
+	switch code {
+	case CodeTooMany, CodePartial, CodeUnconfirmed, CodeGivenBack, CodeNewerThanEvent:
+		return true
+	}
+	return false
+}
+
 // Result is the result of a request in this receive.
 type Result struct {
 	Outcome deactivation.Outcome
