@@ -1,0 +1,118 @@
+package bulk
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/deadline"
+)
+
+// Counts counts the requests of a run by their latest outcome. A request without an outcome is in none.
+type Counts struct {
+	Outcomes map[deactivation.Outcome]int
+	Codes    map[string]int // of the rejected ones; optional
+}
+
+// Final returns how many requests have a final outcome.
+func (c Counts) Final() int {
+	n := 0
+	for outcome, count := range c.Outcomes {
+		if outcome != deactivation.Deferred {
+			n += count
+		}
+	}
+	return n
+}
+
+// String lists the outcomes, such as "8 deactivated, 2 rejected (license_not_found 2)".
+func (c Counts) String() string {
+	var parts []string
+	for _, outcome := range slices.Sorted(maps.Keys(c.Outcomes)) {
+		if n := c.Outcomes[outcome]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, strings.ReplaceAll(string(outcome), "_", " ")))
+		}
+	}
+	if len(parts) == 0 {
+		return "no outcome"
+	}
+	var codes []string
+	for _, code := range slices.Sorted(maps.Keys(c.Codes)) {
+		codes = append(codes, fmt.Sprintf("%s %d", code, c.Codes[code]))
+	}
+	if len(codes) > 0 {
+		return strings.Join(parts, ", ") + " (" + strings.Join(codes, ", ") + ")"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Outcomes returns the outcomes of a run so far. An error means that they cannot be read.
+type Outcomes func(ctx context.Context, run string) (Counts, error)
+
+// Times between two looks at the outcomes: the first is short for a small run, and later ones do not ask a log group more
+// often than is useful.
+const (
+	firstLook = 500 * time.Millisecond
+	lastLook  = 10 * time.Second
+)
+
+// Canary says when the outcomes of the first rows stop a run.
+type Canary struct {
+	Off bool // send without a look at the outcomes
+
+	// MaxFailing is the share of rejected ones, 0 to 1, above which the run stops.
+	MaxFailing float64
+
+	// Patience is how long the outcomes may take.
+	Patience time.Duration
+}
+
+// look waits for the final outcomes of the accepted rows, and returns an error that wraps ErrStopped if the run must not go
+// on: too many are rejected, or the outcomes do not come in time.
+func (c Canary) look(ctx context.Context, run string, accepted int, outcomes Outcomes, progress func(Progress)) (Counts, error) {
+	if outcomes == nil {
+		return Counts{}, fmt.Errorf("%w: the outcomes of the first %d rows cannot be read here", ErrStopped, accepted)
+	}
+	end := time.Now().Add(c.Patience)
+	for wait := firstLook; ; wait = min(wait+wait/2, lastLook) {
+		counts, err := outcomes(ctx, run)
+		if err != nil {
+			return counts, fmt.Errorf("%w: the outcomes of the first %d rows cannot be read: %w", ErrStopped, accepted, err)
+		}
+		progress(Progress{PhaseOutcomes, int64(min(counts.Final(), accepted)), int64(accepted)})
+		if rejected := counts.Outcomes[deactivation.Rejected]; float64(rejected) > c.MaxFailing*float64(accepted) {
+			return counts, fmt.Errorf("%w: of the first %d rows more than %.0f %% are rejected: %s", ErrStopped, accepted, 100*c.MaxFailing, counts)
+		}
+		if counts.Final() >= accepted {
+			return counts, nil
+		}
+		if left := time.Until(end); left <= 0 {
+			return counts, fmt.Errorf("%w: %d of the first %d rows have no final outcome after %v: %s", ErrStopped, accepted-counts.Final(), accepted, c.Patience, counts)
+		}
+		if err := deadline.Sleep(ctx, wait); err != nil {
+			return counts, err
+		}
+	}
+}
+
+// Follow waits until every accepted request of a run has a final outcome. It ends early only with ctx, or when the outcomes
+// cannot be read.
+func Follow(ctx context.Context, run string, accepted int, outcomes Outcomes, progress func(Progress)) (Counts, error) {
+	for wait := firstLook; ; wait = min(wait+wait/2, lastLook) {
+		counts, err := outcomes(ctx, run)
+		if err != nil {
+			return counts, err
+		}
+		progress(Progress{PhaseOutcomes, int64(min(counts.Final(), accepted)), int64(accepted)})
+		if counts.Final() >= accepted {
+			return counts, nil
+		}
+		if err := deadline.Sleep(ctx, wait); err != nil {
+			return counts, err
+		}
+	}
+}
