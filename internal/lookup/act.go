@@ -13,23 +13,21 @@ import (
 // act deactivates the devices, then disables the licenses, then reads back. Devices come first: a disabled license may
 // refuse their deactivation.
 func (s *saga) act(ctx context.Context, f found, targets []*target) Result {
-	todo := slices.DeleteFunc(slices.Clone(targets), func(t *target) bool { return len(t.free) == 0 && !t.disable })
+	todo, identities := s.todo(targets)
 	buyersDevice := s.request.Buyer && !s.wholeLicense() // confirmed by now
 	if len(todo) == 0 && !buyersDevice {
 		return s.done(targets)
 	}
 	var ids []int64
-	var identities []string
 	for _, t := range todo {
 		ids = append(ids, t.ID)
-		identities = append(identities, s.identity(t.License))
 	}
 	if len(todo) > 0 {
 		if stop := s.admit(identities...); stop != nil {
 			return *stop
 		}
 	}
-	release, err := s.l.lock(ctx, ids)
+	release, err := s.l.writing.Lock(ctx, ids...)
 	if err != nil {
 		return *transient(err)
 	}
@@ -67,6 +65,40 @@ func (s *saga) act(ctx context.Context, f found, targets []*target) Result {
 		}
 	}
 	return s.done(targets)
+}
+
+// todo returns the licenses that are to be written to, and the brake's key of each.
+func (s *saga) todo(targets []*target) (todo []*target, identities []string) {
+	for _, t := range targets {
+		if len(t.free) > 0 || t.disable {
+			todo, identities = append(todo, t), append(identities, s.identity(t.License))
+		}
+	}
+	return todo, identities
+}
+
+// watched is the result in watch mode: what would be written, or that the brake would hold it.
+func (s *saga) watched(targets []*target) Result {
+	todo, identities := s.todo(targets)
+	devices, licenses := 0, 0
+	for _, t := range todo {
+		devices += len(t.free)
+		if t.disable {
+			licenses++
+		}
+	}
+	if s.namesDevice() && (!s.request.Buyer || !s.wholeLicense()) {
+		identities = append(identities, s.request.Identity())
+		if !s.wholeLicense() {
+			devices++
+		}
+	}
+	r := Result{Outcome: deactivation.Rejected, Reason: deactivation.ReasonWatched, Detail: fmt.Sprintf(
+		"would deactivate %s and disable %s: %s", count(devices, "device"), count(licenses, "license"), s.report)}
+	if len(identities) > 0 && s.admit(identities...) != nil {
+		r.Code = deactivation.CodeSurge
+	}
+	return r
 }
 
 // identity is the brake's key of a license: that of Request.Identity if it has one.

@@ -33,7 +33,7 @@ type Job struct {
 	Released bool
 
 	// Watch looks everything up and writes nothing: what would be written ends as a dead letter with the reason
-	// watched.
+	// watched. Admit is asked as if it were; what it would hold has the code surge.
 	Watch bool
 }
 

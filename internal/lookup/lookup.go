@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/throttle"
 	"license-deactivator/pkg/managementapi"
 )
 
@@ -79,9 +80,12 @@ type Lookup struct {
 	cfg   Config
 	trust trust
 
+	// writing holds the ids of the licenses that a message of this environment writes to. Two calls for one license at the
+	// same time may miscount its activations: the License API's changelog names such a fault (v4.0.29).
+	writing throttle.Locks[int64]
+
 	mu    sync.Mutex
-	first map[string]time.Time    // by request id: the first look that found no license
-	busy  map[int64]chan struct{} // by license id: closed when it is unlocked
+	first map[string]time.Time // by request id: the first look that found no license
 }
 
 // New checks the configuration and names each bad field.
@@ -121,7 +125,7 @@ func New(cfg Config) (*Lookup, error) {
 	}
 	return &Lookup{
 		cfg: cfg, trust: trust{turn: make(chan struct{}, 1), probed: map[string]bool{}},
-		first: map[string]time.Time{}, busy: map[int64]chan struct{}{},
+		first: map[string]time.Time{},
 	}, nil
 }
 
@@ -183,7 +187,7 @@ func (s *saga) run(ctx context.Context) Result {
 		return *stop
 	}
 	if s.job.Watch {
-		return Result{Outcome: deactivation.Rejected, Reason: deactivation.ReasonWatched, Detail: s.report.String()}
+		return s.watched(targets)
 	}
 	return s.act(ctx, found, targets)
 }

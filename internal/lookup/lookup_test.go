@@ -173,3 +173,40 @@ func TestTheBrakeCountsANamedUserOnce(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestWatchModeSaysWhatWouldBeWritten: the devices and licenses, and the brake's keys of those that an event names and
+// of those that were found.
+func TestWatchModeSaysWhatWouldBeWritten(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		change  func(*deactivation.Request)
+		detail  string
+		counted []string
+	}{
+		{"an order", func(*deactivation.Request) {}, "would deactivate 3 devices and disable 2 licenses: ", []string{"license_key:KEY-1", "license_key:KEY-2"}},
+		{"devices alone", func(r *deactivation.Request) { r.Disable = false }, "would deactivate 3 devices and disable 0 licenses: ",
+			[]string{"license_key:KEY-1", "license_key:KEY-2"}},
+		{"a named device and its license", func(r *deactivation.Request) { r.LicenseKey, r.Product, r.HardwareID = "KEY-1", "XY", "hw1" },
+			"would deactivate 2 devices and disable 1 license: ", []string{"license_key:KEY-1", "license_key:KEY-1"}},
+		{"a direct row that disables", func(r *deactivation.Request) {
+			r.LicenseKey, r.Product, r.HardwareID, r.Origin = "KEY-1", "XY", "hw1", deactivation.OriginDirect
+		}, "would deactivate 1 device and disable 1 license: ", []string{"license_key:KEY-1", "license_key:KEY-1"}},
+	} {
+		a := newAPIs(t)
+		fake := a.serve(t, owned(1, "KEY-1", "hw1", "hw2"), owned(2, "KEY-2", "hw3"))
+		r := refund()
+		c.change(&r)
+		var counted []string
+		result, _ := a.work(t, a.lookup(t), r, func(j *lookup.Job) {
+			j.Watch = true
+			j.Admit = func(licenses []string) deactivation.Reason { counted = append(counted, licenses...); return "" }
+		})
+		if result.Reason != deactivation.ReasonWatched || !strings.HasPrefix(result.Detail, c.detail) || len(fake.Ledger()) > 0 {
+			t.Errorf("%s: %s %q with %d writes, want watched and %q", c.name, result.Reason, result.Detail, len(fake.Ledger()), c.detail)
+		}
+		if diff := cmp.Diff(c.counted, counted); diff != "" {
+			t.Errorf("%s: counted (-want +got):\n%s", c.name, diff)
+		}
+	}
+}

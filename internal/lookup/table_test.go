@@ -436,10 +436,15 @@ func TestWhatBecomesOfARequest(t *testing.T) {
 		"watched": {
 			licenses: []licenseapitest.License{owned(1, "KEY-1", "hw1")},
 			request:  func(r *deactivation.Request) { r.LicenseKey, r.Product, r.HardwareID = "KEY-1", "XY", "hw1" },
+			job:      func(j *lookup.Job) { j.Watch = true },
+			want:     "rejected/watched ",
+		},
+		"watched, and the brake would hold it": {
+			licenses: []licenseapitest.License{owned(1, "KEY-1", "hw1")},
 			job: func(j *lookup.Job) {
 				j.Watch, j.Admit = true, func([]string) deactivation.Reason { return deactivation.ReasonHeld }
 			},
-			want: "rejected/watched ",
+			want: "rejected/watched surge",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
