@@ -85,10 +85,10 @@ type Decision string
 // The decisions.
 const (
 	DecisionAct    Decision = "act"    // it made the calls
-	DecisionWait   Decision = "wait"   // it made no call in this receive
+	DecisionWait   Decision = "wait"   // it wrote nothing in this receive, and tries again
 	DecisionHold   Decision = "hold"   // the brake holds it
 	DecisionWatch  Decision = "watch"  // watch mode: nothing is written
-	DecisionReject Decision = "reject" // it holds no request that can be sent
+	DecisionReject Decision = "reject" // it holds no request that can be sent, or its look-up may not be acted on
 )
 
 // Decisions lists every decision.

@@ -13,21 +13,23 @@ import (
 // Namespace and the names of the metrics, as the alarms of template.yaml use them. Every metric has the dimension
 // service: the function's name, so that two stacks of one account do not mix. Most have a second one:
 //
-//	outcome  a message's Outcome, a delivery's Answer, the class of the License API's answer
+//	outcome  a message's Outcome, a delivery's Answer, the class of an API's answer, the result of a look-up
 //	reason   of a dead letter
+//	source   of an event that was looked up
 //	code     what is wrong, where an alarm watches it: of a delivery one of deactivation.DeliveryCodes, of a
 //	         message CodeStalled
 //
-// Every metric is also written under service alone, so that an alarm needs no sum over the second dimension. The exception
-// are dead letters of the worker's guards, held and watched: held has an alarm of its own, and watch mode makes every message
-// a watched one, so neither may set off the alarm for new letters.
+// Every metric is also written under service alone, so that an alarm needs no sum over the second dimension. Exceptions are
+// dead letters of the worker's guards, held and watched, and those of orders without a license: held and the latter have
+// alarms of their own, and watch mode makes every message a watched one, so none of them may set off the alarm for new
+// letters. NotFound, which only its alarms use, is another exception.
 const (
 	Namespace = "LicenseDeactivator"
 
 	metricMessages   = "Messages"   // messages, each receive counted
 	metricDeliveries = "Deliveries" // deliveries and direct invocations
 	metricRequests   = "Requests"   // requests enqueued
-	metricLatency    = "Latency"    // of the License API's answers, for the messages of Messages
+	metricLatency    = "Latency"    // of the License API's answers, for the messages of Messages and for a look-up's devices
 	metricAnswers    = "Answers"    // the License API's answers; outcome is the class of the code, for example rate_limited
 
 	// metricFaults counts invocations that found a configuration fault: no message is lost, and no message proceeds
@@ -37,6 +39,19 @@ const (
 	// metricDeadLetters counts messages that the dead-letter queue has accepted.
 	metricDeadLetters = "DeadLetters"
 
+	// metricLookups counts messages whose look-up has ended, under outcome: found, still_usable (found, and not to be
+	// disabled), not_found, or the code of a dead letter.
+	metricLookups = "LookUps"
+
+	// metricNotFound has a value for each look-up that has ended of an event, under its source alone: 1 where no license
+	// was found, else 0. Its Sum and its SampleCount show a wrong mapping of a source.
+	metricNotFound = "NotFound"
+
+	// The Management API's answers, under outcome: the kind of the error, or ok.
+	metricManagementAnswers = "ManagementAnswers"
+	metricManagementLatency = "ManagementLatency"
+
+	dimensionSource  = "source"
 	dimensionService = "service"
 	dimensionOutcome = "outcome"
 	dimensionReason  = "reason"
@@ -64,16 +79,22 @@ const (
 // Metrics lists the names of the metrics that a Recorder writes, sorted.
 func Metrics() []string {
 	return []string{
-		metricAnswers, metricFaults, metricDeadLetters, metricDeliveries, metricLatency, metricMessages, metricRequests,
+		metricAnswers, metricFaults, metricDeadLetters, metricDeliveries, metricLatency, metricLookups,
+		metricManagementAnswers, metricManagementLatency, metricMessages, metricNotFound, metricRequests,
 	}
 }
 
-// series is what is counted separately: a metric and its second dimension, if it has one.
-type series struct{ metric, dimension, value string }
+// series is what is counted separately: a metric and its second dimension, if it has one. A detailed one is not written
+// under service alone.
+type series struct {
+	metric, dimension, value string
+	detailed                 bool
+}
 
 type count struct {
 	n         int
 	latencies []float64 // milliseconds
+	values    []float64 // of a metric whose values are not all 1
 }
 
 // add counts n under a series.
@@ -83,15 +104,32 @@ func (r *Recorder) add(s series, n int, latency time.Duration) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	c := r.of(s)
+	c.n += n
+	if latency > 0 {
+		c.latencies = append(c.latencies, milliseconds(latency))
+	}
+}
+
+// of returns the count of a series. r.mu is held.
+func (r *Recorder) of(s series) *count {
 	c := r.counts[s]
 	if c == nil {
 		c = &count{}
 		r.counts[s] = c
 	}
-	c.n += n
-	if latency > 0 {
-		c.latencies = append(c.latencies, milliseconds(latency))
+	return c
+}
+
+// addValue records one value of a series.
+func (r *Recorder) addValue(s series, v float64) {
+	if r.function == "" {
+		return
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.of(s)
+	c.values = append(c.values, v)
 }
 
 // Flush writes the counts since the last Flush, one line for each series, and resets them to zero. Handlers call it at
@@ -103,18 +141,25 @@ func (r *Recorder) Flush() {
 	r.counts, r.faulty = make(map[series]*count), false
 	r.mu.Unlock()
 	if faulty { // it has an alarm of its own, which says what to do
-		delete(counted, series{metricMessages, dimensionCode, CodeStalled})
+		delete(counted, series{metric: metricMessages, dimension: dimensionCode, value: CodeStalled})
 	}
 
 	now := time.Now()
 	order := func(a, b series) int {
-		return cmp.Or(cmp.Compare(a.metric, b.metric), cmp.Compare(a.dimension, b.dimension), cmp.Compare(a.value, b.value))
+		return cmp.Or(cmp.Compare(a.metric, b.metric), cmp.Compare(a.dimension, b.dimension), cmp.Compare(a.value, b.value),
+			cmp.Compare(truth(a.detailed), truth(b.detailed)))
 	}
 	for _, s := range slices.SortedFunc(maps.Keys(counted), order) {
 		c := counted[s]
-		values := []value{{definition{s.metric, "Count"}, c.n}}
+		for several := range slices.Chunk(c.values, maxValues) {
+			r.writeMetrics(now, s, []value{{definition{s.metric, "Count"}, several}})
+		}
+		var values []value
+		if c.n > 0 {
+			values = []value{{definition{s.metric, "Count"}, c.n}}
+		}
 		for latencies := range slices.Chunk(c.latencies, maxValues) {
-			r.writeMetrics(now, s, append(values, value{definition{metricLatency, "Milliseconds"}, latencies}))
+			r.writeMetrics(now, s, append(values, value{definition{latencyOf(s.metric), "Milliseconds"}, latencies}))
 			values = nil // the count is in the first line
 		}
 		if len(values) > 0 {
@@ -131,9 +176,19 @@ func isStalled(m Message) bool {
 		!m.Returned && m.Code != deactivation.CodeNoLicense
 }
 
-// isGuarded reports whether a guard of the worker put a letter into the dead-letter queue, and no answer of the License API.
-func isGuarded(reason deactivation.Reason) bool {
-	return reason == deactivation.ReasonHeld || reason == deactivation.ReasonWatched
+// hasOwnAlarm reports whether the alarm for new letters leaves out a letter: one that a guard of the worker put into the
+// dead-letter queue, or one whose order has no license in LicenseSpring.
+func hasOwnAlarm(reason deactivation.Reason, code string) bool {
+	return reason == deactivation.ReasonHeld || reason == deactivation.ReasonWatched ||
+		reason == deactivation.ReasonRejected && code == deactivation.CodeNoLicense
+}
+
+// latencyOf is the metric of the latencies in a series of that metric.
+func latencyOf(metric string) string {
+	if metric == metricManagementAnswers {
+		return metricManagementLatency
+	}
+	return metricLatency
 }
 
 // value is one metric of a line: a number, or up to maxValues of them.
@@ -158,9 +213,7 @@ func (r *Recorder) writeMetrics(now time.Time, s series, values []value) {
 		line[s.dimension] = s.value
 		d.Dimensions = append(d.Dimensions, []string{dimensionService, s.dimension})
 	}
-	switch {
-	case s.dimension == dimensionCode, // the line of the outcome already counts it under service
-		s.dimension == dimensionReason && isGuarded(deactivation.Reason(s.value)):
+	if s.detailed || s.dimension == dimensionCode { // a code's message or delivery is already counted under service
 		d.Dimensions = d.Dimensions[1:]
 	}
 	for _, v := range values {
@@ -173,4 +226,11 @@ func (r *Recorder) writeMetrics(now time.Time, s series, values []value) {
 	if text, err := json.Marshal(line); err == nil {
 		_, _ = r.w.Write(append(text, '\n'))
 	}
+}
+
+func truth(holds bool) int {
+	if holds {
+		return 1
+	}
+	return 0
 }

@@ -252,7 +252,9 @@ func TestEveryMetricIsListed(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	recorder := telemetry.New(&out, slog.LevelInfo, "stack")
-	recorder.Message(t.Context(), telemetry.Message{Outcome: deactivation.Rejected, Class: "rejected", Latency: time.Millisecond})
+	recorder.Message(t.Context(), telemetry.Message{Outcome: deactivation.Rejected, Class: "rejected", Latency: time.Millisecond,
+		Source: "stripe", LookupEnd: telemetry.LookupFound, LookupMapped: true})
+	recorder.ManagementAnswer("ok", time.Millisecond)
 	recorder.Delivery(t.Context(), telemetry.Delivery{Answer: deactivation.Accepted, Code: deactivation.CodeUnknownShape, Requests: []string{"a"}})
 	recorder.Fault(t.Context(), "what", nil)
 	recorder.Flush()

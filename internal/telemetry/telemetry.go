@@ -81,6 +81,12 @@ type Message struct {
 	Product       string
 	KeyVersion    string // version of the secret that signed the call; "" without a signature
 	Lookup        string // what the look-up found, wrote and read back, in one line; "" without a look-up
+	LookupShort   string // the same in a few words, for a table
+	// LookupEnd is why the look-up has ended: one of the LookUp… constants, or the code or reason of the dead letter. "" without
+	// a look-up, and for one that is to be repeated. LookupMapped says that a source's file took the ids from an event, so that
+	// a wrong file would find nothing.
+	LookupEnd    string
+	LookupMapped bool
 
 	By, Comment            string    // of a direct invocation: who asked for it, and why
 	ReceivedAt, OccurredAt time.Time // of the event or the invocation; zero where not known
@@ -152,15 +158,18 @@ func (r *Recorder) SetDefault() {
 // review, INFO for every other outcome. A rejected message is a dead letter, too: its line is written when the
 // dead-letter queue has accepted it.
 func (r *Recorder) Message(ctx context.Context, m Message) {
-	r.add(series{metricMessages, dimensionOutcome, string(m.Outcome)}, 1, m.Latency)
+	r.add(series{metric: metricMessages, dimension: dimensionOutcome, value: string(m.Outcome)}, 1, m.Latency)
 	if m.Class != "" {
-		r.add(series{metricAnswers, dimensionOutcome, m.Class}, 1, 0)
+		r.add(series{metric: metricAnswers, dimension: dimensionOutcome, value: m.Class}, 1, 0)
 	}
 	if m.Outcome == deactivation.Rejected {
-		r.DeadLetter(m.Reason)
+		r.deadLetter(m.Reason, m.Code)
+	}
+	if m.LookupEnd != "" {
+		r.countLookup(m)
 	}
 	if isStalled(m) {
-		r.add(series{metricMessages, dimensionCode, CodeStalled}, 1, 0)
+		r.add(series{metric: metricMessages, dimension: dimensionCode, value: CodeStalled}, 1, 0)
 	}
 
 	level := slog.LevelInfo
@@ -197,8 +206,10 @@ func (r *Recorder) Message(ctx context.Context, m Message) {
 }
 
 // DeadLetter counts a message that the dead-letter queue has accepted. It writes no line: the message has one.
-func (r *Recorder) DeadLetter(reason deactivation.Reason) {
-	r.add(series{metricDeadLetters, dimensionReason, string(reason)}, 1, 0)
+func (r *Recorder) DeadLetter(reason deactivation.Reason) { r.deadLetter(reason, "") }
+
+func (r *Recorder) deadLetter(reason deactivation.Reason, code string) {
+	r.add(series{metric: metricDeadLetters, dimension: dimensionReason, value: string(reason), detailed: hasOwnAlarm(reason, code)}, 1, 0)
 }
 
 // DeadLetter is a message that the webhook put into the dead-letter queue: a request, or a whole event.
@@ -240,12 +251,12 @@ func (r *Recorder) WebhookDeadLetter(ctx context.Context, l DeadLetter) {
 // ERROR for our own fault (5xx), WARN when an operator has to review it (refused, unmappable, stale, reversed), else
 // INFO.
 func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
-	r.add(series{metricDeliveries, dimensionOutcome, string(d.Answer)}, 1, 0)
+	r.add(series{metric: metricDeliveries, dimension: dimensionOutcome, value: string(d.Answer)}, 1, 0)
 	if slices.Contains(deactivation.DeliveryCodes(), d.Code) {
-		r.add(series{metricDeliveries, dimensionCode, d.Code}, 1, 0)
+		r.add(series{metric: metricDeliveries, dimension: dimensionCode, value: d.Code}, 1, 0)
 	}
 	if len(d.Requests) > 0 && !d.DryRun {
-		r.add(series{metricRequests, dimensionOutcome, string(d.Answer)}, len(d.Requests), 0)
+		r.add(series{metric: metricRequests, dimension: dimensionOutcome, value: string(d.Answer)}, len(d.Requests), 0)
 	}
 
 	level := slog.LevelInfo
