@@ -17,12 +17,10 @@ import (
 	"license-deactivator/internal/telemetry"
 	"license-deactivator/internal/worker"
 	"license-deactivator/pkg/licenseapi"
+	"license-deactivator/pkg/managementapi"
 )
 
-const (
-	warmUpTime = 2 * time.Second  // of the 10 s that Lambda gives to init
-	timeout    = 60 * time.Second // of an invocation: the template's
-)
+const warmUpTime, timeout = 2 * time.Second, 60 * time.Second // of the 10 s that Lambda gives to init; of an invocation: the template's
 
 func main() {
 	cfg, badConfig := config.ReadWorker(os.Getenv)
@@ -35,11 +33,13 @@ func main() {
 	jobs := queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.QueueURL)
 	stored := secrets.OpenSecretsManager(cfg.Config, cfg.SecretsManagerEndpoint, cfg.LicenseAPISecretARN)
 	held := secrets.NewCacheWithPrevious(stored, stored.Previous(), secrets.ParseLicense)
-	stack := worker.Stack{CallsPerSecond: cfg.CallsPerSecond, Instances: cfg.WorkerInstances, PlanCallsPerMinute: cfg.PlanCallsPerMinute, LiveShare: cfg.LiveShare, SurgeLimit: cfg.SurgeLimit}
+	stack := worker.Stack{CallsPerSecond: cfg.CallsPerSecond, Instances: cfg.WorkerInstances, PlanCallsPerMinute: cfg.PlanCallsPerMinute,
+		LiveShare: cfg.LiveShare, SurgeLimit: cfg.SurgeLimit, LookUp: cfg.LookUp, ManagementCallsPerMinute: cfg.ManagementCallsPerMinute}
 	handler, err := worker.New(worker.Config{
 		API: api, Secrets: held, Queue: jobs, DeadLetters: queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.DeadLetterQueueURL),
 		Recorder: recorder, CallsInFlight: cfg.CallsInFlight, CallsPerSecond: stack.PerInstance(), Limits: stack.Limits(),
 		SurgeLimit: stack.SurgePart(), Watch: cfg.Watch, Backoff: worker.ProductionBackoff(),
+		LookUp: stack.LookUpPart(managementapi.Config{BaseURL: cfg.ManagementAPIURL}, secrets.NewCache(stored, secrets.ParseManagement), timeout),
 	})
 	if err := errors.Join(stack.Check(timeout), err); err != nil {
 		log.Fatal(err)

@@ -47,58 +47,81 @@ type batch struct {
 	calls, mayCall      context.Context
 	endCalls, stopCalls context.CancelFunc
 
+	slots      chan struct{} // one for each call of the License API that may run at the same time
+	management stopper       // of the calls to the Management API
+
 	mu        sync.Mutex
 	fault     *fault // the invocation's one configuration fault; nil while there is none
 	secretErr error  // the temporary reason for which there is no secret; nil while there is one
 
-	starts atomic.Int64 // calls that the limiter let start
+	starts atomic.Int64 // calls of either API that its limiter let start
 
 	warnRefresh sync.Once // warns once of a secret that stays in use because a newer one cannot be read
 }
 
 func newBatch(ctx context.Context, h *Handler, records []events.SQSMessage) *batch {
-	b := &batch{h: h, messages: make([]*message, len(records))}
+	b := &batch{h: h, messages: make([]*message, len(records)), slots: make(chan struct{}, h.cfg.CallsInFlight)}
 	b.calls, b.endCalls = deadline.Before(ctx, callReserve)
 	b.mayCall, b.stopCalls = deadline.Before(b.calls, leastCall)
 	for i, record := range records {
-		b.messages[i] = parse(record)
+		b.messages[i] = parse(record, h.lookUp != nil)
 	}
 	return b
 }
 
-// process decides every message that is not decided yet, by a guard or by a call. It processes CallsInFlight groups at
-// a time and the messages of one group one after another, so that an invocation never has two calls for one license at
-// the same time.
+// process decides every message that is not decided yet. It processes CallsInFlight groups at a time and the messages of one
+// group one after another, so that an invocation never has two calls for one license at the same time (Handler.calling holds
+// that for look-ups, too). Look-ups run beside them, a few at a time: a message that needs none waits for none.
 func (b *batch) process(ctx context.Context) {
-	groups := b.byLicense()
+	groups, sagas := b.split()
 	waiting := make(chan []*message, len(groups))
 	for _, group := range groups {
 		waiting <- group
 	}
 	close(waiting)
+	lookUps := make(chan *message, len(b.messages)) // room for all, so that no call waits for a look-up
+	for _, m := range sagas {
+		lookUps <- m
+	}
 
-	var calls sync.WaitGroup
+	var calling, lookingUp sync.WaitGroup
 	for range min(b.h.cfg.CallsInFlight, len(groups)) {
-		calls.Go(func() {
+		calling.Go(func() {
 			for group := range waiting {
 				for _, m := range group {
-					b.processOne(ctx, m)
-					if m.result.outcome != deactivation.Rejected { // logged when the dead-letter queue has accepted it
-						b.log(ctx, m)
+					if !m.looksUp {
+						b.decide(ctx, m, b.actAlone)
+					} else if !b.decide(ctx, m, b.freeNamed) {
+						lookUps <- m
 					}
 				}
 			}
 		})
 	}
-	calls.Wait()
+	if b.h.lookUp != nil {
+		for range min(b.h.lookUp.atOnce, len(b.messages)) {
+			lookingUp.Go(func() {
+				for m := range lookUps {
+					b.decide(ctx, m, b.runSaga)
+				}
+			})
+		}
+	}
+	calling.Wait()
+	close(lookUps)
+	lookingUp.Wait()
 }
 
-// byLicense groups the messages that are not decided yet by their license, in the order of the batch.
-func (b *batch) byLicense() [][]*message {
-	var groups [][]*message
+// split returns the messages that are not decided yet: those that begin with a call, grouped by license, and those that
+// begin with a look-up, each in the order of the batch.
+func (b *batch) split() (groups [][]*message, sagas []*message) {
 	index := make(map[string]int)
 	for _, m := range b.messages {
-		if m.decided {
+		switch {
+		case m.decided:
+			continue
+		case m.looksUp && (b.h.cfg.Watch || !m.namesDevice()):
+			sagas = append(sagas, m)
 			continue
 		}
 		license := m.request.Identity()
@@ -110,24 +133,41 @@ func (b *batch) byLicense() [][]*message {
 		}
 		groups[i] = append(groups[i], m)
 	}
-	return groups
+	return groups, sagas
 }
 
-// processOne decides one message. A panic affects only this message.
-func (b *batch) processOne(ctx context.Context, m *message) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			m.result = b.crashed(ctx, m, cause)
-		}
-		if m.result.outcome == deactivation.Deferred && m.receives >= exhaustedReceives {
-			m.result.outcome, m.result.reason, m.result.retryIn = deactivation.Rejected, deactivation.ReasonExhausted, 0
+// actAlone decides a message that needs no look-up.
+func (b *batch) actAlone(m *message) (result, bool) {
+	if guarded, ok := b.guard(m); ok {
+		return guarded, true
+	}
+	return b.call(m, m.request), true
+}
+
+// decide decides a message by how, which reports whether it has. A panic affects only this message. The outcome is logged at
+// once, that of a rejected message when the dead-letter queue has accepted it.
+func (b *batch) decide(ctx context.Context, m *message, how func(*message) (result, bool)) (decided bool) {
+	func() {
+		defer func() {
+			if cause := recover(); cause != nil {
+				m.result, decided = b.crashed(ctx, m, cause), true
+			}
+		}()
+		var r result
+		if r, decided = how(m); decided {
+			m.result = r
 		}
 	}()
-	guarded, ok := b.guard(m)
-	if !ok {
-		guarded = b.call(m)
+	if !decided {
+		return false
 	}
-	m.result = guarded
+	if m.result.outcome == deactivation.Deferred && m.receives >= exhaustedReceives {
+		m.result.outcome, m.result.reason, m.result.retryIn = deactivation.Rejected, deactivation.ReasonExhausted, 0
+	}
+	if m.result.outcome != deactivation.Rejected {
+		b.log(ctx, m)
+	}
+	return true
 }
 
 // crashed decides a message whose processing panicked. The text of the cause is kept only if the runtime wrote it: any

@@ -21,19 +21,26 @@ type response struct {
 	refreshErr error  // why the secret may be an old one: it could not be read or parsed again; else nil
 }
 
-// call calls the License API to deactivate m's license, and again if a fresh signature could change the answer. The
-// last response decides.
-func (b *batch) call(m *message) result {
+// call calls the License API for a request of m, and again if a fresh signature could change the answer. The last response
+// decides. The request is m's own, or one that a look-up of m makes. No other call for its license runs at the same time.
+func (b *batch) call(m *message, r deactivation.Request) result {
+	unlock, err := b.h.calling.Lock(b.mayCall, r.Identity())
+	if err != nil {
+		r := b.notCalled(m, err)
+		r.notCalled = true
+		return r
+	}
+	defer unlock()
 	var signed signatures
 	for {
-		resp, err := b.attempt(m)
+		resp, err := b.attempt(r)
 		if err != nil {
 			r := b.notCalled(m, err)
 			r.notCalled = true
 			return r
 		}
 		if !b.shouldResign(&resp, &signed) {
-			return b.resultOf(m, resp)
+			return b.resultOf(m, r, resp)
 		}
 	}
 }
@@ -44,9 +51,15 @@ var errStopped = errors.New("worker: no further call")
 
 // attempt waits for the limiter, then signs with the present secret and date and calls. An error means that there was
 // no call: throttle.ErrOpen, the limiter's error, or errStopped.
-func (b *batch) attempt(m *message) (response, error) {
+func (b *batch) attempt(r deactivation.Request) (response, error) {
 	if err := b.h.breaker.Allow(); err != nil { // before the limiter: an unused wait would cost a call of the rate
 		return response{}, err
+	}
+	select {
+	case b.slots <- struct{}{}: // before the limiter, which expects a call to be sent at once
+		defer func() { <-b.slots }()
+	case <-b.mayCall.Done():
+		return response{}, b.mayCall.Err()
 	}
 	started, err := b.h.limiter.Wait(b.mayCall)
 	if err != nil {
@@ -78,7 +91,7 @@ func (b *batch) attempt(m *message) (response, error) {
 	}
 
 	begin := time.Now()
-	err = b.h.breaker.Call(b.calls, func(ctx context.Context) error { return send(ctx, client, m.request) })
+	err = b.h.breaker.Call(b.calls, func(ctx context.Context) error { return send(ctx, client, r) })
 	if errors.Is(err, throttle.ErrOpen) {
 		return response{}, err
 	}
@@ -149,10 +162,15 @@ func (b *batch) notCalled(m *message, why error) result {
 			detail: "not called, the License API did not answer the previous calls",
 		}
 	}
+	return b.noTime(m)
+}
+
+// noTime decides a message for which no time is left, as notCalled says.
+func (b *batch) noTime(m *message) result {
 	called := b.starts.Load() > 0
 	r := result{outcome: deactivation.Deferred, detail: "no time left for one more call", returned: called}
 	if m.receives%2 == 0 || !called {
-		r.retryIn = backoff.wait(m.receives)
+		r.retryIn = b.h.cfg.Backoff.wait(m.receives)
 	}
 	return r
 }

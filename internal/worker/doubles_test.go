@@ -22,7 +22,7 @@ type secret struct {
 }
 
 func secretText(sharedKey string) string {
-	return fmt.Sprintf(`{"api_key":%q,"shared_key":%q}`, testAPIKey, sharedKey)
+	return fmt.Sprintf(`{"api_key":%q,"shared_key":%q,"management_api_key":%q}`, testAPIKey, sharedKey, testManagementKey)
 }
 
 func (s *secret) Read(context.Context) (secrets.Value, error) {

@@ -30,12 +30,15 @@ import (
 const (
 	testAPIKey    = "canary-api-key"
 	testSharedKey = "canary-shared-key"
+
+	testManagementKey = "canary-management-key"
 )
 
 // harness is a worker between real queues in memory, a secret that a test can change and an API on loopback.
 type harness struct {
 	t       *testing.T
 	handler *worker.Handler
+	cfg     worker.Config // of the handler
 	source  *recordingQueue
 	dead    *deadLetters
 	secret  *secret
@@ -79,6 +82,13 @@ func newHarnessAt(t *testing.T, address string, change ...func(*worker.Config)) 
 	for _, c := range change {
 		c(&cfg)
 	}
+	if cfg.LookUp != nil && cfg.LookUp.API.BaseURL == "" {
+		cfg.LookUp.API.BaseURL = licenseapitest.ManagementURL(address)
+	}
+	if cfg.LookUp != nil && cfg.LookUp.Keys == nil {
+		cfg.LookUp.Keys = secrets.NewCache(r.secret, secrets.ParseManagement)
+	}
+	r.cfg = cfg
 	if r.handler, err = worker.New(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -145,6 +155,9 @@ func (r *harness) batch(bodies ...string) events.SQSEvent {
 				MessageId: m.ID, ReceiptHandle: m.Receipt, Body: m.Body, EventSource: "aws:sqs",
 				Attributes: map[string]string{"ApproximateReceiveCount": strconv.Itoa(m.ReceiveCount)},
 			})
+			if r.cfg.LookUp != nil { // which decides by the message's age
+				event.Records[len(event.Records)-1].Attributes["SentTimestamp"] = strconv.FormatInt(m.SentAt.UnixMilli(), 10)
+			}
 		}
 	}
 }

@@ -3,13 +3,17 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
+	"license-deactivator/internal/lookup"
 	"license-deactivator/internal/throttle"
+	"license-deactivator/pkg/managementapi"
 )
 
-// The License API's limits, on every plan. All calls of one second have the same Authorization value, since it is made
-// from the key and the date; with OAuth all calls during a token's life have it.
+// The limits of both APIs, on every plan. The calls of both count together for an address. All calls of one second have
+// the same Authorization value, since it is made from the key and the date; with OAuth all calls during a token's life have
+// it, and the Management API's value is always the key.
 //
 // Source: https://docs.licensespring.com/license-api/rate-limiting
 const (
@@ -27,6 +31,9 @@ type Stack struct {
 	PlanCallsPerMinute int     // of the vendor's plan; 0: not known, no such limit
 	LiveShare          float64 // the part of the plan that is left to live checks, 0 to below 1
 	SurgeLimit         int     // licenses of a source and hour; 0: no brake
+
+	LookUp                   bool
+	ManagementCallsPerMinute int // of the Management API, with LookUp
 }
 
 // PerInstance is one instance's part of the ceiling, in calls per second.
@@ -38,7 +45,8 @@ func (s Stack) SurgePart() int { return s.SurgeLimit / s.Instances }
 // Check refuses a SurgeLimit of which an instance's part is less than one license: the brake would hold every message. It
 // refuses a plan of which an instance's part does not allow one call in an invocation of that length: its messages would be
 // received and returned until their receives are used up. It also refuses more instances than a flood limit has calls, since
-// one call of each may fall into the same second. Each problem is an error with its arithmetic, by the names of the settings.
+// one call of each may fall into the same second, and a part of the Management API's calls with which a large order could
+// never be read. Each problem is an error with its arithmetic, by the names of the settings.
 // internal/config checks an instance's part of CALLS_PER_SECOND.
 func (s Stack) Check(invocation time.Duration) error {
 	var problems []error
@@ -55,6 +63,11 @@ func (s Stack) Check(invocation time.Duration) error {
 				s.PlanCallsPerMinute, s.LiveShare, s.Instances, every.Round(time.Millisecond), available))
 		}
 	}
+	if s.LookUp && s.managementCallsIn(invocation) < readsOfOneMessage {
+		problems = append(problems, fmt.Errorf("worker: MANAGEMENT_CALLS_PER_MINUTE %d ÷ WORKER_INSTANCES %d is %d calls in the %v that an invocation has for calls, "+
+			"and one message may need %d before its first write: raise MANAGEMENT_CALLS_PER_MINUTE or lower WORKER_INSTANCES",
+			s.ManagementCallsPerMinute, s.Instances, s.managementCallsIn(invocation), invocation-callReserve-leastCall, readsOfOneMessage))
+	}
 	if s.CallsPerSecond > perAuthorization {
 		return errors.Join(problems...)
 	}
@@ -66,6 +79,11 @@ func (s Stack) Check(invocation time.Duration) error {
 			problems = append(problems, fmt.Errorf("worker: WORKER_INSTANCES %d × 1 call is above the License API's limit of %d calls in %v: lower WORKER_INSTANCES",
 				s.Instances, flood.calls, flood.in))
 		}
+	}
+	if left := perAddress*s.addresses() - s.managementInAddressSpan(); s.LookUp && left < float64(s.Instances) {
+		problems = append(problems, fmt.Errorf("worker: MANAGEMENT_CALLS_PER_MINUTE %d are up to %v calls in %v, and both APIs together allow %v: "+
+			"lower MANAGEMENT_CALLS_PER_MINUTE or WORKER_INSTANCES",
+			s.ManagementCallsPerMinute, s.managementInAddressSpan(), addressSpan, perAddress*s.addresses()))
 	}
 	return errors.Join(problems...)
 }
@@ -81,8 +99,9 @@ func (s Stack) addresses() float64 {
 // Limits is one instance's part of each of the License API's limits (throttle.PerInstance):
 //
 //	company        PlanCallsPerMinute × (1 − LiveShare) in 60 s; none where the plan is not known
-//	address        200 in 10 s for all instances, since they may have one address. A ceiling above 20/s says that they
-//	               have several: then an instance's part grows with it, up to what one address has
+//	address        200 in 10 s for all instances, since they may have one address, less what the Management API gets. A
+//	               ceiling above 20/s says that they have several: then an instance's part grows with it, up to what one
+//	               address has
 //	Authorization  50 in 1 s, which all share wherever they are
 //
 // A ceiling above 50/s cannot be meant for these published limits: the vendor has others (those of a single tenant are
@@ -96,6 +115,58 @@ func (s Stack) Limits() []throttle.Limit {
 		return limits
 	}
 	return append(limits,
-		throttle.PerInstance(perAddress*s.addresses(), addressSpan, s.Instances),
+		throttle.PerInstance(max(perAddress*s.addresses()-s.managementInAddressSpan(), 1), addressSpan, s.Instances),
 		throttle.PerInstance(perAuthorization, authorizationSpan, s.Instances))
+}
+
+// readsOfOneMessage is how many calls of the Management API a message may need before its first write, which is progress
+// that a later receive does not repeat: the probes of the four filters, lists by the key, six orders (the most that a
+// sender's file has) and the subscription, the devices of ten licenses, and the list that reads back.
+const readsOfOneMessage = 4 + 8 + lookup.DefaultMaxLicenses + 1
+
+// managementPerInstance is one instance's part of ManagementCallsPerMinute, in calls per second.
+func (s Stack) managementPerInstance() float64 {
+	return float64(s.ManagementCallsPerMinute) / planSpan.Seconds() / float64(s.Instances)
+}
+
+// managementCallsIn is how many calls of the Management API an instance may make in an invocation of that length.
+func (s Stack) managementCallsIn(invocation time.Duration) int {
+	return int(s.managementPerInstance() * (invocation - callReserve - leastCall).Seconds())
+}
+
+// managementInAddressSpan is how many of the calls that an address may make in addressSpan are the Management API's: what
+// its rate makes of them, and one more for each instance, so that rounding a part down to whole calls costs no rate.
+func (s Stack) managementInAddressSpan() float64 {
+	if !s.LookUp {
+		return 0
+	}
+	return math.Ceil(float64(s.ManagementCallsPerMinute)*addressSpan.Seconds()/planSpan.Seconds()) + float64(s.Instances)
+}
+
+// managementLimits is one instance's part of the Management API's limits: of the calls that it may use in a minute, of an
+// address, and of an Authorization value. Flood limits are left out where Limits leaves them out.
+func (s Stack) managementLimits() []throttle.Limit {
+	limits := []throttle.Limit{throttle.PerInstance(float64(s.ManagementCallsPerMinute), planSpan, s.Instances)}
+	if s.CallsPerSecond > perAuthorization {
+		return limits
+	}
+	return append(limits,
+		throttle.PerInstance(s.managementInAddressSpan(), addressSpan, s.Instances),
+		throttle.PerInstance(perAuthorization, authorizationSpan, s.Instances))
+}
+
+// sagas is how many messages an instance looks up at the same time: as many as can all be read in one invocation. With more,
+// each would get fewer calls than it needs, and none would finish.
+func (s Stack) sagas(invocation time.Duration) int {
+	return max(s.managementCallsIn(invocation)/readsOfOneMessage, 1)
+}
+
+// LookUpPart is one instance's part of the look-up's configuration, for invocations of that length; nil without LookUp.
+func (s Stack) LookUpPart(api managementapi.Config, keys ManagementKeys, invocation time.Duration) *LookUp {
+	if !s.LookUp {
+		return nil
+	}
+	return &LookUp{
+		API: api, Keys: keys, CallsPerSecond: s.managementPerInstance(), Limits: s.managementLimits(), AtOnce: s.sagas(invocation),
+	}
 }

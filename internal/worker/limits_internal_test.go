@@ -50,7 +50,7 @@ func TestLimitsAreOneInstancesParts(t *testing.T) {
 func TestA429WithoutRetryAfterPausesTheInstanceForASecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(Config{CallsPerSecond: 10, Backoff: production()})
+		l := newLimiter(10, nil, production())
 		if pause := l.On429(time.Now(), 0, ""); pause != time.Second {
 			t.Errorf("the pause is %v, want a second", pause)
 		}

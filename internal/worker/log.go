@@ -3,8 +3,10 @@ package worker
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/lookup"
 	"license-deactivator/internal/telemetry"
 )
 
@@ -35,6 +37,10 @@ func (b *batch) log(ctx context.Context, m *message) {
 		LicenseHashes: licenseHashes(m), By: deactivation.CleanText(m.request.By), Comment: deactivation.CleanText(m.request.Comment),
 		ReceivedAt: m.request.ReceivedAt, OccurredAt: m.request.OccurredAt, Released: releaseOf(m),
 	}
+	if m.found != nil {
+		line.Lookup, line.LookupShort, line.LookupEnd = m.found.Report.String(), m.found.Report.Short(), endOf(*m.found)
+		line.LookupMapped = m.request.Origin != deactivation.OriginDirect
+	}
 	b.h.cfg.Recorder.Message(ctx, line)
 	if b.h.cfg.OnOutcome != nil {
 		b.h.cfg.OnOutcome(line)
@@ -52,16 +58,52 @@ func decisionOf(m *message) deactivation.Decision {
 		return deactivation.DecisionWatch
 	case m.result.notCalled:
 		return deactivation.DecisionWait
+	case m.found != nil && m.result.reason == deactivation.ReasonRejected && slices.Contains(append(refusalsOfALookup(), lookup.CodeNoLicense), m.result.code):
+		return deactivation.DecisionReject
 	}
 	return deactivation.DecisionAct
 }
 
-// licenseHashes are the hashes of the licenses that the message concerns.
+// licenseHashes are the hashes of the licenses that the message concerns: the one that it names, and those that its
+// look-up found.
 func licenseHashes(m *message) []string {
-	if m.request.LicenseKey == "" {
-		return nil
+	var hashes []string
+	add := func(hash string) {
+		if hash != "" && !slices.Contains(hashes, hash) {
+			hashes = append(hashes, hash)
+		}
 	}
-	return []string{deactivation.HashLicense(m.request.LicenseKey)}
+	add(deactivation.HashLicense(m.request.LicenseKey))
+	if m.found != nil {
+		for _, l := range m.found.Report.Licenses {
+			add(l.Hash)
+		}
+	}
+	return hashes
+}
+
+// endOf is why a look-up has ended, in the metrics: one of a few texts; "" where it is to be repeated.
+func endOf(found lookup.Result) string {
+	switch {
+	case found.Outcome == deactivation.Deferred:
+		return ""
+	case found.Code == lookup.CodeNoLicense:
+		return telemetry.LookupNotFound
+	case found.Reason == deactivation.ReasonRejected && slices.Contains(refusalsOfALookup(), found.Code):
+		return found.Code
+	case found.Reason == deactivation.ReasonRejected, found.Reason == deactivation.ReasonHeld:
+		return string(found.Reason)
+	case found.StillUsable:
+		return telemetry.LookupStillUsable
+	}
+	return telemetry.LookupFound
+}
+
+// refusalsOfALookup are the codes of dead letters that internal/lookup makes itself, except no_license.
+func refusalsOfALookup() []string {
+	return []string{
+		lookup.CodeTooMany, lookup.CodePartial, lookup.CodeUnconfirmed, lookup.CodeGivenBack, lookup.CodeNewerThanEvent, lookup.CodeMismatch,
+	}
 }
 
 // actionOf is the action of a message that is a request; "" for any other.

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/lookup"
 )
 
 // message is one record in an invocation.
@@ -18,8 +19,11 @@ type message struct {
 	source   string // the request's or the unmappable event's
 	event    string // likewise
 	result   result
-	decided  bool // result was decided without a call
-	logged   bool // its line is written
+	decided  bool           // result was decided without a call
+	looksUp  bool           // it needs the Management API
+	named    *result        // of a message that needs it: that of the device that it names, once there is one
+	found    *lookup.Result // of its look-up in this receive; nil: there was none
+	logged   bool           // its line is written
 }
 
 // result is the outcome of a message in this receive.
@@ -38,6 +42,10 @@ type result struct {
 	notCalled bool
 }
 
+// namesDevice reports whether the License API alone can deactivate the device that the message names. A device that a
+// buyer could name is not deactivated before it is confirmed.
+func (m *message) namesDevice() bool { return m.request.CheckSendable() == nil && !m.request.Buyer }
+
 // id is the request's id, or the queue's if the body holds none.
 func (m *message) id() string {
 	if m.request.ID == "" {
@@ -46,9 +54,9 @@ func (m *message) id() string {
 	return m.request.ID
 }
 
-// parse decides every message that holds no request that can be sent. The others wait for a call; until then their
-// outcome is deferred.
-func parse(record events.SQSMessage) *message {
+// parse decides every message that holds no request that can be sent, or looked up where that is on. The others wait for a
+// call; until then their outcome is deferred.
+func parse(record events.SQSMessage, looksUp bool) *message {
 	m := &message{record: record, receives: receivesOf(record), result: result{outcome: deactivation.Deferred}}
 	request, event, err := deactivation.Parse(record.Body)
 	m.request, m.source, m.event = request, request.Source, request.Event
@@ -68,6 +76,8 @@ func parse(record events.SQSMessage) *message {
 			m.decided = true
 			m.result = *unreadable
 		}
+	case looksUp && lookup.Needed(request):
+		m.looksUp = true
 	default:
 		if err := request.CheckSendable(); err != nil {
 			m.decided = true

@@ -134,8 +134,8 @@ func (b *batch) setSecretErr(err error) {
 	b.stopCalls()
 }
 
-// resultOf decides the outcome of a message by a response. The client's errors hold no secret.
-func (b *batch) resultOf(m *message, resp response) result {
+// resultOf decides the outcome of a request of a message by a response. The client's errors hold no secret.
+func (b *batch) resultOf(m *message, req deactivation.Request, resp response) result {
 	t := TreatmentOf(resp.kind)
 	r := result{outcome: t.Outcome, class: resp.kind.String(), latency: resp.latency, version: resp.version, code: deactivation.CleanText(licenseapi.CodeOf(resp.err))}
 	if resp.err != nil {
@@ -144,11 +144,11 @@ func (b *batch) resultOf(m *message, resp response) result {
 
 	switch {
 	case t.Outcome == deactivation.Deactivated, t.Outcome == deactivation.AlreadyInactive:
-		b.h.evidence.succeeded(resp.started, m.request.ID)
+		b.h.evidence.succeeded(resp.started, callID(m, req))
 	case t.Outcome == deactivation.Rejected:
 		r.reason = deactivation.ReasonRejected
 	case t.ByEvidence && !licenseapi.FromTokenEndpoint(resp.err):
-		b.weigh(m, resp, t, &r)
+		b.weigh(m, req, resp, t, &r)
 	case t.Fault != "":
 		r.retryIn = b.h.cfg.Backoff.Cap
 		b.setFault(fault{what: t.Fault, evidence: errors.Join(resp.err, resp.refreshErr), code: r.code, stops: t.Stops})
@@ -160,8 +160,8 @@ func (b *batch) resultOf(m *message, resp response) result {
 
 // weigh decides a message whose answer may concern the message or the deployment, by the answers to other licenses. A 401
 // without a code concerns the credentials, which are never the message's: it never rejects.
-func (b *batch) weigh(m *message, resp response, t Treatment, r *result) {
-	s := b.h.evidence.refusal(r.class+" "+r.code, m.request.ID, m.request.Identity())
+func (b *batch) weigh(m *message, req deactivation.Request, resp response, t Treatment, r *result) {
+	s := b.h.evidence.refusal(r.class+" "+r.code, callID(m, req), req.Identity())
 	r.retryIn = b.h.cfg.Backoff.wait(m.receives)
 	// Other refused files are no evidence: each has its own key, and a success shows that the header's is right.
 	local := s.local || resp.kind == licenseapi.KindFileRefused && s.succeeded
@@ -174,6 +174,14 @@ func (b *batch) weigh(m *message, resp response, t Treatment, r *result) {
 	case !t.Rejects && s.repeated:
 		b.setFault(fault{what: t.Fault, evidence: resp.err, code: r.code})
 	}
+}
+
+// callID identifies a call of a message among those of its receives. A look-up may make one for each of several devices.
+func callID(m *message, req deactivation.Request) string {
+	if !m.looksUp {
+		return m.request.ID
+	}
+	return m.request.ID + " " + deactivation.HashUser(req.Identity()+" "+req.HardwareID)
 }
 
 func hasStatus(err error, status int) bool {

@@ -2,6 +2,7 @@
 // and device, and deletes, defers or dead-letters the message according to the response.
 //
 //	parse ─► group by license ─► guard (guard.go) ─► limiter ─► sign, call ─► treatment (treatment.go) ─► finalize (finalize.go)
+//	                          └► saga (saga.go), for a message whose licenses or devices have to be found
 //
 // It guarantees: a message leaves the queue only when its license is inactive, or when the dead-letter queue has
 // accepted it with a reason. Every other message stays, for a growing time (backoff.go). A message may be processed
@@ -96,8 +97,11 @@ type Config struct {
 	// Watch is watch mode: every message is decided, none is acted on, and each is dead-lettered with the call that
 	// would have been made. No call is made.
 	Watch bool
-	// Backoff is how long a deferred message waits; production has 30 s and 15 min. The times of the breaker and of the
-	// pause after a 429 are fractions of it.
+	// LookUp finds the licenses and devices of messages with the Management API. nil: off; a request for one license on no
+	// device is then dead-lettered, and only the device that a request names is deactivated.
+	LookUp *LookUp
+	// Backoff is how long a deferred message waits; production has 30 s and 15 min. The times of the breaker, of the pause
+	// after a 429 and of the look-up are in proportion to it.
 	Backoff Backoff
 	// Now stamps dead letters and ages the brake's windows; nil means time.Now. Deadlines and latencies always use the real
 	// clock.
@@ -115,6 +119,8 @@ type Handler struct {
 	breaker  *throttle.Breaker
 	evidence *evidence
 	brake    *brake
+	calling  throttle.Locks[string] // identities of the licenses for which the License API is called now
+	lookUp   *lookUp                // nil: off
 
 	mu      sync.Mutex // guards version and client
 	version string
@@ -132,19 +138,24 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.Watch {
 		cfg.Recorder.Logger().Warn("watch mode: no license is deactivated, every message goes to the dead-letter queue with what would have been done")
 	}
+	found, err := newLookUp(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("worker: %w", err)
+	}
 	return &Handler{
 		cfg:      cfg,
-		limiter:  newLimiter(cfg),
+		lookUp:   found,
+		limiter:  newLimiter(cfg.CallsPerSecond, cfg.Limits, cfg.Backoff),
 		breaker:  newBreaker(cfg.CallsInFlight, cfg.Backoff, cfg.Recorder.Logger()),
 		evidence: newEvidence(),
 		brake:    newBrake(cfg.SurgeLimit, cfg.Now),
 	}, nil
 }
 
-func newLimiter(cfg Config) *throttle.Limiter {
+func newLimiter(callsPerSecond float64, limits []throttle.Limit, b Backoff) *throttle.Limiter {
 	return throttle.NewLimiter(throttle.LimiterConfig{
-		CallsPerSecond: cfg.CallsPerSecond, Limits: cfg.Limits, Pause: cfg.Backoff.First / pausesPerFirst,
-		LongestPause: cfg.Backoff.Cap, Recovery: recoveryFirsts * cfg.Backoff.First,
+		CallsPerSecond: callsPerSecond, Limits: limits, Pause: b.First / pausesPerFirst,
+		LongestPause: b.Cap, Recovery: recoveryFirsts * b.First,
 	})
 }
 
@@ -176,11 +187,8 @@ func (c Config) validate() error {
 	if !(c.CallsPerSecond > 0) || math.IsInf(c.CallsPerSecond, 0) { // also refuses NaN
 		problems = append(problems, fmt.Errorf("worker: CallsPerSecond is %v, must be above 0", c.CallsPerSecond))
 	}
-	for i, l := range c.Limits {
-		if l.Calls < 1 || l.In <= 0 {
-			problems = append(problems, fmt.Errorf("worker: Limits[%d] is %d in %v, must be at least 1 in more than 0", i, l.Calls, l.In))
-		}
-	}
+	problems = append(problems, checkLimits("Limits", c.Limits)...)
+	problems = append(problems, c.LookUp.validate())
 	if c.SurgeLimit < 0 {
 		problems = append(problems, fmt.Errorf("worker: SurgeLimit is %d, must be at least 1, or 0 for no brake", c.SurgeLimit))
 	}
@@ -189,6 +197,15 @@ func (c Config) validate() error {
 			c.Backoff.First, c.Backoff.Cap, maxVisibility))
 	}
 	return errors.Join(problems...)
+}
+
+func checkLimits(name string, limits []throttle.Limit) (problems []error) {
+	for i, l := range limits {
+		if l.Calls < 1 || l.In <= 0 {
+			problems = append(problems, fmt.Errorf("worker: %s[%d] is %d in %v, must be at least 1 in more than 0", name, i, l.Calls, l.In))
+		}
+	}
+	return problems
 }
 
 // Handle processes one batch and lists the messages that stay in the queue. A batch that could not be processed at all
