@@ -99,6 +99,9 @@ type Sending struct {
 	By, Comment string
 	Outcomes    Outcomes // nil: they cannot be read, and only Canary.Off sends more than the canary
 	Canary      Canary
+
+	// Looked is called with the outcomes of the first rows once all of them are final; nil disables it.
+	Looked func(rows int, outcomes Counts)
 }
 
 // Report is what became of a run so far, earlier acts included.
@@ -146,6 +149,9 @@ func (a *Act) Send(ctx context.Context, s Sending) (Report, error) {
 			var err error
 			if seen, err = s.Canary.look(ctx, run, due, outcomes, a.run.job.progress); err != nil {
 				return report(seen), err
+			}
+			if s.Looked != nil {
+				s.Looked(due, seen)
 			}
 		}
 		var b readBatch

@@ -20,13 +20,13 @@ import (
 // TestAPreviewCountsAndSendsNothing: with the numbers of a file made by hand.
 func TestAPreviewCountsAndSendsNothing(t *testing.T) {
 	t.Parallel()
-	to := &target{}
+	to := &target{refuse: map[string]string{"AAAA-0003": "missing_field"}}
 	j := newJob(t, "Product,License Key,Device,Order,Buyer\n"+
 		"XY,AAAA-0001,device-0001,1001,jo\n"+ // 2
 		"XY,AAAA-0001,device-0002,1001,jo\n"+ // 3
 		"XY,AAAA-0001,device-0001,1001,jane\n"+ // 4, as 2
 		"XZ,AAAA-0002,device-0003,1002,\n"+ // 5
-		"XZ,AAAA-0003,,1003,\n"+ // 6: the target needs a device
+		"XZ,AAAA-0003,device-0005,1003,\n"+ // 6: the target refuses it
 		"XZ,1.2E+15,device-0004,1004,\n", to) // 7
 	r := preview(t, j)
 	want := Summary{
@@ -38,7 +38,7 @@ func TestAPreviewCountsAndSendsNothing(t *testing.T) {
 		},
 		FirstRejected: []RejectedRow{
 			{7, "invalid_field", "license_key: is a number in scientific notation, whose last digits are lost; format the column as text and export it again"},
-			{6, "missing_field", "hardware_id: is missing; devices cannot be looked up yet"},
+			{6, "missing_field", "license_key: refused by the test"},
 		},
 	}
 	got := r.Plan.Summary

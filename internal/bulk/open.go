@@ -76,3 +76,6 @@ func (r *Run) Preview(ctx context.Context) error {
 	r.Plan, r.state = plan, s // the plan of this process has the samples, which the journal has not
 	return nil
 }
+
+// Moved says that the file was renamed.
+func (r *Run) Moved(path string) { r.job.Path = path }

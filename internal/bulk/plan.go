@@ -107,6 +107,9 @@ const (
 	maxProducts   = 10_000 // products that are counted one by one
 )
 
+// runLength is how much of the SHA-256 names the run: 128 bits, in hexadecimal digits, as in an id from the content.
+const runLength = 32
+
 // header returns the run of the file as it is now.
 func (j Job) header(actor string, now time.Time) (Header, error) {
 	sum, err := hashFile(j.Path)
@@ -127,7 +130,7 @@ func (j Job) header(actor string, now time.Time) (Header, error) {
 	if err != nil {
 		return Header{}, err
 	}
-	h.Run = hexSum(run)
+	h.Run = hexSum(run)[:runLength]
 	return h, nil
 }
 
@@ -227,12 +230,12 @@ func (p *planner) add(r record) error {
 		return p.reject(r, problemOf(err))
 	}
 	request := read.Request(Source, time.Time{})
-	content := digestOf(request.ID, string(row))
+	content, ownID := contentOf(read, request, row)
 	switch {
 	case !p.seen.add(content):
 		s.Duplicates++
 		return nil
-	case hasOwnID(row) && !p.seen.add(digestOf(request.ID)):
+	case ownID && !p.seen.add(digestOf(request.ID)):
 		return p.reject(r, problem{deactivation.CodeInvalidField, "id: an earlier row has the same id and another content"})
 	}
 	p.asked = append(p.asked, candidate{r, uint32(s.Rows), row, request}) //nolint:gosec // rows are fewer than 2^32
@@ -251,10 +254,15 @@ func problemOf(err error) problem {
 	return problem{deactivation.CodeInvalidField, err.Error()}
 }
 
-// hasOwnID reports whether a row has an id that is not made from its content.
-func hasOwnID(row json.RawMessage) bool {
-	var own struct{ ID string }
-	return json.Unmarshal(row, &own) == nil && own.ID != ""
+// contentOf returns the digest that two rows share if they ask for the same, and whether the row has an id that is not made
+// from its content. The id of a row without one is made from everything but the secrets.
+func contentOf(read deactivation.Row, request deactivation.Request, row json.RawMessage) (content digest, ownID bool) {
+	if read.IsLetter() {
+		return digestOf(request.ID, string(row)), true
+	}
+	ownID = read.ID != ""
+	read.ID = ""
+	return digestOf(request.ID, read.Request(Source, time.Time{}).ID, request.Password, request.IDToken, request.Code), ownID
 }
 
 // ask asks the target about the rows that wait, and plans those that it would accept.

@@ -63,6 +63,9 @@ func readLetter(raw []byte) (Row, error) {
 	return Row{letter: &request}, nil
 }
 
+// IsLetter reports whether the row is the body of a dead letter.
+func (r Row) IsLetter() bool { return r.letter != nil }
+
 // Request returns the row as a request of a source, received at the given time. It sets the origin, the cause and the
 // id, and checks nothing: see Request.Validate. The body of a dead letter keeps everything but its origin: its id and
 // source too, so that the log shows one request.

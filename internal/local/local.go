@@ -143,5 +143,10 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.gateway.ServeHTTP(w, r)
 }
 
+// Invoke is a direct invocation of the webhook function, in this process.
+func (s *Stack) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	return s.gateway.Function(ctx, payload)
+}
+
 // Run works on the queue until ctx ends, and finishes the running batch first.
 func (s *Stack) Run(ctx context.Context) { s.source.Run(ctx) }
