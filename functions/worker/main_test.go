@@ -31,6 +31,10 @@ func TestAStartThatFailsPrintsOneJSONLineOfLevelError(t *testing.T) {
 	}{
 		{"without configuration", nil, "QUEUE_URL: is missing"},
 		{"a share below one call", append(configured(), "PLAN_CALLS_PER_MINUTE=10", "WORKER_INSTANCES=10"), "PLAN_CALLS_PER_MINUTE 10 × (1 − LIVE_SHARE 0.5) ÷ WORKER_INSTANCES 10 is one call in 2m0.6s"},
+		{"a look-up whose share is no message", append(configured(), "LOOK_UP=on", "MANAGEMENT_CALLS_PER_MINUTE=60", "WORKER_INSTANCES=3"),
+			"MANAGEMENT_CALLS_PER_MINUTE 60 ÷ WORKER_INSTANCES 3 is 18 calls in the 56s"},
+		{"look-up off with such a share", append(configured(), "MANAGEMENT_CALLS_PER_MINUTE=60", "WORKER_INSTANCES=3"), "AWS_LAMBDA_RUNTIME_API"},
+		{"look-up on", append(configured(), "LOOK_UP=on"), "AWS_LAMBDA_RUNTIME_API"},
 		{"a brake whose share is no license", append(configured(), "SURGE_LIMIT=2", "WORKER_INSTANCES=3"), "SURGE_LIMIT 2 ÷ WORKER_INSTANCES 3 is less than one license for each"},
 		{"without Lambda's runtime", configured(), "AWS_LAMBDA_RUNTIME_API"},
 	} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 )
 
 // managementForm is the form of the value to store. It is part of every error, since an operator has to store a value.
@@ -36,6 +37,9 @@ func ParseManagement(text string) (Management, error) {
 		return Management{}, fmt.Errorf("%w; %s", ErrNoManagementKey, managementForm)
 	}
 	key, err := keyText(raw)
+	if err == nil && strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		err = errors.New("is not printable ASCII without spaces, so it cannot be sent")
+	}
 	if err != nil {
 		return Management{}, fmt.Errorf("secrets: license secret: management_api_key %w; %s", err, managementForm)
 	}

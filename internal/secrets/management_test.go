@@ -28,6 +28,7 @@ func TestParseManagement(t *testing.T) {
 		{"other case", `{"Management_Api_Key":"` + canary + `"}`, "management_api_key is missing; add"},
 		{"empty", `{"management_api_key":"","api_key":"` + canary + `"}`, "management_api_key is empty; add"},
 		{"a number", `{"management_api_key":1,"api_key":"` + canary + `"}`, "management_api_key is not a text; add"},
+		{"a space", `{"management_api_key":"canary ` + canary + `"}`, "management_api_key is not printable ASCII without spaces"},
 		{"line break", `{"management_api_key":"` + canary + `\n"}`, "management_api_key has white space at an end; add"},
 	} {
 		got, err := ParseManagement(c.text)

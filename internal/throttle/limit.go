@@ -1,6 +1,9 @@
 package throttle
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // margin is how much longer than the API's span a Limit's span is, as a fraction. A call that takes longer in the
 // network than the next call of its slot arrives closer to it. For a span of ten seconds the margin is 50 ms. It is in
@@ -45,4 +48,36 @@ func (w *window) free() time.Time { return w.starts[w.oldest].Add(w.in) }
 func (w *window) record(now time.Time) {
 	w.starts[w.oldest] = now
 	w.oldest = (w.oldest + 1) % len(w.starts)
+}
+
+// Shared is a Limit on the calls of several limiters together. It is safe for concurrent use.
+type Shared struct {
+	mu sync.Mutex
+	w  *window
+}
+
+// NewShared returns a limit without a call.
+func NewShared(l Limit) *Shared { return &Shared{w: newWindow(l)} }
+
+// take adds a call that is scheduled for at, by now, and returns the time at which it counts; or it returns the later time at
+// which there may be room for it. As for a Limiter's own limits, a call may start earlier by timerGrain than it counts. A nil
+// Shared always has room.
+func (s *Shared) take(at time.Time) (free time.Time, ok bool) {
+	if s == nil {
+		return at, true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	free = s.w.free()
+	for _, t := range []time.Time{at, now} {
+		if t.After(free) {
+			free = t
+		}
+	}
+	if free.After(now.Add(timerGrain)) {
+		return free, false
+	}
+	s.w.record(free)
+	return free, true
 }

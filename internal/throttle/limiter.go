@@ -41,12 +41,14 @@ func (e *PausedError) Error() string {
 	return fmt.Sprintf("throttle: the API answered %s; no call for %v", e.Code, e.Left)
 }
 
-// LimiterConfig is the configuration of a Limiter. Every field but Limits is required and above 0.
+// LimiterConfig is the configuration of a Limiter. Every field but Limits and Shared is required and above 0.
 type LimiterConfig struct {
 	// CallsPerSecond is this instance's rate.
 	CallsPerSecond float64
 	// Limits are this instance's parts of the API's limits (PerInstance). Without any, only the rate is kept.
 	Limits []Limit
+	// Shared is a limit that this and other limiters keep together; nil: none.
+	Shared *Shared
 
 	// Pause is the pause after a 429 without Retry-After.
 	Pause time.Duration
@@ -72,6 +74,7 @@ type Limiter struct {
 	bucket    *rate.Limiter
 	last      time.Time // start of the last call
 	windows   []*window
+	shared    *Shared
 }
 
 // NewLimiter returns the limiter of one instance. Its rate is CallsPerSecond, or what the limits allow if that is less.
@@ -81,7 +84,7 @@ func NewLimiter(cfg LimiterConfig) *Limiter {
 		perSecond = min(perSecond, l.PerSecond())
 	}
 	l := &Limiter{
-		head: make(chan struct{}, 1), perSecond: rate.Limit(perSecond),
+		head: make(chan struct{}, 1), perSecond: rate.Limit(perSecond), shared: cfg.Shared,
 		slowdown: &slowdown{pause: cfg.Pause, longest: cfg.LongestPause, recovery: cfg.Recovery},
 		bucket:   rate.NewLimiter(rate.Limit(perSecond), max(1, int(math.Ceil(perSecond*catchUp.Seconds())))),
 	}
@@ -126,7 +129,7 @@ func (l *Limiter) Wait(ctx context.Context) (time.Time, error) {
 			at = free
 		}
 	}
-	for { // a 429 to another call may start a pause meanwhile
+	for { // a 429 to another call may start a pause meanwhile, and a limiter that shares a limit may call
 		paused := l.slowdown.pausedUntil()
 		if paused.After(at) {
 			at = paused
@@ -140,7 +143,14 @@ func (l *Limiter) Wait(ctx context.Context) (time.Time, error) {
 		}
 		wait := time.Until(at)
 		if wait <= timerGrain {
-			break
+			free, ok := l.shared.take(at)
+			if free.After(at) {
+				at = free
+			}
+			if ok {
+				break
+			}
+			continue
 		}
 		if err := deadline.Sleep(ctx, wait); err != nil {
 			reserved.Cancel()

@@ -3,7 +3,6 @@ package worker
 import (
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"license-deactivator/internal/lookup"
@@ -11,7 +10,7 @@ import (
 	"license-deactivator/pkg/managementapi"
 )
 
-// The limits of both APIs, on every plan. The calls of both count together for an address. All calls of one second have
+// The limits of both APIs, on every plan. The calls of both count together for one address. All calls of one second have
 // the same Authorization value, since it is made from the key and the date; with OAuth all calls during a token's life have
 // it, and the Management API's value is always the key.
 //
@@ -80,11 +79,6 @@ func (s Stack) Check(invocation time.Duration) error {
 				s.Instances, flood.calls, flood.in))
 		}
 	}
-	if left := perAddress*s.addresses() - s.managementInAddressSpan(); s.LookUp && left < float64(s.Instances) {
-		problems = append(problems, fmt.Errorf("worker: MANAGEMENT_CALLS_PER_MINUTE %d are up to %v calls in %v, and both APIs together allow %v: "+
-			"lower MANAGEMENT_CALLS_PER_MINUTE or WORKER_INSTANCES",
-			s.ManagementCallsPerMinute, s.managementInAddressSpan(), addressSpan, perAddress*s.addresses()))
-	}
 	return errors.Join(problems...)
 }
 
@@ -99,9 +93,8 @@ func (s Stack) addresses() float64 {
 // Limits is one instance's part of each of the License API's limits (throttle.PerInstance):
 //
 //	company        PlanCallsPerMinute × (1 − LiveShare) in 60 s; none where the plan is not known
-//	address        200 in 10 s for all instances, since they may have one address, less what the Management API gets. A
-//	               ceiling above 20/s says that they have several: then an instance's part grows with it, up to what one
-//	               address has
+//	address        200 in 10 s for all instances, since they may have one address. A ceiling above 20/s says that they
+//	               have several: then an instance's part grows with it, up to what one address has
 //	Authorization  50 in 1 s, which all share wherever they are
 //
 // A ceiling above 50/s cannot be meant for these published limits: the vendor has others (those of a single tenant are
@@ -115,7 +108,7 @@ func (s Stack) Limits() []throttle.Limit {
 		return limits
 	}
 	return append(limits,
-		throttle.PerInstance(max(perAddress*s.addresses()-s.managementInAddressSpan(), 1), addressSpan, s.Instances),
+		s.together(),
 		throttle.PerInstance(perAuthorization, authorizationSpan, s.Instances))
 }
 
@@ -134,25 +127,22 @@ func (s Stack) managementCallsIn(invocation time.Duration) int {
 	return int(s.managementPerInstance() * (invocation - callReserve - leastCall).Seconds())
 }
 
-// managementInAddressSpan is how many of the calls that an address may make in addressSpan are the Management API's: what
-// its rate makes of them, and one more for each instance, so that rounding a part down to whole calls costs no rate.
-func (s Stack) managementInAddressSpan() float64 {
-	if !s.LookUp {
-		return 0
-	}
-	return math.Ceil(float64(s.ManagementCallsPerMinute)*addressSpan.Seconds()/planSpan.Seconds()) + float64(s.Instances)
-}
-
-// managementLimits is one instance's part of the Management API's limits: of the calls that it may use in a minute, of an
-// address, and of an Authorization value. Flood limits are left out where Limits leaves them out.
+// managementLimits is one instance's part of the Management API's limits: of its calls in a minute, and of an Authorization
+// value where Limits has that.
 func (s Stack) managementLimits() []throttle.Limit {
 	limits := []throttle.Limit{throttle.PerInstance(float64(s.ManagementCallsPerMinute), planSpan, s.Instances)}
 	if s.CallsPerSecond > perAuthorization {
 		return limits
 	}
-	return append(limits,
-		throttle.PerInstance(s.managementInAddressSpan(), addressSpan, s.Instances),
-		throttle.PerInstance(perAuthorization, authorizationSpan, s.Instances))
+	return append(limits, throttle.PerInstance(perAuthorization, authorizationSpan, s.Instances))
+}
+
+// together is one instance's part of the limit on the calls of one address, to both APIs; zero where Limits has none.
+func (s Stack) together() throttle.Limit {
+	if s.CallsPerSecond > perAuthorization {
+		return throttle.Limit{}
+	}
+	return throttle.PerInstance(perAddress*s.addresses(), addressSpan, s.Instances)
 }
 
 // sagas is how many messages an instance looks up at the same time: as many as can all be read in one invocation. With more,
@@ -167,6 +157,7 @@ func (s Stack) LookUpPart(api managementapi.Config, keys ManagementKeys, invocat
 		return nil
 	}
 	return &LookUp{
-		API: api, Keys: keys, CallsPerSecond: s.managementPerInstance(), Limits: s.managementLimits(), AtOnce: s.sagas(invocation),
+		API: api, Keys: keys, CallsPerSecond: s.managementPerInstance(), Limits: s.managementLimits(), Together: s.together(),
+		AtOnce: s.sagas(invocation),
 	}
 }

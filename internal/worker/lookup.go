@@ -27,15 +27,18 @@ type ManagementKeys interface {
 	Refresh(ctx context.Context, used string) (secrets.Held[secrets.Management], error)
 }
 
-// LookUp is the configuration of the look-up. Every field is required. Stack.LookUp makes one.
+// LookUp is the configuration of the look-up. Stack.LookUpPart makes one. A field is required unless its comment says
+// otherwise.
 type LookUp struct {
 	// API is that of the Management API's client. Key, CallsInFlight and Through are the worker's.
 	API  managementapi.Config
 	Keys ManagementKeys
 
-	// CallsPerSecond and Limits are this instance's parts of the Management API's rate, as those of Config.
+	// CallsPerSecond and Limits (optional) are this instance's parts of the Management API's rate, as those of Config.
 	CallsPerSecond float64
 	Limits         []throttle.Limit
+	// Together is this instance's part of the limit on one address, for the calls of both APIs together. Zero: none.
+	Together throttle.Limit
 	// AtOnce is how many messages are looked up at the same time, at most CallsInFlight.
 	AtOnce int
 }
@@ -54,7 +57,11 @@ func (l *LookUp) validate() error {
 	if l.AtOnce < 1 {
 		problems = append(problems, fmt.Errorf("worker: LookUp.AtOnce is %d, must be at least 1", l.AtOnce))
 	}
-	return errors.Join(append(problems, checkLimits("LookUp.Limits", l.Limits)...)...)
+	problems = append(problems, checkLimits("LookUp.Limits", l.Limits)...)
+	if l.Together != (throttle.Limit{}) {
+		problems = append(problems, checkLimits("LookUp.Together", []throttle.Limit{l.Together})...)
+	}
+	return errors.Join(problems...)
 }
 
 // lookUp is the look-up of a Handler: the saga, and the Management API with a limiter and a breaker of its own. It keeps
@@ -67,13 +74,13 @@ type lookUp struct {
 	atOnce  int
 }
 
-func newLookUp(cfg Config) (*lookUp, error) {
+func newLookUp(cfg Config, together *throttle.Shared) (*lookUp, error) {
 	if cfg.LookUp == nil {
 		return nil, nil
 	}
 	logger := cfg.Recorder.Logger()
 	l := &lookUp{
-		limiter: newLimiter(cfg.LookUp.CallsPerSecond, cfg.LookUp.Limits, cfg.Backoff),
+		limiter: newLimiter(cfg.LookUp.CallsPerSecond, cfg.LookUp.Limits, together, cfg.Backoff),
 		atOnce:  min(cfg.LookUp.AtOnce, cfg.CallsInFlight),
 	}
 	l.breaker = throttle.NewBreaker(throttle.BreakerConfig{

@@ -61,18 +61,22 @@ func manage[T any](ctx context.Context, b *batch, call func(*managementapi.Clien
 		return result, b.management.stop(&keyError{err: err, temporary: errors.Is(err, secrets.ErrUnavailable)})
 	}
 	result, err = manageWith(b, held.Value, call)
-	if managementapi.KindOf(err) == managementapi.KindUnauthorized {
+	if keyRefused(err) {
 		other, unreadable := keys.Refresh(ctx, held.Version)
 		if unreadable == nil && other.Value != held.Value {
 			result, err = manageWith(b, other.Value, call)
 		}
 	}
-	_, noKey := errors.AsType[*keyError](err)
-	switch kind := managementapi.KindOf(err); {
-	case noKey, kind == managementapi.KindUnauthorized, kind == managementapi.KindMisconfigured:
+	if keyRefused(err) || managementapi.KindOf(err) == managementapi.KindMisconfigured {
 		return result, b.management.stop(err)
 	}
 	return result, err
+}
+
+// keyRefused reports whether the API refuses the key, or the key cannot be sent.
+func keyRefused(err error) bool {
+	_, unusable := errors.AsType[*keyError](err)
+	return unusable || managementapi.KindOf(err) == managementapi.KindUnauthorized
 }
 
 // manageWith makes a call with that key.

@@ -63,14 +63,14 @@ func (b *batch) runSaga(m *message) (result, bool) {
 		return r, true
 	}
 	r := result{outcome: found.Outcome, reason: found.Reason, code: deactivation.CleanText(found.Code), detail: found.Detail}
-	if r.outcome != deactivation.Rejected && r.detail == deactivation.CleanText(found.Report.String()) {
-		r.detail = "" // the line has the whole report
-	}
 	if held != "" {
 		r.code, r.detail = deactivation.CodeSurge, deactivation.CleanText(held+"; "+found.Detail)
 	}
 	if b.h.cfg.Watch {
 		r = watched(r)
+	}
+	if r.outcome != deactivation.Rejected && r.detail == deactivation.CleanText(found.Report.String()) {
+		r.detail = "" // the line has the whole report
 	}
 	return r, true
 }

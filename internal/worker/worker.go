@@ -138,23 +138,27 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.Watch {
 		cfg.Recorder.Logger().Warn("watch mode: no license is deactivated, every message goes to the dead-letter queue with what would have been done")
 	}
-	found, err := newLookUp(cfg)
+	var together *throttle.Shared
+	if cfg.LookUp != nil && cfg.LookUp.Together != (throttle.Limit{}) {
+		together = throttle.NewShared(cfg.LookUp.Together)
+	}
+	found, err := newLookUp(cfg, together)
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
 	return &Handler{
 		cfg:      cfg,
 		lookUp:   found,
-		limiter:  newLimiter(cfg.CallsPerSecond, cfg.Limits, cfg.Backoff),
+		limiter:  newLimiter(cfg.CallsPerSecond, cfg.Limits, together, cfg.Backoff),
 		breaker:  newBreaker(cfg.CallsInFlight, cfg.Backoff, cfg.Recorder.Logger()),
 		evidence: newEvidence(),
 		brake:    newBrake(cfg.SurgeLimit, cfg.Now),
 	}, nil
 }
 
-func newLimiter(callsPerSecond float64, limits []throttle.Limit, b Backoff) *throttle.Limiter {
+func newLimiter(callsPerSecond float64, limits []throttle.Limit, together *throttle.Shared, b Backoff) *throttle.Limiter {
 	return throttle.NewLimiter(throttle.LimiterConfig{
-		CallsPerSecond: callsPerSecond, Limits: limits, Pause: b.First / pausesPerFirst,
+		CallsPerSecond: callsPerSecond, Limits: limits, Shared: together, Pause: b.First / pausesPerFirst,
 		LongestPause: b.Cap, Recovery: recoveryFirsts * b.First,
 	})
 }
