@@ -109,8 +109,9 @@ type Delivery struct {
 	Requests []string // ids of the requests that were enqueued
 	// LicenseHashes are the hashes (deactivation.HashLicense) of the licenses of an event's requests.
 	LicenseHashes []string
-	Missing       []string // of an unmappable event: the fields that every license lacked
-	Problem       string   // why it was refused, or is kept for an operator; never holds what was sent
+	ReceivedAt    time.Time // zero without requests. The worker may log a request before this line is written
+	Missing       []string  // of an unmappable event: the fields that every license lacked
+	Problem       string    // why it was refused, or is kept for an operator; never holds what was sent
 
 	// Fields of a direct invocation: what its caller gives, and whether it is a dry run, which enqueues nothing.
 	// Requests are then those that would be enqueued, and are not counted.
@@ -283,7 +284,8 @@ func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
 		attrs = append(attrs, list(deactivation.LogMissing, d.Missing))
 	}
 	attrs = append(attrs, texts(
-		deactivation.LogProblem, d.Problem, deactivation.LogRun, d.Run, deactivation.LogBy, d.By, deactivation.LogComment, d.Comment)...)
+		deactivation.LogProblem, d.Problem, deactivation.LogRun, d.Run, deactivation.LogBy, d.By, deactivation.LogComment, d.Comment,
+		deactivation.LogReceivedAt, stamp(d.ReceivedAt))...)
 	if d.DryRun {
 		attrs = append(attrs, slog.Bool(deactivation.LogDryRun, true))
 	}
@@ -378,7 +380,7 @@ func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.UTC().Format(time.RFC3339)
+	return t.UTC().Format(time.RFC3339Nano)
 }
 
 // listed bounds the number of texts and the length of each.

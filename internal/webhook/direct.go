@@ -133,7 +133,9 @@ func (h *Handler) invokeDirectly(ctx context.Context, payload []byte) ([]byte, e
 	}
 	answer.Accepted = len(answer.IDs)
 	slices.SortFunc(answer.Rejected, func(a, b rejectedRow) int { return a.Index - b.Index })
-	h.log(ctx, answer.line(in))
+	line := answer.line(in)
+	line.ReceivedAt = now
+	h.log(ctx, line)
 	return json.Marshal(answer)
 }
 
@@ -195,7 +197,9 @@ func checkNamed(row deactivation.Row, r deactivation.Request) error {
 
 // checkLookedUp checks a row with look-up: an order or a license key alone is enough.
 func checkLookedUp(row deactivation.Row, r deactivation.Request) error {
-	invalid := func(code, field, why string) error { return &deactivation.FieldError{Code: code, Field: field, Why: why} }
+	invalid := func(code, field, why string) error {
+		return &deactivation.FieldError{Code: code, Field: field, Why: why}
+	}
 	err := r.Validate()
 	switch {
 	case err == nil && r.CanBeLookedUp() && !r.Lookup.HasCandidates() && !isLicenseKey(r.LicenseKey):
