@@ -66,6 +66,7 @@ func plan() map[string]room {
 		"internal/telemetry":            {floor: 1},
 		"internal/config":               {floor: 1},
 		"internal/history":              {floor: 1},
+		"internal/history/historytest":  {floor: 1, beside: "internal/history"},
 		"internal/expression":           {floor: 1},
 		"internal/throttle":             {floor: 1},
 		"internal/certificate":          {floor: 1},
