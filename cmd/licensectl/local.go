@@ -18,6 +18,7 @@ import (
 
 	"license-deactivator/events"
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/history"
 	"license-deactivator/internal/local"
 	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
@@ -60,7 +61,7 @@ func newLocal(load func() (*source.Sources, error), c clock) *cobra.Command {
 samples of events/ as their senders do and prints the outcome of each and the reason. Then it serves your own requests until
 Ctrl-C. It needs no AWS and no network.
 
-Deliveries go to POST /webhooks/<source>. Direct invocations go to the path of Lambda's API, so this works:
+Deliveries go to POST /webhooks/<source>. GET /history?order=1001 (or license, id, run) says what became of an order, like licensectl why. Direct invocations go to the path of Lambda's API, so this works:
   aws lambda invoke --endpoint-url http://127.0.0.1:8080 --region us-east-1 --no-sign-request \
     --function-name webhook --payload fileb://events/bulk.json out.json
 With --license-api the worker calls your own License API instead of the fake: it really deactivates licenses, and
@@ -293,11 +294,12 @@ func (o localOptions) config(stored local.Secrets, sources *source.Sources, api 
 		level = slog.LevelInfo
 	}
 	licenseAPI, webhooks := stored.Readers(o.secretsFile)
+	memory := new(history.Memory)
 	return local.Config{
 		Sources: sources, LicenseSecret: licenseAPI, WebhookSecrets: webhooks, LicenseAPI: api, TokenURL: o.tokenURL(api),
 		CallsPerSecond: o.callsPerSecond, CallsInFlight: o.callsInFlight, FirstRetry: o.clock.firstRetry,
 		AcceptTestEvents: o.testEvents == testEventsAccept, MaxEventAge: o.maxEventAge, SurgeLimit: o.surgeLimit, Watch: o.mode == modeWatch,
-		Recorder:   telemetry.New(stderr, level, ""),
+		Recorder: local.NewRecorder(stderr, level, memory), History: memory,
 		OnOutcome:  func(m telemetry.Message) { out.outcome(m); tried.OnOutcome(m) },
 		OnDelivery: func(d telemetry.Delivery) { out.delivery(d); tried.OnDelivery(d) },
 		OnRefused:  out.refused,

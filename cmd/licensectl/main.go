@@ -136,7 +136,7 @@ Begin with:  licensectl local`,
 	f := &files{}
 	root.PersistentFlags().StringVar(&f.dir, "sources", "", "folder of senders' files to use instead of the built-in ones")
 	root.AddCommand(newLocal(f.load, c), newSend(f), newExplain(f), newSources(f), newDeactivate(f.load), newOffline(), newFakeAPI(),
-		newResolve(f.load), newRestore(f.load))
+		newResolve(f.load), newRestore(f.load), newWhy(c))
 	return root
 }
 

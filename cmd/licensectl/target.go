@@ -252,8 +252,12 @@ func (p *place) of(r resource) string { return p.outputs[r] }
 // watches reports whether the stack is known to be in watch mode, in which it writes nothing.
 func (p *place) watches() bool { return p.of(stackMode) == modeWatch }
 
-// logGroups returns the log groups of the functions that are known.
+// logGroups returns the log groups of the functions that are known, the webhook's first. Those of a stack have its name
+// (template.yaml); without one a function is taken to log where Lambda does by itself.
 func (p *place) logGroups() []string {
+	if p.stack != "" {
+		return []string{"/aws/lambda/" + p.stack + "-webhook", "/aws/lambda/" + p.stack + "-worker"}
+	}
 	var groups []string
 	for _, r := range []resource{webhookFunctionName, workerFunctionName} {
 		if name := p.of(r); name != "" && !p.isLocal() {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"time"
 
+	"license-deactivator/internal/history"
 	"license-deactivator/internal/lambdaemu"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/secrets"
@@ -50,6 +51,9 @@ type Config struct {
 	// MaxEventAge is the age above which the requests of an event go to the dead-letter queue; 0: no limit.
 	MaxEventAge time.Duration
 
+	// History has the lines of Recorder (NewRecorder): GET /history answers from it. Optional.
+	History *history.Memory
+
 	Recorder   *telemetry.Recorder      // log lines and metrics
 	OnOutcome  func(telemetry.Message)  // optional; called after each receive of a message
 	OnDelivery func(telemetry.Delivery) // optional; called after each event and each direct invocation
@@ -61,6 +65,7 @@ type Stack struct {
 	Queue       *queue.Memory
 	DeadLetters *queue.Memory
 
+	history *history.Memory // nil: nothing answers GET /history
 	gateway lambdaemu.APIGateway
 	queues  lambdaemu.SQSAPI
 	source  lambdaemu.EventSource
@@ -74,7 +79,7 @@ const (
 
 // New wires the handlers as the two mains do.
 func New(c Config) (*Stack, error) {
-	s := &Stack{DeadLetters: queue.NewMemory(queue.MemoryConfig{Visibility: lambdaemu.VisibilityTimeout})}
+	s := &Stack{history: c.History, DeadLetters: queue.NewMemory(queue.MemoryConfig{Visibility: lambdaemu.VisibilityTimeout})}
 	s.Queue = queue.NewMemory(queue.MemoryConfig{
 		Visibility: lambdaemu.VisibilityTimeout, MaxReceiveCount: lambdaemu.MaxReceiveCount, DeadLetter: s.DeadLetters,
 	})
@@ -133,9 +138,13 @@ func (c Config) parseLicense(text string) (secrets.License, error) {
 	return l, err
 }
 
-// ServeHTTP serves deliveries at /webhooks/{source}, direct invocations at Lambda's own path, and both queues by SQS's
-// protocol.
+// ServeHTTP serves deliveries at /webhooks/{source}, direct invocations at Lambda's own path, both queues by SQS's protocol,
+// and questions at GET /history.
 func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.history != nil && r.URL.Path == HistoryPath {
+		s.serveHistory(w, r)
+		return
+	}
 	if s.queues.Serves(r) {
 		s.queues.ServeHTTP(w, r)
 		return
