@@ -88,6 +88,14 @@ const (
 	ReasonExhausted   Reason = "exhausted"   // still deferred at receive 290; without attributes, SQS moved it at receive 301
 )
 
+// Reasons lists every reason of a dead letter.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonRejected, ReasonUnmappable, ReasonReversed, ReasonStale, ReasonHeld, ReasonWatched, ReasonInvalid, ReasonCrashed,
+		ReasonUndelivered, ReasonExhausted,
+	}
+}
+
 // Request asks for one license to be deactivated on one device. Its ID is source, event id and index within the event:
 // the same at every redelivery, on every log line and through every redrive.
 type Request struct {

@@ -1,6 +1,8 @@
 package deactivation
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -38,4 +40,28 @@ func (r Release) validate() error {
 		}
 	}
 	return nil
+}
+
+// WithRelease returns the wire form of a request with a release in place of the one that it may have. Everything else, also
+// a field that this version does not know, is unchanged. An error says what is wrong with the body or the release.
+func WithRelease(body string, release Release) (string, error) {
+	if release.IsZero() {
+		return "", &FieldError{CodeMissingField, "released", "is missing"}
+	}
+	if err := release.validate(); err != nil {
+		return "", err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(body), &fields); err != nil {
+		return "", fmt.Errorf("%w: %s", ErrInvalid, jsonProblem(err))
+	}
+	if fields == nil {
+		return "", fmt.Errorf("%w: null is no message", ErrInvalid)
+	}
+	raw, err := marshal(release.utc())
+	if err != nil {
+		return "", err
+	}
+	fields["released"] = json.RawMessage(raw)
+	return marshal(fields)
 }

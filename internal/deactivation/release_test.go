@@ -72,3 +72,33 @@ func TestAReleaseSaysWhoWhenAndWhy(t *testing.T) {
 		}
 	}
 }
+
+// TestAReleaseIsWrittenIntoAMessage: it replaces one that is there, and needs who, when and why.
+func TestAReleaseIsWrittenIntoAMessage(t *testing.T) {
+	t.Parallel()
+	release := deactivation.Release{By: "ada", At: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC), Reason: "checked"}
+	for body, want := range map[string]string{
+		`{"v":1,"id":"a"}`: `{"id":"a","released":{"by":"ada","at":"2026-11-29T12:00:00Z","reason":"checked"},"v":1}`,
+		`{"v":1,"released":{"by":"eve"},"x":{"b":1,"a":2}}`: `{"released":{"by":"ada","at":"2026-11-29T12:00:00Z","reason":"checked"},"v":1,"x":{"b":1,"a":2}}`,
+	} {
+		if got, err := deactivation.WithRelease(body, release); err != nil || got != want {
+			t.Errorf("%s: %s, %v", body, got, err)
+		}
+	}
+	for name, c := range map[string]struct {
+		body    string
+		release deactivation.Release
+	}{
+		"no release":  {`{"v":1}`, deactivation.Release{}},
+		"nobody":      {`{"v":1}`, deactivation.Release{At: release.At, Reason: "x"}},
+		"never":       {`{"v":1}`, deactivation.Release{By: "ada", Reason: "x"}},
+		"for nothing": {`{"v":1}`, deactivation.Release{By: "ada", At: release.At}},
+		"not JSON":    {`CANARY`, release},
+		"a list":      {`["CANARY"]`, release},
+		"null":        {`null`, release},
+	} {
+		if got, err := deactivation.WithRelease(c.body, c.release); err == nil || strings.Contains(err.Error(), "CANARY") {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
+	}
+}

@@ -129,6 +129,26 @@ func (q *SQS) Receive(ctx context.Context, max int, wait, visibility time.Durati
 	return received, nil
 }
 
+// Depth returns how many messages can be received, and how many are hidden: in flight or deferred. SQS counts
+// approximately. It needs the right sqs:GetQueueAttributes.
+func (q *SQS) Depth(ctx context.Context) (visible, hidden int, err error) {
+	const counted, inFlight, delayed = types.QueueAttributeNameApproximateNumberOfMessages,
+		types.QueueAttributeNameApproximateNumberOfMessagesNotVisible, types.QueueAttributeNameApproximateNumberOfMessagesDelayed
+	ctx, cancel := context.WithTimeout(ctx, maxTimeout)
+	defer cancel()
+	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &q.url, AttributeNames: []types.QueueAttributeName{counted, inFlight, delayed},
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("queue: depth: %w", err)
+	}
+	number := func(name types.QueueAttributeName) int { // 0 when SQS omits it
+		n, _ := strconv.Atoi(out.Attributes[string(name)])
+		return n
+	}
+	return number(counted), number(inFlight) + number(delayed), nil
+}
+
 // Warm opens the connection that the first Send would otherwise have to open. It sends an unsigned HEAD request with the
 // client's own HTTP client, which needs no permission, and accepts any response.
 func (q *SQS) Warm(ctx context.Context) error {
