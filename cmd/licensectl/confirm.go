@@ -69,14 +69,24 @@ func (c *confirmation) allow(cmd *cobra.Command, count int, do string) (bool, er
 // ask lets a person type the count.
 func (c *confirmation) ask(cmd *cobra.Command, count int, do string) (bool, error) {
 	fmt.Fprintf(cmd.ErrOrStderr(), "Type %d to %s: ", count, do)
-	typed, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
-	if err != nil && typed == "" {
+	typed := make(chan string, 1)
+	go func() { // Ctrl-C does not end a read
+		line, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // what was typed before an error counts
+		typed <- line
+	}()
+	var line string
+	select {
+	case <-cmd.Context().Done():
+		return false, failed(cmd.Context().Err(), "")
+	case line = <-typed:
+	}
+	switch strings.TrimSpace(line) {
+	case "":
 		return false, held("", "no count was typed: nothing was done")
+	case strconv.Itoa(count):
+		return true, nil
 	}
-	if strings.TrimSpace(typed) != strconv.Itoa(count) {
-		return false, held("", "that is not %d: nothing was done", count)
-	}
-	return true, nil
+	return false, held("", "that is not %d: nothing was done", count)
 }
 
 // isTerminal reports whether the input is typed at a terminal. A test passes a reader with IsTerminal.

@@ -49,7 +49,7 @@ func TestWhatIsNoCommandIsFound(t *testing.T) {
 	}
 	for command, ok := range map[string]bool{
 		"local": true, "sources check": true, "local --once --fail storm": true, "--help": true, "explain FILE": true,
-		"dlq list": false, "dlq list.": false, "sources frobnicate": false, "local --frobnicate": false, "frobnicate": false,
+		"dlq list": true, "dlq list.": false, "sources frobnicate": false, "local --frobnicate": false, "frobnicate": false,
 	} {
 		if problem := misunderstood(command); (problem == "") != ok {
 			t.Errorf("licensectl %s: %q", command, problem)

@@ -8,8 +8,7 @@ import (
 	"io"
 
 	"license-deactivator/internal/deactivation"
-	"license-deactivator/internal/worker"
-	"license-deactivator/pkg/licenseapi"
+	"license-deactivator/internal/deadletter"
 )
 
 // message is one message of the queue or the dead-letter queue in the form that tools print: in the AWS CLI and the
@@ -148,15 +147,6 @@ func requestResult(d deactivation.DeadLetter) string {
 	if d.Code != "" {
 		text += ": " + d.Code
 	}
-	for _, known := range licenseapi.Codes() {
-		if known.Code != d.Code {
-			continue
-		}
-		text += ", " + known.Meaning + "."
-		if todo := worker.TreatmentOf(known.Kind).Todo; todo != "" {
-			text += " To do: " + todo + "."
-		}
-		return text
-	}
-	return text + ". docs/outcomes.md says what to do."
+	m := deadletter.MeaningOf(d)
+	return text + ", " + sentence(m.Is) + " To do: " + sentence(m.Do)
 }

@@ -322,7 +322,7 @@ func TestMessagesAreExplained(t *testing.T) {
 		"a Lambda event":    {lambda.Replace(`{"Records":[` + first + "," + second + `]}`), []string{"message 1 of 2", "message 2 of 2", resultOfRequest}},
 		"a list":            {"[" + first + ",\n" + second + "]", []string{"message 2 of 2", resultOfRequest}},
 		"lines":             {first + "\n" + second + "\n", []string{"message 2 of 2", resultOfRequest}},
-		"lines of bodies":   {event + "\n" + request + "\n", []string{"message 1 of 2", "RESULT unmappable: ", "message 2 of 2", "RESULT exhausted. docs/outcomes.md says what to do."}},
+		"lines of bodies":   {event + "\n" + request + "\n", []string{"message 1 of 2", "RESULT unmappable: ", "message 2 of 2", "RESULT exhausted, deferred at 290 receives"}},
 	} {
 		code, stdout, stderr := explained(t, c.content, "-")
 		flat := strings.Join(strings.Fields(stdout), " ")

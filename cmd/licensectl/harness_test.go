@@ -72,8 +72,8 @@ func (b *buffer) wait(done func(text string) bool) (text string, found bool) {
 }
 
 // fast makes retries start after a hundredth of a second: every other time of the worker's back-off, its pause after a
-// 429 and its circuit breaker is a multiple of that.
-func fast() clock { return clock{firstRetry: 10 * time.Millisecond} }
+// 429 and its circuit breaker is a multiple of that. Dead letters are read without long polls.
+func fast() clock { return clock{firstRetry: 10 * time.Millisecond, letterPoll: -1} }
 
 // command runs licensectl until it ends.
 func command(t *testing.T, args ...string) (code int, stdout, stderr string) {

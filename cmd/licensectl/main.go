@@ -47,10 +47,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return clock{}.run(ctx, args, stdin, stdout, stderr)
 }
 
-// clock holds the times of licensectl local that tests shorten. A zero field is the normal time.
+// clock holds the times that tests shorten. A zero field is the normal time.
 type clock struct {
+	// Of licensectl local.
+
 	firstRetry time.Duration // of the worker; 0: one second
 	progress   time.Duration // between two lines of progress; 0: one second
+
+	letterPoll time.Duration // of licensectl dlq: deadletter.Options.Poll
 }
 
 func (c clock) run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -136,7 +140,7 @@ Begin with:  licensectl local`,
 	f := &files{}
 	root.PersistentFlags().StringVar(&f.dir, "sources", "", "folder of senders' files to use instead of the built-in ones")
 	root.AddCommand(newLocal(f.load, c), newSend(f), newExplain(f), newSources(f), newDeactivate(f.load), newOffline(), newFakeAPI(),
-		newResolve(f.load), newRestore(f.load), newWhy(c))
+		newResolve(f.load), newRestore(f.load), newWhy(c), newDLQ(f, c))
 	return root
 }
 

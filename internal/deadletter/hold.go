@@ -100,11 +100,11 @@ func (h *hold) extend(ctx context.Context, ids []string) (failed []string) {
 	return failed
 }
 
-// release makes letters visible at once. It returns how many it could not release: they are visible within 30 seconds.
-func (h *hold) release(ctx context.Context, ids []string) (late int) {
+// release makes letters visible at once. One that it cannot release is visible within 30 seconds.
+func (h *hold) release(ctx context.Context, ids []string) {
 	pairs, _ := h.pairs(ids)
 	h.forget(ids)
-	return len(h.change(ctx, pairs, 0))
+	_ = h.change(ctx, pairs, 0)
 }
 
 // forget stops holding letters.

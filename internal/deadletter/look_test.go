@@ -55,8 +55,8 @@ func TestAMaxChoosesTheOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := queue.NewMemory(queue.MemoryConfig{})
 		now := time.Now().Truncate(time.Second)
-		for i, age := range []time.Duration{3, 9, 1, 7, 5, 8, 2, 6, 4} {
-			send(t, q, letter(t, string(rune('a'+i)), deactivation.DeadLetter{Reason: deactivation.ReasonHeld, FailedAt: now.Add(-age * time.Hour)}))
+		for i, age := range []time.Duration{3 * time.Hour, 9 * time.Hour, time.Hour, 7 * time.Hour, 5 * time.Hour, 8 * time.Hour, 2 * time.Hour, 6 * time.Hour, 4 * time.Hour} {
+			send(t, q, letter(t, string(rune('a'+i)), deactivation.DeadLetter{Reason: deactivation.ReasonHeld, FailedAt: now.Add(-age)}))
 		}
 		look := open(t, q, deadletter.Options{Filter: deadletter.Filter{Max: 3}, Bodies: true})
 		got := ""

@@ -39,7 +39,7 @@ func (SQSAPI) Serves(r *http.Request) bool {
 
 // sqsInput has the members of all operations.
 type sqsInput struct {
-	QueueUrl            string //nolint:revive,staticcheck // SQS's own spelling
+	QueueUrl            string
 	MaxNumberOfMessages int
 	WaitTimeSeconds     int
 	VisibilityTimeout   int
@@ -47,9 +47,9 @@ type sqsInput struct {
 }
 
 type sqsEntry struct {
-	Id                string //nolint:revive,staticcheck // SQS's own spelling
+	Id                string
 	MessageBody       string
-	MessageGroupId    string //nolint:revive,staticcheck // SQS's own spelling
+	MessageGroupId    string
 	MessageAttributes map[string]sqsAttribute
 	ReceiptHandle     string
 	VisibilityTimeout int
@@ -64,7 +64,7 @@ type sqsBatch struct {
 }
 
 type sqsFailure struct {
-	Id, Code, Message string //nolint:revive,staticcheck // SQS's own spelling
+	Id, Code, Message string
 	SenderFault       bool
 }
 
