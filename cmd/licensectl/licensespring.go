@@ -61,7 +61,9 @@ type spring struct {
 	text          string         // the license secret
 	licenseAPI    string
 	managementAPI string
-	lookUpIsOff   bool // the worker is known to have no look-up
+	fromWorker    bool // the worker's variables were read
+	lookUpIsOn    bool // as they say
+	watches       bool // as they say
 	management    *managementapi.Client
 }
 
@@ -71,16 +73,27 @@ func (f *springFlags) open(ctx context.Context, at *place) (*spring, error) {
 	if err := f.readSecret(ctx, s, at); err != nil {
 		return nil, err
 	}
-	if at != nil && (at.stack != "" || at.isLocal()) {
-		if err := s.readWorker(ctx, at); err != nil {
-			return nil, err
-		}
+	if err := s.readWorker(ctx, at); err != nil {
+		return nil, err
 	}
+	if err := f.openManagement(s, at); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// addresses completes the addresses that neither a flag nor the worker says.
+func (s *spring) addresses() {
 	s.licenseAPI = cmp.Or(s.licenseAPI, defaultLicenseAPI)
 	s.managementAPI = cmp.Or(s.managementAPI, defaultManagementAPI)
+}
+
+// openManagement makes the client of the Management API.
+func (f *springFlags) openManagement(s *spring, at *place) error {
+	s.addresses()
 	key, err := secrets.ParseManagement(s.text)
 	if err != nil {
-		return nil, failed(fmt.Errorf("%s: %w", f.secretName(at), err), "")
+		return failed(fmt.Errorf("%s: %w", f.secretName(at), err), "")
 	}
 	pace := rate.NewLimiter(rate.Limit(f.managementPerMinute/60), 1)
 	s.management, err = managementapi.New(managementapi.Config{
@@ -93,9 +106,9 @@ func (f *springFlags) open(ctx context.Context, at *place) (*spring, error) {
 		},
 	})
 	if err != nil {
-		return nil, misused("give --management-api such as "+defaultManagementAPI, "%v", err)
+		return misused("give --management-api such as "+defaultManagementAPI, "%v", err)
 	}
-	return s, nil
+	return nil
 }
 
 // secretName names where the keys come from, for a person.
@@ -137,7 +150,8 @@ func (f *springFlags) readSecret(ctx context.Context, s *spring, at *place) erro
 
 // readWorker takes the addresses that are not given from the worker function's variables.
 func (s *spring) readWorker(ctx context.Context, at *place) error {
-	if s.licenseAPI != "" && s.managementAPI != "" {
+	known := s.licenseAPI != "" && s.managementAPI != ""
+	if known || at == nil || at.stack == "" && !at.isLocal() {
 		return nil
 	}
 	variables, err := at.variables(ctx, at.of(workerFunctionName))
@@ -149,7 +163,7 @@ func (s *spring) readWorker(ctx context.Context, at *place) error {
 	}
 	s.licenseAPI = cmp.Or(s.licenseAPI, variables["LICENSE_API_URL"])
 	s.managementAPI = cmp.Or(s.managementAPI, variables["MANAGEMENT_API_URL"])
-	s.lookUpIsOff = variables["LOOK_UP"] != "on"
+	s.fromWorker, s.lookUpIsOn, s.watches = true, variables["LOOK_UP"] == "on", variables["MODE"] == modeWatch
 	return nil
 }
 

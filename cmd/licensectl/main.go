@@ -139,8 +139,17 @@ Begin with:  licensectl local`,
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	f := &files{}
 	root.PersistentFlags().StringVar(&f.dir, "sources", "", "folder of senders' files to use instead of the built-in ones")
-	root.AddCommand(newLocal(f.load, c), newSend(f), newExplain(f), newSources(f), newDeactivate(f.load), newOffline(), newFakeAPI(),
-		newResolve(f.load), newRestore(f.load), newWhy(c), newDLQ(f, c))
+	root.AddCommand(
+		newLocal(f.load, c), newSend(f), newExplain(f), newSources(f),
+		newResolve(f.load),
+		newRestore(f.load),
+		newDeactivate(f.load),
+		newDLQ(f, c),
+		newWhy(c),
+		newOffline(),
+		newDoctor(f.load),
+		newFakeAPI(),
+	)
 	return root
 }
 

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/secrets"
 	"license-deactivator/pkg/licenseapi"
 	"license-deactivator/pkg/signing"
 )
@@ -183,7 +184,12 @@ func (d *directAPI) client() (*licenseapi.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := licenseapi.New(licenseapi.Config{BaseURL: d.address, CallsInFlight: 1})
+	return newLicenseClient(keys, d.address)
+}
+
+// newLicenseClient returns a client of the License API that makes one call at a time.
+func newLicenseClient(keys secrets.License, address string) (*licenseapi.Client, error) {
+	client, err := licenseapi.New(licenseapi.Config{BaseURL: address, CallsInFlight: 1})
 	if err != nil {
 		return nil, misused("give --license-api such as "+defaultLicenseAPI, "%v", err)
 	}

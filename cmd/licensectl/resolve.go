@@ -123,10 +123,10 @@ func (o *resolveOptions) find(ctx context.Context, needed ...resource) error {
 
 // warn says what keeps the stack from acting on what resolve would send.
 func (o *resolveOptions) warn(cmd *cobra.Command) {
-	if o.at != nil && o.at.watches() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "licensectl: warning: the stack %s is in watch mode: its worker deactivates nothing, and requests end as dead letters\n", o.at.stack)
+	if o.at != nil && o.at.watches() || o.keys.watches {
+		fmt.Fprintln(cmd.ErrOrStderr(), "licensectl: warning: the worker is in watch mode: it deactivates nothing, and requests end as dead letters (watched)")
 	}
-	if o.keys.lookUpIsOff {
+	if o.keys.fromWorker && !o.keys.lookUpIsOn {
 		fmt.Fprintln(cmd.ErrOrStderr(), "licensectl: warning: the worker has no look-up (LookUp=off): it refuses requests without a device")
 	}
 }

@@ -348,7 +348,7 @@ func TestResolveTakesKeysAndAddressesFromTheStack(t *testing.T) {
 
 	cloud.stacks["shop"]["Mode"], cloud.variables["shop-worker"]["LOOK_UP"] = "watch", "off"
 	_, _, stderr = command(t, resolve...)
-	for _, want := range []string{"the stack shop is in watch mode", "the worker has no look-up"} {
+	for _, want := range []string{"the worker is in watch mode", "the worker has no look-up"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("no warning %q: %s", want, stderr)
 		}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
+
+	"license-deactivator/internal/local"
 )
 
 // localFunction is the webhook function's name in licensectl local.
@@ -206,7 +208,7 @@ type place struct {
 }
 
 // open finds the needed resources: it reads the outputs of the stack, or takes the flags. Each of its errors says what
-// to do. In licensectl local the webhook function has a fixed name, and there is no other resource.
+// to do. In licensectl local they have fixed names; it has no stack's secrets.
 func (t *target) open(ctx context.Context, needed ...resource) (*place, error) {
 	if err := t.check(needed...); err != nil {
 		return nil, err
@@ -214,7 +216,10 @@ func (t *target) open(ctx context.Context, needed ...resource) (*place, error) {
 	p := &place{target: t, outputs: map[resource]string{}}
 	if t.isLocal() {
 		p.config = aws.Config{Region: localRegion, Credentials: aws.AnonymousCredentials{}, BaseEndpoint: aws.String(t.endpoint)}
-		p.outputs[webhookFunctionName] = localFunction
+		p.outputs = map[resource]string{
+			webhookFunctionName: localFunction, workerFunctionName: local.WorkerName, webhookURL: t.localURL("webhooks/"),
+			queueURL: t.localURL("queues/" + local.QueueName), deadLetterQueueURL: t.localURL("queues/" + local.DeadLetterName),
+		}
 	} else {
 		config, err := t.loadConfig(ctx)
 		if err != nil {
@@ -244,6 +249,11 @@ func (t *target) open(ctx context.Context, needed ...resource) (*place, error) {
 		}
 	}
 	return p, nil
+}
+
+// localURL returns an address of licensectl local.
+func (t *target) localURL(path string) string {
+	return strings.TrimSuffix(t.endpoint, "/") + "/" + path
 }
 
 // of returns a resource's name, address or value; "" if it is not known.

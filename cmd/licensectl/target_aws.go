@@ -105,6 +105,14 @@ func awsFailed(err error, right, what string) error {
 	return failed(fmt.Errorf("%s: %w", what, err), awsHint(err, right))
 }
 
+// awsProblem describes an error of AWS in few words: its code and message, without the call and the request's id.
+func awsProblem(err error) string {
+	if answer, ok := errors.AsType[smithy.APIError](err); ok {
+		return answer.ErrorCode() + ": " + answer.ErrorMessage()
+	}
+	return err.Error()
+}
+
 // awsHint returns what to do about an error of AWS.
 func awsHint(err error, right string) string {
 	if answer, ok := errors.AsType[smithy.APIError](err); ok {

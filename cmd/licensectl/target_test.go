@@ -122,7 +122,7 @@ func (f *fakeAWS) serveJSON(w http.ResponseWriter, operation string, body []byte
 		return
 	}
 	var in struct {
-		SecretId  string //nolint:staticcheck // AWS's spelling
+		SecretId  string // AWS's own spelling
 		LogEvents []struct{ Message string }
 	}
 	_ = json.Unmarshal(body, &in)

@@ -65,14 +65,17 @@ type Stack struct {
 	Queue       *queue.Memory
 	DeadLetters *queue.Memory
 
-	history *history.Memory // nil: nothing answers GET /history
-	gateway lambdaemu.APIGateway
-	queues  lambdaemu.SQSAPI
-	source  lambdaemu.EventSource
+	history   *history.Memory // nil: nothing answers GET /history
+	gateway   lambdaemu.APIGateway
+	functions lambdaemu.FunctionsAPI
+	queues    lambdaemu.SQSAPI
+	source    lambdaemu.EventSource
 }
 
-// Names of the queues in SQS's protocol.
+// Names of the worker function in Lambda's protocol, and of the queues in SQS's.
 const (
+	WorkerName = "worker"
+
 	QueueName      = "jobs"
 	DeadLetterName = "dead-letters"
 )
@@ -106,12 +109,22 @@ func New(c Config) (*Stack, error) {
 		return nil, fmt.Errorf("local: %w", err)
 	}
 	s.gateway = lambdaemu.APIGateway{Function: c.observed(receiver.Invoke), MaxBodyBytes: webhook.MaxBodyBytes + 1}
+	s.functions = lambdaemu.FunctionsAPI{Variables: map[string]map[string]string{WorkerName: c.workerVariables()}}
 	s.queues = lambdaemu.SQSAPI{Queues: map[string]*queue.Memory{QueueName: s.Queue, DeadLetterName: s.DeadLetters}}
 	s.source = lambdaemu.EventSource{
 		Queue: s.Queue, Function: sender.Handle, BatchSize: batchPerCall * c.CallsInFlight, Concurrency: 1,
 		OnError: func(err error) { c.Recorder.Logger().Error("event source mapping", "error", err.Error()) },
 	}
 	return s, nil
+}
+
+// workerVariables are the variables of the worker that a command beside it needs.
+func (c Config) workerVariables() map[string]string {
+	mode := "act"
+	if c.Watch {
+		mode = "watch"
+	}
+	return map[string]string{"LICENSE_API_URL": c.LicenseAPI, "MODE": mode}
 }
 
 // observed reports the errors of the webhook function: Lambda returns them to the caller, and no other code logs them.
@@ -138,11 +151,15 @@ func (c Config) parseLicense(text string) (secrets.License, error) {
 	return l, err
 }
 
-// ServeHTTP serves deliveries at /webhooks/{source}, direct invocations at Lambda's own path, both queues by SQS's protocol,
-// and questions at GET /history.
+// ServeHTTP serves deliveries at /webhooks/{source}, direct invocations at Lambda's own path, the worker's variables, both
+// queues by SQS's protocol, and questions at GET /history.
 func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.history != nil && r.URL.Path == HistoryPath {
 		s.serveHistory(w, r)
+		return
+	}
+	if s.functions.Serves(r) {
+		s.functions.ServeHTTP(w, r)
 		return
 	}
 	if s.queues.Serves(r) {

@@ -1,11 +1,14 @@
 package lookup_test
 
 import (
+	"errors"
 	"strconv"
 	"testing"
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/lookup"
+	"license-deactivator/pkg/licenseapi/licenseapitest"
+	"license-deactivator/pkg/managementapi"
 )
 
 // TestPreviewReadsWhatRunWouldDo: Preview names the licenses and their devices, and Run then writes to exactly those.
@@ -53,5 +56,23 @@ func TestPreviewShowsWhatAReviewHolds(t *testing.T) {
 	}
 	if len(fake.Ledger()) != 0 {
 		t.Errorf("writes %v", fake.Ledger())
+	}
+}
+
+func TestFiltersAreProbedWithAValueThatNoneHas(t *testing.T) {
+	t.Parallel()
+	a := newAPIs(t)
+	fake := a.serve(t, append(others(), owned(1, "KEY-AAAA-1111", "hw1"))...)
+	if err := lookup.CheckFilters(t.Context(), a.management); err != nil {
+		t.Errorf("filters that work: %v", err)
+	}
+	fake.SetHabits(licenseapitest.Habits{IgnoreFilters: true})
+	if err := lookup.CheckFilters(t.Context(), a.management); !errors.Is(err, lookup.ErrUntrusted) {
+		t.Errorf("filters that are ignored: %v", err)
+	}
+	fake.SetHabits(licenseapitest.Habits{})
+	fake.RotateManagement("another")
+	if err := lookup.CheckFilters(t.Context(), a.management); managementapi.KindOf(err) != managementapi.KindUnauthorized {
+		t.Errorf("a wrong key: %v", err)
 	}
 }

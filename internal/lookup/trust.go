@@ -2,6 +2,8 @@ package lookup
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"license-deactivator/internal/deactivation"
@@ -64,11 +66,8 @@ func (s *saga) probeAgain(ctx context.Context, filter string) *Result {
 // nothing: the message waits.
 func (s *saga) probe(ctx context.Context, filter string) *Result {
 	t := &s.l.trust
-	found, err := s.probeCount(ctx, filter)
-	switch {
-	case err != nil && filter == filterOfDevices && transient(err) == nil:
-		found = 0 // "no such license" is a filter that works
-	case err != nil:
+	found, err := probeCount(ctx, s.job.Management, filter)
+	if err != nil {
 		if stop := transient(err); stop != nil {
 			return stop
 		}
@@ -89,21 +88,51 @@ func (s *saga) probe(ctx context.Context, filter string) *Result {
 	return untrusted(s.l.cfg.ProbeEvery)
 }
 
-func (s *saga) probeCount(ctx context.Context, filter string) (found int, err error) {
+// probeCount queries a filter with the impossible value and returns how many records it finds.
+func probeCount(ctx context.Context, management Management, filter string) (found int, err error) {
 	if filter == filterOfDevices {
-		devices, err := s.job.Management.Devices(ctx, impossibleID, probeRecordsMost)
+		devices, err := management.Devices(ctx, impossibleID, probeRecordsMost)
+		if err != nil && transient(err) == nil {
+			return 0, nil // "no such license" is a filter that works
+		}
 		return devices.Count, err
 	}
 	var by managementapi.Filter
-	for _, f := range []managementapi.Filter{
-		managementapi.ByLicenseKey(impossibleText), managementapi.ByOrder(impossibleText), managementapi.BySubscription(impossibleText),
-	} {
+	for _, f := range impossibleFilters() {
 		if f.Name() == filter {
 			by = f
 		}
 	}
-	licenses, err := s.job.Management.Licenses(ctx, by, probeRecordsMost)
+	licenses, err := management.Licenses(ctx, by, probeRecordsMost)
 	return licenses.Count, err
+}
+
+// impossibleFilters are the filters of licenses with a value that no license has.
+func impossibleFilters() []managementapi.Filter {
+	return []managementapi.Filter{
+		managementapi.ByLicenseKey(impossibleText), managementapi.ByOrder(impossibleText), managementapi.BySubscription(impossibleText),
+	}
+}
+
+// ErrUntrusted is wrapped by the error of CheckFilters if a filter finds records for a value that none has.
+var ErrUntrusted = errors.New("lookup: the Management API's filters cannot be trusted")
+
+// CheckFilters probes every filter that the look-up uses. Any other error than ErrUntrusted is the API's.
+func CheckFilters(ctx context.Context, management Management) error {
+	names := []string{filterOfDevices}
+	for _, f := range impossibleFilters() {
+		names = append(names, f.Name())
+	}
+	for _, name := range names {
+		found, err := probeCount(ctx, management, name)
+		switch {
+		case err != nil:
+			return err
+		case found > 0:
+			return fmt.Errorf("%w: %s found %s for a value that none has", ErrUntrusted, name, count(found, "record"))
+		}
+	}
+	return nil
 }
 
 func untrusted(wait time.Duration) *Result {
