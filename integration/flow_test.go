@@ -50,6 +50,7 @@ func TestBuiltFunctions(t *testing.T) {
 		"while the API is down messages are kept":             apiDown,
 		"a wrong key keeps messages and raises the alarm":     wrongKey,
 		"the samples for sam have their documented results":   samplesForSAM,
+		"the dashboard shows what the functions write":        dashboardShowsWhatIsWritten,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,110 @@
+//go:build integration
+
+package integration
+
+import (
+	"crypto/rand"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"license-deactivator/internal/deactivation"
+	"license-deactivator/pkg/licenseapi/licenseapitest"
+)
+
+// everyOutcome runs the built functions through every kind of answer to a delivery, and every kind of outcome of a message. It
+// returns what each function wrote to its log group.
+func everyOutcome(t *testing.T, bootstraps map[string]string) map[string]string {
+	t.Helper()
+	endpoint := motoURL(t)
+	url, deadURL := createQueues(t, endpoint, maxReceiveCount)
+	queues := map[string]string{"QUEUE_URL": url, "DEAD_LETTER_QUEUE_URL": deadURL}
+	key, shared := rand.Text(), rand.Text()
+	run := func(name string, variables map[string]string) *function {
+		return startFunction(t, name, bootstraps[map[string]string{"webhook": "WebhookFunction", "worker": "WorkerFunction"}[name]],
+			with(queues, variables), key, shared, refundedKey)
+	}
+	output := map[string]string{}
+	end := func(name string, f *function) {
+		f.stop()
+		output["/aws/lambda/shop-"+name] += f.output.String()
+	}
+
+	// The webhook: what is accepted, ignored, unmappable, reversed, refused; then stale; then a configuration fault.
+	secret := createSecret(t, map[string][]string{"shopify": {key}})
+	first := run("webhook", map[string]string{"WEBHOOK_SECRETS_ARN": secret, "AWS_LAMBDA_FUNCTION_TIMEOUT": "10", "MAX_EVENT_AGE": "0"})
+	d := &deployment{webhook: first}
+	for _, name := range []string{"full-refund", "cancelled-but-paid", "no-license-data", "chargeback-won"} {
+		d.deliver(t, shopify(t, name, key), 200)
+	}
+	d.deliver(t, shopify(t, "full-refund", "forged "+key), 401)
+	end("webhook", first)
+	old := run("webhook", map[string]string{"WEBHOOK_SECRETS_ARN": secret, "AWS_LAMBDA_FUNCTION_TIMEOUT": "10", "MAX_EVENT_AGE": "1h"})
+	(&deployment{webhook: old}).deliver(t, shopify(t, "full-refund", key), 200)
+	end("webhook", old)
+	client := secretsmanager.NewFromConfig(awsConfig(), func(o *secretsmanager.Options) { o.BaseEndpoint = &endpoint })
+	empty, err := client.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String("test-" + rand.Text())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	faulty := run("webhook", map[string]string{"WEBHOOK_SECRETS_ARN": aws.ToString(empty.ARN), "AWS_LAMBDA_FUNCTION_TIMEOUT": "10", "MAX_EVENT_AGE": "0"})
+	(&deployment{webhook: faulty}).deliver(t, shopify(t, "full-refund", key), 503)
+	end("webhook", faulty)
+
+	// The worker: deactivated, already inactive, rejected, deferred, rate limited, held; then a configuration fault.
+	var licenses []licenseapitest.License
+	for i := range 4 {
+		licenses = append(licenses, licenseapitest.License{Product: "XY", LicenseKey: licenseKey(i), Devices: []string{"hw1"}})
+	}
+	api, err := licenseapitest.New(licenseapitest.State{APIKeys: map[string]string{apiKey: shared}, Licenses: licenses})
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, stop, err := api.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	worker := map[string]string{
+		"LICENSE_API_URL": address, "AWS_LAMBDA_FUNCTION_TIMEOUT": "60", "CALLS_PER_SECOND": "50", "SURGE_LIMIT": "3",
+		"LICENSE_API_SECRET_ARN": createSecret(t, map[string]string{"api_key": apiKey, "shared_key": shared}),
+	}
+	acting := run("worker", worker)
+	for i, step := range []struct {
+		license string
+		status  int // of the API; 0: it is well
+	}{{licenseKey(0), 0}, {licenseKey(0), 0}, {"ZZZZ-0000", 0}, {licenseKey(1), 503}, {licenseKey(1), 429}, {licenseKey(2), 0}} {
+		api.OnCall(func(licenseapitest.Call) licenseapitest.Fault { return licenseapitest.Fault{Status: step.status} })
+		receive(t, acting, i, step.license)
+	}
+	end("worker", acting)
+	worker["LICENSE_API_SECRET_ARN"] = createSecret(t, map[string]string{"api_key": apiKey, "shared_key": "wrong-" + rand.Text()})
+	api.OnCall(func(licenseapitest.Call) licenseapitest.Fault { return licenseapitest.Fault{} })
+	wrong := run("worker", worker)
+	receive(t, wrong, 99, licenseKey(3))
+	end("worker", wrong)
+	return output
+}
+
+// receive gives the worker a batch of one message for that license.
+func receive(t *testing.T, worker *function, n int, license string) {
+	t.Helper()
+	request := deactivation.Request{
+		ID: fmt.Sprintf("shopify.%d.0", n), Source: "shopify", Cause: deactivation.CauseRefund, Rule: "refunded in full", Event: fmt.Sprint(n), Order: []string{"1001"},
+		ReceivedAt: time.Now(), License: deactivation.License{Product: "XY", LicenseKey: license, HardwareID: "hw1"},
+	}
+	body, err := request.Wire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = worker.invoke(t.Context(), marshal(t, events.SQSEvent{Records: []events.SQSMessage{{
+		MessageId: fmt.Sprint("message-", n), Body: body, EventSource: "aws:sqs", Attributes: map[string]string{"ApproximateReceiveCount": "1"},
+	}}}))
+	if err != nil {
+		t.Fatalf("worker: %v", err)
+	}
+}
