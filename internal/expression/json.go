@@ -73,7 +73,9 @@ func (r *jsonReader) value() (v Tree, shared bool) {
 	case '[':
 		return r.list()
 	case '"':
-		return both(r.string()), true
+		text := r.string()
+		normalised := normaliseText(text)
+		return Tree{text, normalised}, len(normalised) == len(text)
 	case 't':
 		r.at += len("true")
 		return both(true), true
@@ -218,6 +220,20 @@ func codeUnit(text string) rune {
 		return -1
 	}
 	return rune(unit)
+}
+
+// normaliseText returns a text for conditions: unchanged, but with a blank behind NaN and the names of infinity.
+// to_number takes these for numbers, and every comparison with NaN is false: `to_number(refunded) < to_number(total)`
+// would not hold for a refund of NaN, which then counts as full. With the blank they are no numbers.
+func normaliseText(text string) string {
+	if len(text) > len("+infinity") {
+		return text
+	}
+	switch strings.ToLower(strings.TrimLeft(text, "+-")) {
+	case "nan", "inf", "infinity":
+		return text + " "
+	}
+	return text
 }
 
 // exactFloat is the largest magnitude up to which every whole number has its own float64.

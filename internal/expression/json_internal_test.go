@@ -45,6 +45,8 @@ func normalise(tree any) any {
 		return out
 	case json.Number:
 		return normaliseNumber(t.String())
+	case string:
+		return normaliseText(t)
 	}
 	return tree
 }
@@ -143,4 +145,31 @@ func FuzzDecodeJSON(f *testing.F) {
 		}
 		sameAsSlowly(t, body)
 	})
+}
+
+// TestNaNAndInfinityAreNoNumbers: comparisons with NaN are false, so a refund of NaN would be no part of any total.
+func TestNaNAndInfinityAreNoNumbers(t *testing.T) {
+	t.Parallel()
+	isNumber, err := Compile("to_number(a) != `null`")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := Compile("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for value, want := range map[string]bool{
+		"NaN": false, "nan": false, "inf": false, "-Inf": false, "+infinity": false, "Infinity": false, "9.90": true, "-1": true, "1e3": true, "Nancy": false,
+	} {
+		tree, err := ReadJSON([]byte(`{"a":"` + value + `"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := isNumber.Holds(tree); err != nil || got != want {
+			t.Errorf("%s: a number %t, want %t: %v", value, got, want, err)
+		}
+		if got, err := text.Text(tree); err != nil || got != value {
+			t.Errorf("%s: read as %q: %v", value, got, err)
+		}
+	}
 }
