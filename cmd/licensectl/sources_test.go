@@ -26,7 +26,7 @@ func TestSourcesListNamesEverySender(t *testing.T) {
 			t.Errorf("%s is not in\n%s", sample.Source, stdout)
 		}
 	}
-	if got := rows["generic"]; got != "/webhooks/generic 9 on 24 HMAC-SHA256 of {body}, hex, in X-Signature-256" {
+	if got := rows["generic"]; got != "/webhooks/generic 9 on 26 HMAC-SHA256 of {body}, hex, in X-Signature-256" {
 		t.Errorf("generic: %s", got)
 	}
 	if !strings.Contains(rows["stripe"], "17 on, 1 off") {

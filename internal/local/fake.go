@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"slices"
@@ -79,28 +80,73 @@ func NewFakeAPI(license secrets.License, samples []sample.Sample) (*licenseapite
 func licensesOf(samples []sample.Sample) []licenseapitest.License {
 	var licenses []licenseapitest.License
 	products := map[string]bool{}
+	add := func(product, key, username, bundle string) *licenseapitest.License {
+		i := slices.IndexFunc(licenses, func(l licenseapitest.License) bool {
+			return l.Product == product && l.LicenseKey == key && l.Username == username
+		})
+		if i < 0 {
+			i = len(licenses)
+			licenses = append(licenses, licenseapitest.License{Product: product, LicenseKey: key, Username: username, Bundle: bundle})
+		}
+		return &licenses[i]
+	}
 	for _, s := range samples {
 		for _, r := range s.Requests {
 			products[r.Product] = true
 			if r.Outcome == deactivation.Rejected {
 				continue
 			}
-			i := slices.IndexFunc(licenses, func(l licenseapitest.License) bool {
-				return l.Product == r.Product && l.LicenseKey == r.LicenseKey && l.Username == r.Username
-			})
-			if i < 0 {
-				licenses = append(licenses, licenseapitest.License{
-					Product: r.Product, LicenseKey: r.LicenseKey, Username: r.Username, Bundle: r.BundleCode,
-				})
-				i = len(licenses) - 1
-			}
+			l := add(r.Product, r.LicenseKey, r.Username, r.BundleCode)
 			if r.Outcome == deactivation.Deactivated {
-				licenses[i].Devices = append(licenses[i].Devices, r.HardwareID)
+				l.Devices = append(l.Devices, r.HardwareID)
 			}
 		}
 	}
+	orders := ordersOf(samples)
+	for _, s := range samples {
+		for _, r := range s.Expected(true).Requests {
+			found := r.Finds
+			switch {
+			case r.Scope == "" || found.LicenseKey == "" && (r.LicenseKey == "" || r.Outcome == deactivation.Rejected):
+				continue
+			case found.LicenseKey == "":
+				found = sample.Found{Product: cmp.Or(r.Product, sampleProduct), LicenseKey: r.LicenseKey}
+			}
+			products[found.Product] = true
+			l := add(found.Product, found.LicenseKey, "", "")
+			if found.HardwareID != "" && !slices.Contains(l.Devices, found.HardwareID) {
+				l.Devices = append(l.Devices, found.HardwareID)
+			}
+			l.CustomerEmail = cmp.Or(l.CustomerEmail, r.Email)
+			if len(r.Order) > 0 && (orders[r.Order[0].ID] == 1 || r.Finds.LicenseKey != "") {
+				l.Order = r.Order[0].ID
+			}
+			l.Subscription = cmp.Or(l.Subscription, r.Subscription.ID)
+		}
+	}
 	for product := range products {
-		licenses = append(licenses, licenseapitest.License{Product: product, LicenseKey: "of-nobody", Devices: []string{"of-nobody"}})
+		if product != "" {
+			licenses = append(licenses, licenseapitest.License{Product: product, LicenseKey: "of-nobody", Devices: []string{"of-nobody"}})
+		}
 	}
 	return licenses
+}
+
+// sampleProduct is the product of a license that a sample names by its key alone.
+const sampleProduct = "acme-pro"
+
+// ordersOf counts the samples of each order. Several samples of one order are separate worlds, so their licenses are not
+// the order's: each is found by its key.
+func ordersOf(samples []sample.Sample) map[string]int {
+	counts := map[string]int{}
+	for _, s := range samples {
+		seen := map[string]bool{}
+		for _, r := range s.Expected(true).Requests {
+			if len(r.Order) > 0 && !seen[r.Order[0].ID] {
+				seen[r.Order[0].ID] = true
+				counts[r.Order[0].ID]++
+			}
+		}
+	}
+	return counts
 }

@@ -8,6 +8,7 @@ package sample
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,6 +42,29 @@ type Sample struct {
 	Requests []Request           `yaml:"requests"`
 	Missing  []string            `yaml:"missing"`
 	Problem  string              `yaml:"problem"`
+
+	LookUp *LookUp `yaml:"look_up"` // nil: the same with the look-up on
+}
+
+// LookUp is the expected result of a sample with the look-up on, in place of the sample's own.
+type LookUp struct {
+	Answer   deactivation.Answer `yaml:"answer"` // "": accepted
+	Rule     string              `yaml:"rule"`   // "": the sample's
+	Code     string              `yaml:"code"`
+	Requests []Request           `yaml:"requests"`
+	Missing  []string            `yaml:"missing"`
+	Problem  string              `yaml:"problem"`
+}
+
+// Expected returns the sample with what is expected of it with the look-up on or off.
+func (s Sample) Expected(lookUp bool) Sample {
+	if !lookUp || s.LookUp == nil {
+		return s
+	}
+	on := *s.LookUp
+	s.Answer, s.Rule = cmp.Or(on.Answer, deactivation.Accepted), cmp.Or(on.Rule, s.Rule)
+	s.Code, s.Requests, s.Missing, s.Problem = on.Code, on.Requests, on.Missing, on.Problem
+	return s
 }
 
 // Request is an expected request of a sample, with its expected outcome and the License API's error code.
@@ -55,6 +79,61 @@ type Request struct {
 	HardwareID string               `yaml:"hardware_id"`
 	Outcome    deactivation.Outcome `yaml:"outcome"`
 	Code       string               `yaml:"code"`
+
+	// The rest is of a request that is looked up.
+	Order        []Candidate `yaml:"order"`
+	Subscription Candidate   `yaml:"subscription"`
+	Email        string      `yaml:"email"`
+	None         string      `yaml:"none"`
+	Scope        string      `yaml:"scope"`
+	Products     []Product   `yaml:"products"`
+	Disable      bool        `yaml:"disable"`
+	Buyer        bool        `yaml:"buyer"`
+
+	// Finds is the license that LicenseSpring holds for the order, where the request names none or an unknown one.
+	Finds Found `yaml:"finds"`
+}
+
+// Product is a refunded product and its count.
+type Product struct {
+	Product string `yaml:"product"`
+	Count   int    `yaml:"count"`
+}
+
+// Found is a license that a look-up finds.
+type Found struct {
+	Product    string `yaml:"product"`
+	LicenseKey string `yaml:"license_key"`
+	HardwareID string `yaml:"hardware_id"`
+}
+
+// Candidate is an id: a text, or {weak: text} or {buyer: text}.
+type Candidate deactivation.Candidate
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (c *Candidate) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.ScalarNode {
+		c.ID = node.Value
+		return nil
+	}
+	var marked struct{ Weak, Buyer string }
+	if err := node.Decode(&marked); err != nil {
+		return err
+	}
+	c.ID, c.Weak, c.Buyer = marked.Weak+marked.Buyer, marked.Weak != "", marked.Buyer != ""
+	if c.ID == "" || c.Weak && c.Buyer {
+		return fmt.Errorf("line %d: a candidate is an id, or weak or buyer with one", node.Line)
+	}
+	return nil
+}
+
+// Lookup is what the request is looked up by.
+func (r Request) Lookup() deactivation.Lookup {
+	l := deactivation.Lookup{Subscription: deactivation.Candidate(r.Subscription), Email: r.Email, None: r.None}
+	for _, c := range r.Order {
+		l.Order = append(l.Order, deactivation.Candidate(c))
+	}
+	return l
 }
 
 // Name is the sample's name for people: "stripe/full-refund".
@@ -135,6 +214,13 @@ func readCase(fsys fs.FS, source, name string) (Sample, error) {
 }
 
 func (s Sample) check(file string) error {
+	if s.LookUp != nil {
+		on := s.Expected(true)
+		on.LookUp = nil
+		if err := on.check(file); err != nil {
+			return fmt.Errorf("%w, in look_up", err)
+		}
+	}
 	answers := []deactivation.Answer{deactivation.Accepted, deactivation.Ignored, deactivation.Unmappable, deactivation.Reversed}
 	switch {
 	case !slices.Contains(answers, s.Answer):

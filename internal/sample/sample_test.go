@@ -7,6 +7,8 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"license-deactivator/events"
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/sample"
@@ -64,11 +66,13 @@ func TestEverySampleBecomesWhatItsFileSays(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			mappings, err := src.Map(verified, source.Options{})
-			if err != nil {
-				t.Fatal(err)
+			for _, lookUp := range []bool{false, true} {
+				mappings, err := src.Map(verified, source.Options{LookUp: lookUp})
+				if err != nil {
+					t.Fatal(err)
+				}
+				compare(t, s.Expected(lookUp), mappings)
 			}
-			compare(t, s, mappings)
 		})
 	}
 }
@@ -105,6 +109,15 @@ func compare(t *testing.T, s sample.Sample, mappings []source.Mapping) {
 		if got.ID != want.ID || got.Cause != want.Cause || got.Product != want.Product || got.LicenseKey != want.LicenseKey ||
 			got.Username != want.Username || got.LicenseID.String() != want.LicenseID || got.BundleCode != want.BundleCode || got.HardwareID != want.HardwareID {
 			t.Errorf("request %d is %s for %s/%s on %s, and its file says %+v", i, got.ID, got.LicenseKey, got.Product, got.HardwareID, want)
+		}
+		var products []deactivation.Product
+		for _, p := range want.Products {
+			products = append(products, deactivation.Product(p))
+		}
+		if diff := cmp.Diff(want.Lookup(), got.Lookup); diff != "" || got.Scope != want.Scope || got.Disable != want.Disable ||
+			want.Scope != "" && got.Buyer != want.Buyer || !slices.Equal(got.Products, products) {
+			t.Errorf("request %d has scope %q, products %v, disable %t, buyer %t, and its file says %+v\nlook-up (-want +got):\n%s",
+				i, got.Scope, got.Products, got.Disable, got.Buyer, want, diff)
 		}
 	}
 }

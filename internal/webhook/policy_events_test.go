@@ -253,6 +253,10 @@ func (d randomEvents) standard() any {
 		about["livemode"] = d.one(true, false, "false", 0)
 	case 2:
 		about["test"] = d.one(true, false, "true", 1, "1")
+	case 3:
+		about["metadata"] = object{"test": d.one(true, false, "true"), "livemode": d.one(nil, true, false)}
+	case 4, 5:
+		about["metadata"] = object{"billing_reason": d.one("purchase", "renewal", "subscription_update"), "license_key": "K1", "hardware_id": "h1", "product": "P1"}
 	}
 	if d.in(12) {
 		event["data"] = d.one([]any{about}, []any{about, about}, []any{})
@@ -266,7 +270,7 @@ func (d randomEvents) sized(about object) {
 		about[d.text("status", "refund_status")] = d.one("refunded", "refunded", "refunded", "partially_refunded", "partial", "succeeded", "pending", "failed", 3)
 	}
 	if d.in(3) {
-		about[d.text("amount_refunded", "refunded_amount")] = d.one(9900, 9900, 9900, 100, "99.00", "9900", 0, "much", nil, -9900, object{"value": 9900}, true)
+		about[d.text("amount_refunded", "refunded_amount")] = d.one(9900, 9900, 9900, 100, "99.00", "9900", 0, "much", "NaN", "Infinity", nil, -9900, object{"value": 9900}, true)
 	}
 	if d.in(3) {
 		about[d.text("amount", "total", "total_amount")] = d.one(9900, 9900, 9900, 300.0, "99.00", nil, "all of it")
@@ -316,7 +320,7 @@ func (d randomEvents) woo() any {
 		order["created_via"] = d.text("checkout", "subscription")
 	}
 	if fields, ok := order["meta_data"].([]any); ok && d.in(10) {
-		order["meta_data"] = append(fields, object{"key": "_subscription_renewal", "value": "5001"})
+		order["meta_data"] = append(fields, object{"key": d.text("_subscription_renewal", "_subscription_switch"), "value": "5001"})
 	}
 	bare := d.in(8)
 	if bare || d.in(5) {

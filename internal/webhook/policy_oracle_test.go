@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,7 +67,7 @@ func oracle(t testing.TB, source string, headers map[string]string, body []byte)
 	case "standard", "generic":
 		return one(func(e any) ruling {
 			d := get(e, "data")
-			if marked(e) || slices.ContainsFunc(objects(d), func(o map[string]any) bool { return marked(o) }) {
+			if marked(e) || marked(get(d, "metadata")) || slices.ContainsFunc(objects(d), func(o map[string]any) bool { return marked(o) }) {
 				return ignored()
 			}
 			if _, several := d.([]any); several && is(get(e, "type"), "order.refunded") {
@@ -317,8 +318,10 @@ func wooPolicy(e any) ruling {
 		return ignored()
 	case has(e, "billing_period"): // a subscription, whose shape is not confirmed
 		return review()
-	case has(e, "order_key") && renewal(e):
+	case has(e, "order_key") && hasMeta(e, "_subscription_renewal"), has(e, "order_key") && get(e, "created_via") == "subscription":
 		return ignored()
+	case has(e, "order_key") && hasMeta(e, "_subscription_switch") && is(status, "refunded", "cancelled"):
+		return review() // which plan the license is for is not known
 	case is(status, "refunded"):
 		return act()
 	case has(e, "order_key") && total > 0 && back > total-0.01:
@@ -340,9 +343,8 @@ func wooPolicy(e any) ruling {
 	return deleted(e)
 }
 
-func renewal(order any) bool {
-	return get(order, "created_via") == "subscription" ||
-		slices.ContainsFunc(slices.Concat(list(get(order, "meta_data")), values(get(order, "meta_data"))), func(m any) bool { return get(m, "key") == "_subscription_renewal" })
+func hasMeta(order any, key string) bool {
+	return slices.ContainsFunc(slices.Concat(list(get(order, "meta_data")), values(get(order, "meta_data"))), func(m any) bool { return get(m, "key") == key })
 }
 
 // carries says whether an order has a field for a license, on itself or on a line.
@@ -496,9 +498,16 @@ func conventionPolicy(e, about any, places []place, kinds ...string) ruling {
 	if !is(kind, "order.refunded") {
 		return known(kind)
 	}
-	reason := get(about, "billing_reason")
-	if is(reason, "subscription_cycle", "renewal") {
-		return ignored()
+	reasons := []any{get(about, "billing_reason"), nil}
+	if len(places) > 1 { // the convention has metadata
+		reasons[1] = get(about, "metadata", "billing_reason")
+	}
+	other := false
+	for _, reason := range reasons {
+		if is(reason, "subscription_cycle", "renewal") {
+			return ignored()
+		}
+		other = other || reason != nil && !is(reason, "purchase", "subscription_create", "initial")
 	}
 	unknown, says := false, false
 	for _, status := range []any{get(about, "status"), get(about, "refund_status")} {
@@ -527,8 +536,7 @@ func conventionPolicy(e, about any, places []place, kinds ...string) ruling {
 	switch {
 	case part && !says && slices.Min(back) >= 0:
 		return ignored()
-	case unknown, part, sized && (len(back) == 0 || len(total) == 0 || odd),
-		reason != nil && !is(reason, "purchase", "subscription_create", "initial"):
+	case unknown, part, other, sized && (len(back) == 0 || len(total) == 0 || odd):
 		return review()
 	}
 	return deactivate(first(places...))
@@ -1132,5 +1140,5 @@ func amount(value any) (float64, bool) {
 		text = digits.String()
 	}
 	n, err := strconv.ParseFloat(text, 64)
-	return n, (isText || isNumber) && err == nil
+	return n, (isText || isNumber) && err == nil && !math.IsNaN(n) && !math.IsInf(n, 0)
 }
