@@ -104,7 +104,7 @@ const (
 	// KindNone is the kind of a nil error.
 	KindNone Kind = iota + 1
 	// KindUnavailable: a temporary failure, or one that looks temporary: 5xx, 408, the network, an answer that cannot
-	// be read, a 403 that is not the API's. Try again later.
+	// be read, a 400, 403 or 404 that is not the API's. Try again later.
 	KindUnavailable
 	// KindRateLimited: 429. Try again after Error.RetryAfter, or at least a minute if there is none, and slow down.
 	KindRateLimited
@@ -170,12 +170,14 @@ func (e *Error) kind() Kind {
 		return KindUnauthorized
 	case e.Status == http.StatusForbidden:
 		return KindUnavailable // without the API's body: a firewall's or a proxy's
-	case e.Status != http.StatusNotFound:
-		return KindRejected
-	case e.Op == opListLicenses, e.Op == opListDevices:
+	case e.Status == http.StatusNotFound && (e.Op == opListLicenses || e.Op == opListDevices):
 		return KindMisconfigured // a list without results exists and is empty
+	case e.Detail == "" && (e.Status == http.StatusBadRequest || e.Status == http.StatusNotFound):
+		return KindUnavailable // as above
+	case e.Status == http.StatusNotFound:
+		return KindNotFound
 	}
-	return KindNotFound
+	return KindRejected
 }
 
 // CodeOf returns the code to report for an error: http_<status>; "timeout", "canceled" or "connection" without an
