@@ -21,13 +21,13 @@ const (
 const timeUnit = time.Second
 
 // licenseFilters are the documented filters of a list of licenses that the fake knows, each with the values of a row
-// with which it compares. A name with the suffix "__startswith" or "__icontains" compares in another way, as documented
-// for license_key and order__store_id.
-func (s *Server) licenseFilters() map[string]func(*row) []string {
-	one := func(value func(*row) string) func(*row) []string {
-		return func(r *row) []string { return []string{value(r)} }
+// with which it compares: any calls ok for them until one is. A name with the suffix "__startswith" or "__icontains"
+// compares in another way, as documented for license_key and order__store_id.
+func (s *Server) licenseFilters() map[string]valuesOf {
+	one := func(value func(*row) string) valuesOf {
+		return func(r *row, ok func(string) bool) bool { return ok(value(r)) }
 	}
-	return map[string]func(*row) []string{
+	return map[string]valuesOf{
 		"license_key":               one(func(r *row) string { return r.LicenseKey }),
 		"order__store_id":           one(func(r *row) string { return r.Order }),
 		"subscription_id":           one(func(r *row) string { return r.Subscription }),
@@ -38,15 +38,14 @@ func (s *Server) licenseFilters() map[string]func(*row) []string {
 		"license_users__true_email": one(func(r *row) string { return r.Username }),
 		"enabled":                   one(func(r *row) string { return strconv.FormatBool(r.enabled()) }),
 		"id__in":                    one(func(r *row) string { return decimal(r.id) }),
-		"devices__hardware_id": func(r *row) []string {
-			var names []string
-			for _, d := range r.devices {
-				names = append(names, d.hardwareID)
-			}
-			return names
+		"devices__hardware_id": func(r *row, ok func(string) bool) bool {
+			return slices.ContainsFunc(r.devices, func(d device) bool { return ok(d.hardwareID) })
 		},
 	}
 }
+
+// valuesOf reports whether one of a row's values is ok.
+type valuesOf func(r *row, ok func(value string) bool) bool
 
 func decimal(n int64) string { return strconv.FormatInt(n, 10) }
 
@@ -56,11 +55,11 @@ func (s *Server) listLicenses(query url.Values) reply {
 	if habits.RefuseFilters && hasFilter(query) {
 		return detail(http.StatusBadRequest, "Unknown filter.")
 	}
-	filters := s.licenseFilters()
+	matches := s.filter(query)
 	var found []any
 	var foreign *row
 	for _, r := range s.rows.all {
-		if habits.IgnoreFilters || matches(query, filters, r, habits.MatchParts) {
+		if habits.IgnoreFilters || matches(r) {
 			found = append(found, s.licenseRecord(r))
 		} else {
 			foreign = r
@@ -89,19 +88,22 @@ func (s *Server) listDevices(query url.Values) reply {
 		return value == want[0]
 	}
 	var found []any
-	var foreign any
+	var foreign func() deviceRecord // the last active one of another license
 	for _, r := range s.rows.all {
 		ofLicense := matches("license", decimal(r.id)) && matches("blacklisted", "false")
+		if !ofLicense && !habits.ForeignDevice {
+			continue
+		}
 		for _, d := range r.devices {
 			if ofLicense && matches("hardware_id", d.hardwareID) {
 				found = append(found, s.deviceRecord(r, d))
 			} else if d.active {
-				foreign = s.deviceRecord(r, d)
+				foreign = func() deviceRecord { return s.deviceRecord(r, d) }
 			}
 		}
 	}
 	if habits.ForeignDevice && foreign != nil {
-		found = append(found, foreign)
+		found = append(found, foreign())
 	}
 	return s.page(query, found)
 }
@@ -116,25 +118,28 @@ func hasFilter(query url.Values) bool {
 	return false
 }
 
-// matches reports whether a row has every wanted value. Unknown filters are ignored, as django-filter does. With parts,
-// an exact filter matches a row whose value begins with the wanted one.
-func matches(query url.Values, filters map[string]func(*row) []string, r *row, parts bool) bool {
+// filter returns a function that reports whether a row has every wanted value. Unknown filters are ignored, as
+// django-filter does. With Habits.MatchParts, an exact filter matches a row whose value begins with the wanted one.
+func (s *Server) filter(query url.Values) func(*row) bool {
+	filters := s.licenseFilters()
+	var conditions []func(*row) bool
 	for name, wanted := range query {
 		values, known := filters[strings.TrimSuffix(name, "__"+lookupOf(name))]
 		if !known {
 			continue
 		}
-		compare := comparison(lookupOf(name), parts)
+		compare := comparison(lookupOf(name), s.management.habits.MatchParts)
 		if name == "id__in" {
 			wanted = strings.Split(wanted[0], ",")
 		}
-		if !slices.ContainsFunc(values(r), func(value string) bool {
+		isWanted := func(value string) bool {
 			return slices.ContainsFunc(wanted, func(want string) bool { return compare(value, want) })
-		}) {
-			return false
 		}
+		conditions = append(conditions, func(r *row) bool { return values(r, isWanted) })
 	}
-	return true
+	return func(r *row) bool {
+		return !slices.ContainsFunc(conditions, func(holds func(*row) bool) bool { return !holds(r) })
+	}
 }
 
 // lookupOf returns the comparison at the end of a filter's name; without one it is exact.
