@@ -85,6 +85,8 @@ bench: need-go ## Measure (6 min): cold start, sizes, signing, batches, pace; on
 	@go test -tags integration -run '^$$' -bench Bulk -benchtime 3x -timeout 20m ./integration >> $(BENCH_OUT) || { cat $(BENCH_OUT); exit 1; }
 	@echo "backlogs, each with a naive worker after it"
 	@go test -tags integration -run '^$$' -bench Fleet -benchtime 1x -timeout 20m ./integration >> $(BENCH_OUT) || { cat $(BENCH_OUT); exit 1; }
+	@echo "refunds without a device, in virtual time"
+	@go test -count=1 -v -run '^TestRefundsWithoutADevice' ./simulation >> $(BENCH_OUT) || { cat $(BENCH_OUT); exit 1; }
 	@go -C tools run ./benchtable < $(BENCH_OUT)
 
 venv: $(VENV)/installed ## Create .venv with the tools that tier 2 and sam need

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,13 +29,15 @@ type apiMonitor struct {
 	minute slidingWindow
 	resets slidingWindow  // connections in a minute that the API ended without an answer
 	calls  map[string]int // calls in flight, by environment and license
+
+	management managementMonitor
 }
 
 func newAPIMonitor(h *harness) *apiMonitor {
 	return &apiMonitor{
 		h: h, listener: &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}, calls: map[string]int{},
 		second: slidingWindow{size: time.Second}, ten: slidingWindow{size: 10 * time.Second}, minute: slidingWindow{size: time.Minute},
-		resets: slidingWindow{size: time.Minute},
+		resets: slidingWindow{size: time.Minute}, management: newManagementMonitor(),
 	}
 }
 
@@ -57,15 +60,19 @@ func (m *apiMonitor) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		m.h.api.ServeHTTP(rw, r)
 		return
 	}
+	if strings.HasPrefix(r.URL.Path, licenseapitest.ManagementBase) {
+		m.serveManagement(rw, r, env)
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
 	}
-	m.arrive()
+	m.arrive(r)
 	if env.watch {
 		m.h.violation("a call in watch mode")
 	}
-	if n := env.brake.call(r.Header.Get("X-Request-Id")); n > 0 {
+	if n := env.brake.call(r.Header.Get("X-Request-Id"), identity(body)); n > 0 {
 		m.h.violation("one instance acts on %d licenses of a source and hour; its part of the limit is %d", n, env.brake.limit)
 	}
 	license := strconv.Itoa(env.number) + identity(body)
@@ -134,13 +141,14 @@ func (m *apiMonitor) connectionLost() {
 // arrive counts a call and checks the rate: each window holds at most the calls that the rate allows and a margin. The
 // margin is half a second of the rate, which an instance may catch up on; one call for each instance and call in
 // flight, which may wait for a secret or a connection after the limiter; and one for each lost connection.
-func (m *apiMonitor) arrive() {
+func (m *apiMonitor) arrive(r *http.Request) {
 	now := m.h.now()
 	m.h.count(&m.h.stats.calls)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := &m.h.scenario
 	m.resets.forget(now)
+	m.countAddress(r, now)
 	for _, window := range []*slidingWindow{&m.second, &m.ten, &m.minute} {
 		n := window.add(now) - m.resets.within(now, window.size)
 		rate := s.stack.CallsPerSecond

@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/lambdaemu"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/telemetry"
 	"license-deactivator/internal/worker"
 	"license-deactivator/pkg/licenseapi"
+	"license-deactivator/pkg/managementapi"
 )
 
 // boundary is a point at which an environment interacts with its surroundings. An environment may be killed at each.
@@ -29,6 +31,10 @@ const (
 	afterDefer                 // it is changed
 	beforeAnswer               // before the invocation's answer
 	boundaries
+
+	// Of the Management API, as inCall and afterCall.
+	inManagement    = boundaries + 1
+	afterManagement = boundaries + 2
 )
 
 // killPoint is how an invocation ends early: when it reaches a boundary for the nth time, by a crash, or by a freeze
@@ -76,6 +82,8 @@ func newEnvironment(h *harness, number int) (*environment, error) {
 		Recorder:    silent(), OnOutcome: e.onOutcome,
 		CallsInFlight: s.callsInFlight, CallsPerSecond: s.stack.PerInstance(), Limits: s.stack.Limits(),
 		SurgeLimit: s.stack.SurgePart(), Watch: e.watch,
+		LookUp: s.stack.LookUpPart(managementapi.Config{BaseURL: manageURL, DialContext: e.dialManagement},
+			secrets.NewCache(envSecret{e, false}, secrets.ParseManagement), lambdaemu.WorkerTimeout),
 		Backoff: worker.ProductionBackoff(),
 	})
 	h.count(&h.coldStarts)
@@ -90,20 +98,24 @@ func (e *environment) begin(cancel context.CancelFunc, k killPoint) {
 }
 
 // pass passes a boundary. It returns false when the environment was killed. A frozen one blocks until it is killed.
-func (e *environment) pass(at boundary) (alive bool) {
+func (e *environment) pass(at boundary) (alive bool) { return e.passAs(at, "") }
+
+// passAs is pass with a name of the boundary for the report.
+func (e *environment) passAs(at boundary, name string) (alive bool) {
 	e.mu.Lock()
 	if !e.dead && !e.frozen && e.killPoint.at == at {
 		if e.killPoint.nth--; e.killPoint.nth == 0 {
 			e.frozen = e.killPoint.freeze
 			if !e.frozen {
 				e.h.count(&e.h.kills)
+				e.h.countKill(name)
 				e.killLocked()
 			}
 		}
 	}
 	frozen, dead := e.frozen, e.dead
 	e.mu.Unlock()
-	if frozen && at != inCall && at != afterCall { // the API passes these, and runs on without its client
+	if frozen && at != inCall && at != afterCall && at < inManagement { // the API passes these, and runs on without its client
 		<-e.killed
 		return false
 	}
@@ -166,9 +178,16 @@ func (e *environment) onOutcome(m telemetry.Message) {
 		return
 	}
 	e.h.countReceive(m.Attempts)
-	switch {
+	switch q := e.brake.lookUpOf(m.ID); {
 	case m.Outcome != deactivation.Deferred:
 		e.h.recordOutcome(m)
+		if name := e.brake.actedBefore(m.ID, &e.h.scenario); m.Reason == deactivation.ReasonHeld && name != "" {
+			e.h.violation("%s is held, and this instance has acted on %s, which is one of its licenses", m.ID, name)
+		}
+	case q != nil && q.lookUp.named != "" && m.Lookup != "" && !e.watch:
+		e.h.checkNamed(q, m)
+	case q != nil && e.h.secretsManager.managementShouldBeFound(m.Code):
+		e.h.violation("a look-up is deferred as %s although the right key has been in the secret for more than %v", m.Code, rereadLimit)
 	case e.h.secretsManager.shouldBeFound(m.Code):
 		e.h.violation("a message is deferred as %s although the right key has been in the secret for more than %v", m.Code, rereadLimit)
 	}

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -42,14 +43,14 @@ type brakeMonitor struct {
 	limit int // the environment's part; 0: no brake
 
 	mu    sync.Mutex
-	batch map[string]counted // the messages of the current batch, by request id
+	batch map[string]counted  // the messages of the current batch, by request id
+	asked map[string]*request // the look-ups of the current batch
 	acted map[surgeWindow]map[string]bool
 }
 
 // counted is what the brake must count for a call.
 type counted struct {
-	window  surgeWindow
-	license string
+	window surgeWindow
 	// free: not counted, or in which window is not known, since another message of the batch has the same id.
 	free bool
 }
@@ -59,20 +60,72 @@ func newBrakeMonitor(limit int) *brakeMonitor {
 }
 
 // receive begins a batch.
-func (b *brakeMonitor) receive(records []events.SQSMessage) {
+func (b *brakeMonitor) receive(records []events.SQSMessage, s *scenario) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.batch = map[string]counted{}
+	b.batch, b.asked = map[string]counted{}, map[string]*request{}
 	for _, r := range requestsOf(records) {
 		window, is := countedIn(r)
 		before, twice := b.batch[r.ID]
-		b.batch[r.ID] = counted{window, r.Identity(), !is || twice && (before.free || before.window != window)}
+		b.batch[r.ID] = counted{window, !is || twice && (before.free || before.window != window)}
+		if q := s.lookUpOf(r); q != nil {
+			b.asked[r.ID] = q
+		}
 	}
 }
 
-// call counts a call for the request with that id. It returns how many licenses of its window the environment has acted on,
-// if that is more than it may, else 0.
-func (b *brakeMonitor) call(id string) (tooMany int) {
+// lookUps is how many messages of the batch are looked up.
+func (b *brakeMonitor) lookUps() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.asked)
+}
+
+// lookUpOf returns the look-up of the batch that has this request id; nil for none.
+func (b *brakeMonitor) lookUpOf(id string) *request {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.asked[id]
+}
+
+// write counts a write of the Management API to a license of a look-up. No header says for which message it is, so it is
+// counted only where one message of the batch can have made it.
+func (b *brakeMonitor) write(license string, s *scenario) (tooMany int) {
+	b.mu.Lock()
+	var id string
+	found := 0
+	for other, q := range b.asked {
+		if slices.Contains(q.identities(s), license) {
+			id, found = other, found+1
+		}
+	}
+	b.mu.Unlock()
+	if found != 1 {
+		return 0
+	}
+	return b.call(id, license)
+}
+
+// actedBefore returns a license of a look-up on which this environment has acted in the look-up's window, and "" for none.
+// The license that an event names is left out: it counts by itself, before its call.
+func (b *brakeMonitor) actedBefore(id string, s *scenario) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	q, c := b.asked[id], b.batch[id]
+	if q == nil || c.free {
+		return ""
+	}
+	for _, name := range q.identities(s) {
+		if name != q.license.LicenseKey && b.acted[c.window][name] {
+			return name
+		}
+	}
+	return ""
+}
+
+// call counts a call for a license and the request with that id. It returns how many licenses of its window the
+// environment has acted on, if that is more than it may, else 0.
+func (b *brakeMonitor) call(id, license string) (tooMany int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c, known := b.batch[id]
@@ -82,7 +135,7 @@ func (b *brakeMonitor) call(id string) (tooMany int) {
 	if b.acted[c.window] == nil {
 		b.acted[c.window] = map[string]bool{}
 	}
-	b.acted[c.window][c.license] = true
+	b.acted[c.window][license] = true
 	if n := len(b.acted[c.window]); n > b.limit {
 		return n
 	}
@@ -90,7 +143,7 @@ func (b *brakeMonitor) call(id string) (tooMany int) {
 }
 
 // received records which licenses the worker has seen in each window.
-func (h *history) received(records []events.SQSMessage) {
+func (h *history) received(records []events.SQSMessage, s *scenario) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.seen == nil {
@@ -104,7 +157,13 @@ func (h *history) received(records []events.SQSMessage) {
 		if h.seen[window] == nil {
 			h.seen[window] = map[string]bool{}
 		}
-		h.seen[window][r.Identity()] = true
+		if q := s.lookUpOf(r); q != nil {
+			for _, name := range q.identities(s) {
+				h.seen[window][name] = true
+			}
+			continue
+		}
+		h.seen[window][r.LicenseKey+r.Username] = true
 	}
 }
 

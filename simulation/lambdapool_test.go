@@ -32,9 +32,9 @@ func (p *lambdaPool) invoke(ctx context.Context, e events.SQSEvent) (events.SQSE
 	}
 	own, cancel := context.WithCancel(ctx)
 	defer cancel()
-	env.brake.receive(e.Records)
-	p.h.received(e.Records)
-	env.begin(cancel, p.killPointOf(invocation, len(e.Records)))
+	env.brake.receive(e.Records, &p.h.scenario)
+	p.h.received(e.Records, &p.h.scenario)
+	env.begin(cancel, p.killPointOf(invocation, len(e.Records), env.brake.lookUps()))
 	stop := context.AfterFunc(ctx, func() { env.timeOut(len(e.Records)) })
 	defer stop()
 
@@ -69,9 +69,18 @@ func (p *lambdaPool) invoke(ctx context.Context, e events.SQSEvent) (events.SQSE
 }
 
 // killPointOf decides whether and where an invocation ends early.
-func (p *lambdaPool) killPointOf(invocation uint64, records int) killPoint {
+func (p *lambdaPool) killPointOf(invocation uint64, records, lookUps int) killPoint {
 	r := rng(p.h.scenario.seed, "doom", invocation)
-	if p.h.recovered() || r.Float64() >= p.h.scenario.killChance {
+	if p.h.recovered() {
+		return killPoint{}
+	}
+	if r := rng(p.h.scenario.seed, "doom of a look-up", invocation); lookUps > 0 && p.h.scenario.killChance > 0 && r.IntN(4) == 0 {
+		return killPoint{
+			at: []boundary{inManagement, afterManagement}[r.IntN(2)], freeze: r.IntN(4) == 0,
+			nth: 1 + r.IntN(5*lookUps), // a look-up makes some five calls
+		}
+	}
+	if r.Float64() >= p.h.scenario.killChance {
 		return killPoint{}
 	}
 	k := killPoint{at: 1 + boundary(r.IntN(int(boundaries)-1)), nth: 1, freeze: r.IntN(4) == 0}

@@ -24,4 +24,5 @@ type request struct {
 	licenses    []int  // indexes of scenario.licenses that must lose the device: one, or those of a bundle
 	action      string // "" is deactivate_license
 	license     deactivation.License
+	lookUp      *lookUp // nil: the request names its license and device
 }

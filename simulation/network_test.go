@@ -61,12 +61,21 @@ func (hostName) Network() string { return "tcp" }
 // String implements net.Addr.
 func (n hostName) String() string { return string(n) + ":40000" }
 
-// dial opens a connection from an environment to the API.
+// dial opens a connection from an environment to the License API.
 func (e *environment) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	return e.connect(ctx, e.h.count(&e.h.dials), e.h.refusesConnection)
+}
+
+// dialManagement opens a connection to the Management API, which is at another address.
+func (e *environment) dialManagement(ctx context.Context, _, _ string) (net.Conn, error) {
+	return e.connect(ctx, e.h.count(&e.h.managementDials), e.h.refusesManagementConnection)
+}
+
+func (e *environment) connect(ctx context.Context, nth int, refuses func(nth uint64) bool) (net.Conn, error) {
 	if !e.pass(beforeDial) {
 		return nil, errKilled
 	}
-	if n := e.h.count(&e.h.dials); e.h.refusesConnection(uint64(n)) { //nolint:gosec // a count
+	if refuses(uint64(nth)) { //nolint:gosec // a count
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	}
 	near, far := net.Pipe()

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -12,10 +13,12 @@ import (
 )
 
 const (
-	apiKey   = "simulated-api-key"
-	clientID = "simulated-client"
-	apiURL   = "http://127.0.0.1" + licenseapitest.Base
-	firstKey = "shared-key-0"
+	apiKey             = "simulated-api-key"
+	clientID           = "simulated-client"
+	apiURL             = "http://127.0.0.1" + licenseapitest.Base
+	manageURL          = "http://127.0.0.1" + licenseapitest.ManagementBase
+	firstManagementKey = "management-key-0"
+	firstKey           = "shared-key-0"
 
 	// lastFailpoint is the latest start of the last failpoint, scenarioEnd the time at which all of them have ended.
 	lastFailpoint = 44 * time.Hour
@@ -49,6 +52,11 @@ type scenario struct {
 	skews         []skew
 	rotations     []rotation
 
+	// The Management API, and its key.
+	managementFailpoints []failpoint
+	managementRotations  []rotation
+	habits               licenseapitest.Habits // at any time; those of a failpoint come on top
+
 	// AWS.
 	killChance       float64 // of an invocation
 	queueFailpoints  []failpoint
@@ -60,7 +68,12 @@ type scenario struct {
 	licenses   []licenseapitest.License
 	requests   []*request
 	deliveries []*delivery
+	lookUps    map[string]*request   // by each id that only this look-up has
+	fulfilled  map[int]time.Duration // when a license is made that is not there from the beginning
 }
+
+// epoch is the beginning of the virtual time.
+var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant
 
 // span is a part of the virtual time.
 type span struct{ from, to time.Duration }
@@ -101,6 +114,7 @@ func newScenario(seed uint64, messages int) scenario {
 		seed: seed, stack: worker.Stack{CallsPerSecond: 10, Instances: 2}, callsInFlight: 10, batchSize: 20, end: scenarioEnd,
 		oauth:  r.IntN(4) == 0,
 		quoted: r.IntN(2) == 0, oneAddress: r.IntN(2) == 0,
+		lookUps: map[string]*request{}, fulfilled: map[int]time.Duration{},
 		latency: between(r, 5*time.Millisecond, 1500*time.Millisecond), idleClose: between(r, 5*time.Second, 2*time.Minute),
 	}
 	if seed%2 == 0 {
@@ -114,6 +128,9 @@ func newScenario(seed uint64, messages int) scenario {
 	s.makeGuards()
 	s.makeRequests(r, messages)
 	s.makeDeliveries(r)
+	s.makeManagement()
+	s.makeLookUps(messages)
+	slices.SortStableFunc(s.deliveries, func(a, b *delivery) int { return cmp.Compare(a.at, b.at) })
 	return s
 }
 
@@ -180,12 +197,12 @@ func (s *scenario) makeRotations(r *rand.Rand) {
 	}
 }
 
-// secretText is the content of the License API's secret with this key.
-func (s *scenario) secretText(key string) string {
+// secretText is the content of the License API's secret with these keys.
+func (s *scenario) secretText(k keys) string {
 	if s.oauth {
-		return fmt.Sprintf(`{"client_id":%q,"client_secret":%q,"token_url":%q}`, clientID, key, licenseapitest.TokenURL(apiURL))
+		return fmt.Sprintf(`{"client_id":%q,"client_secret":%q,"token_url":%q,"management_api_key":%q}`, clientID, k.shared, licenseapitest.TokenURL(apiURL), k.management)
 	}
-	return fmt.Sprintf(`{"api_key":%q,"shared_key":%q}`, apiKey, key)
+	return fmt.Sprintf(`{"api_key":%q,"shared_key":%q,"management_api_key":%q}`, apiKey, k.shared, k.management)
 }
 
 // skewAt is how far the API's clock is off.

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,11 +15,14 @@ import (
 type secretsManager struct {
 	h *harness
 
-	mu      sync.Mutex
-	keys    []string      // of every version; the last is AWSCURRENT
-	apiKey  string        // the key that the API accepts
-	changed time.Duration // when one of them changed last
+	mu       sync.Mutex
+	versions []keys        // the last is AWSCURRENT
+	accepted keys          // by the APIs
+	changed  time.Duration // when one of them changed last
 }
+
+// keys are what the secret holds, and what rotates.
+type keys struct{ shared, management string }
 
 const (
 	// secretLatency is the time of one read.
@@ -47,14 +51,14 @@ func (m *secretsManager) read(ctx context.Context, previous bool) (secrets.Value
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := len(m.keys) - 1
+	n := len(m.versions) - 1
 	if previous {
 		n--
 	}
 	if n < 0 {
 		return secrets.Value{}, secrets.ErrEmpty
 	}
-	return secrets.Value{Text: m.h.scenario.secretText(m.keys[n]), Version: fmt.Sprintf("v%d", n+1)}, nil
+	return secrets.Value{Text: m.h.scenario.secretText(m.versions[n]), Version: fmt.Sprintf("v%d", n+1)}, nil
 }
 
 // shouldBeFound reports whether a worker that defers a message with this code should have found the API's key by now:
@@ -63,37 +67,73 @@ func (m *secretsManager) shouldBeFound(code string) bool {
 	if code != "signature_mismatch" && code != "unauthorized_client" {
 		return false
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.readable() && slices.ContainsFunc(m.versions[max(len(m.versions)-2, 0):], func(k keys) bool { return k.shared == m.accepted.shared })
+}
+
+// managementShouldBeFound is shouldBeFound for the Management API's key, which must be in AWSCURRENT. The API refuses keys
+// by itself in a failpoint, and the code is also one of the License API's.
+func (m *secretsManager) managementShouldBeFound(code string) bool {
+	s := &m.h.scenario
+	now := m.h.now()
+	refuses := func(f failpoint) bool { return (span{f.from, f.to + rereadLimit}).contains(now) }
+	if code != "http_403" || slices.ContainsFunc(s.apiFailpoints, refuses) || slices.ContainsFunc(s.managementFailpoints, refuses) {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.readable() && m.versions[len(m.versions)-1].management == m.accepted.management
+}
+
+// readable reports whether nothing has changed and no read has failed for rereadLimit. m.mu is held.
+func (m *secretsManager) readable() bool {
 	now := m.h.now()
 	for _, s := range m.h.scenario.secretFailpoints {
 		if (span{s.from, s.to + rereadLimit}).contains(now) {
 			return false
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return now > m.changed+rereadLimit && slices.Contains(m.keys[max(len(m.keys)-2, 0):], m.apiKey)
+	return now > m.changed+rereadLimit
 }
 
-// rotateKeys changes the shared key at the API and in the secret, in the order that each rotation gives.
+// rotateKeys changes the shared key and the Management key at the API and in the secret, in the order that each rotation
+// gives.
 func (h *harness) rotateKeys() {
-	m := h.secretsManager
-	for _, change := range h.scenario.rotations {
-		first := func() {
-			m.apiKey = change.key
-			if h.scenario.oauth {
+	m, s := h.secretsManager, &h.scenario
+	rotate := func(change rotation, atAPI func(), inSecret func(*keys)) {
+		first := atAPI
+		then := func() {
+			version := m.versions[len(m.versions)-1]
+			inSecret(&version)
+			m.versions = append(m.versions, version)
+		}
+		if change.secret < change.api {
+			first, then = then, first
+		}
+		h.sleepUntil(change.begin())
+		m.change(first)
+		h.sleepUntil(change.complete())
+		m.change(then)
+	}
+	all := slices.Concat(s.rotations, s.managementRotations) // none overlap
+	slices.SortFunc(all, func(a, b rotation) int { return cmp.Compare(a.begin(), b.begin()) })
+	for _, change := range all {
+		if slices.Contains(s.managementRotations, change) {
+			rotate(change, func() {
+				m.accepted.management = change.key
+				h.api.RotateManagement(change.key)
+			}, func(k *keys) { k.management = change.key })
+			continue
+		}
+		rotate(change, func() {
+			m.accepted.shared = change.key
+			if s.oauth {
 				h.api.RotateClient(clientID, change.key)
 			} else {
 				h.api.Rotate(apiKey, change.key)
 			}
-		}
-		then := func() { m.keys = append(m.keys, change.key) }
-		if change.secret < change.api {
-			first, then = then, first
-		}
-		h.sleepUntil(min(change.api, change.secret))
-		m.change(first)
-		h.sleepUntil(max(change.api, change.secret))
-		m.change(then)
+		}, func(k *keys) { k.shared = change.key })
 	}
 }
 

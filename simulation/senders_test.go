@@ -13,6 +13,7 @@ import (
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/webhook"
 )
 
 const (
@@ -39,18 +40,25 @@ func (senderSecrets) Read(context.Context) (secrets.Value, error) {
 
 // send puts the foreign messages into the queue and starts every delivery at its time.
 func (h *harness) send(all *sync.WaitGroup) {
-	for n := range foreignMessages {
-		h.jobs.Send(context.Background(), []queue.Entry{{Body: foreignMessage(n)}})
-	}
+	h.sendForeign()
 	for _, d := range h.scenario.deliveries {
 		h.sleepUntil(d.at)
 		all.Go(func() {
-			if d.source == opsSource {
+			switch {
+			case d.asksForLookUp():
+				h.sendLookUp(d)
+			case d.source == opsSource:
 				h.sendRows(d)
-			} else {
+			default:
 				h.sendEvent(d)
 			}
 		})
+	}
+}
+
+func (h *harness) sendForeign() {
+	for n := range foreignMessages {
+		h.jobs.Send(context.Background(), []queue.Entry{{Body: foreignMessage(n)}})
 	}
 }
 
@@ -63,10 +71,10 @@ func foreignMessage(n int) string {
 
 // invokeReceiver invokes the webhook function. delivered is false when its answer does not reach the caller: it was too
 // late, or the environment was killed.
-func (h *harness) invokeReceiver(payload []byte) (answer []byte, delivered bool) {
+func (h *harness) invokeReceiver(receiver *webhook.Handler, payload []byte) (answer []byte, delivered bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), lambdaemu.WebhookTimeout)
 	defer cancel()
-	answer, err := h.receiver.Invoke(ctx, payload)
+	answer, err := receiver.Invoke(ctx, payload)
 	if err != nil {
 		h.violation("the webhook function failed: %v", err)
 	}
@@ -110,7 +118,7 @@ func (h *harness) sendRows(d *delivery) {
 			h.violation("%v", err)
 			return
 		}
-		if answer, delivered := h.invokeReceiver(payload); delivered {
+		if answer, delivered := h.invokeReceiver(h.receiver, payload); delivered {
 			left = h.readRowsAnswer(d, left, answer)
 		}
 		if len(left) > 0 {
@@ -168,7 +176,11 @@ func (h *harness) sendEvent(d *delivery) {
 		if d.source == "lemonsqueezy" && tries > lemonSqueezyRetries && !done {
 			return // it stops without a success answer
 		}
-		answer, delivered := h.invokeReceiver(h.signed(d))
+		receiver := h.receiver
+		if d.lookedUp() {
+			receiver = h.lookUpReceiver
+		}
+		answer, delivered := h.invokeReceiver(receiver, h.signed(d))
 		if delivered {
 			done = h.readEventAnswer(d, answer) || done
 		}
@@ -232,6 +244,12 @@ func (h *harness) readEventAnswer(d *delivery, out []byte) (done bool) {
 
 // eventBody returns the body of an event, with the fields that its source's file reads.
 func eventBody(d *delivery) string {
+	switch {
+	case d.renewed != "":
+		return renewalBody(d)
+	case d.asksForLookUp():
+		return lookUpBody(d)
+	}
 	key, devices, code := untouchedKey(d.number%untouched), untouchedDevice, product
 	if len(d.requests) > 0 {
 		var all []string
@@ -250,12 +268,12 @@ func eventBody(d *delivery) string {
 		return fmt.Sprintf(`{"id":%q,"type":"charge.refunded","livemode":true,"data":{"object":{"id":"ch_1","refunded":%t,"metadata":%s}}}`,
 			eventID(d), whole, license)
 	case "lemonsqueezy":
-		refunded := 1
-		if whole {
-			refunded = 2
+		kind := "subscription_expired" // a refund would also disable the license
+		if !whole {
+			kind = "order_refunded"
 		}
-		return fmt.Sprintf(`{"meta":{"event_name":"order_refunded","test_mode":false,"custom_data":%s},"data":{"id":"1","attributes":{"identifier":%q,"refunded_amount":%d,"total":2}}}`,
-			license, eventID(d), refunded)
+		return fmt.Sprintf(`{"meta":{"event_name":%q,"test_mode":false,"custom_data":%s},"data":{"id":"1","attributes":{"identifier":%q,"user_email":%q,"refunded_amount":1,"total":2}}}`,
+			kind, license, eventID(d), ownMail)
 	}
 	kind := "order.refunded"
 	if !whole {

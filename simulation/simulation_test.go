@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"license-deactivator/internal/lambdaemu"
+	"license-deactivator/internal/lookup"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/source"
@@ -45,6 +46,14 @@ func TestSimulation(t *testing.T) {
 		t.Logf("in all: %s", &total)
 		if *simSeed == 0 && *simSeeds >= 6 && (total.held == 0 || total.watched == 0) {
 			t.Errorf("%d messages were held and %d watched: the seeds do not try the guards", total.held, total.watched)
+		}
+		if *simSeed == 0 && *simSeeds >= 6 && (total.namedFirst == 0 || total.mismatched == 0) {
+			t.Errorf("%d look-ups waited after their named device, %d letters of a mismatch: the seeds do not try the look-up", total.namedFirst, total.mismatched)
+		}
+		for _, call := range []string{"licenses", "devices", "probe", "disable", "reset"} {
+			if *simSeed == 0 && *simSeeds**simMessages >= 100_000 && (total.killedIn["in "+call] == 0 || total.killedIn["after "+call] == 0) {
+				t.Errorf("no worker was killed in or after a call of the kind %s", call)
+			}
 		}
 	})
 	first, last := uint64(1), uint64(*simSeeds) //nolint:gosec // a count of seeds
@@ -78,6 +87,7 @@ type harness struct {
 	workers        *lambdaPool
 	files          *source.Sources
 	receiver       *webhook.Handler
+	lookUpReceiver *webhook.Handler // with LOOK_UP on: a stack whose senders were switched over one by one
 
 	history
 	stats
@@ -91,15 +101,21 @@ func newHarness(t *testing.T, s scenario, files *source.Sources) *harness {
 	h.jobs = queue.NewMemory(queue.MemoryConfig{
 		Visibility: lambdaemu.VisibilityTimeout, MaxReceiveCount: lambdaemu.MaxReceiveCount, DeadLetter: h.deadLetters,
 	})
-	h.secretsManager = &secretsManager{h: h, keys: []string{firstKey}, apiKey: firstKey}
+	first := keys{firstKey, firstManagementKey}
+	h.secretsManager = &secretsManager{h: h, versions: []keys{first}, accepted: first}
 
-	options := []licenseapitest.Option{licenseapitest.Clock(func() time.Time { return time.Now().Add(s.skewAt(h.now())) })}
+	options := []licenseapitest.Option{licenseapitest.KeepLedger(), licenseapitest.Clock(func() time.Time { return time.Now().Add(s.skewAt(h.now())) })}
 	if s.quoted {
 		options = append(options, licenseapitest.Quoted())
 	}
 	var err error
 	state := licenseapitest.State{
-		APIKeys: map[string]string{apiKey: firstKey}, Clients: map[string]string{clientID: firstKey}, Licenses: s.licenses,
+		APIKeys: map[string]string{apiKey: firstKey}, Clients: map[string]string{clientID: firstKey}, ManagementAPIKeys: []string{firstManagementKey},
+	}
+	for i, l := range s.licenses {
+		if _, later := s.fulfilled[i]; !later {
+			state.Licenses = append(state.Licenses, l)
+		}
 	}
 	h.api, err = licenseapitest.New(state, options...)
 	if err != nil {
@@ -109,15 +125,22 @@ func newHarness(t *testing.T, s scenario, files *source.Sources) *harness {
 	limits.PerMinute = s.stack.PlanCallsPerMinute
 	h.api.Limit(limits)
 	h.api.OnCall(h.apiFault)
+	h.api.LimitManagement(licenseapitest.ManagementPlan())
+	h.api.OnManagementCall(h.managementFault)
+	h.api.SetHabits(s.habits)
 	h.monitor = newAPIMonitor(h)
 	h.workers = &lambdaPool{h: h}
 
-	h.receiver, err = webhook.New(webhook.Config{
+	receiver := webhook.Config{
 		Sources: files, Secrets: secrets.NewCache(senderSecrets{}, secrets.ParseWebhooks), PublicURL: publicURL,
 		Queue: &faultySender{h: h, label: "enqueue", to: h.jobs}, DeadLetters: &faultySender{h: h, label: "keep", to: h.deadLetters},
 		Recorder: silent(),
-	})
-	if err != nil {
+	}
+	if h.receiver, err = webhook.New(receiver); err != nil {
+		t.Fatal(err)
+	}
+	receiver.LookUp = true
+	if h.lookUpReceiver, err = webhook.New(receiver); err != nil {
 		t.Fatal(err)
 	}
 	return h
@@ -160,6 +183,8 @@ func (h *harness) run(ctx context.Context) {
 		})
 	}
 	all.Go(h.rotateKeys)
+	all.Go(h.changeHabits)
+	h.fulfil(&all)
 	var senders sync.WaitGroup
 	h.send(&senders)
 	senders.Wait()
@@ -197,8 +222,8 @@ func (h *harness) drain() {
 	}
 }
 
-// redrive moves dead letters back to the queue, as an operator does: all that the queue did not accept in time, and
-// three that the License API rejected and will reject again.
+// redrive moves dead letters back to the queue, as an operator does: all that the queue did not accept in time, those
+// that got a wrong answer of the Management API, and three that were rejected and will be rejected again.
 func (h *harness) redrive() {
 	again := 3
 	for _, letter := range h.takeDeadLetters() {
@@ -206,6 +231,9 @@ func (h *harness) redrive() {
 		to := h.deadLetters
 		switch reason := letter.Attributes["reason"]; {
 		case reason == "undelivered":
+			to = h.jobs
+		case reason == "rejected" && letter.Attributes["code"] == lookup.CodeMismatch:
+			h.count(&h.mismatched)
 			to = h.jobs
 		case reason == "rejected" && again > 0:
 			again--

@@ -27,6 +27,7 @@ type delivery struct {
 	number   int
 	requests []*request
 	kind     string // of an event: "" makes requests, else "ignored", "forged" or "unmappable"
+	renewed  string // of an ignored event: the order of the renewal that is refunded; "" for another event
 }
 
 // makeRequests makes the licenses and the requests. Requests for one license are next to each other, so that they meet
@@ -103,7 +104,7 @@ func (s *scenario) makeLicense(r *rand.Rand, n, room int) {
 
 // addLicense adds a license and returns its index.
 func (s *scenario) addLicense(l licenseapitest.License) int {
-	l.Devices = slices.Clone(l.Devices)
+	l.Devices, l.ID, l.CustomerEmail = slices.Clone(l.Devices), int64(len(s.licenses)+1), cmp.Or(l.CustomerEmail, ownMail)
 	s.licenses = append(s.licenses, l)
 	return len(s.licenses) - 1
 }
@@ -115,8 +116,8 @@ func senders() []string { return []string{"generic", "stripe", "lemonsqueezy"} }
 // others direct invocations of some rows, some hundred, or a quarter of all requests.
 func (s *scenario) makeDeliveries(r *rand.Rand) {
 	add := func(d *delivery) {
-		d.number, d.at = len(s.deliveries), s.sendTime(r)
-		s.deliveries = append(s.deliveries, d)
+		d.at = s.sendTime(r)
+		s.addDelivery(d)
 	}
 	for at := 0; at < len(s.requests); {
 		size := 1
@@ -124,7 +125,13 @@ func (s *scenario) makeDeliveries(r *rand.Rand) {
 			size++
 		}
 		if r.IntN(10) > 0 && fitOneEvent(s.requests[at:at+size]) {
-			add(&delivery{source: senders()[r.IntN(len(senders()))], requests: s.requests[at : at+size]})
+			d := &delivery{source: senders()[r.IntN(len(senders()))], requests: s.requests[at : at+size]}
+			for _, q := range d.requests {
+				if q.expectation == rejected && d.lookedUp() {
+					q.code = "no_license" // the look-up finds none to confirm
+				}
+			}
+			add(d)
 		} else {
 			sizes := []int{20, 20, 20, 20, 20, 20, 200, 200, 200, 1500}
 			largest := min(sizes[r.IntN(len(sizes))], len(s.requests)/4+1)
@@ -139,7 +146,11 @@ func (s *scenario) makeDeliveries(r *rand.Rand) {
 		add(&delivery{source: source, kind: "forged"})
 		add(&delivery{source: source, kind: "unmappable"})
 	}
-	slices.SortFunc(s.deliveries, func(a, b *delivery) int { return cmp.Compare(a.at, b.at) })
+}
+
+func (s *scenario) addDelivery(d *delivery) {
+	d.number = len(s.deliveries)
+	s.deliveries = append(s.deliveries, d)
 }
 
 // fitOneEvent reports whether one event can make these requests: one license key with different devices.

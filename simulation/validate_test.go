@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"fmt"
 	"slices"
 
 	"license-deactivator/internal/deactivation"
@@ -12,6 +13,10 @@ func (h *harness) validate() {
 	if h.scenario.hasOutageDay() {
 		h.outageDays = 1
 	}
+	h.managementLimited = h.managementReached - h.managementServed
+	if h.managementLimited > h.managementConnectionsLost {
+		h.violation("the Management API's limits refused %d calls, and only %d were repeats by the transport", h.managementLimited, h.managementConnectionsLost)
+	}
 	h.limited = h.reached - h.served
 	if h.limited > h.connectionsLost && len(h.scenario.skews) == 0 { // a clock that jumps keeps a window full
 		h.violation("the API's limits refused %d calls, and only %d were repeats by the transport", h.limited, h.connectionsLost)
@@ -20,28 +25,36 @@ func (h *harness) validate() {
 		h.violation("%d delayed sends never became visible", n)
 	}
 	letters := h.validateDeadLetters()
-	active := h.validateLicenses()
+	state := h.validateLicenses()
+	h.validateWrites()
+	accepted := map[*request]bool{}
 	for id, q := range h.accepted {
-		h.validateRequest(id, q, letters[id], active)
+		accepted[q] = true
+		h.validateRequest(id, q, letters[id], state)
+	}
+	for _, q := range h.scenario.requests {
+		if q.lookUp != nil && !accepted[q] && !q.lookUp.mayEnd {
+			h.violation("the look-up of %s was never accepted", q.lookUp.asked.Lookup.Order[0].ID)
+		}
 	}
 }
 
 // validateRequest checks that an accepted request has its expected result.
-func (h *harness) validateRequest(id string, q *request, letter deadLetter, active []map[string]bool) {
+func (h *harness) validateRequest(id string, q *request, letter deadLetter, state []licenseState) {
 	outcome := h.outcomes[id]
-	stillActive := slices.ContainsFunc(q.licenses, func(i int) bool { return active[i][q.license.HardwareID] })
+	left := q.leftOver(state)
 	switch {
 	case q.expectation == rejected && letter == deadLetter{deactivation.ReasonRejected, q.code}:
 		h.deadLettered++
 	case q.expectation == rejected:
 		h.violation("%s is not in the dead-letter queue as %s: its outcome is %q, its dead letter %+v", id, q.code, outcome, letter)
-	case letter.refused() && len(h.refusals[q.license.LicenseKey+q.license.Username]) > 1:
+	case letter.refused() && h.refusedTwice(q):
 		// Refused in two spans, with successes of others between them: for the worker that concerns this license.
 		h.deadLettered++
 	case letter != deadLetter{}:
 		h.violation("%s is dead-lettered without cause: %+v", id, letter)
-	case stillActive:
-		h.violation("%s is lost: its device is active, its outcome is %q, and there is no dead letter", id, outcome)
+	case left != "":
+		h.violation("%s is lost: %s, its outcome is %q, and there is no dead letter", id, left, outcome)
 	case outcome == deactivation.AlreadyInactive:
 		h.inactive++
 	case q.expectation == inactive && outcome == deactivation.Deactivated:
@@ -101,28 +114,117 @@ func (h *harness) validateDeadLetters() map[string]deadLetter {
 	return found
 }
 
-// validateLicenses checks that no device without a request is inactive, and returns each license's active devices.
-func (h *harness) validateLicenses() []map[string]bool {
-	asked := make([]map[string]bool, len(h.scenario.licenses))
-	for _, q := range h.scenario.requests {
-		for _, i := range q.licenses {
-			if asked[i] == nil {
-				asked[i] = map[string]bool{}
-			}
-			asked[i][q.license.HardwareID] = true
+// licenseState is the state of a license at the end.
+type licenseState struct {
+	active  map[string]bool
+	enabled bool
+}
+
+// leftOver says what a request has not reached; "" for nothing.
+func (q *request) leftOver(state []licenseState) string {
+	for _, i := range q.licenses {
+		if state[i].active[q.license.HardwareID] {
+			return "its device is active"
 		}
 	}
-	active := make([]map[string]bool, len(h.scenario.licenses))
-	for i, l := range h.api.State().Licenses {
-		active[i] = map[string]bool{}
-		for _, device := range l.Devices {
-			active[i][device] = true
+	if q.lookUp == nil {
+		return ""
+	}
+	for _, t := range q.lookUp.targets {
+		for _, device := range t.devices {
+			if state[t.license].active[device] {
+				return fmt.Sprintf("the device %s of license %d is active", device, t.license+1)
+			}
 		}
-		for _, device := range h.scenario.licenses[i].Devices {
-			if !active[i][device] && !asked[i][device] {
+		if t.disable && state[t.license].enabled {
+			return fmt.Sprintf("license %d is enabled", t.license+1)
+		}
+	}
+	return ""
+}
+
+// refusedTwice reports whether a license of a request was refused in two spans.
+func (h *harness) refusedTwice(q *request) bool {
+	if q.lookUp == nil {
+		return len(h.refusals[q.license.LicenseKey+q.license.Username]) > 1
+	}
+	return slices.ContainsFunc(q.identities(&h.scenario), func(name string) bool { return len(h.refusals[name]) > 1 })
+}
+
+// validateLicenses checks that no device without a request is inactive and that no license is disabled without one, and
+// returns each license's state.
+func (h *harness) validateLicenses() []licenseState {
+	s := &h.scenario
+	asked, disabled := make([]map[string]bool, len(s.licenses)), make([]bool, len(s.licenses))
+	ask := func(license int, device string) {
+		if asked[license] == nil {
+			asked[license] = map[string]bool{}
+		}
+		asked[license][device] = true
+	}
+	for _, q := range s.requests {
+		for _, i := range q.licenses {
+			ask(i, q.license.HardwareID)
+		}
+		if q.lookUp == nil {
+			continue
+		}
+		for _, t := range q.lookUp.targets {
+			disabled[t.license] = t.disable
+			for _, device := range t.devices {
+				ask(t.license, device)
+			}
+		}
+	}
+	state := make([]licenseState, len(s.licenses))
+	for _, l := range h.api.State().Licenses {
+		i := int(l.ID - 1)
+		state[i] = licenseState{active: map[string]bool{}, enabled: l.Enabled == nil || *l.Enabled}
+		for _, device := range l.Devices {
+			state[i].active[device] = true
+		}
+		was := s.licenses[i]
+		for _, device := range was.Devices {
+			if !state[i].active[device] && !asked[i][device] {
 				h.violation("%s of %s%s is inactive, and no request named it", device, l.LicenseKey, l.Username)
 			}
 		}
+		if !state[i].enabled && was.Enabled == nil && !disabled[i] {
+			h.violation("%s%s is disabled, and no request says so", l.LicenseKey, l.Username)
+		}
 	}
-	return active
+	return state
+}
+
+// validateWrites checks that every write, also one without an effect, went to a license and a device that a request is
+// about.
+func (h *harness) validateWrites() {
+	s := &h.scenario
+	type write struct {
+		license string
+		device  string // "": the license is disabled
+	}
+	allowed := map[write]bool{}
+	for _, q := range s.requests {
+		if q.lookUp == nil {
+			allowed[write{q.license.LicenseKey + q.license.Username, q.license.HardwareID}] = true
+			continue
+		}
+		h.lookUps++
+		for _, t := range q.lookUp.targets {
+			name := s.licenses[t.license].LicenseKey + s.licenses[t.license].Username
+			for _, device := range t.devices {
+				allowed[write{name, device}] = true
+			}
+			if t.disable {
+				allowed[write{name, ""}] = true
+			}
+		}
+	}
+	for _, w := range h.api.Ledger() {
+		l := s.licenses[w.License-1]
+		if !allowed[write{l.LicenseKey + l.Username, w.Device}] {
+			h.violation("a write to license %d (%s%s), %s of device %q: no request is about it", w.License, l.LicenseKey, l.Username, w.Act, w.Device)
+		}
+	}
 }

@@ -31,6 +31,7 @@ func below(limit float64) func(float64) bool { return func(v float64) bool { ret
 func rows() []row {
 	const one, three, free = "BenchmarkFleet/capped-3x1-address", "BenchmarkFleet/capped-3x3-addresses", "BenchmarkFleet/uncapped-100-in-flight"
 	seen := []string{"calls/s", "naive-calls/s", "naive-%429"}
+	lookedUp := []string{"refunds/s", "calls/refund", "license-calls/refund"}
 	return []row{
 		{"webhook: exec to warm-up, beside bare Go", "BenchmarkColdStart", "webhook/bare", []string{"webhook-ms", "bare-ms"}, "≤ 1.3 ×", most(1.3)},
 		{"worker: exec to warm-up, beside bare Go", "BenchmarkColdStart", "worker/bare", []string{"worker-ms", "bare-ms"}, "≤ 1.3 ×", most(1.3)},
@@ -50,6 +51,9 @@ func rows() []row {
 		{"3 instances, 1 address: answered 429", one, "%429", []string{"dead"}, "< 0.1 %", below(0.1)},
 		{"3 instances, 3 addresses: of 30/s", three, "%budget", seen, "≥ 98 %", least(98)},
 		{"3 instances, 3 addresses: answered 429", three, "%429", []string{"dead"}, "< 0.1 %", below(0.1)},
+		{"1,000 refunds to look up, 1 instance, virtual time: of 600/min", "BenchmarkLookUp/1-instances", "%quota", lookedUp, "≥ 95 %", least(95)},
+		{"1,000 refunds to look up, 3 instances, 1 address, virtual time: of 600/min", "BenchmarkLookUp/3-instances", "%quota", lookedUp, "≥ 95 %", least(95)},
+		{"1,000 refunds to look up, 3 instances: answered 429", "BenchmarkLookUp/3-instances", "%429", nil, "< 0.1 %", below(0.1)},
 		{"no limits, 100 in flight: of 100 ÷ latency", free, "%budget", []string{"calls/s", "api-ms", "naive-calls/s"}, "≥ 95 %", least(95)},
 	}
 }
