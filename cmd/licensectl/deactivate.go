@@ -40,7 +40,7 @@ type deactivateOptions struct {
 
 	at       *place // nil with --direct
 	actor    string
-	outcomes bulk.Outcomes // nil: they cannot be read
+	history  *runHistory // nil with --direct, and where the log is not known
 	progress *bulkProgress
 }
 
@@ -124,6 +124,9 @@ func (o *deactivateOptions) check(cmd *cobra.Command, file string) error {
 		return misused("give 0 to 100; 100 never stops", "--stop-above %v is no percentage", o.stopAbove)
 	case o.canaryWait <= 0:
 		return misused("give a duration such as 5m", "--canary-wait %v is out of range", o.canaryWait)
+	case !o.toAPI && o.target.given() && o.target.stack == "" && !o.target.isLocal() && (o.wait || !o.noCanary && (o.yes || o.comment != "")):
+		return misused("name the stack with --stack, or send without a look at the outcomes: --no-canary without --wait",
+			"the outcomes are in the functions' logs, which are known only from a stack")
 	case file == "-" && o.journal == "":
 		return misused("name one that later commands of the run name, too, such as --journal refunds.journal", `"-" needs --journal FILE`)
 	case file == "-" && !o.yes && o.comment != "" && isTerminal(cmd.InOrStdin()):
@@ -215,6 +218,9 @@ func (o *deactivateOptions) run(cmd *cobra.Command, file string) error {
 		}
 	}
 	o.progress.end()
+	if !o.toAPI {
+		o.history = newRunHistory(o.at, r.Plan.Header.At)
+	}
 	o.pace.read(cmd.Context(), o)
 	o.printPreview(cmd, r, job)
 	return o.decide(cmd, r, job)
@@ -264,11 +270,8 @@ func (o *deactivateOptions) failed(err error, job bulk.Job, report *bulk.Report)
 		return &failure{fmt.Errorf("%s: %w; nothing more was sent", job.Name, text),
 			"look at a preview first, without --comment and --yes; if a run has begun, restore the file, or move " + job.Journal + " away to begin another run", exitHeld}
 	case errors.Is(err, bulk.ErrStopped):
-		hint := "correct what is wrong, such as a --map; the rest is sent by the same command, and --stop-above allows more rejected rows"
-		if o.outcomes == nil && !o.toAPI {
-			hint = "name the stack with --stack, so that outcomes can be read, or add --no-canary"
-		}
-		return &failure{fmt.Errorf("%w; nothing more was sent", text), hint, exitHeld}
+		return &failure{fmt.Errorf("%w; nothing more was sent", text),
+			"correct what is wrong, such as a --map; the rest is sent by the same command, and --stop-above allows more rejected rows", exitHeld}
 	case errors.Is(err, bulk.ErrBusy):
 		return held("wait until it ends", "%s: another licensectl works on this run: nothing was done", job.Journal)
 	case errors.Is(err, bulk.ErrColumns):

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
+	"sync"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -80,19 +80,39 @@ func (o *deactivateOptions) act(cmd *cobra.Command, r *bulk.Run, job bulk.Job) e
 	if err := trail.begin(cmd.Context(), map[string]int{"rows": r.Plan.Summary.Valid}); err != nil {
 		return err
 	}
-	began := time.Now()
+	stopFollowing := o.followWhileSending(cmd.Context(), r)
 	report, err := a.Send(cmd.Context(), bulk.Sending{
-		By: o.actor, Comment: o.comment, Outcomes: o.outcomes, Looked: func(rows int, c bulk.Counts) { o.printCanary(cmd, rows, c) },
+		By: o.actor, Comment: o.comment, Outcomes: o.outcomes(), Looked: func(rows int, c bulk.Counts) { o.printCanary(cmd, rows, c) },
 		Canary: bulk.Canary{Off: o.noCanary, MaxFailing: o.stopAbove / 100, Patience: o.canaryWait},
 	})
+	stopFollowing()
 	o.progress.end()
 	if err != nil {
 		err = o.failed(err, job, &report)
 	}
 	if !o.asJSON {
-		fmt.Fprintf(cmd.ErrOrStderr(), "Sent %d of %s in %s.\n", report.Rows, count(r.Plan.Summary.Valid, "row"), roughly(time.Since(began)))
+		fmt.Fprintf(cmd.ErrOrStderr(), "Sent %d of %s.\n", report.Rows, count(r.Plan.Summary.Valid, "row"))
 	}
 	return trail.end(cmd, report.Counts(), o.finish(cmd, r, report, err))
+}
+
+// outcomes returns where the outcomes of the run are read; nil if they are not.
+func (o *deactivateOptions) outcomes() bulk.Outcomes {
+	if o.history == nil {
+		return nil
+	}
+	return o.history.outcomes
+}
+
+// followWhileSending reads outcomes while rows are sent, with --wait, until the returned function is called.
+func (o *deactivateOptions) followWhileSending(ctx context.Context, r *bulk.Run) (stop func()) {
+	if !o.wait || o.history == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var following sync.WaitGroup
+	following.Go(func() { o.history.follow(ctx, r.Plan.Header.Run) })
+	return func() { cancel(); following.Wait() }
 }
 
 // printCanary prints the outcomes of the first rows.
@@ -121,12 +141,8 @@ func textCounts(c bulk.Counts) map[string]int {
 func (o *deactivateOptions) finish(cmd *cobra.Command, r *bulk.Run, report bulk.Report, stopped error) error {
 	var follow error
 	if o.wait && stopped == nil && !o.toAPI {
-		if o.outcomes == nil {
-			follow = failed(errors.New("the outcomes cannot be read here"), "name the stack with --stack")
-		} else {
-			report.Outcomes, follow = bulk.Follow(cmd.Context(), r.Plan.Header.Run, report.Accepted, o.outcomes, o.progress.show)
-			o.progress.end()
-		}
+		report.Outcomes, follow = bulk.Follow(cmd.Context(), r.Plan.Header.Run, report.Accepted, o.outcomes(), o.progress.show)
+		o.progress.end()
 	}
 	o.printReport(cmd, r, report, stopped)
 	s := r.Plan.Summary

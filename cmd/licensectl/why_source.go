@@ -43,8 +43,13 @@ func (o *whyOptions) source(ctx context.Context) (history.Source, error) {
 	if len(groups) == 0 {
 		groups = p.logGroups()
 	}
-	client := cloudwatchlogs.NewFromConfig(cfg, func(opts *cloudwatchlogs.Options) { opts.BaseEndpoint = p.endpointFor(opts.BaseEndpoint) })
-	return &history.Insights{Logs: insights{client}, Groups: groups, Now: time.Now}, nil
+	return p.insights(groups), nil
+}
+
+// insights is the history in log groups.
+func (p *place) insights(groups []string) *history.Insights {
+	client := cloudwatchlogs.NewFromConfig(p.config, func(o *cloudwatchlogs.Options) { o.BaseEndpoint = p.endpointFor(o.BaseEndpoint) })
+	return &history.Insights{Logs: insights{client}, Groups: groups, Now: time.Now}
 }
 
 // notAnswered is the error of a question that has no answer.

@@ -116,3 +116,42 @@ func Follow(ctx context.Context, run string, accepted int, outcomes Outcomes, pr
 		}
 	}
 }
+
+// Tally counts the requests of a run by their latest outcome, from the outcomes of all receives in any order of requests. It
+// counts each request once, whatever follows its final outcome, and keeps a hash of each. The zero value is empty.
+type Tally struct {
+	final    seen
+	deferred map[digest]struct{}
+	counts   Counts
+}
+
+// Add takes an outcome of a request. code says why it was rejected.
+func (t *Tally) Add(id string, outcome deactivation.Outcome, code string) {
+	if t.counts.Outcomes == nil {
+		t.deferred, t.counts = map[digest]struct{}{}, Counts{map[deactivation.Outcome]int{}, map[string]int{}}
+	}
+	d := digestOf(id)
+	if outcome == deactivation.Deferred {
+		if !t.final.has(d) {
+			t.deferred[d] = struct{}{}
+		}
+		return
+	}
+	if !t.final.add(d) {
+		return
+	}
+	delete(t.deferred, d)
+	t.counts.Outcomes[outcome]++
+	if outcome == deactivation.Rejected {
+		t.counts.Codes[code]++
+	}
+}
+
+// Counts returns the counts so far.
+func (t *Tally) Counts() Counts {
+	c := Counts{maps.Clone(t.counts.Outcomes), maps.Clone(t.counts.Codes)}
+	if n := len(t.deferred); n > 0 {
+		c.Outcomes[deactivation.Deferred] = n
+	}
+	return c
+}

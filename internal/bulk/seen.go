@@ -40,6 +40,12 @@ func (s *seen) add(d digest) bool {
 	return s.tables[d[0]&0xff].add(d)
 }
 
+// has reports whether a digest is in the set.
+func (s *seen) has(d digest) bool {
+	t := &s.tables[d[0]&0xff]
+	return len(t.slots) > 0 && *t.slot(d) == d
+}
+
 type table struct {
 	slots []digest
 	n     int
