@@ -130,7 +130,7 @@ func (l License) CheckSendable() error {
 		return errMissingProduct()
 	}
 	if l.HardwareID == "" {
-		return &FieldError{CodeMissingField, "hardware_id", "is missing; devices cannot be looked up yet"}
+		return &FieldError{CodeMissingField, "hardware_id", "is missing; without look-up a request must name its device"}
 	}
 	return nil
 }

@@ -168,12 +168,13 @@ func (r *Recorder) Flush() {
 	}
 }
 
-// isStalled reports whether a message counts as stalled. Two kinds do not: one whose order is not in LicenseSpring yet, since
-// a refund can be faster than the fulfilment of its order; and one for which an invocation had no time left, since the calls
-// of that invocation show how the API is, and a bulk run at a low rate returns many.
+// isStalled reports whether a message counts as stalled. Three kinds do not: one whose order is not in LicenseSpring yet, since
+// a refund can be faster than the fulfilment of its order; one for which an invocation had no time left, since the calls
+// of that invocation show how the API is, and a bulk run at a low rate returns many; and one with a configuration fault, which
+// has an alarm of its own.
 func isStalled(m Message) bool {
 	return m.Outcome == deactivation.Deferred && m.Attempts >= stalledReceives && (m.Age == 0 || m.Age >= stalledAge) &&
-		!m.Returned && m.Code != deactivation.CodeNoLicense
+		!m.Returned && !m.AtFault && m.Code != deactivation.CodeNoLicense
 }
 
 // hasOwnAlarm reports whether the alarm for new letters leaves out a letter: one that a guard of the worker put into the

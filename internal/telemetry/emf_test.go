@@ -212,6 +212,7 @@ func TestAMessageThatIsStillDeferredIsStalled(t *testing.T) {
 		{"rejected at last", []telemetry.Message{{Outcome: deactivation.Rejected, Attempts: 6}}, false, nil},
 		{"its order does not exist yet", []telemetry.Message{waiting}, false, nil},
 		{"a configuration fault", []telemetry.Message{deferred(6)}, true, nil},
+		{"a configuration fault of one message, and another message", []telemetry.Message{{Outcome: deactivation.Deferred, Attempts: 6, AtFault: true}, deferred(6)}, false, []float64{1}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -70,6 +70,8 @@ type Message struct {
 	Age time.Duration
 	// Returned says that a deferred message was not called for lack of time, in an invocation that called for others.
 	Returned bool
+	// AtFault says that a configuration fault of this message alone defers it (PartialFault).
+	AtFault bool
 	Latency  time.Duration // of the deciding call; 0 without a call
 	RetryIn  time.Duration // of a deferred message: when the queue hands it out again; 0 means at once
 	Action   string        // of the request
@@ -295,11 +297,15 @@ func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
 // Fault writes an ERROR line for a configuration fault and counts it in the metric that the alarm watches. what says
 // what is wrong and what to do. err is the evidence without secrets, or nil.
 func (r *Recorder) Fault(ctx context.Context, what string, err error) {
-	r.add(series{metric: metricFaults}, 1, 0)
 	r.mu.Lock()
 	r.faulty = true
 	r.mu.Unlock()
+	r.PartialFault(ctx, what, err)
+}
 
+// PartialFault is Fault for one that concerns only the messages with AtFault. Others still count as stalled.
+func (r *Recorder) PartialFault(ctx context.Context, what string, err error) {
+	r.add(series{metric: metricFaults}, 1, 0)
 	attrs := []slog.Attr{slog.String(deactivation.LogWhat, what)}
 	if err != nil {
 		attrs = append(attrs, texts(deactivation.LogError, err.Error())...)

@@ -12,8 +12,11 @@ import (
 
 // logRest logs the invocation's configuration fault, and the messages that are not logged yet.
 func (b *batch) logRest(ctx context.Context) {
-	if b.fault != nil {
-		b.h.cfg.Recorder.Fault(ctx, b.fault.what, b.fault.evidence)
+	switch f := b.fault; {
+	case f != nil && f.stops:
+		b.h.cfg.Recorder.Fault(ctx, f.what, f.evidence)
+	case f != nil:
+		b.h.cfg.Recorder.PartialFault(ctx, f.what, f.evidence)
 	}
 	for _, m := range b.messages {
 		b.log(ctx, m)
@@ -31,7 +34,7 @@ func (b *batch) log(ctx context.Context, m *message) {
 		ID: deactivation.CleanText(m.id()), Source: deactivation.CleanText(m.source), Event: deactivation.CleanText(m.event), Run: deactivation.CleanText(m.request.Run), Cause: deactivation.CleanText(m.request.Cause), Rule: deactivation.CleanText(m.request.Rule),
 		Order: m.request.Order, Decision: decisionOf(m), Outcome: m.result.outcome, Reason: m.result.reason,
 		Class: m.result.class, Code: m.result.code, Detail: m.result.detail,
-		Attempts: m.receives, Age: ageOf(m.record, b.h.cfg.Now()), Returned: m.result.returned, Latency: m.result.latency, RetryIn: m.result.retryIn,
+		Attempts: m.receives, Age: ageOf(m.record, b.h.cfg.Now()), Returned: m.result.returned, AtFault: m.result.atFault, Latency: m.result.latency, RetryIn: m.result.retryIn,
 		Action: actionOf(m), License: deactivation.Shorten(m.request.LicenseKey), User: deactivation.HashUser(m.request.Username),
 		Device: deactivation.Shorten(m.request.HardwareID), Product: deactivation.CleanText(m.request.Product), KeyVersion: m.result.version,
 		LicenseHashes: licenseHashes(m), By: deactivation.CleanText(m.request.By), Comment: deactivation.CleanText(m.request.Comment),

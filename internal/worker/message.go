@@ -40,6 +40,7 @@ type result struct {
 	version  string // of the secret that signed the call
 	// notCalled says that no call was made in this receive: none could start.
 	notCalled bool
+	atFault   bool // a configuration fault defers it
 }
 
 // namesDevice reports whether the License API alone can deactivate the device that the message names. A device that a

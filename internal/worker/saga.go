@@ -122,11 +122,13 @@ func (b *batch) later(m *message, found lookup.Result) result {
 		r.code, r.detail = "", deactivation.CleanText("not looked up, the Management API's key cannot be read now: "+key.Error())
 	case noKey:
 		r.code, r.detail, r.retryIn = "", "not looked up, there is no usable key of the Management API", backoff.Cap
+		r.atFault = true
 		b.setFault(fault{what: noManagementKey, evidence: key})
 	case found.Fault != "":
 		if kind == managementapi.KindUnauthorized || kind == managementapi.KindMisconfigured {
 			r.retryIn = backoff.Cap
 		}
+		r.atFault = true
 		b.setFault(fault{what: found.Fault, evidence: evidenceOf(found), code: r.code})
 	case isPaused:
 		r.retryIn, r.code = backoff.RateLimited(m.receives, paused.Left, random()), deactivation.CleanText(paused.Code)

@@ -150,7 +150,7 @@ func (b *batch) resultOf(m *message, req deactivation.Request, resp response) re
 	case t.ByEvidence && !licenseapi.FromTokenEndpoint(resp.err):
 		b.weigh(m, req, resp, t, &r)
 	case t.Fault != "":
-		r.retryIn = b.h.cfg.Backoff.Cap
+		r.retryIn, r.atFault = b.h.cfg.Backoff.Cap, true
 		b.setFault(fault{what: t.Fault, evidence: errors.Join(resp.err, resp.refreshErr), code: r.code, stops: t.Stops})
 	case t.Outcome == deactivation.Deferred:
 		r.retryIn = b.h.cfg.Backoff.after(resp.err, m.receives)
@@ -169,9 +169,10 @@ func (b *batch) weigh(m *message, req deactivation.Request, resp response, t Tre
 	case t.Rejects && local && m.receives >= localReceives && !hasStatus(resp.err, http.StatusUnauthorized):
 		r.outcome, r.reason, r.retryIn = deactivation.Rejected, deactivation.ReasonRejected, 0
 	case s.deployment:
-		r.retryIn = b.h.cfg.Backoff.Cap
+		r.retryIn, r.atFault = b.h.cfg.Backoff.Cap, true
 		b.setFault(fault{what: t.Fault, evidence: resp.err, code: r.code, stops: t.Stops})
 	case !t.Rejects && s.repeated:
+		r.atFault = true
 		b.setFault(fault{what: t.Fault, evidence: resp.err, code: r.code})
 	}
 }
