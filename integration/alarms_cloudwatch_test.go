@@ -102,11 +102,14 @@ func (c *cloudWatch) Write(line []byte) (int, error) {
 }
 
 // minutes are a metric's samples of each minute since start.
-type minutes []minute
+type minutes struct {
+	max    []float64 // -Inf where there is none
+	before []total   // of the minutes before that one, so that a period of a day costs no more than one of a minute
+}
 
-type minute struct {
-	n        int
-	sum, max float64
+type total struct {
+	n   int
+	sum float64
 }
 
 // conditions are what CloudWatch does not document, or what depends on chance.
@@ -136,21 +139,26 @@ func allConditions() []conditions {
 
 // byMinute arranges the samples of a scenario of that length. Times stay relative to the scenario's start. A phase
 // moves the boundaries between minutes.
-func (c *cloudWatch) byMinute(phase, length time.Duration) map[string]minutes {
+func (c *cloudWatch) byMinute(phase, length time.Duration) map[string]*minutes {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	arranged := map[string]minutes{}
+	arranged := map[string]*minutes{}
 	for metric, samples := range c.samples {
-		m := make(minutes, int((length+phase)/time.Minute)+1)
+		n := int((length+phase)/time.Minute) + 1
+		m := &minutes{max: make([]float64, n), before: make([]total, n+1)}
+		for i := range m.max {
+			m.max[i] = math.Inf(-1)
+		}
 		for _, s := range samples {
 			i := int((s.after + phase) / time.Minute)
-			if i >= len(m) {
+			if i >= n {
 				continue // the sample of the scenario's end
 			}
-			if m[i].n == 0 {
-				m[i].max = math.Inf(-1)
-			}
-			m[i].n, m[i].sum, m[i].max = m[i].n+1, m[i].sum+s.value, max(m[i].max, s.value)
+			m.max[i] = max(m.max[i], s.value)
+			m.before[i+1].n, m.before[i+1].sum = m.before[i+1].n+1, m.before[i+1].sum+s.value
+		}
+		for i := range n {
+			m.before[i+1].n, m.before[i+1].sum = m.before[i+1].n+m.before[i].n, m.before[i+1].sum+m.before[i].sum
 		}
 		arranged[metric] = m
 	}
@@ -158,17 +166,22 @@ func (c *cloudWatch) byMinute(phase, length time.Duration) map[string]minutes {
 }
 
 // statistic is the data point of the minutes [from, to), or missing.
-func (m minutes) statistic(name string, from, to int) (value float64, missing bool) {
-	all := minute{max: math.Inf(-1)}
-	for i := max(from, 0); i < min(to, len(m)); i++ {
-		if m[i].n > 0 {
-			all.n, all.sum, all.max = all.n+m[i].n, all.sum+m[i].sum, max(all.max, m[i].max)
-		}
+func (m *minutes) statistic(name string, from, to int) (value float64, missing bool) {
+	if m == nil {
+		return 0, true
 	}
-	if name == "Sum" {
-		return all.sum, all.n == 0
+	from, to = max(from, 0), min(to, len(m.max))
+	if from >= to {
+		return 0, true
 	}
-	return all.max, all.n == 0
+	n, sum := m.before[to].n-m.before[from].n, m.before[to].sum-m.before[from].sum
+	switch name {
+	case "Sum":
+		return sum, n == 0
+	case "SampleCount":
+		return float64(n), n == 0
+	}
+	return slices.Max(m.max[from:to]), n == 0
 }
 
 // span is a time in which an alarm was in ALARM. Its action ran at from.
@@ -176,7 +189,7 @@ type span struct{ from, to time.Duration }
 
 // play evaluates an alarm every minute and returns when it was in ALARM, in time since the scenario's start. A span
 // that lasts to the end ends with the scenario.
-func (a alarmDefinition) play(metrics map[string]minutes, length time.Duration, c conditions) (spans []span) {
+func (a alarmDefinition) play(metrics map[string]*minutes, length time.Duration, c conditions) (spans []span) {
 	known := false
 	for _, m := range a.metrics {
 		known = known || metrics[m.metric] != nil

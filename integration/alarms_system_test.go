@@ -28,13 +28,16 @@ import (
 	"license-deactivator/internal/worker"
 	"license-deactivator/pkg/licenseapi"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
+	"license-deactivator/pkg/managementapi"
 	"license-deactivator/sources"
 )
 
 const (
 	alarmAPIKey    = "key"
 	alarmSharedKey = "shared-1"
-	senderKey      = "sender-key-1"
+
+	alarmManagementKey = "management-1"
+	senderKey          = "sender-key-1"
 )
 
 // system is the deployed system in one process and in virtual time: the two handlers as their mains wire them, the
@@ -47,7 +50,7 @@ type system struct {
 	webhook       *webhook.Handler
 	front, back   *telemetry.Recorder // of the webhook and of the worker
 	jobs, letters *measuredQueue
-	start         func(watch bool) // starts a new environment of the worker in act or watch mode
+	start         func(watch, lookUp bool) // starts a new environment of the worker, in act or watch mode, with or without look-up
 	licenseSecret *storedSecret
 	senderSecret  *storedSecret
 
@@ -63,7 +66,7 @@ func runSystem(t *testing.T, length time.Duration, callsPerSecond float64, scena
 	t.Helper()
 	s := &system{
 		t: t, cloud: newCloudWatch(),
-		licenseSecret: &storedSecret{text: fmt.Sprintf(`{"api_key":%q,"shared_key":%q}`, alarmAPIKey, alarmSharedKey)},
+		licenseSecret: &storedSecret{text: licenseSecretWith(alarmManagementKey)},
 		senderSecret:  &storedSecret{text: fmt.Sprintf(`{"generic":%q}`, senderKey)},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -87,13 +90,20 @@ func runSystem(t *testing.T, length time.Duration, callsPerSecond float64, scena
 	return s.cloud
 }
 
+// licenseSecretWith is the license secret with that key of the Management API.
+func licenseSecretWith(managementKey string) string {
+	return fmt.Sprintf(`{"api_key":%q,"shared_key":%q,"management_api_key":%q}`, alarmAPIKey, alarmSharedKey, managementKey)
+}
+
 func (s *system) build(listener *pipes, callsPerSecond float64) {
 	var rows []licenseapitest.License
 	for i := range 2000 {
-		rows = append(rows, licenseapitest.License{Product: "XY", LicenseKey: licenseKey(i), Devices: []string{"hw1"}})
+		rows = append(rows, licenseapitest.License{Product: "XY", LicenseKey: licenseKey(i), Devices: []string{"hw1"}, Order: orderID(i)})
 	}
 	var err error
-	if s.api, err = licenseapitest.New(licenseapitest.State{APIKeys: map[string]string{alarmAPIKey: alarmSharedKey}, Licenses: rows}); err != nil {
+	if s.api, err = licenseapitest.New(licenseapitest.State{
+		APIKeys: map[string]string{alarmAPIKey: alarmSharedKey}, ManagementAPIKeys: []string{alarmManagementKey}, Licenses: rows,
+	}); err != nil {
 		s.t.Fatal(err)
 	}
 	s.api.OnCall(func(licenseapitest.Call) licenseapitest.Fault {
@@ -117,25 +127,27 @@ func (s *system) build(listener *pipes, callsPerSecond float64) {
 	}); err != nil {
 		s.t.Fatal(err)
 	}
-	s.start = func(watch bool) { s.startWorker(listener, callsPerSecond, watch) }
-	s.start(false)
+	s.start = func(watch, lookUp bool) { s.startWorker(listener, callsPerSecond, watch, lookUp) }
+	s.start(false, false)
 }
 
 // defaultSurgeLimit is the template's.
 const defaultSurgeLimit = 50
 
 // startWorker starts a new environment of the worker, which takes the place of the one before.
-func (s *system) startWorker(listener *pipes, callsPerSecond float64, watch bool) {
+func (s *system) startWorker(listener *pipes, callsPerSecond float64, watch, lookUp bool) {
 	api, err := licenseapi.New(licenseapi.Config{BaseURL: "http://127.0.0.1" + licenseapitest.Base, DialContext: listener.dial})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	stack := worker.Stack{CallsPerSecond: callsPerSecond, Instances: 1, LiveShare: 0.5, SurgeLimit: defaultSurgeLimit}
+	stack := worker.Stack{CallsPerSecond: callsPerSecond, Instances: 1, LiveShare: 0.5, SurgeLimit: defaultSurgeLimit, LookUp: lookUp, ManagementCallsPerMinute: 180}
 	handler, err := worker.New(worker.Config{
 		API: api, Secrets: secrets.NewCacheWithPrevious(s.licenseSecret, noSecret{}, secrets.ParseLicense), Queue: s.jobs, DeadLetters: s.letters,
 		Recorder: s.back, CallsInFlight: 10, CallsPerSecond: stack.PerInstance(), Limits: stack.Limits(),
 		SurgeLimit: stack.SurgePart(), Watch: watch,
 		Backoff: worker.ProductionBackoff(),
+		LookUp: stack.LookUpPart(managementapi.Config{BaseURL: "http://127.0.0.1" + licenseapitest.ManagementBase, DialContext: listener.dial},
+			secrets.NewCache(s.licenseSecret, secrets.ParseManagement), lambdaemu.WorkerTimeout),
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -144,6 +156,8 @@ func (s *system) startWorker(listener *pipes, callsPerSecond float64, watch bool
 }
 
 func licenseKey(i int) string { return fmt.Sprintf("AAAA-%04d", i) }
+
+func orderID(i int) string { return fmt.Sprintf("order-%04d", i) }
 
 // until sleeps until that long after the start.
 func (s *system) until(after time.Duration) { time.Sleep(after - time.Since(s.cloud.start)) }
@@ -483,6 +497,30 @@ func (s *system) waitingForItsOrder() {
 		ID: "stripe.evt_1.0", Outcome: deactivation.Deferred, Code: deactivation.CodeNoLicense, Attempts: 7, RetryIn: 15 * time.Minute,
 	})
 	s.back.Flush()
+}
+
+// lookUp puts the request of an event into the queue that names an order and no license.
+func (s *system) lookUp(source, order string) {
+	id := fmt.Sprint(source, ".evt_", s.nextRefund(), ".0")
+	body, err := deactivation.Request{
+		ID: id, Source: source, Cause: deactivation.CauseRefund, Origin: deactivation.OriginEvent, ReceivedAt: time.Now(), Disable: true,
+		Lookup: deactivation.Lookup{Order: []deactivation.Candidate{{ID: order}}},
+	}.Wire()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if failed := s.jobs.Send(s.t.Context(), []queue.Entry{{Body: body, Group: source}}); len(failed) > 0 {
+		s.t.Fatal(failed[0].Err)
+	}
+}
+
+// findable looks up one more order that LicenseSpring knows, unknown one that it does not know.
+func (s *system) findable(source string) { s.lookUp(source, orderID(s.nextRefund())) }
+func (s *system) unknown(source string)  { s.lookUp(source, fmt.Sprint("unknown-", s.nextRefund())) }
+
+// managementIs sets the fault of the Management API from now on.
+func (s *system) managementIs(fault licenseapitest.Fault) {
+	s.api.OnManagementCall(func(licenseapitest.ManagementCall) licenseapitest.Fault { return fault })
 }
 
 // throttle makes Lambda refuse the worker's invocations from now on; false ends that.

@@ -29,7 +29,7 @@ type alarmDefinition struct {
 // metricStat is a metric and how one period of it becomes a data point.
 type metricStat struct {
 	metric    string // "AWS/SQS ApproximateNumberOfMessagesVisible QueueName=Queue"
-	statistic string // Sum, Maximum
+	statistic string // Sum, Maximum, SampleCount
 }
 
 // theOneMetric is the id of the metric of an alarm without an expression.
@@ -109,8 +109,8 @@ func readMetric(t *testing.T, id string, metric, statistic any) metricStat {
 		dimensions = append(dimensions, fmt.Sprintf("%v=%s", at(d, "Name"), name))
 	}
 	stat, _ := statistic.(string)
-	if stat != "Sum" && stat != "Maximum" {
-		t.Fatalf("%s: the statistic is %v; this test evaluates only Sum and Maximum", id, statistic)
+	if stat != "Sum" && stat != "Maximum" && stat != "SampleCount" {
+		t.Fatalf("%s: the statistic is %v; this test evaluates only Sum, Maximum and SampleCount", id, statistic)
 	}
 	return metricStat{metricKey(fmt.Sprint(at(metric, "Namespace")), fmt.Sprint(at(metric, "MetricName")), dimensions...), stat}
 }

@@ -28,6 +28,17 @@ type alarmScenario struct {
 
 	callsPerSecond float64 // of the worker; 0 means 5
 	watch          bool    // the parameter Mode is watch
+	lookUp         bool    // the parameter LookUp is on
+}
+
+// has reports whether the stack has an alarm with that condition.
+func (s alarmScenario) has(t *testing.T, condition string) bool {
+	t.Helper()
+	holds, known := map[string]bool{"": true, "Acts": !s.watch, "LooksUp": s.lookUp, "WatchesDepth": !s.watch && !s.lookUp}[condition]
+	if !known {
+		t.Fatalf("the condition %s is not known here", condition)
+	}
+	return holds
 }
 
 // firing is one notification between the two times after the start. Where until is set, the alarm must still be in
@@ -473,7 +484,7 @@ func TestAlarms(t *testing.T) {
 	t.Parallel()
 	alarms := alarmDefinitions(t)
 	fired := map[string]bool{}
-	for _, scenario := range alarmScenarios() {
+	for _, scenario := range slices.Concat(alarmScenarios(), lookUpScenarios()) {
 		for id := range scenario.fires {
 			fired[id] = true
 		}
@@ -482,8 +493,8 @@ func TestAlarms(t *testing.T) {
 			var cloud *cloudWatch
 			synctest.Test(t, func(t *testing.T) {
 				cloud = runSystem(t, scenario.length, cmp.Or(scenario.callsPerSecond, 5), func(s *system) {
-					if scenario.watch {
-						s.start(true)
+					if scenario.watch || scenario.lookUp {
+						s.start(scenario.watch, scenario.lookUp)
 					}
 					scenario.happen(s)
 				})
@@ -491,8 +502,8 @@ func TestAlarms(t *testing.T) {
 			for _, c := range allConditions() {
 				metrics := cloud.byMinute(c.phase, scenario.length)
 				for _, a := range alarms {
-					if scenario.watch && a.condition == "Acts" {
-						continue // the stack does not have it
+					if !scenario.has(t, a.condition) {
+						continue
 					}
 					if problem := compare(a.play(metrics, scenario.length, c), scenario.fires[a.id]); problem != "" {
 						t.Errorf("%s: %s (%v)", a.id, problem, c)

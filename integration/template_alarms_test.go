@@ -4,11 +4,13 @@ package integration
 
 import (
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/telemetry"
+	"license-deactivator/sources"
 )
 
 func alarmRules() []rule {
@@ -18,6 +20,9 @@ func alarmRules() []rule {
 			func(s stack) []string {
 				var got []string
 				for _, id := range s.ids("AWS::CloudWatch::Alarm") {
+					if isNotFoundAlarm(id) {
+						continue
+					}
 					got = append(got, alarm(s.properties(id)))
 				}
 				slices.Sort(got)
@@ -44,6 +49,29 @@ func alarmRules() []rule {
 			func(s stack) { s.properties("WebhookDeadLetterAlarm")["DatapointsToAlarm"] = 0.0 },
 		},
 		{
+			"each sender's file has an alarm for its orders without a license, and these are alike",
+			func(s stack) []string {
+				var got, want []string
+				for _, id := range s.ids("AWS::CloudWatch::Alarm") {
+					if isNotFoundAlarm(id) {
+						got = append(got, alarm(s.properties(id)))
+					}
+				}
+				files, err := fs.Glob(sources.FS(), "*.yaml")
+				if err != nil {
+					return []string{err.Error()}
+				}
+				for _, file := range files {
+					of := fmt.Sprintf("LicenseDeactivator NotFound service=WorkerFunction source=%q", strings.TrimSuffix(file, ".yaml"))
+					want = append(want, fmt.Sprintf("IF(FILL(n, 0) > 19, 100 * FILL(m, 0) / n, 0) m=%s: Sum of 86400 s n=%s: SampleCount of 86400 s, 1 of 1 > 50", of, of))
+				}
+				slices.Sort(got)
+				slices.Sort(want)
+				return differs("alarms", strings.Join(got, "\n"), strings.Join(want, "\n"))
+			},
+			func(s stack) { delete(s.Transformed["Resources"].(map[string]any), "NotFoundStripeAlarm") },
+		},
+		{
 			"an alarm watches existing resources and does not fire without data",
 			alarmsWatchWhatIsThere,
 			func(s stack) {
@@ -56,14 +84,28 @@ func alarmRules() []rule {
 			func(s stack) { s.properties("WorkerStalledAlarm")["MetricName"] = "Message" },
 		},
 		{
-			"in watch mode the alarm for the depth of the dead-letter queue is off, and no other",
+			"in watch mode and with look-up the alarm for the depth of the dead-letter queue is off, and orders without a license have alarms with look-up alone",
 			func(s stack) (problems []string) {
 				for _, id := range s.ids("AWS::CloudWatch::Alarm") {
-					want := map[bool]any{true: "Acts"}[id == "DeadLetterAlarm"]
+					want := any(nil)
+					switch {
+					case id == "DeadLetterAlarm":
+						want = "WatchesDepth"
+					case isNotFoundAlarm(id):
+						want = "LooksUp"
+					}
 					problems = append(problems, differs(id+" Condition", at(s.Source, "Resources", id, "Condition"), want)...)
 				}
-				return append(problems, differs("Acts", at(s.Source, "Conditions", "Acts"),
-					map[string]any{"Fn::Equals": []any{map[string]any{"Ref": "Mode"}, "act"}})...)
+				for name, want := range map[string]any{
+					"Acts":    map[string]any{"Fn::Equals": []any{map[string]any{"Ref": "Mode"}, "act"}},
+					"LooksUp": map[string]any{"Fn::Equals": []any{map[string]any{"Ref": "LookUp"}, "on"}},
+					"WatchesDepth": map[string]any{"Fn::And": []any{
+						map[string]any{"Condition": "Acts"}, map[string]any{"Fn::Not": []any{map[string]any{"Condition": "LooksUp"}}},
+					}},
+				} {
+					problems = append(problems, differs(name, at(s.Source, "Conditions", name), want)...)
+				}
+				return problems
 			},
 			func(s stack) {
 				at(s.Source, "Resources", "OldestDeadLetterAlarm").(map[string]any)["Condition"] = "Acts"
@@ -82,6 +124,9 @@ func alarmRules() []rule {
 		},
 	}
 }
+
+// isNotFoundAlarm reports whether an alarm is that of a sender's orders without a license.
+func isNotFoundAlarm(id string) bool { return strings.HasPrefix(id, "NotFound") }
 
 // alarm is an alarm on one line: its metrics, and when it fires.
 func alarm(p map[string]any) string {
@@ -145,7 +190,7 @@ func alarmsWatchWhatIsThere(s stack) (problems []string) {
 			problems = append(problems, id+" has no dimension")
 		}
 		for _, d := range dimensions {
-			if at(d, "Name") == "code" || at(d, "Name") == "reason" {
+			if at(d, "Name") == "code" || at(d, "Name") == "reason" || at(d, "Name") == "source" {
 				continue // not a resource but a text; alarmsWatchOurMetrics checks it
 			}
 			if !slices.Contains(s.ids(watchable[at(d, "Name")]), watchedBy(d)) {

@@ -136,7 +136,7 @@ func TestAnOrderWithoutALicenseIsTriedAgainAndThenALetter(t *testing.T) {
 				t.Errorf("a wait: %+v", m)
 			}
 		}
-		if diff := cmp.Diff([]string{"2m0s", "13m0s", "45m0s"}, waits); diff != "" {
+		if diff := cmp.Diff([]string{"2m0s", "3m0s", "3m0s", "7m0s", "45m0s"}, waits); diff != "" {
 			t.Errorf("waits (-want +got):\n%s", diff)
 		}
 		last := logged[len(logged)-1]
