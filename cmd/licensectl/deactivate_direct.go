@@ -61,30 +61,41 @@ func (d *bulkDirect) open(ctx context.Context, o *deactivateOptions, stderr io.W
 		return nil, err
 	}
 	licenseSecret, webhooks := stored.Readers(d.secretsFile)
-	t := &directTarget{final: map[string]telemetry.Message{}, changed: make(chan struct{})}
-	t.stack, err = local.New(local.Config{
+	t, closeTarget, err := startDirect(ctx, local.Config{
 		Sources: sources, LicenseSecret: licenseSecret, WebhookSecrets: webhooks, LicenseAPI: d.address,
-		CallsPerSecond: o.pace.direct(), CallsInFlight: 1, FirstRetry: directFirstRetry,
-		Recorder: telemetry.New(stderr, slog.LevelError, ""), OnOutcome: t.outcome,
-	})
+		CallsPerSecond: o.pace.direct(), FirstRetry: directFirstRetry,
+	}, stderr)
 	if err != nil {
 		return nil, misused("give --license-api such as "+defaultLicenseAPI, "%v", err)
 	}
-	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	job.Target, job.TargetName, job.BatchRows = t, "the License API at "+d.address, directBatchRows
+	return closeTarget, nil
+}
+
+// startDirect starts the webhook function, the queue and the worker in this process, with one call at a time. stop ends
+// them.
+func startDirect(ctx context.Context, cfg local.Config, stderr io.Writer) (t *directTarget, stop func(), err error) {
+	t = &directTarget{final: map[string]telemetry.Message{}, deferred: map[string]telemetry.Message{}, changed: make(chan struct{})}
+	cfg.CallsInFlight, cfg.Recorder, cfg.OnOutcome = 1, telemetry.New(stderr, slog.LevelError, ""), t.outcome
+	if t.stack, err = local.New(cfg); err != nil {
+		return nil, nil, err
+	}
+	working, endWork := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { t.stack.Run(working) })
-	job.Target, job.TargetName, job.BatchRows = t, "the License API at "+d.address, directBatchRows
-	return func() { stop(); running.Wait() }, nil
+	return t, func() { endWork(); running.Wait() }, nil
 }
 
 // directTarget is a bulk.Target that waits for the outcomes of each batch.
 type directTarget struct {
-	stack *local.Stack
+	stack    *local.Stack
+	receives int // after which await returns a deferred request as it is; 0: it waits for the end
 
-	mu      sync.Mutex
-	final   map[string]telemetry.Message // by the request's id
-	fault   string                       // why no call can succeed; "" for nothing
-	changed chan struct{}                // closed at the next outcome
+	mu       sync.Mutex
+	final    map[string]telemetry.Message // by the request's id
+	deferred map[string]telemetry.Message // likewise, the latest
+	fault    string                       // why no call can succeed; "" for nothing
+	changed  chan struct{}                // closed at the next outcome
 }
 
 // outcome implements local.Config's OnOutcome.
@@ -96,6 +107,8 @@ func (t *directTarget) outcome(m telemetry.Message) {
 		t.final[m.ID] = m
 	case m.Class == licenseapi.KindBadCredentials.String(), m.Class == licenseapi.KindMisconfigured.String(), m.Class == licenseapi.KindStaleDate.String():
 		t.fault = deactivation.CleanText(m.Class + " " + m.Code + " " + m.Detail)
+	default:
+		t.deferred[m.ID] = m
 	}
 	close(t.changed)
 	t.changed = make(chan struct{})
@@ -140,12 +153,16 @@ func (t *directTarget) await(ctx context.Context, id string) (telemetry.Message,
 	for {
 		t.mu.Lock()
 		m, found := t.final[id]
+		if last := t.deferred[id]; !found && t.receives > 0 && last.Attempts >= t.receives {
+			m, found = last, true
+		}
 		fault, changed := t.fault, t.changed
 		t.mu.Unlock()
 		switch {
 		case found:
 			t.mu.Lock()
 			delete(t.final, id)
+			delete(t.deferred, id)
 			t.mu.Unlock()
 			return m, nil
 		case fault != "":

@@ -141,7 +141,7 @@ Begin with:  licensectl local`,
 	root.PersistentFlags().StringVar(&f.dir, "sources", "", "folder of senders' files to use instead of the built-in ones")
 	root.AddCommand(
 		newLocal(f.load, c), newSend(f), newExplain(f), newSources(f),
-		newResolve(f.load),
+		newResolve(f.load, c),
 		newRestore(f.load),
 		newDeactivate(f.load),
 		newDLQ(f, c),

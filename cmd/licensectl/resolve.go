@@ -24,14 +24,16 @@ type resolveOptions struct {
 	asJSON  bool
 
 	// of resolve
-	disable bool
+	disable        bool
+	direct         bool
+	callsPerSecond float64
 
 	at      *place  // nil: no target is given
 	keys    *spring // once open
 	preview lookup.Preview
 }
 
-func newResolve(load func() (*source.Sources, error)) *cobra.Command {
+func newResolve(load func() (*source.Sources, error), c clock) *cobra.Command {
 	o := resolveOptions{spring: springFlags{sources: load}}
 	cmd := &cobra.Command{
 		Use:   "resolve",
@@ -42,7 +44,8 @@ one call a second to the Management API.
 
 With --comment TEXT and the right count it deactivates every active device, and with --disable also disables the licenses,
 so that no device can be activated again. N is the number of licenses that the preview counts. Each license becomes one
-request: the webhook function enqueues it for the worker.
+request: the webhook function enqueues it for the worker. With --direct the same worker runs in this process, with the keys
+of --secrets or of the stack, and resolve waits for the outcomes.
 
 The checks of the look-up hold resolve as they hold the worker: more than 10 licenses, more than 50 devices, a record that
 does not match. --release passes the first two for this run. Nothing passes a record that does not match.
@@ -53,13 +56,16 @@ is --endpoint-url http://` + defaultAddress + `.
 Exit codes: 0 all well, 1 failed or nothing found, 2 usage, 3 partly, 4 held by a check, a cap or a wrong count.`,
 		Example: `  licensectl resolve --order pi_3Nx --stack license-deactivator
   licensectl resolve --order pi_3Nx --stack license-deactivator --disable --comment "ticket 4711" --yes --expect 2
-  licensectl resolve --key AAAA-BBBB-CCCC-DDDD --secrets secrets.json --json
+  licensectl resolve --key AAAA-BBBB-CCCC-DDDD --secrets secrets.json --direct --comment "ticket 4711"
   licensectl resolve --subscription sub_1 --endpoint-url http://` + defaultAddress + ` --json`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.resolve(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.resolve(cmd, c) },
 	}
 	o.addFlags(cmd)
-	cmd.Flags().BoolVar(&o.disable, "disable", false, "disable the licenses, too: no device can be activated again (undo: licensectl restore)")
+	f := cmd.Flags()
+	f.BoolVar(&o.direct, "direct", false, "run the worker in this process instead of sending to the webhook function")
+	f.Float64Var(&o.callsPerSecond, "calls-per-second", 1, "with --direct: calls to the License API a second")
+	f.BoolVar(&o.disable, "disable", false, "disable the licenses, too: no device can be activated again (undo: licensectl restore)")
 	return cmd
 }
 
@@ -123,6 +129,9 @@ func (o *resolveOptions) find(ctx context.Context, needed ...resource) error {
 
 // warn says what keeps the stack from acting on what resolve would send.
 func (o *resolveOptions) warn(cmd *cobra.Command) {
+	if o.direct {
+		return // the worker is this process
+	}
 	if o.at != nil && o.at.watches() || o.keys.watches {
 		fmt.Fprintln(cmd.ErrOrStderr(), "licensectl: warning: the worker is in watch mode: it deactivates nothing, and requests end as dead letters (watched)")
 	}

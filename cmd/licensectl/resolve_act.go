@@ -57,12 +57,12 @@ func (r resolvedLicense) done() bool {
 }
 
 // resolve is the command.
-func (o *resolveOptions) resolve(cmd *cobra.Command) error {
+func (o *resolveOptions) resolve(cmd *cobra.Command, c clock) error {
 	if err := o.checkResolve(cmd); err != nil {
 		return err
 	}
 	var needed []resource
-	if o.target.given() {
+	if !o.direct && o.target.given() {
 		needed = append(needed, webhookFunctionName)
 	}
 	if err := o.find(cmd.Context(), needed...); err != nil {
@@ -85,16 +85,20 @@ func (o *resolveOptions) resolve(cmd *cobra.Command) error {
 	if err := trail.begin(cmd.Context(), map[string]int{"licenses": licenses, "devices": devicesToFree(o.preview), "disable": toDisable(o.preview)}); err != nil {
 		return err
 	}
-	results, err := o.deactivate(cmd, by)
+	results, err := o.deactivate(cmd, c, by)
 	return trail.end(cmd, outcomesOf(results), err)
 }
 
 // deactivate acts on the licenses of the preview and prints the results.
-func (o *resolveOptions) deactivate(cmd *cobra.Command, by string) ([]resolvedLicense, error) {
+func (o *resolveOptions) deactivate(cmd *cobra.Command, c clock, by string) ([]resolvedLicense, error) {
 	run := "resolve-" + strings.ToLower(rand.Text()[:runLength])
 	todo, results := o.requests(run, by, time.Now())
 	if len(todo) > 0 {
-		sent, err := o.send(cmd.Context(), run, by, todo)
+		act := o.send
+		if o.direct {
+			act = o.runWorker(cmd.ErrOrStderr(), c)
+		}
+		sent, err := act(cmd.Context(), run, by, todo)
 		if err != nil {
 			return results, err
 		}
@@ -103,7 +107,7 @@ func (o *resolveOptions) deactivate(cmd *cobra.Command, by string) ([]resolvedLi
 	if err := o.report(cmd, results, map[string]any{"run": run}); err != nil {
 		return results, err
 	}
-	if !o.asJSON && len(todo) > 0 {
+	if !o.direct && !o.asJSON && len(todo) > 0 {
 		fmt.Fprintf(cmd.OutOrStdout(), "\nThe worker acts on them now: licensectl why --run %s\n", run)
 	}
 	return results, notAll(results)
@@ -111,8 +115,15 @@ func (o *resolveOptions) deactivate(cmd *cobra.Command, by string) ([]resolvedLi
 
 // checkResolve refuses flags that cannot be combined.
 func (o *resolveOptions) checkResolve(cmd *cobra.Command) error {
-	if o.acts(cmd) && !o.target.given() {
-		return misused("name a stack with --stack or its function with --function", "there is no function to invoke")
+	switch {
+	case !(o.callsPerSecond > 0): // also refuses NaN
+		return misused("leave it out for one call a second", "--calls-per-second must be above 0")
+	case !o.direct && cmd.Flags().Changed("calls-per-second"):
+		return misused("add --direct, or leave it out", "--calls-per-second goes with --direct")
+	case o.direct && o.target.namesAny():
+		return misused("leave one of them out", "--direct and --function exclude each other")
+	case !o.direct && o.acts(cmd) && !o.target.given():
+		return misused("name a stack with --stack or its function with --function, or add --direct", "there is no function to invoke")
 	}
 	return o.check(cmd)
 }

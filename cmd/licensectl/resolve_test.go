@@ -132,6 +132,9 @@ func TestASelectionIsOneExactID(t *testing.T) {
 		"--subscription is a placeholder":                                                               {"--subscription", "subscription_empty"},
 		"there are no keys for LicenseSpring\nlicensectl: hint: name a deployed stack with --stack, or": {"--order", "pi_1", "--secrets", "", "--function", "f"},
 		"--management-calls-per-minute must be above 0":                                                 {"--order", "pi_1", "--management-calls-per-minute", "0"},
+		"--calls-per-second goes with --direct":                                                         {"--order", "pi_1", "--calls-per-second", "5"},
+		"--calls-per-second must be above 0":                                                            {"--order", "pi_1", "--direct", "--calls-per-second", "NaN"},
+		"--direct and --function exclude each other":                                                    {"--order", "pi_1", "--direct", "--function", "f"},
 		"there is no function to invoke":                                                                {"--order", "pi_1", "--comment", "x", "--yes", "--expect", "2"},
 	} {
 		code, stdout, stderr := command(t, append(append([]string{"resolve"}, flags...), args...)...)
@@ -369,5 +372,89 @@ func TestResolveSaysWhichRightIsMissing(t *testing.T) {
 		if code != exitFailed || !strings.Contains(stderr, want) || !strings.Contains(stderr, "hint: the signed-in role needs the right ") || len(cloud.payloads) != 0 {
 			t.Errorf("%s: exit code %d, %s", action, code, stderr)
 		}
+	}
+}
+
+// directly is --direct without a pace.
+func directly(flags []string, more ...string) []string {
+	return append(append([]string{"resolve", "--direct", "--calls-per-second", "100000", "--comment", "ticket 4711", "--yes"}, flags...), more...)
+}
+
+// TestResolveDirectlyDoesWhatTheStackDoes: devices first, then the license, then it is read back; a second run finds
+// nothing to do, and restore is the way back.
+func TestResolveDirectlyDoesWhatTheStackDoes(t *testing.T) {
+	t.Parallel()
+	api, flags := springAPI(t, orderLicenses()...)
+	code, stdout, stderr := command(t, directly(flags, "--order", "pi_1", "--disable", "--expect", "2", "--json")...)
+	if code != exitDone || !strings.Contains(stdout, `"license":1700000000000001,"key":"…1111","product":"XY","outcome":"deactivated"`) {
+		t.Errorf("exit code %d, %s%s", code, stdout, stderr)
+	}
+	want := []licenseapitest.Write{
+		{Act: licenseapitest.ActDeactivateLicense, License: 1700000000000001, Device: "canary-hardware-0001"},
+		{Act: licenseapitest.ActDeactivateLicense, License: 1700000000000001, Device: "canary-hardware-0002"},
+		{Act: licenseapitest.ActDisable, License: 1700000000000001},
+	}
+	if diff := cmp.Diff(want, api.Ledger()); diff != "" {
+		t.Error(diff)
+	}
+	noSecret(t, stdout, stderr)
+	if code, stdout, _ = command(t, directly(flags, "--order", "pi_1", "--disable", "--expect", "2")...); code != exitDone || len(api.Ledger()) != 3 || strings.Count(stdout, "nothing is left to do") != 2 {
+		t.Errorf("again: exit code %d, %s, writes %v", code, stdout, api.Ledger()[3:])
+	}
+	if code, _, stderr = command(t, append([]string{"restore", "--order", "pi_1", "--comment", "x", "--yes", "--expect", "2"}, flags...)...); code != exitDone {
+		t.Errorf("restore: exit code %d, %s", code, stderr)
+	}
+}
+
+// TestResolveDirectlyResetsTheDevicesOfAUser: the password is not known, so the device's record is reset.
+func TestResolveDirectlyResetsTheDevicesOfAUser(t *testing.T) {
+	t.Parallel()
+	api, flags := springAPI(t, orderLicenses()...)
+	code, stdout, stderr := command(t, directly(flags, "--order", "pi_user", "--expect", "1")...)
+	want := []licenseapitest.Write{{Act: licenseapitest.ActResetDevice, License: 1700000000000003, Device: "canary-hardware-0003"}}
+	if diff := cmp.Diff(want, api.Ledger()); code != exitDone || diff != "" {
+		t.Errorf("exit code %d, %s%s%s", code, stdout, stderr, diff)
+	}
+	noSecret(t, stdout, stderr)
+}
+
+// TestResolveDirectlyReleasesACap: the worker acts on what a person has released, and says so.
+func TestResolveDirectlyReleasesACap(t *testing.T) {
+	t.Parallel()
+	var many []licenseapitest.License
+	for i := range 11 {
+		many = append(many, licenseapitest.License{ID: int64(i + 1), Product: "XY", LicenseKey: fmt.Sprintf("CANARY-KEY-%04d", i), Order: "pi_1", Devices: []string{"canary-hardware"}})
+	}
+	api, flags := springAPI(t, many...)
+	if code, stdout, stderr := command(t, directly(flags, "--order", "pi_1", "--expect", "11", "--release")...); code != exitDone || len(api.Ledger()) != 11 {
+		t.Errorf("exit code %d, %d writes, %s%s", code, len(api.Ledger()), stdout, stderr)
+	}
+}
+
+// TestResolveDirectlyGivesUp: a License API that stays down is no reason to wait for ever, and a wrong key is none to try
+// again.
+func TestResolveDirectlyGivesUp(t *testing.T) {
+	t.Parallel()
+	for fault, c := range map[string]struct {
+		code int
+		want string
+	}{
+		"down":                    {exitFailed, "failed   internal_error  not done after "},
+		"code=signature_mismatch": {exitFailed, "no call can succeed: bad_credentials signature_mismatch"},
+		"code=license_not_found":  {exitFailed, "rejected  license_not_found"},
+		"flaky":                   {exitDone, "deactivated"},
+	} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			api, flags := springAPI(t, orderLicenses()...)
+			if err := api.Fail(fault); err != nil {
+				t.Fatal(err)
+			}
+			code, stdout, stderr := command(t, directly(flags, "--order", "pi_12", "--expect", "1")...)
+			if code != c.code || !strings.Contains(stdout, c.want) {
+				t.Errorf("exit code %d, want %d, %q, %s%s", code, c.code, c.want, stdout, stderr)
+			}
+			noSecret(t, stdout, stderr)
+		})
 	}
 }

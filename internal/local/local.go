@@ -22,6 +22,7 @@ import (
 	"license-deactivator/internal/webhook"
 	"license-deactivator/internal/worker"
 	"license-deactivator/pkg/licenseapi"
+	"license-deactivator/pkg/managementapi"
 )
 
 // Back-off: production's 30 seconds and 15 minutes, divided by thirty.
@@ -41,11 +42,15 @@ type Config struct {
 	WebhookSecrets secrets.Reader // likewise
 	LicenseAPI     string         // address of the License API, with /api/v4
 	TokenURL       string         // where an OAuth client gets its tokens, overriding its secret; "": the secret decides
+	ManagementAPI  string         // address of the Management API, with /api/v1; "": no look-up
 	CallsPerSecond float64
-	CallsInFlight  int           // calls at the same time
-	SurgeLimit     int           // licenses of a source and hour, for events; 0: no brake
-	Watch          bool          // decide, and act on nothing
-	FirstRetry     time.Duration // back-off after the first failed attempt; 0: one second
+	// ManagementCallsPerMinute is the rate of the Management API. Required with ManagementAPI.
+	ManagementCallsPerMinute float64
+
+	CallsInFlight int           // calls at the same time
+	SurgeLimit    int           // licenses of a source and hour, for events; 0: no brake
+	Watch         bool          // decide, and act on nothing
+	FirstRetry    time.Duration // back-off after the first failed attempt; 0: one second
 	// AcceptTestEvents treats events of the senders' test modes as real ones.
 	AcceptTestEvents bool
 	// MaxEventAge is the age above which the requests of an event go to the dead-letter queue; 0: no limit.
@@ -89,7 +94,7 @@ func New(c Config) (*Stack, error) {
 	receiver, err := webhook.New(webhook.Config{
 		Sources: c.Sources, Secrets: secrets.NewCache(c.WebhookSecrets, secrets.ParseWebhooks),
 		Queue: s.Queue, DeadLetters: s.DeadLetters, Recorder: c.Recorder, OnDelivery: c.OnDelivery,
-		PublicURL: "http://", AcceptTestEvents: c.AcceptTestEvents, MaxEventAge: c.MaxEventAge,
+		PublicURL: "http://", AcceptTestEvents: c.AcceptTestEvents, MaxEventAge: c.MaxEventAge, LookUp: c.ManagementAPI != "",
 	})
 	if err != nil {
 		return nil, fmt.Errorf("local: %w", err)
@@ -103,6 +108,7 @@ func New(c Config) (*Stack, error) {
 		API: api, Secrets: secrets.NewCache(c.LicenseSecret, c.parseLicense),
 		Queue: s.Queue, DeadLetters: s.DeadLetters, Recorder: c.Recorder, OnOutcome: c.OnOutcome,
 		CallsInFlight: c.CallsInFlight, CallsPerSecond: c.CallsPerSecond, SurgeLimit: c.SurgeLimit, Watch: c.Watch,
+		LookUp:  c.lookUp(),
 		Backoff: worker.Backoff{First: first, Cap: lastRetryFactor * first},
 	})
 	if err != nil {
@@ -124,7 +130,22 @@ func (c Config) workerVariables() map[string]string {
 	if c.Watch {
 		mode = "watch"
 	}
-	return map[string]string{"LICENSE_API_URL": c.LicenseAPI, "MODE": mode}
+	lookUp := "off"
+	if c.ManagementAPI != "" {
+		lookUp = "on"
+	}
+	return map[string]string{"LICENSE_API_URL": c.LicenseAPI, "MANAGEMENT_API_URL": c.ManagementAPI, "LOOK_UP": lookUp, "MODE": mode}
+}
+
+// lookUp is the worker's look-up; nil without a Management API.
+func (c Config) lookUp() *worker.LookUp {
+	if c.ManagementAPI == "" {
+		return nil
+	}
+	return &worker.LookUp{
+		API: managementapi.Config{BaseURL: c.ManagementAPI}, Keys: secrets.NewCache(c.LicenseSecret, secrets.ParseManagement),
+		CallsPerSecond: c.ManagementCallsPerMinute / 60, AtOnce: c.CallsInFlight,
+	}
 }
 
 // observed reports the errors of the webhook function: Lambda returns them to the caller, and no other code logs them.
