@@ -98,16 +98,25 @@ func (o *submitOptions) run(cmd *cobra.Command, args []string) error {
 	if !act {
 		return outcomeOf(len(good), len(files), "%d of %s cannot be submitted", len(files)-len(good), count(len(files), "file"))
 	}
+	by := o.at.actor(cmd.Context())
+	trail := newAudit(cmd, args, o.at, by, o.comment)
+	if err := trail.begin(cmd.Context(), map[string]int{"files": len(good)}); err != nil {
+		return err
+	}
 	var results []submitted
 	if o.toAPI {
 		results, err = o.direct.submit(cmd.Context(), good, o.bundle)
 	} else {
-		results, err = o.at.webhookFunction().submit(cmd.Context(), good, o.bundle, o.at.actor(cmd.Context()), o.comment)
+		results, err = o.at.webhookFunction().submit(cmd.Context(), good, o.bundle, by, o.comment)
 	}
-	if err != nil {
-		return err
+	outcomes := map[string]int{}
+	for _, r := range results {
+		outcomes[r.Outcome]++
 	}
-	return o.report(cmd, files, results)
+	if err == nil {
+		err = o.report(cmd, files, results)
+	}
+	return trail.end(cmd, outcomes, err)
 }
 
 // where returns where the files would go.

@@ -149,7 +149,10 @@ func (o *resolveOptions) requests(run, by string, now time.Time) (todo []pending
 		result := resolvedOf(p.License)
 		switch {
 		case len(p.Free) == 0 && !p.Disable:
-			result.Outcome, result.Message = string(deactivation.AlreadyInactive), "nothing is left to do"
+			result.Outcome, result.Code, result.Message = string(deactivation.AlreadyInactive), lookup.CodeNoActiveDevice, "nothing is left to do"
+			if !p.License.Enabled {
+				result.Code = lookup.CodeAlreadyDisabled
+			}
 			results = append(results, result)
 		case p.License.Key == "" && len(p.License.Users) == 0:
 			result.Outcome, result.Message = outcomeNotSent, "it has neither a key nor a user that a request could name: use LicenseSpring's own page"

@@ -398,7 +398,7 @@ func TestResolveDirectlyDoesWhatTheStackDoes(t *testing.T) {
 		t.Error(diff)
 	}
 	noSecret(t, stdout, stderr)
-	if code, stdout, _ = command(t, directly(flags, "--order", "pi_1", "--disable", "--expect", "2")...); code != exitDone || len(api.Ledger()) != 3 || strings.Count(stdout, "nothing is left to do") != 2 {
+	if code, stdout, _ = command(t, directly(flags, "--order", "pi_1", "--disable", "--expect", "2")...); code != exitDone || len(api.Ledger()) != 3 || strings.Count(stdout, "already_inactive  already_disabled  nothing is left to do") != 2 {
 		t.Errorf("again: exit code %d, %s, writes %v", code, stdout, api.Ledger()[3:])
 	}
 	if code, _, stderr = command(t, append([]string{"restore", "--order", "pi_1", "--comment", "x", "--yes", "--expect", "2"}, flags...)...); code != exitDone {

@@ -203,6 +203,9 @@ func TestOfflineSubmitInvokesTheFunctionOfAStack(t *testing.T) {
 	if len(cloud.invoked) != 1 || cloud.invoked[0].By != cloud.arn || cloud.invoked[0].Comment != "ticket 4711" {
 		t.Errorf("invoked with %+v", cloud.invoked)
 	}
+	if len(cloud.logged) != 2 || !strings.Contains(cloud.logged[0], `"phase":"begin"`) || !strings.Contains(cloud.logged[1], `"accepted":1`) {
+		t.Errorf("audit lines %q", cloud.logged)
+	}
 }
 
 func TestATargetThatCannotBeOpenedSaysWhatToDo(t *testing.T) {
