@@ -88,6 +88,7 @@ var (
 	needsAWS   = regexp.MustCompile(`(^|[|;&(]\s*|\bdo )(aws|sam) |\.amazonaws\.com`)
 	redirected = regexp.MustCompile(`>>?\s*(\S+\.(?:nd)?json)`)
 	testsOnly  = regexp.MustCompile(`^(make test|go test .*)$`)
+	onStack    = regexp.MustCompile(`^licensectl .*--stack `)
 	installs   = regexp.MustCompile(`^go install \./cmd/licensectl$`)
 	assigned   = regexp.MustCompile(`^([A-Z]+)=\$\((.*)\)$`)
 	openssl    = regexp.MustCompile(`^(?:\(printf '%s\.' "\$([A-Z]+)"; cat (\S+)\) \| )?openssl dgst -sha256 -hmac (\S+) -r ?(\S*) \| cut -d ' ' -f 1$`)
@@ -144,6 +145,8 @@ func (s *session) notRun(command string) string {
 		why = "needs AWS"
 	case testsOnly.MatchString(command):
 		return "runs the tests"
+	case onStack.MatchString(command):
+		why = "needs a deployed stack; TestTheQuestionsOfThePageWhyHaveTheirAnswers runs those of docs/why.md"
 	case installs.MatchString(command):
 		return "builds this command"
 	}

@@ -93,7 +93,7 @@ func printSummary(w io.Writer, a history.Answer) {
 	if len(a.Scan.Groups) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "Scanned %s of %s in %.1f s, about %s USD.\n", size(a.Scan.Bytes), count(len(a.Scan.Groups), "log group"), a.Scan.Seconds, dollars(a.Scan.Dollars))
+	fmt.Fprintf(w, "Scanned %s of %s in %.1f s, %s USD.\n", size(a.Scan.Bytes), count(len(a.Scan.Groups), "log group"), a.Scan.Seconds, dollars(a.Scan.Dollars))
 }
 
 // size is a number of bytes for a person.
@@ -114,7 +114,7 @@ func dollars(amount float64) string {
 	if amount > 0 && amount < 0.0001 {
 		return "less than 0.0001"
 	}
-	return fmt.Sprintf("%.4f", amount)
+	return fmt.Sprintf("about %.4f", amount)
 }
 
 // followed is one object of --follow --json.

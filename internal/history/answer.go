@@ -29,7 +29,7 @@ const (
 // Request is one request with its timeline, or one event that made no request.
 type Request struct {
 	ID      string `json:"id"`
-	Outcome string `json:"outcome"` // the latest
+	Outcome string `json:"outcome"` // the latest; deactivated also where a repeated event found nothing left to do
 	Reason  string `json:"reason,omitempty"`
 	Code    string `json:"code,omitempty"`
 	Detail  string `json:"detail,omitempty"`

@@ -128,6 +128,9 @@ func (t *teller) message(l Line) {
 	p.attempts = l.Attempts
 	p.tellTry(l)
 	p.tellOutcome(l)
+	if p.Outcome == string(deactivation.Deactivated) && l.Outcome == string(deactivation.AlreadyInactive) {
+		return // the same event again: the license is inactive because of it
+	}
 	p.Outcome, p.Reason, p.Code, p.Detail = l.Outcome, l.Reason, l.Code, l.Detail
 }
 

@@ -44,6 +44,9 @@ func (t *trace) addLicense(l deactivation.License, from map[string][]Origin) {
 	}
 }
 
+// absent is how a value that is absent or null is shown.
+const absent = "absent or null"
+
 // Bounds of how much of an event's values is shown.
 const (
 	shownRunes = 80 // of a text
@@ -55,7 +58,7 @@ const (
 func (t *trace) show(path string, value any) string {
 	switch v := value.(type) {
 	case nil:
-		return "absent or null"
+		return absent
 	case string:
 		if t.hidden[v] || isSensitive(path) {
 			return deactivation.Shorten(printable(v))

@@ -1,13 +1,16 @@
 package source
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // maxValues bounds the values of one rule that are logged.
 const maxValues = 20
 
 // valuesOf describes the values on which a rule decided, in one line for the log: the type, if the rule names one, and
-// what its condition reads, such as "type 'charge.refunded', data.object.refunded true". It shows no key: values that the
-// event names as a license or a device are shortened, as in Explain.
+// what its condition reads and finds, such as "type 'charge.refunded', data.object.refunded true". It shows no key: values
+// that the event names as a license or a device are shortened, as in Explain.
 func (s *Source) valuesOf(r *rule, eventType string, f facts) string {
 	var parts []string
 	if len(r.types) > 0 {
@@ -18,7 +21,8 @@ func (s *Source) valuesOf(r *rule, eventType string, f facts) string {
 		_, _ = r.when.holds(f) // the mapping has reported its error
 		for _, test := range f.trace.tests {
 			for _, read := range test.Reads {
-				if text := read.Name + " " + read.Text; len(parts) < maxValues {
+				text := read.Name + " " + read.Text
+				if read.Text != absent && len(parts) < maxValues && !slices.Contains(parts, text) {
 					parts = append(parts, text)
 				}
 			}

@@ -111,7 +111,7 @@ type Delivery struct {
 	Requests []string // ids of the requests that were enqueued
 	// LicenseHashes are the hashes (deactivation.HashLicense) of the licenses of an event's requests.
 	LicenseHashes []string
-	ReceivedAt    time.Time // zero without requests. The worker may log a request before this line is written
+	ReceivedAt    time.Time // zero for a refused delivery. The worker may log a request before this line is written
 	Missing       []string  // of an unmappable event: the fields that every license lacked
 	Problem       string    // why it was refused, or is kept for an operator; never holds what was sent
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/source"
@@ -33,12 +34,13 @@ func (h *Handler) log(ctx context.Context, d telemetry.Delivery) {
 }
 
 // answer answers a delivery in the sender's dialect, and logs a line for each event.
-func (h *Handler) answer(ctx context.Context, src *source.Source, outcomes []outcome) response {
+func (h *Handler) answer(ctx context.Context, src *source.Source, receivedAt time.Time, outcomes []outcome) response {
 	answer := answerFor(src.Dialect, outcomes)
 	for _, o := range outcomes {
 		line := telemetry.Delivery{
 			ID: deactivation.EventRequestID(src.Name, o.EventID()), Source: src.Name, Event: o.EventID(), Rule: o.Rule, Values: o.Values,
 			Answer: o.Answer, Order: o.Order, Status: answer.StatusCode, Missing: o.Missing, Problem: o.Problem, Code: o.Code,
+			ReceivedAt: receivedAt,
 		}
 		addRequests(&line, o.Requests)
 		if !o.safe {

@@ -23,7 +23,6 @@ func addRequests(line *telemetry.Delivery, requests []deactivation.Request) {
 		}
 	}
 	if len(requests) > 0 {
-		line.ReceivedAt = requests[0].ReceivedAt
 		line.Cause = requests[0].Cause                                                // that of the event's rule
 		line.ID = requests[0].ID[:max(strings.LastIndexByte(requests[0].ID, '.'), 0)] // without the number of the request
 	}

@@ -37,7 +37,7 @@ func TestTheLineOfAnEventSaysOnWhichValuesItWasDecidedAndForWhichLicenses(t *tes
 	want := []map[string]any{
 		{"level": "INFO", "id": "tiny.e1", "source": "tiny", "event": "e1", "cause": "refund", "rule": "refunded", "values": "type 'refunded'", "answer": "accepted",
 			"status": 200.0, "license_hash": "12b0dd910bb540b2", "request_count": 2.0, "requests": []any{"tiny.e1.0", "tiny.e1.1"}, "received_at": "2026-11-22T12:00:00Z"},
-		{"level": "INFO", "id": "tiny.e2", "source": "tiny", "event": "e2", "rule": "noted", "values": "type 'noted'", "answer": "ignored", "status": 200.0},
+		{"level": "INFO", "id": "tiny.e2", "source": "tiny", "event": "e2", "rule": "noted", "values": "type 'noted'", "answer": "ignored", "status": 200.0, "received_at": "2026-11-22T12:00:00Z"},
 	}
 	if diff := cmp.Diff(want, linesOf(t, b.log.String(), deactivation.LogDelivery)); diff != "" {
 		t.Error(diff)
