@@ -11,6 +11,8 @@
 //	worker-batch.json  SQS: two requests that the webhook function put into the queue
 //	bulk.json          a direct invocation with three requests, the last of them without a hardware_id
 //
+// refunds.csv is a file for `licensectl deactivate`: fifty rows, whose licenses the fake API of `licensectl local` has.
+//
 // The package only embeds the files.
 package events
 
@@ -19,7 +21,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.json */*.json */*.xml */*.yaml
+//go:embed *.csv *.json */*.json */*.xml */*.yaml
 var files embed.FS
 
 // FS returns the files of this directory. It is never nil and cannot be written to.

@@ -40,5 +40,9 @@ func newRecordReader(in *input) (recordReader, error) {
 	case bytes.IndexByte(text, 0) >= 0:
 		return nil, fmt.Errorf("%w: it is not text; save a spreadsheet as CSV UTF-8", ErrFile)
 	}
-	return newCSVReader(in)
+	rows, err := newCSVReader(in)
+	if err != nil {
+		return nil, err // not a nil *csvReader in the interface
+	}
+	return rows, nil
 }

@@ -3,9 +3,12 @@ package local
 import (
 	"cmp"
 	"encoding/base64"
+	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"slices"
 
+	"license-deactivator/events"
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
@@ -63,15 +66,37 @@ func fixedSecret(source *source.Source) string {
 }
 
 // NewFakeAPI returns the fake APIs. They accept the license secret, an API key or an OAuth client, and the fixed key of
-// the Management API, and hold the samples' licenses.
+// the Management API, and hold the licenses of the samples and of events/refunds.csv.
 func NewFakeAPI(license secrets.License, samples []sample.Sample) (*licenseapitest.Server, error) {
-	state := licenseapitest.State{Licenses: licensesOf(samples), ManagementAPIKeys: []string{ManagementAPIKey}}
+	refunds, err := licensesOfFile()
+	if err != nil {
+		return nil, err
+	}
+	state := licenseapitest.State{Licenses: append(licensesOf(samples), refunds...), ManagementAPIKeys: []string{ManagementAPIKey}}
 	if license.OAuth() {
 		state.Clients = map[string]string{license.ClientID: license.ClientSecret}
 	} else {
 		state.APIKeys = map[string]string{license.APIKey: license.SharedKey}
 	}
 	return licenseapitest.New(state)
+}
+
+// licensesOfFile returns the licenses of events/refunds.csv. Its first columns are product, license key, device and order.
+func licensesOfFile() ([]licenseapitest.License, error) {
+	file, err := events.FS().Open("refunds.csv")
+	if err != nil {
+		return nil, fmt.Errorf("local: %w", err)
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	rows, err := csv.NewReader(file).ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("local: events/refunds.csv: %w", err)
+	}
+	var licenses []licenseapitest.License
+	for _, row := range rows[1:] {
+		licenses = append(licenses, licenseapitest.License{Product: row[0], LicenseKey: row[1], Devices: []string{row[2]}, Order: row[3]})
+	}
+	return licenses, nil
 }
 
 // licensesOf returns the licenses of the samples. Those that are to be deactivated have their devices; those whose
