@@ -17,6 +17,7 @@ import (
 
 	samples "license-deactivator/events"
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/queue"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
@@ -49,6 +50,7 @@ func TestBuiltFunctions(t *testing.T) {
 		"a direct invocation is answered by index":            directInvocation,
 		"while the API is down messages are kept":             apiDown,
 		"a wrong key keeps messages and raises the alarm":     wrongKey,
+		"a refund without a device is looked up":              refundIsLookedUp,
 		"the samples for sam have their documented results":   samplesForSAM,
 		"the dashboard shows what the functions write":        dashboardShowsWhatIsWritten,
 	} {
@@ -173,6 +175,47 @@ func wrongKey(t *testing.T, bootstraps map[string]string) {
 	d.worker.stop()
 	if !countsFault(d.worker.output.String(), "worker") {
 		t.Error("no metric ConfigurationFaults of LicenseDeactivator with service = the function's name: the alarm would not fire")
+	}
+}
+
+// refundIsLookedUp puts a request of a refund that names its order into the queue. Two licenses are the order's, and one has
+// an order whose id begins with the same text.
+func refundIsLookedUp(t *testing.T, bootstraps map[string]string) {
+	licenses := []licenseapitest.License{
+		{ID: 1, Product: "acme-pro", LicenseKey: "LKUP-6T3C-JG4K-2S2C", Order: "pi_3Nx", Devices: []string{"e58a99bf-2467", "dcf886dc-06cc"}},
+		{ID: 2, Product: "acme-studio", LicenseKey: "LKUP-TL3A-GTLT-QS75", Order: "pi_3Nx"},
+		{ID: 3, Product: "acme-pro", LicenseKey: "LKUP-9MZ3-P97P-44AC", Order: "pi_3NxA", Devices: []string{"a8e87b58-9876"}},
+	}
+	d := deployWith(t, bootstraps, licenses, "", map[string][]string{"stripe": {rand.Text()}}, "on")
+	body, err := deactivation.Request{
+		ID: "stripe.evt_3Nx.0", Source: "stripe", Origin: deactivation.OriginEvent, Cause: deactivation.CauseRefund, Rule: "refunded in full",
+		ReceivedAt: time.Now(), Disable: true, Lookup: deactivation.Lookup{Order: []deactivation.Candidate{{ID: "ch_3Nx"}, {ID: "pi_3Nx"}}},
+	}.Wire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failed := queue.OpenSQS(awsConfig(), motoURL(t), d.url).Send(t.Context(), []queue.Entry{{Body: body, Group: "stripe"}}); len(failed) > 0 {
+		t.Fatal(failed[0].Err)
+	}
+	d.drain(t)
+	d.noDeadLetter(t)
+	d.areRefunded(t, map[int64]bool{1: true, 2: true})
+	d.worker.stop()
+	for _, want := range []string{`"outcome":"deactivated"`, `order__store_id \"pi_3Nx\": 2 licenses`, `2 deactivated, now disabled with 0 active devices`, `"ManagementAnswers":`} {
+		if !strings.Contains(d.worker.output.String(), want) {
+			t.Errorf("the worker's log has no %s", want)
+		}
+	}
+}
+
+// areRefunded requires that exactly these licenses are disabled and have no device.
+func (d *deployment) areRefunded(t *testing.T, refunded map[int64]bool) {
+	t.Helper()
+	for _, l := range d.api.State().Licenses {
+		disabled := l.Enabled != nil && !*l.Enabled
+		if disabled != refunded[l.ID] || refunded[l.ID] && len(l.Devices) > 0 || !refunded[l.ID] && len(l.Devices) == 0 {
+			t.Errorf("license %d: disabled is %v, %d devices are active; refunded is %v", l.ID, disabled, len(l.Devices), refunded[l.ID])
+		}
 	}
 }
 

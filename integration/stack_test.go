@@ -51,11 +51,21 @@ type deployment struct {
 // own. webhooks is the senders' secret.
 func deploy(t *testing.T, bootstraps map[string]string, licenses []licenseapitest.License, sharedKey string, webhooks map[string][]string) *deployment {
 	t.Helper()
-	known := rand.Text()
+	return deployWith(t, bootstraps, licenses, sharedKey, webhooks, "off")
+}
+
+// deployWith is deploy with that value of the parameter LookUp.
+func deployWith(
+	t *testing.T, bootstraps map[string]string, licenses []licenseapitest.License, sharedKey string, webhooks map[string][]string, lookUp string,
+) *deployment {
+	t.Helper()
+	known, managementKey := rand.Text(), rand.Text()
 	if sharedKey == "" {
 		sharedKey = known
 	}
-	api, err := licenseapitest.New(licenseapitest.State{APIKeys: map[string]string{apiKey: known}, Licenses: licenses})
+	api, err := licenseapitest.New(licenseapitest.State{
+		APIKeys: map[string]string{apiKey: known}, ManagementAPIKeys: []string{managementKey}, Licenses: licenses,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +80,7 @@ func deploy(t *testing.T, bootstraps map[string]string, licenses []licenseapites
 	d.url, d.deadURL = createQueues(t, endpoint, maxReceiveCount)
 	queues := map[string]string{"QUEUE_URL": d.url, "DEAD_LETTER_QUEUE_URL": d.deadURL}
 
-	hidden := []string{known, sharedKey, refundedKey} // what no log may show
+	hidden := []string{known, sharedKey, managementKey, refundedKey} // what no log may show
 	for _, keys := range webhooks {
 		hidden = append(hidden, keys...)
 	}
@@ -80,10 +90,12 @@ func deploy(t *testing.T, bootstraps map[string]string, licenses []licenseapites
 	d.webhook = startFunction(t, "webhook", bootstraps["WebhookFunction"], with(queues, map[string]string{
 		"WEBHOOK_SECRETS_ARN": createSecret(t, webhooks), "AWS_LAMBDA_FUNCTION_TIMEOUT": "10",
 		"MAX_EVENT_AGE": "0", // samples are old
+		"LOOK_UP":       lookUp,
 	}), hidden...)
 	d.worker = startFunction(t, "worker", bootstraps["WorkerFunction"], with(queues, map[string]string{
 		"LICENSE_API_URL": apiURL, "AWS_LAMBDA_FUNCTION_TIMEOUT": "60", "CALLS_PER_SECOND": "50",
-		"LICENSE_API_SECRET_ARN": createSecret(t, map[string]string{"api_key": apiKey, "shared_key": sharedKey}),
+		"LICENSE_API_SECRET_ARN": createSecret(t, map[string]string{"api_key": apiKey, "shared_key": sharedKey, "management_api_key": managementKey}),
+		"LOOK_UP":                lookUp, "MANAGEMENT_API_URL": licenseapitest.ManagementURL(apiURL), "MANAGEMENT_CALLS_PER_MINUTE": "1200",
 	}), hidden...)
 	return d
 }
