@@ -17,7 +17,6 @@ import (
 
 	samples "license-deactivator/events"
 	"license-deactivator/internal/deactivation"
-	"license-deactivator/internal/queue"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
@@ -178,30 +177,28 @@ func wrongKey(t *testing.T, bootstraps map[string]string) {
 	}
 }
 
-// refundIsLookedUp puts a request of a refund that names its order into the queue. Two licenses are the order's, and one has
-// an order whose id begins with the same text.
+// refundIsLookedUp delivers a refund that says nothing of a license: webhook, queue, worker, both APIs. Two licenses are the
+// order's, and one has an order whose id begins with the same digits.
 func refundIsLookedUp(t *testing.T, bootstraps map[string]string) {
+	const order = "11308927880605" // of events/shopify/no-license-data.json
+	key := rand.Text()
 	licenses := []licenseapitest.License{
-		{ID: 1, Product: "acme-pro", LicenseKey: "LKUP-6T3C-JG4K-2S2C", Order: "pi_3Nx", Devices: []string{"e58a99bf-2467", "dcf886dc-06cc"}},
-		{ID: 2, Product: "acme-studio", LicenseKey: "LKUP-TL3A-GTLT-QS75", Order: "pi_3Nx"},
-		{ID: 3, Product: "acme-pro", LicenseKey: "LKUP-9MZ3-P97P-44AC", Order: "pi_3NxA", Devices: []string{"a8e87b58-9876"}},
+		{ID: 1, Product: "acme-pro", LicenseKey: "LKUP-6T3C-JG4K-2S2C", Order: order, Devices: []string{"e58a99bf-2467", "dcf886dc-06cc"}},
+		{ID: 2, Product: "acme-studio", LicenseKey: "LKUP-TL3A-GTLT-QS75", Order: order},
+		{ID: 3, Product: "acme-pro", LicenseKey: "LKUP-9MZ3-P97P-44AC", Order: order + "1", Devices: []string{"a8e87b58-9876"}},
 	}
-	d := deployWith(t, bootstraps, licenses, "", map[string][]string{"stripe": {rand.Text()}}, "on")
-	body, err := deactivation.Request{
-		ID: "stripe.evt_3Nx.0", Source: "stripe", Origin: deactivation.OriginEvent, Cause: deactivation.CauseRefund, Rule: "refunded in full",
-		ReceivedAt: time.Now(), Disable: true, Lookup: deactivation.Lookup{Order: []deactivation.Candidate{{ID: "ch_3Nx"}, {ID: "pi_3Nx"}}},
-	}.Wire()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if failed := queue.OpenSQS(awsConfig(), motoURL(t), d.url).Send(t.Context(), []queue.Entry{{Body: body, Group: "stripe"}}); len(failed) > 0 {
-		t.Fatal(failed[0].Err)
+	d := deployWith(t, bootstraps, licenses, "", map[string][]string{"shopify": {key}}, "on")
+	d.deliver(t, shopify(t, "no-license-data", key), 200)
+	if waiting, _ := d.count(t, d.url); waiting != 1 {
+		t.Fatalf("a refund left %d messages, want one", waiting)
 	}
 	d.drain(t)
 	d.noDeadLetter(t)
 	d.areRefunded(t, map[int64]bool{1: true, 2: true})
 	d.worker.stop()
-	for _, want := range []string{`"outcome":"deactivated"`, `order__store_id \"pi_3Nx\": 2 licenses`, `2 deactivated, now disabled with 0 active devices`, `"ManagementAnswers":`} {
+	for _, want := range []string{
+		`"outcome":"deactivated"`, `order__store_id \"` + order + `\": 2 licenses`, `2 deactivated, now disabled with 0 active devices`, `"ManagementAnswers":`,
+	} {
 		if !strings.Contains(d.worker.output.String(), want) {
 			t.Errorf("the worker's log has no %s", want)
 		}

@@ -28,7 +28,7 @@ Find the message's ` + "`code`" + ` (in the dead letter's attributes, or in the 
 | log line | level | metric (namespace LicenseDeactivator) |
 |---|---|---|
 | deactivated, already_inactive, deferred | INFO | Messages by service and outcome; Answers by class |
-| rejected | WARN | the same, and DeadLetters by service and reason; WorkerDeadLetterAlarm fires, for ` + "`held`" + ` SurgeAlarm, for ` + "`watched`" + ` none |
+| rejected | WARN | the same, and DeadLetters by service and reason; WorkerDeadLetterAlarm fires, for ` + "`held`" + ` SurgeAlarm, for ` + "`watched`" + ` none, for the code ` + "`no_license`" + ` the sender's NotFound…Alarm if there are many |
 | configuration fault | ERROR | ConfigurationFaults; its alarm fires |
 
 `
@@ -57,11 +57,37 @@ const outcomesTail = `## Without a code of the API
 | ` + "`timeout`, `connection`, `canceled`" + ` | unavailable | no answer; it is unknown what was done, and repeating is safe | deferred |
 | any other code with a 4xx | refused | a code that this release does not know; redrive its dead letters with a release that does | deferred |
 
+## Codes of a look-up
+
+With ` + "`LOOK_UP=on`" + ` a message that names no device, or that disables its license, is looked up in the Management API. The line's ` + "`lookup`" + `
+has the ids that were tried, what was done to each license, and what was read back.
+
+| code | outcome | when | what to do |
+|---|---|---|---|
+| (none) | deactivated | each device was freed, and the license is disabled where the cause is final | |
+| ` + "`already_disabled`" + ` | already_inactive | nothing was left to do | |
+| ` + "`no_active_device`" + ` | already_inactive | no device was active, and the request does not disable the license: it can be activated again | |
+| ` + "`no_license`" + ` | deferred | no license yet: the refund may be faster than the fulfilment. Tried again 2, 5, 8, 15 and 60 minutes after the event | |
+| ` + "`no_license`" + ` | rejected, or already_inactive with ` + "`none: ignore`" + ` | still none after an hour | [orders without a license](operations.md#orders-without-a-license) |
+| ` + "`too_many`" + ` | rejected | more than 10 licenses or 50 devices | a review: look at the order, then [release](operations.md#a-surge) or delete the letter |
+| ` + "`partial`" + ` | rejected | part of an order was refunded, and it is not certain which of its licenses | a review. Released, it acts on all licenses of the refunded products, or of the order |
+| ` + "`unconfirmed`" + ` | rejected | a buyer could write the id, and nothing else confirms what it found | a review |
+| ` + "`given_back`" + ` | rejected | the license was enabled, or activated, after the event: somebody gave it back | a review |
+| ` + "`newer_than_event`" + ` | rejected | the license was made more than a day after the event | a review |
+| ` + "`mismatch`" + ` | rejected | a record or a device is not the one that was asked for, and the API's filters work | compare the order with LicenseSpring. It is never released |
+| ` + "`filters_untrusted`" + ` | deferred, configuration fault | a value that no license has found licenses: all look-ups stop, and the filters are probed again every five minutes | ask LicenseSpring |
+| ` + "`still_enabled`, `still_active`" + ` | deferred, configuration fault | the API answered 200 to a write, and reading back shows no effect | check that the key may change licenses; ask LicenseSpring |
+| ` + "`http_401`, `http_403`" + ` | deferred, configuration fault | the Management API refuses the key | put a current ` + "`management_api_key`" + ` into the secret |
+| ` + "`http_3xx`, `http_404`" + ` of a list | deferred, configuration fault | nothing is at the address | check ` + "`MANAGEMENT_API_URL`" + ` |
+| ` + "`http_429`" + ` | deferred | its rate limit: look-ups pause and slow down | lower ` + "`ManagementCallsPerMinute`" + ` if it lasts |
+| ` + "`http_5xx`, `timeout`, `connection`, `unreadable`" + ` | deferred | an outage, or an answer that cannot be used; named devices are freed meanwhile | nothing |
+| a code of the License API | rejected | it refused a device; all others were freed, and the license disabled | as above for that code |
+
 ## Reasons of a dead letter
 
 | reason | what it is | what to do |
 |---|---|---|
-| rejected | the License API's answer; see the code above | correct the data, send the request again |
+| rejected | the License API's answer, or a look-up that may not be acted on; see the code above | correct the data, send the request again; a review: release it or delete it |
 | unmappable | an event that matters, without license data; ` + "`detail`" + ` names what is missing | ` + "`licensectl explain`" + ` shows where it was looked for; send the request [by hand](senders/README.md#an-unmappable-event-by-hand), and correct the checkout or the source's file for the next event |
 | unmappable, code ` + "`" + `review` + "`" + ` | an event about which an operator decides, by a rule of the source's file or because it is unknown what is still paid for | look at the order, and ask for the deactivation by hand or delete the letter: [reviews](senders/README.md#reviews-and-reversals) |
 | unmappable, code ` + "`" + `unknown_shape` + "`" + ` | no rule of the source's file is for its shape, and no signed type says what it is | write a rule, at least ` + "`" + `ignore: true` + "`" + `, or switch the topic off at the sender |
