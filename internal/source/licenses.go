@@ -41,7 +41,7 @@ type foundLicense struct {
 type foundLicenses struct {
 	licenses []foundLicense // one per device, in the order of the event's lines
 	missing  []string       // what one of them lacks, by the License API's names
-	products *unmappable    // they name no license, and several products
+	products *unmappable    // they name no license, and no product that could be used
 	paid     stillPaid
 
 	// unnamed are lines that name no license, while others do or only refunded lines are asked for. They are none where
@@ -103,17 +103,18 @@ func (s licenseSources) find(f facts, refunded bool) (foundLicenses, *unmappable
 	}
 	for i, one := range all {
 		err := one.problem()
-		if errors.Is(err, errProducts) {
-			found.products = &unmappable{problem: err.Error(), missing: []string{"product"}}
-			if one.identified() {
-				return foundLicenses{}, found.products
-			}
-			all[i].problems[productGroup] = nil // no license is named, so there is none whose product it could be
-			err = all[i].problem()
+		if err == nil {
+			continue
 		}
-		if err != nil {
+		product := one.productProblem()
+		if product == nil || one.problems[identityGroup] != nil || one.problems[deviceGroup] != nil {
 			return foundLicenses{}, &unmappable{problem: err.Error()}
 		}
+		all[i].problems[productGroup] = nil
+		if one.identified() || all[i].problem() != nil {
+			return foundLicenses{}, product
+		}
+		found.products = product // no license is named, so there is none whose product it could be
 	}
 	if problem := found.multiply(all, f.trace); problem != nil {
 		return foundLicenses{}, cmp.Or(found.products, problem)
@@ -127,6 +128,18 @@ func (s licenseSources) find(f facts, refunded bool) (foundLicenses, *unmappable
 		}
 	}
 	return found, nil
+}
+
+// productProblem is the problem of the license's product, nil for none.
+func (l licenseFields) productProblem() *unmappable {
+	err := l.problems[productGroup]
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errProducts):
+		return &unmappable{problem: err.Error(), missing: []string{"product"}}
+	}
+	return &unmappable{problem: err.Error()}
 }
 
 // multiply adds every named license on every named device, each once, without those that are still paid for.

@@ -41,6 +41,8 @@ type lookedUp struct {
 	missing []string        // of a license that cannot be looked up
 	whole   map[string]bool // licenses, by identity, for which a need concerns all their devices
 	needs   []need
+
+	wholeOrder bool // a need is for all licenses of the order
 }
 
 // needsOf returns the needs. It returns none, without a problem, if no line was refunded in full.
@@ -51,7 +53,7 @@ func (u *lookedUp) needsOf() ([]need, *unmappable) {
 		case len(missing) == 0:
 			u.addDevice(license)
 		case license.Identity() == "" && u.findsOrder() && (license.HardwareID == "" || u.rule.disables()):
-			u.add(need{scope: u.scope(), lookup: u.by, disable: u.rule.disables()})
+			u.addOrder()
 		case u.isKnown(license):
 			u.addLicense(license)
 		default:
@@ -71,6 +73,14 @@ func (u *lookedUp) needsOf() ([]need, *unmappable) {
 }
 
 func (u *lookedUp) add(n need) { u.needs = append(u.needs, n) }
+
+// addOrder adds the licenses of an order that names none, once for all the devices that it may name.
+func (u *lookedUp) addOrder() {
+	if !u.wholeOrder {
+		u.wholeOrder = true
+		u.add(need{scope: u.scope(), lookup: u.by, disable: u.rule.disables()})
+	}
+}
 
 // addDevice adds a license on its device. The look-up confirms it, if a buyer can write it, and disables the license with
 // all its devices, once, unless another line still pays for the license.

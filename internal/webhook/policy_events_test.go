@@ -60,6 +60,8 @@ func (d randomEvents) delivery(sources []string) unsignedDelivery {
 
 func (d randomEvents) stripe() any {
 	about := object{"id": d.id("ch_"), "amount": 10000, "amount_refunded": 10000, "refunded": d.one(true, true, true, true, false, nil, "true", 1)}
+	d.ids(about, "payment_intent", "charge", "id")
+	about["receipt_email"], about["billing_details"] = d.email(), object{"email": d.email()}
 	d.put(about, "metadata", d.free())
 	d.put(about, "status", d.one("needs_response", "needs_response", "under_review", "under_review", "lost", "won", "prevented", "warning_needs_response",
 		"warning_under_review", "warning_closed", "active", "canceled", "unpaid", "past_due", "paused", "incomplete_expired", nil))
@@ -111,12 +113,12 @@ func (d randomEvents) stripe() any {
 func (d randomEvents) shopify() any {
 	switch d.IntN(16) {
 	case 0, 1:
-		dispute := object{"id": d.number(), "order_id": d.number(), "type": d.text("chargeback", "chargeback", "inquiry", "retrieval"), "amount": "11.50",
+		dispute := object{"id": d.number(), "order_id": d.ref(), "type": d.text("chargeback", "chargeback", "inquiry", "retrieval"), "amount": "11.50",
 			"status": d.text("needs_response", "under_review", "lost", "won", "accepted", "charge_refunded", "prevented")}
 		d.put(dispute, "evidence_due_by", d.one(nil, "2026-11-25T07:53:53+01:00"))
 		return dispute
 	case 2:
-		contract := object{"id": d.number(), "origin_order_id": d.one(d.number(), nil), "status": d.text("cancelled", "expired", "failed", "active", "paused", "stale", "new")}
+		contract := object{"id": d.ref(), "origin_order_id": d.one(d.ref(), nil), "status": d.text("cancelled", "expired", "failed", "active", "paused", "stale", "new")}
 		d.put(contract, "billing_policy", object{})
 		return contract
 	case 3: // refunds/create
@@ -131,7 +133,7 @@ func (d randomEvents) shopify() any {
 		}
 		return o
 	}
-	order := object{"id": d.number(), "name": "#9999", "note_attributes": d.pairs(d.free(), "name"), "financial_status": d.one("refunded", "refunded", "refunded",
+	order := object{"id": d.ref(), "name": d.one("#9999", "#A-17", "ACME-17", "#1", 17, nil), "order_number": d.one(9999, 17, nil), "email": d.email(), "contact_email": d.email(), "note_attributes": d.pairs(d.free(), "name"), "financial_status": d.one("refunded", "refunded", "refunded",
 		"partially_refunded", "partially_refunded", "partially_refunded", "partially_refunded", "voided", "voided", "paid", "pending", "authorized", "partially_paid", "expired", "disputed", nil)}
 	d.put(order, "cancelled_at", d.one(nil, "2026-11-12T10:18:41+01:00"))
 	d.live(order, "test", d.in(20))
@@ -203,7 +205,8 @@ func (d randomEvents) fastspring() any {
 		case "return.created", "order.canceled":
 			total := d.amount()
 			first := d.id("")
-			about["original"] = object{"id": first, "order": first, "total": total, "tags": d.free()}
+			about["original"] = object{"id": first, "order": first, "reference": d.ref(), "total": total, "tags": d.free()}
+			about["customer"] = object{"email": d.email()}
 			d.put(about, "totalReturn", d.one(total, total, total, d.amount(), 0))
 			d.put(about, "completed", event["type"] == "return.created" && !d.in(5) || d.in(4))
 			d.put(about, "tags", d.free())
@@ -217,8 +220,10 @@ func (d randomEvents) fastspring() any {
 			}
 			about["items"] = items
 		case "chargeback.created":
-			about["order"] = d.id("")
+			d.ids(about, "order")
 		default:
+			d.ids(about, "id", "initialOrderId")
+			about["account"] = object{"contact": object{"email": d.email()}}
 			d.put(about, "attributes", d.free())
 			d.put(about, "tags", d.free())
 			about["product"] = d.one("acme-pro", object{"product": "acme-pro", "attributes": d.free()}, object{"product": "acme-pro"})
@@ -231,7 +236,8 @@ func (d randomEvents) fastspring() any {
 }
 
 func (d randomEvents) standard() any {
-	about := object{"order_id": d.id("")}
+	about := object{"email": d.email()}
+	d.ids(about, "order_id", "subscription_id")
 	if d.flag() {
 		if fields, ok := d.free().(object); ok {
 			for name, value := range fields {
@@ -281,7 +287,8 @@ func (d randomEvents) sized(about object) {
 }
 
 func (d randomEvents) paddle() any {
-	about := object{"id": d.id("")}
+	about := object{}
+	d.ids(about, "id", "transaction_id")
 	event := object{"event_id": d.id("evt_"), "data": about, "event_type": d.text("subscription.canceled", "subscription.canceled", "subscription.canceled",
 		"adjustment.created", "adjustment.updated", "adjustment.updated", "adjustment.updated", "subscription.updated", "subscription.paused", "subscription.past_due", "transaction.revised")}
 	if strings.HasPrefix(event["event_type"].(string), "adjustment.") {
@@ -313,6 +320,8 @@ func (d randomEvents) woo() any {
 	order := object{"id": d.IntN(100000), "status": d.text("refunded", "refunded", "refunded", "cancelled", "cancelled", "completed", "processing", "failed", "on-hold", "pending", "shipped"),
 		"meta_data": d.pairs(d.free(), "key"), "total": total, "refunds": d.one([]any{}, []any{}, []any{object{"id": 1, "total": "-5.00"}}, []any{object{"id": 1, "total": "-" + total}},
 			[]any{object{"id": 1, "total": "-49.50"}, object{"id": 2, "total": "-49.50"}}, nil)}
+	d.ids(order, "transaction_id", "number")
+	order["billing"] = object{"email": d.email()}
 	if !d.in(12) {
 		order["order_key"] = "wc_order_abc"
 	}
@@ -361,13 +370,16 @@ func (d randomEvents) lemonsqueezy() any {
 	if d.in(8) {
 		attributes["first_order_item"] = object{"test_mode": d.one(false, false, true)}
 	}
-	return object{"meta": about, "data": object{"id": d.id(""), "attributes": attributes}}
+	d.ids(attributes, "identifier", "order_number", "order_id", "subscription_id")
+	attributes["user_email"] = d.email()
+	return object{"meta": about, "data": object{"id": d.ref(), "attributes": attributes}}
 }
 
 func (d randomEvents) hubspot() any {
 	workflow := func() any {
-		event := object{"portalId": 62515}
+		event := object{"portalId": 62515, "email": d.email()}
 		d.put(event, "objectId", d.IntN(100000))
+		d.ids(event, "order_id")
 		if fields, ok := d.free().(object); ok && d.flag() {
 			for name, value := range fields {
 				event[name] = value
@@ -403,7 +415,7 @@ func (d randomEvents) hubspot() any {
 }
 
 func (d randomEvents) chargebee() any {
-	subscription := object{"id": d.id(""), "status": d.text("cancelled", "cancelled", "active", "non_renewing", "paused")}
+	subscription := object{"id": d.ref(), "status": d.text("cancelled", "cancelled", "active", "non_renewing", "paused")}
 	if d.in(5) {
 		delete(subscription, "status")
 	}
@@ -419,7 +431,7 @@ func (d randomEvents) chargebee() any {
 	d.put(invoice, "first_invoice", d.one(true, true, true, false, false))
 	d.put(invoice, "recurring", d.flag())
 	d.put(content, "invoice", invoice)
-	payment := object{"id": d.id("txn_"), "type": "refund"}
+	payment := object{"id": d.ref(), "type": "refund"}
 	d.put(payment, "amount", d.one(9900, 9900, 100))
 	d.put(payment, "status", d.one("success", "success", "success", "success", "in_progress", "failure"))
 	d.put(content, "transaction", payment)
@@ -429,7 +441,7 @@ func (d randomEvents) chargebee() any {
 }
 
 func (d randomEvents) recurly() any {
-	event := object{"id": d.id(""), "event_time": "2026-11-01T12:00:00Z", "account_code": d.id("")}
+	event := object{"id": d.text("12", "null", "sub_1", d.id("")), "event_time": "2026-11-01T12:00:00Z", "account_code": d.id("")}
 	d.put(event, "object_type", d.text("subscription", "account", "invoice"))
 	d.put(event, "event_type", d.text("expired", "canceled", "renewed", "created", "paused"))
 	return event
@@ -445,6 +457,8 @@ func (d randomEvents) flow() any {
 			event[name] = value
 		}
 	}
+	d.ids(event, "order_id", "subscription_id")
+	event["email"] = d.email()
 	d.sized(event)
 	return event
 }
@@ -460,13 +474,14 @@ func (d randomEvents) salesforce() []byte {
 		}
 		fmt.Fprintf(&body, `<Notification><Id>%s</Id><sObject xsi:type="sf:Order" xmlns:sf="urn:sobject.enterprise.soap.sforce.com"><sf:Status>%s</sf:Status>`,
 			d.id("04l"), d.text("Refunded", "Activated", "Obsolete"))
+		fmt.Fprintf(&body, `<sf:Id>%s</sf:Id><sf:OrderNumber>%s</sf:OrderNumber>`, d.text("801000000000abcAAA", "801000000000abc", "80"), d.text("00000101", "1", ""))
 		for _, name := range []string{"License_Key__c", "Hardware_Id__c", "Product_Code__c"} {
 			switch d.IntN(10) {
 			case 0:
 			case 1:
 				fmt.Fprintf(&body, `<sf:%s xsi:nil="true"/>`, name)
 			default:
-				text := d.text("K1", "K2, K3", "h&h", "820982911946154508", " , ", "K4,K4,,K5", "")
+				text := d.text("K1", "KEY-1", "KEY-2", "K2, K3", "h&h", "820982911946154508", " , ", "K4,K4,,K5", "")
 				if name == "Product_Code__c" {
 					text = d.text("P1", "P1", "P<2>", "")
 				}
@@ -490,7 +505,9 @@ func (d randomEvents) free() any {
 	case 1:
 		return d.one("", "K1", 7, []any{}, object{})
 	case 2, 3, 4, 5, 6, 7: // as the documentation of the senders has it
-		return object{"license_key": d.text("K1", "K2", "K3"), "hardware_id": d.text("h1", "h2"), "product": d.text("P1", "P2")}
+		return object{"license_key": d.text("KEY-1", "KEY-2", "K3"), "hardware_id": d.text("h1", "h2"), "product": d.text("P1", "P2")}
+	case 8: // but for the device
+		return object{"license_key": d.text("KEY-1", "KEY-2", "K3"), "order_id": d.ref()}
 	}
 	o := object{"code": "10% off", "ip": "203.0.113.7", "sku": "decoy", "order_id": "6735"}
 	if d.in(10) {
@@ -498,7 +515,7 @@ func (d randomEvents) free() any {
 		d.put(o, "license_id", d.one(820982911946154508, "17", 0, "017", "x"))
 	}
 	if _, user := o["username"]; !user && !d.in(5) || d.in(100) {
-		o["license_key"] = d.texts("K")
+		o["license_key"] = d.texts(d.text("K", "KEY-"))
 	}
 	if !d.in(6) {
 		o["hardware_id"] = d.texts("h")
@@ -522,7 +539,7 @@ func (d randomEvents) free() any {
 	case 2, 3: // several licenses, each an object, and now and then something that belongs to none
 		var many []any
 		for range 1 + d.IntN(3) {
-			license := object{"license_key": d.text("K1", "K2", "K3"), "product": d.text("P1", "P2")}
+			license := object{"license_key": d.text("KEY-1", "KEY-2", "K3"), "product": d.text("P1", "P2")}
 			d.put(license, "hardware_id", d.text("h1", "h2", "h3"))
 			many = append(many, license)
 		}
@@ -567,7 +584,7 @@ func (d randomEvents) texts(prefix string) any {
 
 // between is what stands between several keys of one text, or several devices, whose ids may hold a comma.
 func (d randomEvents) between(prefix string) string {
-	if prefix == "K" {
+	if prefix != "h" {
 		return ","
 	}
 	return d.text(";", ";", "\n", "\r\n", ",")
@@ -604,6 +621,26 @@ func (d randomEvents) text(of ...string) string { return of[d.IntN(len(of))] }
 // id is a sender's id; now and then one that no request id can hold as it is.
 func (d randomEvents) id(prefix string) string {
 	return prefix + fmt.Sprintf("%016x", d.Uint64()) + d.text("", "", "", "", "", "", "/ä b", strings.Repeat("x", 90))
+}
+
+// ids sets fields to ids of an order or a subscription.
+func (d randomEvents) ids(o object, names ...string) {
+	for _, name := range names {
+		d.put(o, name, d.ref())
+	}
+}
+
+// ref is the id of an order or a subscription, now and then one that no look-up may use.
+func (d randomEvents) ref() any {
+	if d.in(3) {
+		return d.one(nil, "", "12", 17, 1001, "null", "{{order_id}}", "order_empty", "trial_17", " pi_1", true, 1.5, object{"id": "x"}, []any{"pi_1"})
+	}
+	return d.one(d.number(), "pi_1", "pi_1", d.id("pi_"))
+}
+
+// email is a customer's address, or none.
+func (d randomEvents) email() any {
+	return d.one("a@example.com", " a@example.com ", "b@example.com", "", nil, nil, 7, object{})
 }
 
 // put sets a field, or now and then leaves it out.

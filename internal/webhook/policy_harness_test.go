@@ -33,6 +33,9 @@ type ruling struct {
 	answer   deactivation.Answer
 	code     string   // of an unmappable event that does not lack license data
 	licenses []string // of an accepted event: each license on each device, as text, sorted; and whether a buyer has named it
+
+	seen *seen   // of the oracle
+	on   *ruling // of the oracle: the ruling with the look-up on; nil: the same
 }
 
 // policyHarness is a harness with a secret for every source; its deliveries have no signature.
@@ -43,10 +46,11 @@ type policyHarness struct {
 	rules   map[string]int       // how often each rule has decided, by "source: rule"
 }
 
-func newPolicyHarness(t *testing.T) *policyHarness {
+func newPolicyHarness(t *testing.T, lookUp bool) *policyHarness {
 	t.Helper()
 	h := &policyHarness{rules: map[string]int{}}
 	h.harness = newHarness(t, "", func(c *webhook.Config) {
+		c.LookUp = lookUp
 		c.OnDelivery = func(d telemetry.Delivery) { h.answers = append(h.answers, d) }
 		c.Recorder = telemetry.New(io.Discard, slog.LevelError, "")
 		h.names = c.Sources.Names()
@@ -84,7 +88,10 @@ func (h *policyHarness) rule(t *testing.T, m unsignedDelivery) (rulings []ruling
 		if err != nil || event != nil || enqueued[r.ID] != "" {
 			t.Errorf("%s: a message that the worker could not read, or an id twice: %v", m.source, err)
 		}
-		if enqueued[r.ID] = asText(r.License); r.Buyer {
+		switch enqueued[r.ID] = asText(r.License); {
+		case h.LookUp:
+			enqueued[r.ID] = lookedUpRequest(r)
+		case r.Buyer:
 			enqueued[r.ID] += " by a buyer"
 		}
 	}

@@ -119,12 +119,19 @@ func stripePolicy(e any) ruling {
 	if get(e, "object") == "v2.core.event" { // a thin event, without its object
 		return review()
 	}
-	act := func() ruling { return deactivate(first(place{value: get(object, "metadata")})) }
 	kind, status := get(e, "type"), get(object, "status")
+	act := func(cause string) ruling {
+		by := look{order: sure(get(object, "payment_intent"), get(object, "invoice"), get(object, "charge"), get(object, "id"), get(object, "metadata", "order_id")),
+			email: either(get(object, "receipt_email"), get(object, "billing_details", "email"))}
+		if cause == "subscription_ended" {
+			by.subscription = get(object, "id")
+		}
+		return deactivate(first(place{value: get(object, "metadata")})).lookedUp(cause, cause == "refund" || is(status, "lost") && cause == "dispute", by)
+	}
 	dispute := func(statuses ...string) ruling {
 		switch {
 		case is(status, append(statuses, "lost")...):
-			return act()
+			return act("dispute")
 		case is(status, "warning_needs_response", "warning_under_review", "warning_closed"):
 			return ignored()
 		}
@@ -139,7 +146,7 @@ func stripePolicy(e any) ruling {
 		case get(object, "refunded") != true, !moved(object), reason != nil && !is(reason, "subscription_create", "manual"):
 			return review()
 		}
-		return act()
+		return act("refund")
 	case "refund.failed", "charge.dispute.funds_reinstated":
 		return reversed()
 	case "charge.refund.updated":
@@ -161,7 +168,7 @@ func stripePolicy(e any) ruling {
 		}
 		return review()
 	case "customer.subscription.deleted":
-		return act()
+		return act("subscription_ended")
 	}
 	return known(kind)
 }
@@ -185,13 +192,24 @@ func shopifyPolicy(e any, testHeader bool) ruling {
 	if get(e, "test") == true || testHeader || slices.ContainsFunc(payments(e), func(t any) bool { return get(t, "test") == true }) {
 		return ignored()
 	}
-	status, cancelled := get(e, "financial_status"), get(e, "cancelled_at") != nil
+	status, isCancelled := get(e, "financial_status"), get(e, "cancelled_at") != nil
 	back := is(status, "refunded", "partially_refunded")
+	by := look{order: sure(get(e, "id"), get(e, "admin_graphql_api_id"), get(e, "name")), email: either(get(e, "email"), get(e, "contact_email"), get(e, "customer", "email"))}
+	if name, ok := get(e, "name").(string); ok && strings.HasPrefix(name, "#") {
+		by.order = append(by.order, weak(name[1:]))
+	}
+	by.order = append(by.order, weak(get(e, "order_number")))
+	for _, attribute := range list(get(e, "note_attributes")) {
+		if is(get(attribute, "name"), "order_id") && get(attribute, "value") != nil {
+			by.order = append(by.order, candidate{id: get(attribute, "value"), buyer: true})
+			break
+		}
+	}
 	act := func(whole func(any) bool) ruling {
-		return order(e, "note_attributes", "properties", "name", true, whole)
+		return order(e, "note_attributes", "properties", "name", true, whole).lookedUp("refund", true, by)
 	}
 	switch {
-	case (back || cancelled) && is(get(e, "source_name"), "subscription_contract", "subscription_contract_checkout_one"):
+	case (back || isCancelled) && is(get(e, "source_name"), "subscription_contract", "subscription_contract_checkout_one"):
 		return review() // a renewal, perhaps
 	case is(status, "refunded"):
 		if !finished(e) {
@@ -216,23 +234,21 @@ func shopifyPolicy(e any, testHeader bool) ruling {
 			return review() // nothing is left but a fee, and the order's license covers nothing
 		}
 		return act(gone)
-	case cancelled && is(status, "paid", "partially_paid"):
+	case isCancelled && is(status, "paid", "partially_paid"):
 		return ignored() // the money was kept
-	case cancelled && is(status, "voided", "pending", "authorized", "expired"):
+	case isCancelled && is(status, "voided", "pending", "authorized", "expired"):
 		if !carries(e, "note_attributes", "properties", "name") {
 			return ignored()
 		}
-		if r := act(nil); r.answer != deactivation.Accepted {
-			return r
-		}
-		return review() // an order that nobody pays costs a buyer nothing
-	case !cancelled && has(e, "financial_status") &&
+		return cancelled(order(e, "note_attributes", "properties", "name", true, nil), by) // an order that nobody pays costs a buyer nothing
+	case !isCancelled && has(e, "financial_status") &&
 		(status == nil || is(status, "paid", "partially_paid", "authorized", "pending", "voided", "expired")):
 		return ignored()
 	case has(e, "financial_status"):
 		return review()
 	case is(get(e, "type"), "chargeback") && is(get(e, "status"), "needs_response", "under_review", "lost"):
-		return act(nil) // it carries no license
+		by.order = sure(get(e, "order_id")) // it carries no license
+		return order(e, "note_attributes", "properties", "name", true, nil).lookedUp("dispute", is(get(e, "status"), "lost"), by)
 	case is(get(e, "type"), "chargeback") && is(get(e, "status"), "won"):
 		return reversed()
 	case is(get(e, "type"), "inquiry") && is(get(e, "status"), "needs_response", "under_review", "won"):
@@ -240,7 +256,8 @@ func shopifyPolicy(e any, testHeader bool) ruling {
 	case is(get(e, "type"), "chargeback", "inquiry") || has(e, "evidence_due_by"):
 		return review()
 	case has(e, "origin_order_id") && is(get(e, "status"), "cancelled", "expired", "failed"):
-		return act(nil) // a subscription contract, which carries no license
+		by.order, by.subscription = sure(get(e, "origin_order_id")), get(e, "id") // a subscription contract, which carries no license
+		return order(e, "note_attributes", "properties", "name", true, nil).lookedUp("subscription_ended", false, by)
 	case has(e, "origin_order_id") && is(get(e, "status"), "active", "paused", "stale"):
 		return ignored()
 	case has(e, "origin_order_id"):
@@ -307,7 +324,8 @@ func refunded(order, line any) (total float64) {
 // wooPolicy uses only the body, since the topic is not signed.
 func wooPolicy(e any) ruling {
 	status := get(e, "status")
-	act := func() ruling { return order(e, "meta_data", "meta_data", "key", false, nil) }
+	whole := func() ruling { return order(e, "meta_data", "meta_data", "key", false, nil) }
+	by := look{order: append(sure(get(e, "order_key"), get(e, "transaction_id")), weak(get(e, "number")), weak(get(e, "id"))), email: get(e, "billing", "email")}
 	back := 0.0
 	for _, refund := range list(get(e, "refunds")) {
 		back -= money(get(refund, "total"))
@@ -323,7 +341,7 @@ func wooPolicy(e any) ruling {
 	case has(e, "order_key") && hasMeta(e, "_subscription_switch") && is(status, "refunded", "cancelled"):
 		return review() // which plan the license is for is not known
 	case is(status, "refunded"):
-		return act()
+		return whole().lookedUp("refund", true, by)
 	case has(e, "order_key") && total > 0 && back > total-0.01:
 		return review()
 	case is(status, "cancelled"):
@@ -335,7 +353,7 @@ func wooPolicy(e any) ruling {
 		case !carries(e, "meta_data", "meta_data", "key"):
 			return ignored()
 		}
-		return act()
+		return whole().lookedUp("order_cancelled", true, by)
 	case len(list(get(e, "refunds"))) > 0, has(e, "order_key") && status != nil,
 		has(e, "catalog_visibility"), has(e, "regular_price"), has(e, "discount_type"), has(e, "is_paying_customer"), has(e, "action", "arg"):
 		return ignored()
@@ -361,34 +379,39 @@ func carries(e any, ofOrder, ofLine, name string) bool {
 func order(e any, ofOrder, ofLine, name string, buyer bool, whole func(line any) bool) ruling {
 	all := first(place{pairs(get(e, ofOrder), name), buyer})
 	var lines, paid [][]wish
+	var quantities []float64
+	counts := map[string]float64{}
 	for _, line := range list(get(e, "line_items")) {
 		own := first(place{pairs(get(line, ofLine), name), buyer}, place{map[string]any{"product": get(line, "sku")}, false})
 		if whole != nil && !whole(line) {
 			paid = append(paid, own)
 			continue
 		}
-		lines = append(lines, own)
+		lines, quantities = append(lines, own), append(quantities, number(get(line, "quantity")))
 	}
 	if whole == nil {
 		return deactivateLines(all, lines)
 	}
-	lines = slices.DeleteFunc(lines, func(l []wish) bool { return !l[0].hasIdentity() })
-	if len(lines) == 0 {
-		return ignored()
+	s := &seen{refunded: true, counts: counts}
+	for i, line := range lines {
+		named := line[0].hasIdentity()
+		s.count(next(line, all), line, quantities[i], named, all[0].hasIdentity())
 	}
-	var kept []wish
+	lines = slices.DeleteFunc(lines, func(l []wish) bool { return !l[0].hasIdentity() })
 	for _, line := range paid {
-		for _, own := range line {
-			if own.bad() {
-				return review()
-			}
-		}
+		s.unreadable = s.unreadable || slices.ContainsFunc(line, wish.bad)
 		for _, l := range next(line, all) {
-			if l.badIdentity {
-				return review()
-			}
-			kept = append(kept, l)
+			s.unreadable = s.unreadable || l.badIdentity
+			s.paid = append(s.paid, l)
 		}
+	}
+	kept := s.paid
+	with := func(r ruling) ruling { r.seen = s; return r }
+	if len(lines) == 0 {
+		return with(ignored())
+	}
+	if s.unreadable {
+		return review()
 	}
 	var wishes []wish
 	for _, line := range lines {
@@ -398,9 +421,10 @@ func order(e any, ofOrder, ofLine, name string, buyer bool, whole func(line any)
 		return unmappable()
 	}
 	if wishes = unpaid(wishes, kept); len(wishes) == 0 {
-		return ignored()
+		return with(ignored())
 	}
-	return deactivate(wishes)
+	s.wishes = wishes
+	return with(complete(wishes))
 }
 
 // unpaid takes from refunded licenses what a line that is still paid for has too: the same license on the same device.
@@ -433,6 +457,9 @@ func fastspringPolicy(e any) ruling {
 		items = append(items, first(place{get(item, "attributes"), true}))
 	}
 	whole := first(place{get(d, "attributes"), true}, place{get(d, "product", "attributes"), false}, place{get(d, "tags"), true}, place{get(d, "original", "tags"), true})
+	by := look{order: append(sure(get(d, "original", "order"), get(d, "original", "reference")),
+		candidate{id: get(d, "tags", "order_id"), buyer: true}, candidate{id: get(d, "original", "tags", "order_id"), buyer: true}),
+		email: either(get(d, "customer", "email"), get(d, "account", "contact", "email"))}
 	switch kind := get(e, "type"); kind {
 	case "return.created":
 		back, total := get(d, "totalReturn"), get(d, "original", "total")
@@ -448,11 +475,13 @@ func fastspringPolicy(e any) ruling {
 		case back == nil || total == nil || get(d, "completed") != true: // of unknown size, or not known to be done
 			return review()
 		}
-		return deactivateLines(whole, items)
-	case "chargeback.created": // names the order alone
-		return deactivateLines(whole, items)
+		return deactivateLines(whole, items).lookedUp("refund", true, by)
+	case "chargeback.created": // names the order alone, and no verdict follows
+		by.order = sure(get(d, "order"))
+		return deactivateLines(whole, items).lookedUp("dispute", true, by)
 	case "subscription.deactivated": // subscription.canceled is paid for until this one comes
-		return deactivateLines(whole, items)
+		by.order, by.subscription = sure(get(d, "initialOrderId")), get(d, "id")
+		return deactivateLines(whole, items).lookedUp("subscription_ended", false, by)
 	case "order.canceled":
 		named := get(d, "tags", "license_key") != nil || get(d, "tags", "username") != nil
 		for _, item := range list(get(d, "items")) {
@@ -461,10 +490,7 @@ func fastspringPolicy(e any) ruling {
 		if get(d, "completed") == true || !named {
 			return ignored()
 		}
-		if r := deactivateLines(whole, items); r.answer != deactivation.Accepted {
-			return r
-		}
-		return review()
+		return cancelled(deactivateLines(whole, items), by)
 	default:
 		return known(kind)
 	}
@@ -492,8 +518,19 @@ func marked(e any) bool {
 // refund what it knows.
 func conventionPolicy(e, about any, places []place, kinds ...string) ruling {
 	kind := get(e, "type")
+	by := look{order: sure(get(about, "order_id")), email: get(about, "email")}
+	subscription := get(about, "subscription_id")
+	if len(places) > 1 {
+		by.order = append(by.order, candidate{id: get(about, "metadata", "order_id")})
+		by.email = either(get(about, "customer", "email"), get(about, "email"))
+	}
 	if is(kind, append(kinds, "subscription.ended")...) {
-		return deactivate(first(places...))
+		by.subscription = subscription
+		cause := "subscription_ended"
+		if is(kind, kinds...) {
+			cause = "manual"
+		}
+		return deactivate(first(places...)).lookedUp(cause, false, by)
 	}
 	if !is(kind, "order.refunded") {
 		return known(kind)
@@ -539,7 +576,10 @@ func conventionPolicy(e, about any, places []place, kinds ...string) ruling {
 	case unknown, part, other, sized && (len(back) == 0 || len(total) == 0 || odd):
 		return review()
 	}
-	return deactivate(first(places...))
+	if reason := reasons[0]; reason != nil || reasons[1] != nil { // said to be the first payment's
+		by.subscription = subscription
+	}
+	return deactivate(first(places...)).lookedUp("refund", true, by)
 }
 
 // paddlePolicy: an approved full refund or chargeback, which carries no license data, and the end of a subscription.
@@ -547,11 +587,12 @@ func paddlePolicy(e any) ruling {
 	d := get(e, "data")
 	action, size, status := get(d, "action"), get(d, "type"), get(d, "status")
 	taken := is(action, "refund", "chargeback")
+	by := look{order: append(sure(get(d, "transaction_id")), candidate{id: get(d, "custom_data", "order_id"), buyer: true})}
 	switch kind := get(e, "event_type"); kind {
 	case "adjustment.created", "adjustment.updated":
 		switch {
 		case taken && is(status, "approved") && is(size, "full"):
-			return subscription(d)
+			return subscription(d).lookedUp(map[bool]string{true: "refund", false: "dispute"}[is(action, "refund")], true, by)
 		case is(action, "chargeback_reverse"), taken && is(status, "reversed"):
 			return reversed()
 		case taken && is(status, "pending_approval", "rejected"),
@@ -561,7 +602,8 @@ func paddlePolicy(e any) ruling {
 		}
 		return review()
 	case "subscription.canceled":
-		return subscription(d)
+		by.subscription = get(d, "id")
+		return subscription(d).lookedUp("subscription_ended", false, by)
 	default:
 		return known(kind)
 	}
@@ -590,7 +632,11 @@ func lemonsqueezyPolicy(e any) ruling {
 	if get(e, "meta", "test_mode") == true || get(about, "test_mode") == true || get(about, "first_order_item", "test_mode") == true {
 		return ignored()
 	}
-	act := func() ruling { return deactivate(first(place{get(e, "meta", "custom_data"), true})) }
+	by := look{order: append(sure(get(about, "identifier")), weak(get(e, "data", "id")), weak(get(about, "order_number")), candidate{id: get(e, "meta", "custom_data", "order_id"), buyer: true}),
+		email: get(about, "user_email")}
+	act := func(cause string) ruling {
+		return deactivate(first(place{get(e, "meta", "custom_data"), true})).lookedUp(cause, cause == "refund", by)
+	}
 	sized := func() ruling {
 		back, total := get(about, "refunded_amount"), get(about, "total")
 		switch {
@@ -599,7 +645,7 @@ func lemonsqueezyPolicy(e any) ruling {
 		case number(back) < number(total):
 			return ignored()
 		}
-		return act()
+		return act("refund")
 	}
 	switch kind := get(e, "meta", "event_name"); kind {
 	case "order_refunded":
@@ -609,11 +655,13 @@ func lemonsqueezyPolicy(e any) ruling {
 		case "renewal":
 			return ignored()
 		case "initial":
+			by.order, by.subscription = nil, get(about, "subscription_id")
 			return sized()
 		}
 		return review()
 	case "subscription_expired":
-		return act()
+		by.order, by.subscription = []candidate{weak(get(about, "order_id"))}, get(e, "data", "id")
+		return act("subscription_ended")
 	default:
 		return known(kind)
 	}
@@ -626,19 +674,23 @@ func hubspotPolicy(e any) ruling {
 	for name, property := range object {
 		properties[name] = get(property, "value")
 	}
-	act := func() ruling { return deactivate(first(place{value: e}, place{value: properties})) }
+	by := look{order: append(sure(get(e, "order_id"), get(e, "properties", "order_id", "value")), weak(get(e, "objectId"))),
+		email: either(get(e, "email"), get(e, "properties", "email", "value"))}
+	act := func(cause string) ruling {
+		return deactivate(first(place{value: e}, place{value: properties})).lookedUp(cause, cause == "refund", by)
+	}
 	kind := get(e, "subscriptionType")
 	if kind == nil {
 		for _, name := range []string{"license_key", "username", "hardware_id", "order_id", "event_id", "objectId", "properties"} {
 			if get(e, name) != nil {
-				return act()
+				return act("manual")
 			}
 		}
 		return unknownShape()
 	}
 	deal := is(kind, "deal.propertyChange") || is(kind, "object.propertyChange") && (get(e, "objectTypeId") == nil || is(get(e, "objectTypeId"), "0-3"))
 	if deal && is(get(e, "propertyName"), "dealstage") && is(get(e, "propertyValue"), "refunded") {
-		return act()
+		return act("refund")
 	}
 	return known(kind)
 }
@@ -654,12 +706,17 @@ func chargebeePolicy(e any) ruling {
 			custom[field] = value
 		}
 	}
-	act := func() ruling {
-		return deactivate(first(place{custom, true}, place{value: get(subscription, "meta_data")}))
+	by := look{order: append(sure(get(e, "content", "transaction", "id"), get(subscription, "meta_data", "order_id")), weak(get(e, "content", "invoice", "id")), candidate{id: custom["order_id"], buyer: true}),
+		email: get(e, "content", "customer", "email")}
+	act := func(cause string) ruling {
+		if cause == "subscription_ended" || get(e, "content", "invoice", "first_invoice") == true { // never by a renewal
+			by.subscription = get(subscription, "id")
+		}
+		return deactivate(first(place{custom, true}, place{value: get(subscription, "meta_data")})).lookedUp(cause, cause == "refund", by)
 	}
 	switch kind := get(e, "event_type"); kind {
 	case "subscription_cancelled", "subscription_canceled_with_backdating":
-		return act()
+		return act("subscription_ended")
 	case "subscription_reactivated", "subscription_reactivated_with_backdating":
 		return reversed()
 	case "payment_refunded":
@@ -673,7 +730,7 @@ func chargebeePolicy(e any) ruling {
 		case get(payment, "status") != nil && !is(get(payment, "status"), "success"), get(invoice, "first_invoice") == false, back == nil, total == nil:
 			return review()
 		}
-		return act()
+		return act("refund")
 	default:
 		return known(kind)
 	}
@@ -683,7 +740,7 @@ func chargebeePolicy(e any) ruling {
 func recurlyPolicy(e any) ruling {
 	object, kind := get(e, "object_type"), get(e, "event_type")
 	if is(object, "subscription") && is(kind, "expired") {
-		return deactivate(first(place{value: e}))
+		return deactivate(first(place{value: e})).lookedUp("subscription_ended", false, look{subscription: get(e, "id")})
 	}
 	if object == nil || kind == nil {
 		return unknownShape()
@@ -699,6 +756,9 @@ func salesforcePolicy(body []byte) (all []ruling) {
 				Key     string `xml:"License_Key__c"`
 				Device  string `xml:"Hardware_Id__c"`
 				Product string `xml:"Product_Code__c"`
+				ID      string `xml:"Id"`
+				Number  string `xml:"OrderNumber"`
+				Status  string `xml:"Status"`
 			} `xml:"sObject"`
 		} `xml:"Body>notifications>Notification"`
 	}
@@ -710,7 +770,17 @@ func salesforcePolicy(body []byte) (all []ruling) {
 			all = append(all, unknownShape())
 			continue
 		}
-		all = append(all, deactivate(first(place{value: map[string]any{"license_key": n.Object.Key, "hardware_id": n.Object.Device, "product": n.Object.Product}})))
+		by := look{order: sure(n.Object.ID)}
+		if len(n.Object.ID) > 15 {
+			by.order = append(by.order, candidate{id: n.Object.ID[:15]})
+		}
+		by.order = append(by.order, weak(n.Object.Number))
+		cause := "manual"
+		if n.Object.Status == "Refunded" {
+			cause = "refund"
+		}
+		all = append(all, deactivate(first(place{value: map[string]any{"license_key": n.Object.Key, "hardware_id": n.Object.Device, "product": n.Object.Product}})).
+			lookedUp(cause, cause == "refund", by))
 	}
 	return all
 }
@@ -783,6 +853,12 @@ func deleted(e any) ruling {
 
 // deactivate: all or nothing of an event, at most a hundred, each complete.
 func deactivate(wishes []wish) ruling {
+	r := complete(wishes)
+	r.seen = &seen{wishes: wishes}
+	return r
+}
+
+func complete(wishes []wish) ruling {
 	requests := map[string]bool{} // whether a buyer alone has named it
 	for _, w := range wishes {
 		if w.bad() || !w.named() || len(w.devices) == 0 || w.product == "" || !isWhole(w.id) {
@@ -819,7 +895,10 @@ func deactivateLines(order []wish, lines [][]wish) ruling {
 		}
 	}
 	if len(lines) > 0 && len(sharing) == 0 || !order[0].hasIdentity() && len(wishes) > 0 {
-		return deactivate(wishes)
+		r := deactivate(wishes)
+		r.seen.unnamed = len(sharing) > 0
+		r.seen.devices = slices.ContainsFunc(sharing, wish.hasDevices)
+		return r
 	}
 	var products, devices []string
 	var badDevices, badProduct, noDevice, noProduct bool

@@ -24,7 +24,7 @@ var (
 
 // TestThePolicyIsWhatTheOracleSays makes random deliveries of all sources, posts them through the whole function and
 // compares its results, event by event, with the oracle's: the answer, and exactly the licenses and devices that are on
-// the queue. 200,000 of them take about a minute:
+// the queue, and with the look-up on what they are looked up by. 200,000 of them take about a minute:
 //
 //	go test ./internal/webhook -run TestThePolicyIsWhatTheOracleSays -v -policy.events=200000
 func TestThePolicyIsWhatTheOracleSays(t *testing.T) {
@@ -34,19 +34,28 @@ func TestThePolicyIsWhatTheOracleSays(t *testing.T) {
 		seed = uint64(time.Now().UnixNano())
 	}
 	sources := load(t, "")
-	harnesses := make([]*policyHarness, runtime.GOMAXPROCS(0))
+	harnesses, lookingUp := make([]*policyHarness, runtime.GOMAXPROCS(0)), make([]*policyHarness, runtime.GOMAXPROCS(0))
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	seen := map[string]int{} // events, by source and answer
 	differences := map[string]int{}
 	for w := range harnesses {
-		h := newPolicyHarness(t)
-		harnesses[w] = h
+		h, on := newPolicyHarness(t, false), newPolicyHarness(t, true)
+		harnesses[w], lookingUp[w] = h, on
 		wg.Go(func() {
 			for i := w; i < *policyDeliveries; i += len(harnesses) {
 				m := randomEvents{rand.New(rand.NewPCG(seed, uint64(i)))}.delivery(shipped()) //nolint:gosec // i is not negative, and nothing secret is made
 				got, want := h.rule(t, m), oracle(t, m.source, m.headers, m.body)
+				gotOn, wantOn := on.rule(t, m), withLookUp(want)
 				mu.Lock()
+				for _, r := range wantOn {
+					seen[m.source+" look-up "+string(r.answer)]++
+				}
+				if !slices.EqualFunc(gotOn, wantOn, sameRuling) {
+					if differences[m.source+" look-up"]++; differences[m.source+" look-up"] <= 2 {
+						t.Errorf("seed %d, delivery %d, with look-up, %s %v\n%s\ngot  %s\nwant %s", seed, i, m.source, m.headers, m.body, printed(gotOn), printed(wantOn))
+					}
+				}
 				for _, r := range want {
 					seen[m.source+" "+string(r.answer)]++
 					seen[m.source+" "+r.code]++
@@ -107,27 +116,48 @@ func TestTheOracleKnowsTheSamples(t *testing.T) {
 			t.Errorf("%s: the oracle sees no event", s.Name())
 			continue
 		}
-		answer, code := rulings[0].answer, rulings[0].code
-		var got, want []string
-		for _, r := range rulings {
-			for _, license := range r.licenses {
-				got = append(got, strings.TrimSuffix(license, " by a buyer"))
+		for _, lookUp := range []bool{false, true} {
+			if lookUp {
+				rulings = withLookUp(rulings)
 			}
-			if r.answer == s.Answer && answer != s.Answer {
-				answer, code = r.answer, r.code
-			}
+			compareSample(t, s.Expected(lookUp), lookUp, rulings)
 		}
-		for _, r := range s.Requests {
-			want = append(want, asText(deactivation.License{
+	}
+}
+
+// compareSample compares the oracle's rulings with what a sample's file expects.
+func compareSample(t *testing.T, s sample.Sample, lookUp bool, rulings []ruling) {
+	t.Helper()
+	answer, code := rulings[0].answer, rulings[0].code
+	var got, want []string
+	for _, r := range rulings {
+		for _, license := range r.licenses {
+			if !lookUp {
+				license = strings.TrimSuffix(license, " by a buyer")
+			}
+			got = append(got, license)
+		}
+		if r.answer == s.Answer && answer != s.Answer {
+			answer, code = r.answer, r.code
+		}
+	}
+	for _, r := range s.Requests {
+		request := deactivation.Request{
+			License: deactivation.License{
 				LicenseKey: r.LicenseKey, Username: r.Username, LicenseID: json.Number(r.LicenseID),
 				Product: r.Product, BundleCode: r.BundleCode, HardwareID: r.HardwareID,
-			}))
+			},
+			Lookup: r.Lookup(), Scope: r.Scope, Disable: r.Disable, Buyer: r.Buyer,
 		}
-		slices.Sort(got)
-		slices.Sort(want)
-		if answer != s.Answer || code != s.Code || !slices.Equal(got, want) {
-			t.Errorf("%s: the oracle says %s %s %q, and its file %s %s %q", s.Name(), answer, code, got, s.Answer, s.Code, want)
+		for _, p := range r.Products {
+			request.Products = append(request.Products, deactivation.Product(p))
 		}
+		want = append(want, lookedUpRequest(request))
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if answer != s.Answer || code != s.Code || !slices.Equal(got, want) {
+		t.Errorf("%s, look-up %t: the oracle says %s %s %q, and its file %s %s %q", s.Name(), lookUp, answer, code, got, s.Answer, s.Code, want)
 	}
 }
 

@@ -291,7 +291,7 @@ func TestNoBodyPanics(t *testing.T) {
 		`[[[[]]]]`, `[{}]`, `{"":{}}`, `[1,"2",null,{},[]]`, `{"value":{"value":1}}`, `{"license_key":"K1","hardware_id":["h1",2]}`,
 		`"` + strings.Repeat("x", 300) + `"`, `[` + strings.Repeat(`{},`, 1200) + `1]`, strings.Repeat("[", 200) + strings.Repeat("]", 200)}
 	forEachSource(t, func(t *testing.T) property {
-		h := newPolicyHarness(t)
+		h := newPolicyHarness(t, false)
 		return func(r *rapid.T, source *source.Source, s sample.Sample) {
 			body := slices.Clone(s.Body)
 			at := rapid.IntRange(0, len(body)-1).Draw(r, "at")
