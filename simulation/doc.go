@@ -3,8 +3,8 @@
 //
 // One seed is one scenario (scenario_test.go). The system under test is the production code: internal/webhook,
 // internal/worker with internal/lookup, internal/secrets, pkg/licenseapi and pkg/managementapi, wired as the two mains do
-// (simulation_test.go). Everything around it is emulated in one bubble of testing/synctest: SQS by queue.Memory, the event source mapping by lambdaemu,
-// Lambda's execution environments by lambdapool_test.go and environment_test.go, Secrets Manager by
+// (simulation_test.go). Everything around it is emulated in one bubble of testing/synctest: SQS by queue.Memory, the event
+// source mapping by lambdaemu, Lambda's execution environments by lambdapool_test.go and environment_test.go, Secrets Manager by
 // secretsmanager_test.go, the network by network_test.go, and both APIs of LicenseSpring by licenseapitest, over one state.
 //
 // # Traffic: what is generated
@@ -17,8 +17,8 @@
 // answer, Lemon Squeezy only three times. A buyer can write the place in which Lemon Squeezy names the license, so the worker
 // confirms those by the e-mail address.
 //
-// lookup_orders_test.go adds look-ups, 15 for a hundred of these requests: refunds and ends of subscriptions whose
-// licenses the worker has to find. An order has up to three licenses, key-based or user-based, with up to three devices
+// lookup_orders_test.go adds look-ups, 15 for a hundred of these requests: refunds, lost disputes and ends of subscriptions
+// whose licenses the worker has to find. An order has up to three licenses, key-based or user-based, with up to three devices
 // each; it is found by the sender's id, by its subscription, or by a short number that the e-mail address confirms. Some
 // name a device. Others must change nothing, and say why: the number or the buyer names another customer's order, a part of
 // an order that is not certain, a license that was enabled again or made later, eleven licenses, no license. Some are

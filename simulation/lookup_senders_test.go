@@ -75,6 +75,9 @@ func lookUpBody(d *delivery) string {
 	}
 	by, at := asked.Lookup, epoch.Add(d.at)
 	switch {
+	case d.source == "stripe" && asked.Disable && d.number%2 == 0: // a dispute that is lost
+		return fmt.Sprintf(`{"id":%q,"type":"charge.dispute.closed","livemode":true,"created":%d,"data":{"object":{"id":"dp_%d","charge":"ch_%d","payment_intent":%q,"status":"lost","metadata":%s}}}`,
+			eventID(d), at.Unix(), d.number, d.number, by.Order[0].ID, metadata)
 	case d.source == "stripe" && asked.Disable:
 		return fmt.Sprintf(`{"id":%q,"type":"charge.refunded","livemode":true,"created":%d,"data":{"object":{"id":"ch_%d","payment_intent":%q,"refunded":true,"receipt_email":%q,"metadata":%s}}}`,
 			eventID(d), at.Unix(), d.number, by.Order[0].ID, by.Email, metadata)
@@ -89,7 +92,7 @@ func lookUpBody(d *delivery) string {
 	if !asked.Disable {
 		kind = "subscription.ended"
 	}
-	return fmt.Sprintf(`{"id":%q,"type":%q,"timestamp":%q,"test":false,"data":{"order_id":%q,"subscription_id":%q,"email":%q,"metadata":%s}}`,
+	return fmt.Sprintf(`{"id":%q,"type":%q,"timestamp":%q,"test":false,"data":{"order_id":%q,"subscription_id":%q,"billing_reason":"initial","email":%q,"metadata":%s}}`,
 		eventID(d), kind, at.Format(time.RFC3339), by.Order[0].ID, by.Subscription.ID, by.Email, metadata)
 }
 
