@@ -28,6 +28,8 @@ const doctorTemplate = `{"Resources":{
  "Worker":{"Type":"AWS::Lambda::Function","Properties":{"FunctionName":"NAME-worker","Runtime":"python3.12","Handler":"index.x","Role":{"Fn::GetAtt":["Role","Arn"]},
   "Code":{"ZipFile":"x = 1"},"Environment":{"Variables":{"LICENSE_API_URL":"http://HOST/api/v4","MANAGEMENT_API_URL":"http://HOST/api/v1","LOOK_UP":"on"}}}},
  "Mapping":{"Type":"AWS::Lambda::EventSourceMapping","Properties":{"EventSourceArn":{"Fn::GetAtt":["Queue","Arn"]},"FunctionName":{"Ref":"Worker"}}},
+ "Logs":{"Type":"AWS::Logs::LogGroup","Properties":{"LogGroupName":"/aws/lambda/NAME-webhook"}},
+ "MoreLogs":{"Type":"AWS::Logs::LogGroup","Properties":{"LogGroupName":"/aws/lambda/NAME-worker"}},
  "Topic":{"Type":"AWS::SNS::Topic","Properties":{"TopicName":"NAME" SUBSCRIPTION}}
 },"Outputs":{"TopicArn":{"Value":{"Ref":"Topic"}},
  "WebhookFunctionName":{"Value":"NAME-webhook"},"WorkerFunctionName":{"Value":{"Ref":"Worker"}},"QueueUrl":{"Value":{"Ref":"Queue"}},"DeadLetterQueueUrl":{"Value":{"Ref":"Dead"}},
@@ -118,13 +120,14 @@ func TestDoctorExaminesAStack(t *testing.T) {
 		"ok       worker function   " + well + "-worker gets the queue's messages\n",
 		"ok       queue             0 messages, 0 of them hidden\n",
 		"ok       dead-letter queue 0 messages, 0 of them hidden\n",
+		"ok       logs              2 log groups can be asked\n",
 		"ok       license secret    the secret of the stack " + well + ": an API key\n",
 		"ok       License API       http://" + host + "/api/v4 accepts the signature\n",
 		"ok       Management API    http://" + host + "/api/v1 accepts the key; its filters work\n",
 		"warning  senders' secrets  no sender has a secret",
 		"ok       alarms            every one of 1 alarm has an action\n",
 		"has 1 subscriber\n",
-		"\n13 ok, 1 warning, 0 failed\n",
+		"\n14 ok, 1 warning, 0 failed\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q", want)

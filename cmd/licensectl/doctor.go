@@ -94,6 +94,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.checkTarget(ctx)
 	d.checkFunctions(ctx)
 	d.checkQueues(ctx)
+	d.checkLogs(ctx)
 	d.checkLicenseSecret(ctx)
 	d.checkLicenseAPI(ctx)
 	d.checkManagementAPI(ctx)

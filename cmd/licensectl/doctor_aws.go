@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -123,6 +125,29 @@ func (d *doctor) checkQueues(ctx context.Context) {
 			d.ok(q.check, "%s, %d of them hidden", count(visible+hidden, "message"), hidden)
 		}
 	}
+}
+
+// checkLogs asks a question of the last second to the functions' logs, as licensectl why does.
+func (d *doctor) checkLogs(ctx context.Context) {
+	if d.at == nil || d.at.stack == "" {
+		return
+	}
+	const check = "logs"
+	groups := d.at.logGroups()
+	client := cloudwatchlogs.NewFromConfig(d.at.config, func(o *cloudwatchlogs.Options) { o.BaseEndpoint = d.at.endpointFor(o.BaseEndpoint) })
+	now := time.Now().Unix()
+	query, err := client.StartQuery(ctx, &cloudwatchlogs.StartQueryInput{
+		LogGroupNames: groups, QueryString: aws.String("fields @message | limit 1"), StartTime: aws.Int64(now - 1), EndTime: &now,
+	})
+	if err != nil {
+		d.fail(check, awsHint(err, "logs:StartQuery and logs:GetQueryResults"), "%s: %s", strings.Join(groups, ", "), awsProblem(err))
+		return
+	}
+	if _, err := client.GetQueryResults(ctx, &cloudwatchlogs.GetQueryResultsInput{QueryId: query.QueryId}); err != nil {
+		d.fail(check, awsHint(err, "logs:GetQueryResults"), "%s", awsProblem(err))
+		return
+	}
+	d.ok(check, "%s can be asked", count(len(groups), "log group"))
 }
 
 // checkLicenseSecret reads and parses the license secret.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"license-deactivator/internal/local"
@@ -50,8 +51,23 @@ func (d *doctor) checkSenders(ctx context.Context) {
 		d.warn("senders' secrets", "store one for each store: docs/senders/README.md", "no sender has a secret: every delivery is answered with 404")
 		return
 	}
-	d.ok("senders' secrets", "%s", strings.Join(usable, ", "))
+	d.checkMissing(webhooks.Sources())
+	d.ok("senders' secrets", "%s; %s without", strings.Join(usable, ", "), count(len(d.sources.Names())-len(usable), "file"))
 	d.checkAddresses(ctx, usable)
+}
+
+// checkMissing names the files of --sources without a secret: a folder of one's own holds the senders that are used, the
+// built-in files all that there are.
+func (d *doctor) checkMissing(secrets []string) {
+	flag := d.cmd.Flag("sources")
+	if flag == nil || !flag.Changed {
+		return
+	}
+	for _, name := range d.sources.Names() {
+		if !slices.Contains(secrets, name) {
+			d.warn("secret of "+name, "store it, or remove the file", "the sender has a file and no secret: its deliveries are answered with 404")
+		}
+	}
 }
 
 // webhookSecrets reads the senders' secrets from where the target has them.

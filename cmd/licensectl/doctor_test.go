@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -23,7 +25,7 @@ ok       license secret    s.json: an API key
 ok       clock             this machine's clock is right to 1s
 ok       License API       API accepts the signature
 ok       Management API    MANAGEMENT accepts the key; its filters work
-ok       senders' secrets  stripe
+ok       senders' secrets  stripe; 12 files without
 ok       addresses         LOCAL/webhooks/ refuses unsigned deliveries of 1 sender
 
 10 ok, 0 warnings, 0 failed
@@ -95,7 +97,7 @@ func TestDoctorSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		"the APIs are down": {doctorLicense, doctorWebhooks, fail("down"), exitFailed,
 			[]string{"failed   License API       ", "internal_error", "hint: try again"}},
 		"a secret of the wrong form": {doctorLicense, `{"stripe":"whsec_canary","standard":"canary!"}`, nil, exitFailed,
-			[]string{"failed   secret of standard", "ok       senders' secrets  stripe\n", "hint: store the secret again"}},
+			[]string{"failed   secret of standard", "ok       senders' secrets  stripe; 12 files without\n", "hint: store the secret again"}},
 		"a secret of nobody": {doctorLicense, `{"stripe":"whsec_canary","strype":"whsec_canary"}`, nil, exitDone,
 			[]string{"warning  secret of strype  there is a secret and no file of the sender", "hint: remove it"}},
 		"no sender": {doctorLicense, `{}`, nil, exitDone,
@@ -118,6 +120,26 @@ func TestDoctorSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 			}
 			noSecret(t, stdout, stderr)
 		})
+	}
+}
+
+// TestDoctorNamesFilesOfOnesOwnWithoutASecret: in a folder of one's own each file is meant to be used.
+func TestDoctorNamesFilesOfOnesOwnWithoutASecret(t *testing.T) {
+	t.Parallel()
+	_, doctor, _ := doctorOf(t, doctorSecrets(doctorLicense, doctorWebhooks))
+	dir := t.TempDir()
+	for _, name := range []string{"stripe", "shopify"} {
+		content, err := os.ReadFile("../../sources/" + name + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".yaml"), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, stdout, _ := command(t, append(doctor, "--sources", dir)...)
+	if code != exitDone || !strings.Contains(stdout, "warning  secret of shopify the sender has a file and no secret") {
+		t.Errorf("exit code %d\n%s", code, stdout)
 	}
 }
 

@@ -129,10 +129,14 @@ func (o *resolveOptions) find(ctx context.Context, needed ...resource) error {
 
 // warn says what keeps the stack from acting on what resolve would send.
 func (o *resolveOptions) warn(cmd *cobra.Command) {
+	watches := o.at != nil && o.at.watches() || o.keys.watches
 	if o.direct {
-		return // the worker is this process
+		if watches {
+			fmt.Fprintln(cmd.ErrOrStderr(), "licensectl: warning: the stack is in watch mode, and --direct deactivates all the same")
+		}
+		return
 	}
-	if o.at != nil && o.at.watches() || o.keys.watches {
+	if watches {
 		fmt.Fprintln(cmd.ErrOrStderr(), "licensectl: warning: the worker is in watch mode: it deactivates nothing, and requests end as dead letters (watched)")
 	}
 	if o.keys.fromWorker && !o.keys.lookUpIsOn {

@@ -356,6 +356,9 @@ func TestResolveTakesKeysAndAddressesFromTheStack(t *testing.T) {
 			t.Errorf("no warning %q: %s", want, stderr)
 		}
 	}
+	if _, _, stderr = command(t, append(resolve, "--direct")...); !strings.Contains(stderr, "the stack is in watch mode, and --direct deactivates all the same") {
+		t.Errorf("no warning of --direct: %s", stderr)
+	}
 }
 
 func TestResolveSaysWhichRightIsMissing(t *testing.T) {
