@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,27 +13,61 @@ import (
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/deadletter"
+	"license-deactivator/internal/history"
 )
 
 func newDLQShow(c clock) *cobra.Command {
-	o := letterOptions{clock: c}
+	o := showOptions{letterOptions: letterOptions{clock: c}}
 	cmd := &cobra.Command{
 		Use:   "show ID…",
 		Short: "Explain a dead letter: what happened, what it requests, what to do",
 		Long: `show prints the letters with these ids: the attributes, the request with its license key and hardware id shortened, what
 the reason and the code mean, and what to do. ID is the id of a request or of an event, as list --ids prints it, or the
-message's id. An event's whole path through the sender's file is shown by explain.`,
+message's id. An event's whole path through the sender's file is shown by explain.
+
+--logs adds what the log of both functions says about it, as why does: with --stack from CloudWatch Logs Insights, which costs
+0.005 USD for each gigabyte that it scans, or from a running licensectl local.`,
 		Example: `  licensectl dlq show stripe.evt_3Nx.0 --stack license-deactivator
+  licensectl dlq show stripe.evt_3Nx.0 --stack license-deactivator --logs
   licensectl dlq export --id stripe.evt_3Nx --stack license-deactivator | licensectl explain -`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return showLetters(cmd, &o, args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.target.addFlags(cmd, queueURL, deadLetterQueueURL)
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print one JSON object for each letter")
+	cmd.Flags().BoolVar(&o.logs, "logs", false, "add what the log says about each letter")
 	return cmd
 }
 
-func showLetters(cmd *cobra.Command, o *letterOptions, ids []string) error {
+type showOptions struct {
+	letterOptions
+	logs bool
+}
+
+// logSince is how far back the log is read: a letter stays for 14 days, its message for 10 days in the queue before.
+const logSince = 30 * 24 * time.Hour
+
+// history returns what the log says about a letter; nothing without --logs.
+func (o *showOptions) history(ctx context.Context, l *deadletter.Letter, now time.Time) ([]history.Request, error) {
+	if !o.logs {
+		return nil, nil
+	}
+	log := whyOptions{target: o.target, clock: o.clock}
+	source, err := log.source(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, whyTimeout)
+	defer cancel()
+	question := history.OfID(l.ID())
+	lines, err := source.Find(ctx, question, now.Add(-logSince))
+	if err != nil {
+		return nil, log.notAnswered(err)
+	}
+	return history.Tell(question, lines).Requests, nil
+}
+
+func (o *showOptions) run(cmd *cobra.Command, ids []string) error {
 	found, err := o.open(cmd.Context(), deadletter.Filter{IDs: ids}, false)
 	if err != nil {
 		return err
@@ -41,14 +76,23 @@ func showLetters(cmd *cobra.Command, o *letterOptions, ids []string) error {
 	now := time.Now()
 	var lines []any
 	for i, l := range found.Chosen {
+		log, err := o.history(cmd.Context(), l, now)
+		if err != nil {
+			return err
+		}
 		if o.asJSON {
-			lines = append(lines, lineOf(l))
+			line := lineOf(l)
+			line.Log = log
+			lines = append(lines, line)
 			continue
 		}
 		if i > 0 {
 			fmt.Fprintln(cmd.OutOrStdout(), "\n"+strings.Repeat("─", ruleWidth)+"\n")
 		}
-		printLetter(cmd.OutOrStdout(), l, now)
+		p := printLetter(cmd.OutOrStdout(), l, now)
+		if o.logs {
+			p.log(log)
+		}
 	}
 	if err := printLines(cmd.OutOrStdout(), lines); err != nil {
 		return err
@@ -66,7 +110,7 @@ func showLetters(cmd *cobra.Command, o *letterOptions, ids []string) error {
 	return failed(errors.New(visible("no visible letter has the id "+strings.Join(missing, ", "))), hint)
 }
 
-func printLetter(w io.Writer, l *deadletter.Letter, now time.Time) {
+func printLetter(w io.Writer, l *deadletter.Letter, now time.Time) *page {
 	p := &page{w: w, heading: "LETTER"}
 	rows := []row{{"id", l.ID()}, {"reason", string(l.Reason)}}
 	add := func(name, value string) {
@@ -99,6 +143,25 @@ func printLetter(w io.Writer, l *deadletter.Letter, now time.Time) {
 	p.section("REDRIVE")
 	p.prose(sentence(redriveText(way, why)))
 	p.line("%s", nextCommand(l, way))
+	return p
+}
+
+// log prints the steps of a letter's requests and events, by the time.
+func (p *page) log(requests []history.Request) {
+	p.section("LOG")
+	if len(requests) == 0 {
+		p.line("The log has no line of it in the last %d days.", logSince/(24*time.Hour))
+	}
+	for _, r := range requests {
+		if len(requests) > 1 {
+			p.line("%s: %s", r.ID, r.Outcome)
+		}
+		var rows []row
+		for _, s := range r.Steps {
+			rows = append(rows, row{s.At.UTC().Format(time.DateTime), s.Step, s.Text})
+		}
+		p.table(rows)
+	}
 }
 
 // nextCommand is the command that finishes a letter, without the flags that say where it acts.
@@ -199,6 +262,7 @@ type letterLine struct {
 	Do        string            `json:"do"`
 	Redrive   string            `json:"redrive"` // unchanged, released, mapped or kept
 	Why       string            `json:"why,omitempty"`
+	Log       []history.Request `json:"log,omitempty"` // with --logs
 }
 
 func lineOf(l *deadletter.Letter) letterLine {
