@@ -36,7 +36,7 @@ test: need-go venv node ## Run every test: tier 1 (Go alone), the oracles, tier 
 
 # One case is skipped: ElasticMQ accepts a visibility that ends more than 12 hours after the receive, and SQS refuses it.
 soak: need-go need-java $(ELASTICMQ)/installed ## Run tier 3 on ElasticMQ (Java, Maven), some minutes: volume, storms, kill -9; SOAK_SEED=n repeats its faults
-	go test -tags integration,soak -count=1 -v -timeout 5m -run '^TestSoak' \
+	go test -tags integration,soak -count=1 -v -timeout 8m -run '^TestSoak' \
 	  -skip '^TestSoakQueueSuite$$/^defer_past_12_hours' ./integration/...
 
 # 200 seeds of 5,000 requests are a million; every go test runs ten seconds of them. It prints one line for each seed.

@@ -15,13 +15,15 @@ const (
 	// visibility is how long a receive hides a letter: after a kill, letters are visible again within this time.
 	visibility = 30 * time.Second
 
-	// extendEvery is how often the visibility of the held letters is extended, and extendBefore how long before its end.
-	// An extension that takes ten seconds, for tens of thousands of letters, is still in time.
+	// extendEvery is how often the letters are looked for whose visibility timeout is to be extended, and extendBefore how
+	// long before its end. An extension that takes ten seconds, for tens of thousands of letters, is still in time.
 	extendEvery  = 5 * time.Second
-	extendBefore = 20 * time.Second
+	extendBefore = 15 * time.Second
 
-	// closeTimeout bounds how long Close makes letters visible again. A letter that is left comes back after visibility.
-	closeTimeout = 20 * time.Second
+	// closeTimeout and closeTimeoutEach bound how long Close makes letters visible again: some seconds, and for 100,000
+	// letters three minutes, seven times what SQS needs. A letter that is left is visible after visibility.
+	closeTimeout     = 20 * time.Second
+	closeTimeoutEach = 2 * time.Millisecond
 )
 
 // hold keeps received letters hidden until they are released or deleted.

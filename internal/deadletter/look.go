@@ -105,9 +105,10 @@ func (l *Look) Release(ctx context.Context, letters []*Letter) {
 func (l *Look) Close() {
 	l.endKeep()
 	<-l.keepDone
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	left := l.hold.all()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout+time.Duration(len(left))*closeTimeoutEach)
 	defer cancel()
-	l.hold.release(ctx, l.hold.all())
+	l.hold.release(ctx, left)
 }
 
 // scan is one pass through the queue.
