@@ -100,7 +100,8 @@ func (o *resolveOptions) check(cmd *cobra.Command) error {
 }
 
 // find opens the target and the APIs, and reads what would be done.
-func (o *resolveOptions) find(ctx context.Context, needed ...resource) error {
+func (o *resolveOptions) find(cmd *cobra.Command, needed ...resource) error {
+	ctx := cmd.Context()
 	if o.target.given() {
 		if o.target.stack != "" {
 			needed = append(needed, licenseAPISecretARN, workerFunctionName, webhookFunctionName)
@@ -116,6 +117,9 @@ func (o *resolveOptions) find(ctx context.Context, needed ...resource) error {
 		return err
 	}
 	o.keys = keys
+	if isTerminal(cmd.InOrStdin()) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "Reading from LicenseSpring, %.0f calls a minute …\n", o.spring.managementPerMinute)
+	}
 	finder, err := lookup.New(lookup.Config{})
 	if err != nil {
 		return failed(err, "")

@@ -65,7 +65,7 @@ func (o *resolveOptions) resolve(cmd *cobra.Command, c clock) error {
 	if !o.direct && o.target.given() {
 		needed = append(needed, webhookFunctionName)
 	}
-	if err := o.find(cmd.Context(), needed...); err != nil {
+	if err := o.find(cmd, needed...); err != nil {
 		return err
 	}
 	if err := o.printPreview(cmd); err != nil {

@@ -43,6 +43,24 @@ type previewEnd struct {
 	Disable int    `json:"disable,omitempty"` // licenses that would be disabled
 	Held    string `json:"held,omitempty"`    // code of the check that holds all of it
 	Detail  string `json:"detail,omitempty"`  // what it says
+
+	Tried []triedID `json:"tried"`
+}
+
+// triedID is an id by which licenses were looked up.
+type triedID struct {
+	By    string `json:"by"`    // the filter's name in the Management API
+	Value string `json:"value"` // a license key's end
+	Found int    `json:"found"`
+	Note  string `json:"note,omitempty"` // why they do not count
+}
+
+func triedOf(p lookup.Preview) []triedID {
+	tried := []triedID{}
+	for _, t := range p.Result.Report.Tried {
+		tried = append(tried, triedID(t))
+	}
+	return tried
 }
 
 func foundOf(p lookup.Planned) foundLicense {
@@ -100,7 +118,7 @@ func (o *resolveOptions) printPreview(cmd *cobra.Command) error {
 		for _, l := range p.Licenses {
 			lines = append(lines, foundOf(l))
 		}
-		end := previewEnd{Count: len(p.Licenses), Devices: devicesToFree(p), Disable: toDisable(p)}
+		end := previewEnd{Count: len(p.Licenses), Devices: devicesToFree(p), Disable: toDisable(p), Tried: triedOf(p)}
 		if !p.Acts() {
 			end.Held, end.Detail = p.Result.Code, p.Result.Detail
 		}

@@ -24,6 +24,7 @@ func TestOnARealTerminalTheCountIsTyped(t *testing.T) {
 		args := append([]string{"resolve", "--order", "pi_1", "--disable", "--function", "f", "--endpoint-url", cloud.start(t), "--comment", "ticket 4711"}, flags...)
 		code, screen := onTerminal(t, c.typed, args...)
 		if code != c.code || len(cloud.payloads) != c.sent || !strings.Contains(screen, c.want) || !strings.Contains(screen, resolveGolden) ||
+			!strings.Contains(screen, "Reading from LicenseSpring, 1000000 calls a minute …\n") ||
 			!strings.Contains(screen, "Type 2 to deactivate 2 devices of 2 licenses and disable 1 license: ") {
 			t.Errorf("%q: exit code %d, %d invocations, want %d, %d\n%s", c.typed, code, len(cloud.payloads), c.code, c.sent, screen)
 		}

@@ -69,7 +69,7 @@ CHECKS
 
 const resolveGoldenJSON = `{"license":1700000000000001,"key":"…1111","product":"XY","order":"pi_1","subscription":"sub_1","status":"Active","enabled":true,"devices":[{"device":"…0001","activated":"2026-03-02T12:00:00Z"},{"device":"…0002"}],"disable":true}
 {"license":1700000000000002,"key":"…2222","product":"XY","order":"pi_1","status":"Disabled","enabled":false,"disabled_at":"2026-03-02T13:00:00Z"}
-{"count":2,"devices":2,"disable":1}
+{"count":2,"devices":2,"disable":1,"tried":[{"by":"order__store_id","value":"pi_1","found":2}]}
 `
 
 func TestResolveShowsWhatItWouldDo(t *testing.T) {
@@ -106,10 +106,10 @@ func TestResolveFindsByKeyAndSubscriptionAndUser(t *testing.T) {
 		by, value string
 		want      string
 	}{
-		{"--key", "CANARY-AAAA-BBBB-1111", `{"count":1,"devices":2}`},
-		{"--subscription", "sub_1", `{"count":1,"devices":2}`},
-		{"--order", "pi_12", `{"count":1,"devices":1}`},
-		{"--order", "pi_user", `{"count":1,"devices":1}`},
+		{"--key", "CANARY-AAAA-BBBB-1111", `{"count":1,"devices":2,"tried":[{"by":"license_key","value":"…1111","found":1}]}`},
+		{"--subscription", "sub_1", `{"count":1,"devices":2,"tried":[{"by":"subscription_id","value":"sub_1","found":1}]}`},
+		{"--order", "pi_12", `{"count":1,"devices":1,"tried":[{"by":"order__store_id","value":"pi_12","found":1}]}`},
+		{"--order", "pi_user", `{"count":1,"devices":1,"tried":[{"by":"order__store_id","value":"pi_user","found":1}]}`},
 	} {
 		code, stdout, stderr := command(t, append([]string{"resolve", c.by, c.value, "--json"}, flags...)...)
 		if !strings.HasSuffix(stdout, c.want+"\n") || code != exitDone {

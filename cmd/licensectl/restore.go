@@ -46,7 +46,7 @@ func (o *resolveOptions) restore(cmd *cobra.Command) error {
 	if err := o.check(cmd); err != nil {
 		return err
 	}
-	if err := o.find(cmd.Context()); err != nil {
+	if err := o.find(cmd); err != nil {
 		return err
 	}
 	var disabled []managementapi.License
@@ -90,7 +90,7 @@ func (o *resolveOptions) printRestore(cmd *cobra.Command, disabled []managementa
 			found.Enable = !l.License.Enabled
 			lines = append(lines, found)
 		}
-		end := restoreEnd{Count: len(disabled)}
+		end := restoreEnd{Count: len(disabled), Tried: triedOf(p)}
 		if !p.Acts() {
 			end.Held, end.Detail = p.Result.Code, p.Result.Detail
 		}
@@ -123,6 +123,8 @@ type restoreEnd struct {
 	Count  int    `json:"count"` // licenses that would be enabled; --expect wants this number
 	Held   string `json:"held,omitempty"`
 	Detail string `json:"detail,omitempty"`
+
+	Tried []triedID `json:"tried"`
 }
 
 // enable enables the licenses, one after another, and reads each back. After an answer that every other call would get,

@@ -32,7 +32,7 @@ func TestRestoreEnablesWhatIsDisabledAndNothingElse(t *testing.T) {
 	if diff := cmp.Diff(restoreGolden, stdout); code != exitDone || diff != "" || !strings.Contains(stderr, "To enable 1 license add: --comment TEXT --yes --expect 1") {
 		t.Errorf("exit code %d, %s\n%s", code, stderr, diff)
 	}
-	if code, stdout, _ = command(t, append(restore, "--json")...); code != exitDone || !strings.HasSuffix(stdout, "\"enable\":true}\n{\"count\":1}\n") {
+	if code, stdout, _ = command(t, append(restore, "--json")...); code != exitDone || !strings.HasSuffix(stdout, "\"enable\":true}\n{\"count\":1,\"tried\":[{\"by\":\"order__store_id\",\"value\":\"pi_1\",\"found\":2}]}\n") {
 		t.Errorf("exit code %d, %s", code, stdout)
 	}
 	if code, _, _ = command(t, append(restore, "--comment", "x", "--yes", "--expect", "2")...); code != exitHeld || len(api.Ledger()) != 0 {
