@@ -72,10 +72,10 @@ type Message struct {
 	Returned bool
 	// AtFault says that a configuration fault of this message alone defers it (PartialFault).
 	AtFault bool
-	Latency  time.Duration // of the deciding call; 0 without a call
-	RetryIn  time.Duration // of a deferred message: when the queue hands it out again; 0 means at once
-	Action   string        // of the request
-	License  string        // shortened already (deactivation.Shorten)
+	Latency time.Duration // of the deciding call; 0 without a call
+	RetryIn time.Duration // of a deferred message: when the queue hands it out again; 0 means at once
+	Action  string        // of the request
+	License string        // shortened already (deactivation.Shorten)
 	// LicenseHashes are the hashes (deactivation.HashLicense) of the licenses that the message concerns.
 	LicenseHashes []string
 	User          string // hashed already (deactivation.HashUser)
