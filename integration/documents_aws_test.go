@@ -31,7 +31,9 @@ func TestAWSKnowsTheCommands(t *testing.T) {
 	t.Parallel()
 	var commands []string
 	for command := range awsCommands() {
-		commands = append(commands, command)
+		if !ofTheCLI(command) {
+			commands = append(commands, command)
+		}
 	}
 	asked, err := json.Marshal(append(commands, "sqs redrive-messages"))
 	if err != nil {

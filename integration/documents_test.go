@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"license-deactivator/internal/telemetry"
+	"license-deactivator/sources"
 )
 
 // documents are the texts that a person follows: the pages, and the template with the texts of its alarms.
@@ -46,6 +47,9 @@ func awsCommands() map[string][]string {
 		"lambda invoke":                      {"function-name", "payload"},
 		"lambda list-event-source-mappings":  {"function-name"},
 		"lambda update-event-source-mapping": {"uuid", "enabled", "no-enabled"},
+		"cloudwatch describe-alarms":         {"alarm-name-prefix", "state-value"},
+		"lambda get-account-settings":        {},
+		"logs tail":                          {"since", "filter-pattern", "follow"},
 		"lambda put-function-concurrency":    {"function-name", "reserved-concurrent-executions"},
 		"lambda delete-function-concurrency": {"function-name"},
 		"secretsmanager get-secret-value":    {"secret-id"},
@@ -59,6 +63,10 @@ func awsCommands() map[string][]string {
 		"sqs list-message-move-tasks":        {"source-arn"},
 	}
 }
+
+// ofTheCLI reports whether a command is the AWS CLI's own, and no operation of a service: `aws logs tail`.
+// https://docs.aws.amazon.com/cli/latest/reference/logs/tail.html
+func ofTheCLI(command string) bool { return command == "logs tail" }
 
 // awsGlobalOptions are those that every command has.
 func awsGlobalOptions() []string {
@@ -187,9 +195,18 @@ func TestThePageOfOperationsListsEveryMetricAndAlarm(t *testing.T) {
 	t.Parallel()
 	operations := documents(t)["docs/operations.md"]
 	alarms, alarmMetrics := map[string]bool{}, 0
+	ofSenders, senderMetrics := 0, 0 // with look-up alone: one row for all
 	for _, a := range alarmDefinitions(t) {
+		if strings.HasPrefix(a.id, "NotFound") {
+			ofSenders++
+			senderMetrics += len(a.metrics)
+			continue
+		}
 		alarms[a.id] = true
 		alarmMetrics += len(a.metrics)
+	}
+	if files := sourceFiles(t); ofSenders != files {
+		t.Errorf("%d senders have an alarm for orders without a license, of %d", ofSenders, files)
 	}
 
 	var metrics []string
@@ -202,6 +219,7 @@ func TestThePageOfOperationsListsEveryMetricAndAlarm(t *testing.T) {
 	}
 
 	var listed []string
+	const each = "`NotFound…Alarm`, one for each sender, with look-up"
 	for _, row := range table(t, operations, "alarm") {
 		listed = append(listed, strings.Trim(row[0], "`"))
 		if len(row) != 4 || slices.Contains(row, "") {
@@ -209,13 +227,14 @@ func TestThePageOfOperationsListsEveryMetricAndAlarm(t *testing.T) {
 		}
 	}
 	slices.Sort(listed)
-	if want := slices.Sorted(maps.Keys(alarms)); !slices.Equal(listed, want) {
+	if want := slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(alarms)), strings.Trim(each, "`")))); !slices.Equal(listed, want) {
 		t.Errorf("alarms on the page: %v, in the template: %v", listed, want)
 	}
 
 	for name, want := range map[string]string{
-		"docs/operations.md": fmt.Sprintf("%d metrics and %d alarms watch", len(metrics), len(alarms)),
-		"docs/deploy.md":     fmt.Sprintf("| %d alarms on %d metrics | %.2f |", len(alarms), alarmMetrics, 0.10*float64(alarmMetrics)),
+		"docs/operations.md": fmt.Sprintf("%d metrics and %d alarms watch, with look-up one more alarm for each sender", len(metrics), len(alarms)),
+		"docs/deploy.md": fmt.Sprintf("| %d alarms on %d metrics; with look-up %d more on %d | %.2f; %.2f |", len(alarms), alarmMetrics, ofSenders, senderMetrics,
+			0.10*float64(alarmMetrics), 0.10*float64(alarmMetrics+senderMetrics)),
 	} {
 		if !strings.Contains(documents(t)[name], want) {
 			t.Errorf("%s does not say %q", name, want)
@@ -224,6 +243,16 @@ func TestThePageOfOperationsListsEveryMetricAndAlarm(t *testing.T) {
 	if want := fmt.Sprintf("each of the %d metrics", len(metrics)); !strings.Contains(documents(t)["docs/deploy.md"], want) {
 		t.Errorf("docs/deploy.md does not say %q", want)
 	}
+}
+
+// sourceFiles is how many senders have a file.
+func sourceFiles(t *testing.T) int {
+	t.Helper()
+	files, err := fs.Glob(sources.FS(), "*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no sender's file: %v", err)
+	}
+	return len(files)
 }
 
 var documentReference = regexp.MustCompile(`(docs/[a-z]+\.md)(?:, "([^"]+)")?`)
