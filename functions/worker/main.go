@@ -32,14 +32,14 @@ func main() {
 	}
 	jobs := queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.QueueURL)
 	stored := secrets.OpenSecretsManager(cfg.Config, cfg.SecretsManagerEndpoint, cfg.LicenseAPISecretARN)
-	held := secrets.NewCacheWithPrevious(stored, stored.Previous(), secrets.ParseLicense)
+	held, keys := secrets.NewCacheWithPrevious(stored, stored.Previous(), secrets.ParseLicense), secrets.NewCacheWithPrevious(stored, stored.Previous(), secrets.ParseManagement)
 	stack := worker.Stack{CallsPerSecond: cfg.CallsPerSecond, Instances: cfg.WorkerInstances, PlanCallsPerMinute: cfg.PlanCallsPerMinute,
 		LiveShare: cfg.LiveShare, SurgeLimit: cfg.SurgeLimit, LookUp: cfg.LookUp, ManagementCallsPerMinute: cfg.ManagementCallsPerMinute}
 	handler, err := worker.New(worker.Config{
 		API: api, Secrets: held, Queue: jobs, DeadLetters: queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.DeadLetterQueueURL),
 		Recorder: recorder, CallsInFlight: cfg.CallsInFlight, CallsPerSecond: stack.PerInstance(), Limits: stack.Limits(),
 		SurgeLimit: stack.SurgePart(), Watch: cfg.Watch, Backoff: worker.ProductionBackoff(),
-		LookUp: stack.LookUpPart(managementapi.Config{BaseURL: cfg.ManagementAPIURL}, secrets.NewCache(stored, secrets.ParseManagement), timeout),
+		LookUp: stack.LookUpPart(managementapi.Config{BaseURL: cfg.ManagementAPIURL}, keys, timeout),
 	})
 	if err := errors.Join(stack.Check(timeout), err); err != nil {
 		log.Fatal(err)

@@ -121,6 +121,13 @@ func (s *saga) free(ctx context.Context, l managementapi.License, d managementap
 	if l.Key != "" {
 		return s.job.Deactivate(ctx, deactivation.License{Product: l.Product.ShortCode, LicenseKey: l.Key, HardwareID: d.HardwareID})
 	}
+	if s.job.Alone != nil {
+		unlock, err := s.job.Alone(ctx, l.Users)
+		if err != nil {
+			return Answer{Outcome: deactivation.Deferred, Code: managementapi.CodeOf(err), Detail: err.Error(), Err: err}
+		}
+		defer unlock()
+	}
 	err := s.job.Management.ResetDevice(ctx, d.ID)
 	switch {
 	case err == nil:

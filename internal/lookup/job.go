@@ -23,6 +23,10 @@ type Job struct {
 	// of a call. An Answer that is Deferred ends the run.
 	Deactivate func(ctx context.Context, license deactivation.License) Answer
 
+	// Alone waits until no call of the License API for these users runs, and lets none start until unlock is called. It is
+	// called for a reset of a device, which is no call of Deactivate. Nil: nothing else makes such calls.
+	Alone func(ctx context.Context, users []string) (unlock func(), err error)
+
 	// Admit is the brake. It is called before the first write to licenses, with their identities, and again for additional
 	// licenses; a license that it has already admitted counts once. A reason other than "" ends the run as a dead letter
 	// with that reason, without a write to any of them. Nil admits all.

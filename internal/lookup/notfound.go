@@ -43,8 +43,8 @@ func (s *saga) notFound(unconfirmed, refused *Result) *Result {
 		return unconfirmed
 	case refused != nil:
 		return refused
-	case s.request.Lookup.None == deactivation.NoneIgnore && s.report.Named != nil:
-		r := s.namedResult()
+	case s.report.Named != nil && (s.request.Lookup.None == deactivation.NoneIgnore || s.report.Named.Outcome == deactivation.Rejected):
+		r := s.namedResult() // where the License API refuses what the request names, its code says more than no_license
 		r.Detail = s.report.String()
 		return r
 	case s.request.Lookup.None == deactivation.NoneIgnore:

@@ -87,7 +87,7 @@ func judge(w *world) *verdict {
 	case len(rows) > 0:
 	case unconfirmed:
 		return letter(v, "unconfirmed")
-	case !usable && namedOutcome != "", r.Lookup.None != "" && namedOutcome != "":
+	case namedOutcome != "" && (!usable || r.Lookup.None != "" || namedOutcome == deactivation.Rejected):
 		return v.end(namedOutcome, namedCode)
 	case r.Lookup.None != "":
 		v.outcome, v.codes = deactivation.AlreadyInactive, []string{"no_license"}

@@ -183,6 +183,13 @@ func TestWhatBecomesOfARequest(t *testing.T) {
 			},
 			want: "rejected no_license", waits: 1,
 		},
+		"nothing found, and the License API refuses what the request names": {
+			request: func(r *deactivation.Request) {
+				r.LicenseKey, r.Product, r.HardwareID = "NONE-SUCH", "XY", "hw1"
+				r.Lookup.Order = []deactivation.Candidate{{ID: "none-such"}}
+			},
+			want: "rejected license_not_found", waits: 3,
+		},
 		"a weak number with the order's address": {
 			licenses: []licenseapitest.License{with(owned(1, "KEY-1", "hw1"), func(l *licenseapitest.License) { l.Order, l.CustomerEmail = "1001", "A@Example.com" })},
 			request:  func(r *deactivation.Request) { r.Lookup.Order = []deactivation.Candidate{{ID: "1001", Weak: true}} },

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"license-deactivator/internal/deactivation"
@@ -25,15 +26,23 @@ type trust struct {
 	probed  map[string]bool // filters that were probed and found nothing
 	broken  string          // the filter that found something; "": none
 	probeAt time.Time       // time of the next probe
+	failure *Result         // of the latest probe that ended with an error
+
+	failures atomic.Int64 // probes that ended with an error
 }
 
 // trusted probes a filter before its first use. Nil means that it can be trusted.
 func (s *saga) trusted(ctx context.Context, filter string) *Result {
 	t := &s.l.trust
+	before := t.failures.Load()
 	if stop := t.enter(ctx); stop != nil {
 		return stop
 	}
 	defer t.leave()
+	if !t.probed[filter] && t.failures.Load() != before { // while this one waited: another probe would likely fail, too
+		failure := *t.failure
+		return &failure
+	}
 	if t.broken != "" {
 		if left := t.probeAt.Sub(s.now); left > 0 {
 			return untrusted(left)
@@ -68,10 +77,15 @@ func (s *saga) probe(ctx context.Context, filter string) *Result {
 	t := &s.l.trust
 	found, err := probeCount(ctx, s.job.Management, filter)
 	if err != nil {
-		if stop := transient(err); stop != nil {
-			return stop
+		stop := transient(err)
+		if stop == nil {
+			stop = &Result{Outcome: deactivation.Deferred, Code: managementapi.CodeOf(err), Detail: err.Error(), Err: err, Fault: faultRefused}
 		}
-		return &Result{Outcome: deactivation.Deferred, Code: managementapi.CodeOf(err), Detail: err.Error(), Err: err, Fault: faultRefused}
+		if ctx.Err() == nil { // not because this message's time has ended
+			t.failure = stop
+			t.failures.Add(1)
+		}
+		return stop
 	}
 	if found == 0 {
 		if t.broken != "" {

@@ -84,7 +84,8 @@ func newLookUp(cfg Config, together *throttle.Shared) (*lookUp, error) {
 		atOnce:  min(cfg.LookUp.AtOnce, cfg.CallsInFlight),
 	}
 	l.breaker = throttle.NewBreaker(throttle.BreakerConfig{
-		CallsInFlight: l.atOnce, ProbeEvery: cfg.Backoff.First / probesPerFirst, Logger: logger.With("api", "management"),
+		CallsInFlight: 1, // opens after the fewest answers: other messages wait for the end of an invocation, which a saga may prolong
+		ProbeEvery:    cfg.Backoff.First / probesPerFirst, Logger: logger.With("api", "management"),
 		Unavailable: func(err error) bool { return managementapi.KindOf(err) == managementapi.KindUnavailable },
 		Code:        managementapi.CodeOf,
 	})

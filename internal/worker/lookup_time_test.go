@@ -96,6 +96,47 @@ func TestMessagesOfOneLicenseNeverCallAtTheSameTime(t *testing.T) {
 	})
 }
 
+// TestAUsersDevicesAreResetWhileNoCallForTheUserRuns: a reset is a call of the other API for the same license.
+func TestAUsersDevicesAreResetWhileNoCallForTheUserRuns(t *testing.T) {
+	t.Parallel()
+	user := owned(1, "pi_1", "hw-1", "hw-2", "hw-3", "hw-4")
+	user.LicenseKey, user.Username = "", "ada@example.com"
+	stack := defaults()
+	stack.ManagementCallsPerMinute = 600
+	lookingUpInVirtualTime(t, stack, []licenseapitest.License{user}, func(t *testing.T, r *harness, api *licenseapitest.Server) {
+		var mu sync.Mutex
+		var until time.Time // of the latest call for the user
+		alone := func() licenseapitest.Fault {
+			const takes = 900 * time.Millisecond
+			mu.Lock()
+			defer mu.Unlock()
+			if left := time.Until(until); left > 0 {
+				t.Errorf("a call starts %v before another one for the same user ends", left)
+			}
+			until = time.Now().Add(takes)
+			return licenseapitest.Fault{Delay: takes}
+		}
+		api.OnCall(func(licenseapitest.Call) licenseapitest.Fault { return alone() })
+		api.OnManagementCall(func(c licenseapitest.ManagementCall) licenseapitest.Fault {
+			if strings.HasSuffix(c.Path, "/reset/") {
+				return alone()
+			}
+			return licenseapitest.Fault{}
+		})
+		bodies := []string{wire(refund(1, "pi_1"))}
+		for n := range 4 {
+			named := request(n + 2)
+			named.Origin = deactivation.OriginDirect
+			named.License = deactivation.License{Product: "XY", Username: "ada@example.com", HardwareID: "hw-" + strconv.Itoa(n+1)}
+			bodies = append(bodies, wire(named))
+		}
+		r.work(bodies...)
+		if left := api.State().Licenses[0]; len(left.Devices) > 0 || r.source.Len()+r.dead.Len() > 0 {
+			t.Errorf("left: %+v, %+v", left, r.logged())
+		}
+	})
+}
+
 // TestTwoCopiesOfAMessageInTwoEnvironmentsReachOneState.
 func TestTwoCopiesOfAMessageInTwoEnvironmentsReachOneState(t *testing.T) {
 	t.Parallel()
@@ -219,6 +260,50 @@ func TestA429OfTheManagementAPIPausesItsCallsAlone(t *testing.T) {
 				t.Errorf("after the pause: writes %v", ledger(api))
 			}
 		})
+}
+
+// TestAManagementAPIThatHangsHoldsNobodyUp: named devices are freed at the License API's rate, and no longer.
+func TestAManagementAPIThatHangsHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	var licenses []licenseapitest.License
+	var bodies []string
+	for n := range 20 {
+		licenses = append(licenses, owned(n+1, fmt.Sprint("pi_", n+1), request(n+1).HardwareID, "another"))
+		named := request(n + 1)
+		named.Disable = n%2 == 0
+		bodies = append(bodies, wire(named))
+	}
+	lookingUpInVirtualTime(t, defaults(), licenses, func(t *testing.T, r *harness, api *licenseapitest.Server) {
+		if err := api.Fail("management-hang"); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		var lastCall time.Duration
+		api.OnCall(func(licenseapitest.Call) licenseapitest.Fault {
+			lastCall = time.Since(begin)
+			return licenseapitest.Fault{Delay: 100 * time.Millisecond}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		r.handle(ctx, r.batch(bodies...))
+		if n := len(ledger(api)); n != 20 || lastCall > 2500*time.Millisecond {
+			t.Errorf("%d devices freed, the last after %v", n, lastCall)
+		}
+		if got := count(r.logged()); got[deactivation.Deactivated] != 10 || got[deactivation.Deferred] != 10 || r.dead.Len() > 0 {
+			t.Errorf("outcomes %v", got)
+		}
+		if took := time.Since(begin); took > 20*time.Second {
+			t.Errorf("the invocation took %v: the breaker did not end it", took)
+		}
+		if err := api.Fail(); err != nil {
+			t.Fatal(err)
+		}
+		api.OnManagementCall(nil)
+		r.run(5 * time.Minute)
+		if n := active(api); n != 11 { // of those that name one device, the other one; and somebody else's
+			t.Errorf("after the outage %d devices are active, want 11: %+v", n, r.logged())
+		}
+	})
 }
 
 // TestTheQuotasOfBothAPIsHoldWhileLookupsDrain: with the whole quota of the Management API, and named devices beside it,

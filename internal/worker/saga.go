@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/lookup"
@@ -40,20 +41,22 @@ func (b *batch) freeNamed(m *message) (result, bool) {
 
 // runSaga looks a message up and does what is left to do.
 func (b *batch) runSaga(m *message) (result, bool) {
-	var waits *result // the answer of the License API that ends the run
+	var last result   // the latest answer of the License API
+	var waits *result // the one that ends the run
 	var held string   // why the brake holds the message
 	found := b.h.lookUp.saga.Run(b.calls, lookup.Job{
-		Request: m.request, Age: ageOf(m.record, b.h.cfg.Now()), Management: management{b},
+		Request: m.request, Age: b.ageOf(m), Management: management{b},
 		Released: !m.request.Released.IsZero(), Watch: b.h.cfg.Watch,
 		Deactivate: func(_ context.Context, license deactivation.License) lookup.Answer {
-			r := b.deactivate(m, license)
-			if r.outcome == deactivation.Deferred {
-				waits = &r
-			} else if r.class != "" {
-				b.h.cfg.Recorder.Answer(r.class, r.latency)
+			last = b.deactivate(m, license)
+			if last.outcome == deactivation.Deferred {
+				waits = &last
+			} else if last.class != "" {
+				b.h.cfg.Recorder.Answer(last.class, last.latency)
 			}
-			return lookup.Answer{Outcome: r.outcome, Code: r.code, Detail: r.detail, RetryIn: r.retryIn}
+			return lookup.Answer{Outcome: last.outcome, Code: last.code, Detail: last.detail, RetryIn: last.retryIn}
 		},
+		Alone: b.aloneWith,
 		Admit: func(licenses []string) deactivation.Reason {
 			if held = b.h.held(m.request, licenses...); held != "" {
 				return deactivation.ReasonHeld
@@ -71,7 +74,7 @@ func (b *batch) runSaga(m *message) (result, bool) {
 		r.notCalled = !acted(found.Report)
 		return r, true
 	}
-	r := result{outcome: found.Outcome, reason: found.Reason, code: deactivation.CleanText(found.Code), detail: found.Detail}
+	r := result{outcome: found.Outcome, reason: found.Reason, code: deactivation.CleanText(found.Code), detail: found.Detail, version: last.version}
 	if held != "" {
 		r.code, r.detail = deactivation.CodeSurge, deactivation.CleanText(held+"; "+found.Detail)
 	}
@@ -82,6 +85,25 @@ func (b *batch) runSaga(m *message) (result, bool) {
 		r.detail = "" // the line has the whole report
 	}
 	return r, true
+}
+
+// aloneWith lets no call for these users start until unlock is called.
+func (b *batch) aloneWith(ctx context.Context, users []string) (unlock func(), err error) {
+	var identities []string
+	for _, user := range users {
+		identities = append(identities, deactivation.License{Username: user}.Identity())
+	}
+	return b.h.calling.Lock(ctx, identities...)
+}
+
+// ageOf is the age of a message, by which a look-up without a license ends. Where SQS does not say when it was sent, it is that
+// of its event.
+func (b *batch) ageOf(m *message) time.Duration {
+	now := b.h.cfg.Now()
+	if age := ageOf(m.record, now); age > 0 || m.request.ReceivedAt.IsZero() {
+		return age
+	}
+	return max(now.Sub(m.request.ReceivedAt), 0)
 }
 
 // acted reports whether a run has made a call that was to change something.
