@@ -31,6 +31,7 @@ type crowd struct {
 	entries  []queue.Entry
 	licenses []licenseapitest.License // at the start
 	left     [][]string               // of each license: the devices that are active at the end
+	disabled []bool                   // of each license: it is disabled at the end
 	asked    []string                 // of each license: the id of a request for it
 	dead     map[string]deadEnd       // by body
 }
@@ -42,7 +43,8 @@ type deadEnd struct {
 	attributes map[string]string // without attempts and failed_at
 }
 
-// newCrowd mixes requests of every expected result. Each license has one more device without a request.
+// newCrowd mixes requests of every expected result. Each license has one more device without a request, except those of
+// an order that is refunded as a whole, which the worker has to look up.
 func newCrowd(t *testing.T, rng *rand.Rand) *crowd {
 	t.Helper()
 	c := &crowd{dead: map[string]deadEnd{}}
@@ -69,6 +71,8 @@ func newCrowd(t *testing.T, rng *rand.Rand) *crowd {
 			c.rejected(t, r, "unknown_product", "Provided product was not found")
 		case draw < 60 && i > 0: // the sender tries again
 			c.entries = append(c.entries, c.entries[rng.IntN(len(c.entries))])
+		case draw >= 960:
+			c.order(t, r, 1+rng.IntN(2))
 		case draw < 80: // the device is not active from the start
 			c.license(r.ID, r.LicenseKey)
 			c.put(t, r)
@@ -92,8 +96,24 @@ func newCrowd(t *testing.T, rng *rand.Rand) *crowd {
 func (c *crowd) license(askedBy, key string, devices ...string) {
 	stays := "kept-" + key
 	c.licenses = append(c.licenses, licenseapitest.License{Product: "soak", LicenseKey: key, Devices: append(devices, stays)})
-	c.left = append(c.left, []string{stays})
+	c.left, c.disabled = append(c.left, []string{stays}), append(c.disabled, false)
 	c.asked = append(c.asked, askedBy)
+}
+
+// order adds the refund of an order that names no license, and the order's licenses with two devices each.
+func (c *crowd) order(t *testing.T, r deactivation.Request, licenses int) {
+	t.Helper()
+	id := "order of " + r.ID
+	for n := range licenses {
+		c.licenses = append(c.licenses, licenseapitest.License{
+			Product: "soak", LicenseKey: fmt.Sprintf("%s-%d", r.LicenseKey, n), Order: id, Devices: []string{"first", "second"},
+		})
+		c.left, c.disabled = append(c.left, nil), append(c.disabled, true)
+		c.asked = append(c.asked, r.ID)
+	}
+	r.License, r.Disable = deactivation.License{}, true
+	r.Lookup = deactivation.Lookup{Order: []deactivation.Candidate{{ID: id}}}
+	c.put(t, r)
 }
 
 func (c *crowd) put(t *testing.T, r deactivation.Request) string {
@@ -113,11 +133,18 @@ func (c *crowd) rejected(t *testing.T, r deactivation.Request, code, detail stri
 	}}
 }
 
-// judgeLicenses requires every requested device to be inactive and every other one to be active.
+// judgeLicenses requires every requested device to be inactive and every other one to be active, and every license of a
+// refunded order to be disabled and no other one.
 func (c *crowd) judgeLicenses(t *testing.T, licenses []licenseapitest.License) {
 	t.Helper()
 	var lost, harmed []string
 	for i, license := range licenses {
+		switch disabled := license.Enabled != nil && !*license.Enabled; {
+		case disabled && !c.disabled[i]:
+			harmed = append(harmed, c.asked[i])
+		case !disabled && c.disabled[i]:
+			lost = append(lost, c.asked[i])
+		}
 		for _, device := range license.Devices {
 			if !slices.Contains(c.left[i], device) {
 				lost = append(lost, c.asked[i])
@@ -129,8 +156,8 @@ func (c *crowd) judgeLicenses(t *testing.T, licenses []licenseapitest.License) {
 			}
 		}
 	}
-	few(t, lost, "devices are active though their deactivation was requested, and are in no queue; requests")
-	few(t, harmed, "devices are inactive without a request; licenses of")
+	few(t, lost, "devices are active or licenses enabled though the reverse was requested, and are in no queue; requests")
+	few(t, harmed, "devices are inactive or licenses disabled without a request; licenses of")
 }
 
 // judgeDeadLetters requires a dead letter for each message that must become one, and no other. A letter may be there

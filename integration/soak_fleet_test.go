@@ -39,18 +39,18 @@ const (
 type death string
 
 const (
-	deathFromOutside    death = "from outside"                          // after DeathAt calls of the License API
+	deathFromOutside    death = "from outside"                          // after DeathAt calls of either API
 	deathBeforeAccepted death = "before the dead-letter queue accepted" // at its DeathAt-th hand-over
 	deathAfterAccepted  death = "after the dead-letter queue accepted"  // likewise, before the message is acknowledged
 	noDeath             death = ""
 )
 
 // A fleet is several worker processes. Each is killed as often as its plan says and started again, and then works until
-// the fleet is asked to end. The fleet stands in front of the License API to know which worker calls.
+// the fleet is asked to end. The fleet stands in front of both APIs to know which worker calls.
 type fleet struct {
-	spec    workerSpec // without what differs for each worker
-	api     http.Handler
-	logs    string // a folder with the log of each worker
+	spec    workerSpec   // without what differs for each worker
+	api     http.Handler // both APIs
+	logs    string       // a folder with the log of each worker
 	workers map[string]*plannedWorker
 
 	mu     sync.Mutex
@@ -94,7 +94,7 @@ func planFleet(t *testing.T, rng *rand.Rand, spec workerSpec, api http.Handler) 
 	return f
 }
 
-// ServeHTTP counts the call for its worker, then lets the License API answer.
+// ServeHTTP counts the call for its worker, then lets the APIs answer.
 func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if caller := f.workers[r.UserAgent()]; caller != nil {
 		caller.called()

@@ -5,6 +5,7 @@ package integration
 import (
 	"bytes"
 	"context"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,6 +22,9 @@ const (
 	// stormChance is the chance that a call fails for every attempt: of 10,000 messages some need ten calls.
 	stormChance = 0.4
 
+	// managementChance is the chance that a call of the Management API fails: a look-up needs at least four that succeed.
+	managementChance = 0.1
+
 	// callsPer429 is how many calls of a license share one 429. Each 429 pauses its worker for a second. With a storm's
 	// full share of them the workers would mostly wait.
 	callsPer429 = 3
@@ -36,8 +40,9 @@ const (
 )
 
 // TestSoakStorm lets several worker processes work on ten thousand messages during a storm of faults. Each worker is
-// killed again and again with kill -9, and queues fail now and then. At the end every requested device is inactive or
-// its message is a dead letter with the reason; every other device is active; the queue is empty.
+// killed again and again with kill -9, and queues fail now and then. Every 25th message is the refund of an order whose
+// licenses the worker looks up. At the end every requested device is inactive and every license of a refunded order
+// disabled, or the message is a dead letter with the reason; every other device is active; the queue is empty.
 //
 //nolint:paralleltest // it measures rates, and starts processes of its own
 func TestSoakStorm(t *testing.T) {
@@ -51,7 +56,9 @@ func TestSoakStorm(t *testing.T) {
 	rng := rngOf(seed, 1)
 	crowd := newCrowd(t, rng)
 
-	api, err := licenseapitest.New(licenseapitest.State{APIKeys: map[string]string{apiKey: soakShared}, Licenses: crowd.licenses})
+	api, err := licenseapitest.New(licenseapitest.State{
+		APIKeys: map[string]string{apiKey: soakShared}, ManagementAPIKeys: []string{soakManagementKey}, Licenses: crowd.licenses,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +72,10 @@ func TestSoakStorm(t *testing.T) {
 		return fault
 	})
 
+	api.OnManagementCall(func(c licenseapitest.ManagementCall) licenseapitest.Fault {
+		return managementStorm(rngOf(seed, managementStream+uint64(c.Number)), c) //nolint:gosec // a count
+	})
+
 	server := startElasticMQ(t)
 	spec := workerSpec{Endpoint: server.endpoint}
 	spec.Queue, spec.DeadLetters = createQueues(t, server.endpoint, maxReceiveCount)
@@ -73,7 +84,7 @@ func TestSoakStorm(t *testing.T) {
 	front.Config.ConnState = api.ConnState
 	front.Start()
 	defer front.Close()
-	fleet.spec.API = front.URL + licenseapitest.Base
+	fleet.spec.API, fleet.spec.Management = front.URL+licenseapitest.Base, front.URL+licenseapitest.ManagementBase
 
 	if failed := queue.OpenSQS(awsConfig(), server.endpoint, spec.Queue).Send(t.Context(), crowd.entries); failed != nil {
 		t.Fatalf("%d messages were not accepted, first %v", len(failed), failed[0].Err)
@@ -81,12 +92,29 @@ func TestSoakStorm(t *testing.T) {
 	worked := time.Now()
 	fleet.workUntilEmpty(t)
 	counts := api.Counts()
-	t.Logf("worked %s, with %d calls (%.0f/s); answers %v; at most %d calls at once for one license",
-		rate(crowdSize, worked), counts.Calls, float64(counts.Calls)/time.Since(worked).Seconds(), counts.Answers, counts.AtOnce)
+	t.Logf("worked %s, with %d calls (%.0f/s) and %d of the Management API; answers %v; at most %d calls at once for one license",
+		rate(crowdSize, worked), counts.Calls, float64(counts.Calls)/time.Since(worked).Seconds(), counts.Management, counts.Answers, counts.AtOnce)
 
 	crowd.judgeLicenses(t, api.State().Licenses)
 	crowd.judgeDeadLetters(t, drainMessages(t, server.endpoint, spec.DeadLetters, depth(t, server.endpoint, spec.DeadLetters)), begin)
 	fleet.judge(t)
+}
+
+// managementStream is the first of the streams of the Management API's faults, one for each call.
+const managementStream = 1 << 32
+
+// managementStorm is the fault of one call of the Management API.
+func managementStorm(rng *rand.Rand, c licenseapitest.ManagementCall) licenseapitest.Fault {
+	faults := []licenseapitest.Fault{
+		{Status: http.StatusServiceUnavailable}, {Status: http.StatusServiceUnavailable, After: true}, {Reset: true}, {Reset: true, After: true},
+		{Cut: true, After: true},
+	}
+	fault := licenseapitest.Fault{}
+	if rng.Float64() < managementChance {
+		fault = faults[rng.IntN(len(faults))]
+	}
+	fault.Delay = time.Duration(c.Number%slowest) * time.Millisecond
+	return fault
 }
 
 // workUntilEmpty runs the fleet until the queue holds nothing, neither visible nor in flight.
@@ -128,8 +156,8 @@ func (f *fleet) judge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if bytes.Contains(log, []byte(keyPrefix)) || bytes.Contains(log, []byte(soakShared)) {
-			t.Errorf("%s wrote a license key or the shared key to its log", w.name)
+		if bytes.Contains(log, []byte(keyPrefix)) || bytes.Contains(log, []byte(soakShared)) || bytes.Contains(log, []byte(soakManagementKey)) {
+			t.Errorf("%s wrote a license key or a key of an API to its log", w.name)
 		}
 		for _, o := range []deactivation.Outcome{
 			deactivation.Deactivated, deactivation.AlreadyInactive, deactivation.Rejected, deactivation.Deferred,

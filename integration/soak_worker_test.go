@@ -21,6 +21,7 @@ import (
 	"license-deactivator/internal/telemetry"
 	"license-deactivator/internal/worker"
 	"license-deactivator/pkg/licenseapi"
+	"license-deactivator/pkg/managementapi"
 )
 
 const (
@@ -29,6 +30,8 @@ const (
 
 	// soakShared is the shared key for apiKey in a soak.
 	soakShared = "shared-key-of-the-soak"
+
+	soakManagementKey = "management-key-of-the-soak"
 
 	// soakBatch is template.yaml's WorkerBatchSize. soakCallsInFlight and soakTimeout are smaller than template.yaml's.
 	// visibility is longer than the time-out, so that no other worker receives a batch while one works on it.
@@ -39,6 +42,9 @@ const (
 	// soakCalls is the rate of one worker in calls per second, more than two cores can serve, so that it limits
 	// nothing.
 	soakCalls = 1000
+
+	// soakLookUps is how many messages a worker looks up at the same time.
+	soakLookUps = 4
 
 	// Shorter than production's 30 s and 15 min, so that a storm ends within a minute.
 	soakFirst = time.Second
@@ -59,6 +65,7 @@ var errInjected = errors.New("injected fault")
 type workerSpec struct {
 	Name                              string
 	Endpoint, Queue, DeadLetters, API string
+	Management                        string // address of the Management API
 	Seed                              uint64
 	Death                             death
 	DeathAt                           int // the number of the occurrence at which it is killed
@@ -89,6 +96,10 @@ func runWorker(text string) error {
 		API: api, Secrets: secrets.NewCache(soakSecret{}, secrets.ParseLicense), Recorder: recorder, Queue: jobs,
 		DeadLetters:   &deadLetterBox{faultyQueue{queue.OpenSQS(awsConfig(), spec.Endpoint, spec.DeadLetters), rng}, spec, 0},
 		CallsInFlight: soakCallsInFlight, CallsPerSecond: soakCalls, Backoff: worker.Backoff{First: soakFirst, Cap: soakCap},
+		LookUp: &worker.LookUp{
+			API:  managementapi.Config{BaseURL: spec.Management, UserAgent: spec.Name},
+			Keys: secrets.NewCache(soakSecret{}, secrets.ParseManagement), CallsPerSecond: soakCalls, AtOnce: soakLookUps,
+		},
 	})
 	if err != nil {
 		return err
@@ -142,11 +153,11 @@ func mapBatch(ctx context.Context, jobs faultyQueue, handler *worker.Handler) er
 	return nil
 }
 
-// soakSecret holds the secret of the License API.
+// soakSecret holds the secret of both APIs.
 type soakSecret struct{}
 
 func (soakSecret) Read(context.Context) (secrets.Value, error) {
-	return secrets.Value{Text: fmt.Sprintf(`{"api_key":%q,"shared_key":%q}`, apiKey, soakShared), Version: "1"}, nil
+	return secrets.Value{Text: fmt.Sprintf(`{"api_key":%q,"shared_key":%q,"management_api_key":%q}`, apiKey, soakShared, soakManagementKey), Version: "1"}, nil
 }
 
 // faultyQueue is a queue that now and then returns an error in place of the effect. It is for one goroutine.
