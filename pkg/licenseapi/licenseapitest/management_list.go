@@ -77,25 +77,26 @@ func (s *Server) listDevices(query url.Values) reply {
 	if habits.RefuseFilters && hasFilter(query) {
 		return detail(http.StatusBadRequest, "Unknown filter.")
 	}
-	matches := func(name, value string) bool {
+	filter := func(name string) func(value string) bool {
 		want, asked := query[name]
 		switch {
 		case !asked || habits.IgnoreFilters:
-			return true
+			return func(string) bool { return true }
 		case habits.MatchParts:
-			return strings.HasPrefix(value, want[0])
+			return func(value string) bool { return strings.HasPrefix(value, want[0]) }
 		}
-		return value == want[0]
+		return func(value string) bool { return value == want[0] }
 	}
+	isLicense, isDevice, blacklisted := filter("license"), filter("hardware_id"), filter("blacklisted")("false")
 	var found []any
 	var foreign func() deviceRecord // the last active one of another license
 	for _, r := range s.rows.all {
-		ofLicense := matches("license", decimal(r.id)) && matches("blacklisted", "false")
+		ofLicense := isLicense(decimal(r.id)) && blacklisted
 		if !ofLicense && !habits.ForeignDevice {
 			continue
 		}
 		for _, d := range r.devices {
-			if ofLicense && matches("hardware_id", d.hardwareID) {
+			if ofLicense && isDevice(d.hardwareID) {
 				found = append(found, s.deviceRecord(r, d))
 			} else if d.active {
 				foreign = func() deviceRecord { return s.deviceRecord(r, d) }
