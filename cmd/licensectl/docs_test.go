@@ -302,7 +302,7 @@ var link = regexp.MustCompile(`\]\(([^)]+)\)`)
 
 func TestLinksOfThePagesLeadSomewhere(t *testing.T) {
 	t.Parallel()
-	for _, p := range senderPages(t) {
+	for _, p := range allPages(t) {
 		for _, match := range link.FindAllStringSubmatch(strings.ReplaceAll(p.text, "\n", " "), -1) {
 			file, anchor, _ := strings.Cut(match[1], "#")
 			if strings.Contains(file, "://") {

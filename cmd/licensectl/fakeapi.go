@@ -72,7 +72,7 @@ func openFake(stateFile string, faults []string) (*licenseapitest.Server, error)
 	if stateFile == "" {
 		samples, err := sample.ReadAll(events.FS())
 		if err == nil {
-			api, err = local.NewFakeAPI(secrets.License{APIKey: local.APIKey, SharedKey: local.SharedKey}, samples)
+			api, err = local.NewFakeAPI(secrets.License{APIKey: local.APIKey, SharedKey: local.SharedKey}, local.ManagementAPIKey, samples)
 		}
 		if err != nil {
 			return nil, failed(err, "")

@@ -37,35 +37,39 @@ const (
 )
 
 type localOptions struct {
-	addr           string
-	secretsFile    string
-	licenseAPI     string
-	callsPerSecond float64
-	callsInFlight  int
-	mode           string
-	surgeLimit     int
-	testEvents     string
-	maxEventAge    time.Duration
-	once           bool
-	asJSON         bool
-	faults         []string
-	clock          clock
+	addr            string
+	secretsFile     string
+	licenseAPI      string
+	managementAPI   string
+	callsPerSecond  float64
+	callsInFlight   int
+	managementCalls int
+	managementPaced bool // managementCalls is given
+	mode            string
+	surgeLimit      int
+	testEvents      string
+	maxEventAge     time.Duration
+	once            bool
+	asJSON          bool
+	faults          []string
+	clock           clock
 }
 
 func newLocal(load func() (*source.Sources, error), c clock) *cobra.Command {
 	o := localOptions{clock: c}
 	cmd := &cobra.Command{
 		Use:   "local",
-		Short: "Run everything on this machine: webhook, queue, worker and a fake License API",
-		Long: `local starts the webhook, the queue, the worker and a fake License API in one process on this machine. It sends the
-samples of events/ as their senders do and prints the outcome of each and the reason. Then it serves your own requests until
-Ctrl-C. It needs no AWS and no network.
+		Short: "Run everything on this machine: webhook, queue, worker and a fake LicenseSpring",
+		Long: `local starts the webhook, the queue, the worker and fakes of the License API and the Management API in one process on this
+machine. It sends the samples of events/ as their senders do and prints the outcome of each and the reason. Then it serves your
+own requests until Ctrl-C. It needs no AWS and no network.
 
 Deliveries go to POST /webhooks/<source>. GET /history?order=1001 (or license, id, run) says what became of an order, like licensectl why. Direct invocations go to the path of Lambda's API, so this works:
   aws lambda invoke --endpoint-url http://127.0.0.1:8080 --region us-east-1 --no-sign-request \
     --function-name webhook --payload fileb://events/bulk.json out.json
 With --license-api the worker calls your own License API instead of the fake: it really deactivates licenses, and
-it sends no sample. With --secrets it sends only the samples of senders with a secret in the file.
+it sends no sample. Licenses are then looked up by their order only with --management-api and "management_api_key" in the secrets,
+and a refund really disables them. With --secrets it sends only the samples of senders with a secret in the file.
 
 With --json stdout holds only JSON objects; addresses, warnings and log lines go to stderr, and no table is printed.
 
@@ -79,6 +83,7 @@ With --json stdout holds only JSON objects; addresses, warnings and log lines go
 			if cmd.Flags().Changed("license-api") && o.licenseAPI == "" {
 				return misused("leave it out for the fake, or give an address with /api/v4", "--license-api is empty")
 			}
+			o.managementPaced = cmd.Flags().Changed(managementCallsFlag)
 			if err := o.check(); err != nil {
 				return err
 			}
@@ -91,17 +96,19 @@ With --json stdout holds only JSON objects; addresses, warnings and log lines go
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.addr, "addr", defaultAddress, "address to listen on; port 0 chooses a free one")
-	f.StringVar(&o.secretsFile, "secrets", "", `file with {"license_api":{"api_key":"…","shared_key":"…"},"webhooks":{"stripe":"…"}} (default: fixed secrets for trials)`)
+	f.StringVar(&o.secretsFile, "secrets", "", `file with {"license_api":{"api_key":"…","shared_key":"…","management_api_key":"…"},"webhooks":{"stripe":"…"}} (default: fixed secrets for trials)`)
 	f.StringVar(&o.licenseAPI, "license-api", "", "address of a License API, with /api/v4, instead of the fake")
+	f.StringVar(&o.managementAPI, "management-api", "", "address of a Management API, with /api/v1, next to --license-api; it switches the look-up on")
 	f.Float64Var(&o.callsPerSecond, "calls-per-second", defaultCallsPerSecond, "calls to the License API a second")
 	f.IntVar(&o.callsInFlight, "calls-in-flight", defaultCallsInFlight, "calls to the License API at the same time")
+	f.IntVar(&o.managementCalls, managementCallsFlag, defaultManagementCalls, "calls to the Management API a minute; to the fake only if given")
 	f.StringVar(&o.mode, "mode", modeAct, "act, or watch: decide, and deactivate nothing, as MODE in production")
 	f.IntVar(&o.surgeLimit, "surge-limit", 0, "licenses of a source in an hour that events may deactivate, as SURGE_LIMIT in production; 0: no brake")
 	f.StringVar(&o.testEvents, "test-events", testEventsIgnore, "ignore or accept events of the senders' test modes, as TEST_EVENTS in production")
 	f.DurationVar(&o.maxEventAge, "max-event-age", 0, "keep events that are older when they come in the dead-letter queue, as MAX_EVENT_AGE in production; 336h for example (default: no limit, since samples are old)")
 	f.BoolVar(&o.once, "once", false, "end when every sample has its result")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object per outcome instead of tables; logs go to stderr")
-	f.StringSliceVar(&o.faults, "fail", nil, "make the fake License API misbehave (see above)")
+	f.StringSliceVar(&o.faults, "fail", nil, "make the fake APIs misbehave (see above)")
 	completeFaults(cmd)
 	completeTestEvents(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("mode", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -147,6 +154,9 @@ func (o localOptions) check() error {
 	case len(o.faults) > 0 && o.licenseAPI != "":
 		return misused("leave one of them out", "--fail is for the fake License API, and --license-api names another")
 	}
+	if err := o.checkLookUp(); err != nil {
+		return err
+	}
 	return checkAddress(o.addr)
 }
 
@@ -165,15 +175,15 @@ func (o localOptions) run(ctx context.Context, sources *source.Sources, stdout, 
 		return failed(err, "")
 	}
 	samples = slices.DeleteFunc(samples, func(s sample.Sample) bool { _, known := sources.Get(s.Source); return !known })
-	api, closeAPI, err := o.startAPI(stored, samples)
+	called, closeAPIs, err := o.startAPIs(stored, samples)
 	if err != nil {
 		return err
 	}
-	defer closeAPI()
+	defer closeAPIs()
 
 	tried := sample.NewRun(len(o.faults) > 0, o.surgeLimit > 0)
 	out := &printer{stdout: stdout, stderr: stderr, asJSON: o.asJSON}
-	stack, err := local.New(o.config(stored, sources, api, tried, out, stderr))
+	stack, err := local.New(o.config(stored, sources, called, tried, out, stderr))
 	if err != nil && o.licenseAPI != "" {
 		return failed(fmt.Errorf("--license-api: %w", err), "give an address such as https://api.licensespring.com/api/v4")
 	}
@@ -188,14 +198,14 @@ func (o localOptions) run(ctx context.Context, sources *source.Sources, stdout, 
 	if host, _, err := net.SplitHostPort(o.addr); err == nil && !isLoopback(host) {
 		fmt.Fprintf(stderr, "licensectl: warning: %s can be reached from other machines, and direct invocations need no signature\n", o.addr)
 	}
-	o.greet(out.people(), address, api, webhooks)
+	o.greet(out.people(), address, called, webhooks)
 
 	if o.licenseAPI == "" {
 		samples, skipped := o.chooseSamples(samples, sources, webhooks)
 		for _, text := range skipped {
 			fmt.Fprintln(out.people(), text)
 		}
-		to := sample.Target{Address: address, Signer: signers(sources), Secret: firstSecret(webhooks)}
+		to := sample.Target{Address: address, LookUp: true, Signer: signers(sources), Secret: firstSecret(webhooks)}
 		if err := o.sendSamples(ctx, out, tried, to, samples); err != nil || o.once {
 			return err
 		}
@@ -269,6 +279,7 @@ func (o localOptions) chooseSamples(all []sample.Sample, sources *source.Sources
 
 // expected returns a sample with the result that this mode gives it: in watch mode every request ends as a dead letter.
 func (o localOptions) expected(s sample.Sample) sample.Sample {
+	s, s.LookUp = s.Expected(true), nil
 	if o.mode != modeWatch {
 		return s
 	}
@@ -282,13 +293,13 @@ func (o localOptions) expected(s sample.Sample) sample.Sample {
 // expects reports whether a sample holds an event of a test mode, and one that --max-event-age makes stale.
 func (o localOptions) expects(s sample.Sample, sources *source.Sources) (isTest, isStale bool) {
 	from, _ := sources.Get(s.Source)
-	events := webhook.Explain(from, delivery(s.Body, s.Headers), time.Now(), nil, webhook.Policy{MaxEventAge: o.maxEventAge}).Events
+	events := webhook.Explain(from, delivery(s.Body, s.Headers), time.Now(), nil, webhook.Policy{MaxEventAge: o.maxEventAge, LookUp: true}).Events
 	isTest = slices.ContainsFunc(events, func(e source.ExplainedEvent) bool { return e.TestMode })
 	isStale = slices.ContainsFunc(events, func(e source.ExplainedEvent) bool { return e.Answer == deactivation.Stale })
 	return isTest, isStale
 }
 
-func (o localOptions) config(stored local.Secrets, sources *source.Sources, api string, tried *sample.Run, out *printer, stderr io.Writer) local.Config {
+func (o localOptions) config(stored local.Secrets, sources *source.Sources, called apis, tried *sample.Run, out *printer, stderr io.Writer) local.Config {
 	level := slog.LevelError // the tables say the rest
 	if o.asJSON {
 		level = slog.LevelInfo
@@ -296,8 +307,9 @@ func (o localOptions) config(stored local.Secrets, sources *source.Sources, api 
 	licenseAPI, webhooks := stored.Readers(o.secretsFile)
 	memory := new(history.Memory)
 	return local.Config{
-		Sources: sources, LicenseSecret: licenseAPI, WebhookSecrets: webhooks, LicenseAPI: api, TokenURL: o.tokenURL(api),
+		Sources: sources, LicenseSecret: licenseAPI, WebhookSecrets: webhooks, LicenseAPI: called.license, TokenURL: o.tokenURL(called.license),
 		CallsPerSecond: o.callsPerSecond, CallsInFlight: o.callsInFlight, FirstRetry: o.clock.firstRetry,
+		ManagementAPI: called.management, ManagementAPIKey: o.fallbackKey(), ManagementCallsPerMinute: o.managementPace(),
 		AcceptTestEvents: o.testEvents == testEventsAccept, MaxEventAge: o.maxEventAge, SurgeLimit: o.surgeLimit, Watch: o.mode == modeWatch,
 		Recorder: local.NewRecorder(stderr, level, memory), History: memory,
 		OnOutcome:  func(m telemetry.Message) { out.outcome(m); tried.OnOutcome(m) },
@@ -315,27 +327,31 @@ func (o localOptions) tokenURL(api string) string {
 	return licenseapitest.TokenURL(api)
 }
 
-// startAPI returns the address that the worker calls: the user's own, or that of a fake started here.
-func (o localOptions) startAPI(stored local.Secrets, samples []sample.Sample) (address string, stop func(), err error) {
+// startAPIs returns the APIs that the worker calls: the user's own, or those of a fake started here.
+func (o localOptions) startAPIs(stored local.Secrets, samples []sample.Sample) (called apis, stop func(), err error) {
 	if o.licenseAPI != "" {
-		return o.licenseAPI, func() {}, nil
+		return o.ownAPIs(stored), func() {}, nil
 	}
 	key, err := secrets.ParseLicense(string(stored.LicenseAPI))
 	if err != nil {
-		return "", nil, failed(err, "")
+		return apis{}, nil, failed(err, "")
 	}
-	api, err := local.NewFakeAPI(key, samples)
+	managementKey, err := o.managementKey(stored)
 	if err != nil {
-		return "", nil, failed(err, "")
+		return apis{}, nil, err
 	}
-	if err := failOn(api, o.faults); err != nil {
-		return "", nil, err
-	}
-	address, stop, err = api.Start()
+	fake, err := local.NewFakeAPI(key, managementKey, samples)
 	if err != nil {
-		return "", nil, failed(fmt.Errorf("the fake License API did not start: %w", err), "")
+		return apis{}, nil, failed(err, "")
 	}
-	return address, stop, nil
+	if err := failOn(fake, o.faults); err != nil {
+		return apis{}, nil, err
+	}
+	address, stop, err := fake.Start()
+	if err != nil {
+		return apis{}, nil, failed(fmt.Errorf("the fake License API did not start: %w", err), "")
+	}
+	return fakeAPIs(address), stop, nil
 }
 
 // stored returns the secrets of --secrets, or the fixed ones.

@@ -17,14 +17,15 @@ import (
 )
 
 // greet prints the addresses, the settings and the fixed secrets.
-func (o localOptions) greet(w io.Writer, address, api string, webhooks secrets.Webhooks) {
+func (o localOptions) greet(w io.Writer, address string, called apis, webhooks secrets.Webhooks) {
 	fmt.Fprintf(w, "Webhook      %s/webhooks/{source}\n", address)
 	fmt.Fprintf(w, "Invocation   %s/2015-03-31/functions/webhook/invocations\n", address)
 	if o.licenseAPI != "" {
-		fmt.Fprintf(w, "License API  %s (not a fake: licenses are really deactivated)\n", api)
+		fmt.Fprintf(w, "License API  %s (not a fake: licenses are really deactivated)\n", called.license)
 	} else {
-		fmt.Fprintf(w, "License API  %s (fake)\n", api)
+		fmt.Fprintf(w, "License API  %s (fake)\n", called.license)
 	}
+	fmt.Fprintf(w, "Look-up      %s\n", o.describeLookUp(called))
 	fmt.Fprintf(w, "Rate         %v calls a second, %d calls in flight\n", o.callsPerSecond, o.callsInFlight)
 	if o.mode == modeWatch {
 		fmt.Fprintln(w, "Mode         watch: every event is decided, no license is deactivated")
@@ -151,12 +152,18 @@ func why(r sample.Result) string {
 		return orDash(r.Why)
 	}
 	var parts []string
+	lookedUp := false
 	for _, m := range r.Outcomes {
 		if text := explainMessage(m); text != "" && !strings.Contains(strings.Join(parts, "\n"), text) {
 			parts = append(parts, text)
 		}
+		lookedUp = lookedUp || m.LookupShort != ""
 	}
-	return orDash(strings.Join(parts, "; "))
+	text := orDash(strings.Join(parts, "; "))
+	if lookedUp {
+		text = cut(text, maxWhy)
+	}
+	return text
 }
 
 func orDash(text string) string { return cmp.Or(text, "-") }
@@ -249,7 +256,7 @@ func (p *printer) line(what, name, why string) {
 // explainMessage says why a message has its outcome.
 func explainMessage(m telemetry.Message) string {
 	var parts []string
-	if m.Code != "" {
+	if m.Code != "" && !(m.Outcome == deactivation.AlreadyInactive && m.LookupShort != "") { // the look-up's words say it
 		parts = append(parts, m.Code)
 	}
 	if m.Reason != "" {
@@ -261,7 +268,21 @@ func explainMessage(m telemetry.Message) string {
 	if m.Attempts > 1 {
 		parts = append(parts, fmt.Sprintf("attempt %d", m.Attempts))
 	}
-	return strings.Join(parts, ", ")
+	if m.LookupShort == "" {
+		return strings.Join(parts, ", ")
+	}
+	return cut(strings.Join(append(parts, m.LookupShort), ", "), maxWhy)
+}
+
+// maxWhy is how many columns the words about a look-up have.
+const maxWhy = 60
+
+// cut shortens a text to so many characters, with … at its end.
+func cut(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return text
 }
 
 // explainDelivery says why an event got its answer.

@@ -25,7 +25,7 @@ func TestLocalOnceSendsEverySampleAndEndsWell(t *testing.T) {
 	if code != exitDone || stderr != "" {
 		t.Fatalf("exit code %d, stderr %q\n%s", code, stderr, stdout)
 	}
-	for _, want := range []string{"stripe/full-refund", "deactivated", "already_inactive", "license_not_found, dead letter: rejected", "dead letter: missing hardware_id", "0 did not."} {
+	for _, want := range []string{"stripe/full-refund", "deactivated", "already_inactive", "license_not_found, dead letter: rejected", "dead letter: missing product", "0 did not."} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("%q is not in\n%s", want, stdout)
 		}
@@ -195,7 +195,8 @@ func atoi(t *testing.T, text string) int {
 
 func TestProgressIsPrintedAtOnceAndWhileRequestsWait(t *testing.T) {
 	t.Parallel()
-	c := clock{firstRetry: fast().firstRetry, progress: time.Millisecond}
+	c := fast()
+	c.progress = time.Millisecond
 	var stdout, stderr bytes.Buffer
 	code := c.run(t.Context(), []string{"local", "--once", "--addr", "127.0.0.1:0", quick, "--calls-in-flight", "40", "--fail", "503"}, strings.NewReader(""), &stdout, &stderr)
 	before, table, _ := strings.Cut(stdout.String(), "SAMPLE  ")
@@ -309,6 +310,10 @@ func TestLocalRefusesWhatItCannotDo(t *testing.T) {
 		"once with a real API":    {[]string{"local", "--once", "--license-api", "https://example.com/api/v4"}, exitUsage, "--once ends after the samples"},
 		"fail with a real API":    {[]string{"local", "--fail", "503", "--license-api", "https://example.com/api/v4"}, exitUsage, "--fail is for the fake"},
 		"plain http API":          {[]string{"local", "--license-api", "http://example.com/api/v4"}, exitFailed, "--license-api: local: licenseapi: BaseURL"},
+		"management API alone":    {[]string{"local", "--management-api", "https://example.com/api/v1"}, exitUsage, "--management-api without --license-api"},
+		"plain http management":   {[]string{"local", "--license-api", "https://example.com/api/v4", "--management-api", "http://example.com/api/v1"}, exitFailed, "--management-api: managementapi: BaseURL"},
+		"no management calls":     {[]string{"local", "--management-calls-per-minute", "0"}, exitUsage, "hint: give a number from 30 to 24000"},
+		"empty management key":    {[]string{"local", "--secrets", file(t, "s.json", `{"license_api":{"api_key":"a","shared_key":"b","management_api_key":""},"webhooks":{}}`)}, exitFailed, "management_api_key is empty"},
 		"no secrets file":         {[]string{"local", "--secrets", "/nowhere.json"}, exitFailed, "hint: the file holds"},
 		"broken secrets":          {[]string{"local", "--secrets", file(t, "s.json", `{"license_api":{}}`)}, exitFailed, `has no "webhooks"`},
 		"empty shared key":        {[]string{"local", "--secrets", file(t, "s.json", `{"license_api":{"api_key":"a","shared_key":""},"webhooks":{}}`)}, exitFailed, "shared_key"},
@@ -346,7 +351,7 @@ func TestLocalStaysUpForTheUsersOwnRequests(t *testing.T) {
 		t.Errorf("exit code %d, %q, %q", code, stdout, stderr)
 	}
 	r.stdout.await(t, "outcome", func(text string) bool {
-		return strings.Contains(text, "already_inactive stripe.evt_3TNZLTyKq7VbnZx2Rt7U1bQD2R.0  (device_not_found)")
+		return strings.Contains(text, "already_inactive stripe.evt_3TNZLTyKq7VbnZx2Rt7U1bQD2R.0  (key …44AC: no active device, was disabled)")
 	})
 
 	if status, _ := r.post(t, "/webhooks/stripe", "{}"); status != http.StatusUnauthorized {

@@ -55,7 +55,7 @@ func newReceiver(t *testing.T, sources *source.Sources, samples []sample.Sample,
 		return len(s.Requests) == 1 && s.Requests[0].Outcome == deactivation.Deactivated
 	})]
 	var err error
-	if r.api, err = local.NewFakeAPI(secrets.License{APIKey: "key", SharedKey: "canary-shared"}, mine); err != nil {
+	if r.api, err = local.NewFakeAPI(secrets.License{APIKey: "key", SharedKey: "canary-shared"}, "", mine); err != nil {
 		t.Fatal(err)
 	}
 	address := startAPI(t, r.api)

@@ -65,14 +65,16 @@ func fixedSecret(source *source.Source) string {
 	return plain
 }
 
-// NewFakeAPI returns the fake APIs. They accept the license secret, an API key or an OAuth client, and the fixed key of
-// the Management API, and hold the licenses of the samples and of events/refunds.csv.
-func NewFakeAPI(license secrets.License, samples []sample.Sample) (*licenseapitest.Server, error) {
+// NewFakeAPI returns the fake APIs. They accept the license secret, an API key or an OAuth client, and the key of the
+// Management API, or the fixed one where it is "". They hold the licenses of the samples and of events/refunds.csv.
+func NewFakeAPI(license secrets.License, managementKey string, samples []sample.Sample) (*licenseapitest.Server, error) {
 	refunds, err := licensesOfFile()
 	if err != nil {
 		return nil, err
 	}
-	state := licenseapitest.State{Licenses: append(licensesOf(samples), refunds...), ManagementAPIKeys: []string{ManagementAPIKey}}
+	state := licenseapitest.State{
+		Licenses: append(licensesOf(samples), refunds...), ManagementAPIKeys: []string{cmp.Or(managementKey, ManagementAPIKey)},
+	}
 	if license.OAuth() {
 		state.Clients = map[string]string{license.ClientID: license.ClientSecret}
 	} else {

@@ -1,6 +1,6 @@
 // Package local is the whole system in one process, without AWS: the handlers that run in Lambda, behind the emulated
-// API Gateway and event source mapping of lambdaemu, over a queue in memory. The License API is an address: the fake of
-// NewFakeAPI, or a real one. `licensectl local` runs this package.
+// API Gateway and event source mapping of lambdaemu, over a queue in memory. The License API and the Management API are
+// addresses: those of the fake of NewFakeAPI, or real ones. `licensectl local` runs this package.
 //
 // Only its times differ from production: the first retry waits one second instead of thirty, and every later one is
 // shorter in proportion, so that a person can watch.
@@ -22,7 +22,6 @@ import (
 	"license-deactivator/internal/webhook"
 	"license-deactivator/internal/worker"
 	"license-deactivator/pkg/licenseapi"
-	"license-deactivator/pkg/managementapi"
 )
 
 // Back-off: production's 30 seconds and 15 minutes, divided by thirty.
@@ -42,9 +41,12 @@ type Config struct {
 	WebhookSecrets secrets.Reader // likewise
 	LicenseAPI     string         // address of the License API, with /api/v4
 	TokenURL       string         // where an OAuth client gets its tokens, overriding its secret; "": the secret decides
-	ManagementAPI  string         // address of the Management API, with /api/v1; "": no look-up
 	CallsPerSecond float64
-	// ManagementCallsPerMinute is the rate of the Management API. Required with ManagementAPI.
+
+	// ManagementAPI is the address of the Management API, with /api/v1; "": no look-up. Its key is in LicenseSecret, or it is
+	// ManagementAPIKey where the secret has none. ManagementCallsPerMinute is its rate, and required.
+	ManagementAPI            string
+	ManagementAPIKey         string
 	ManagementCallsPerMinute float64
 
 	CallsInFlight int           // calls at the same time
@@ -126,26 +128,14 @@ func New(c Config) (*Stack, error) {
 
 // workerVariables are the variables of the worker that a command beside it needs.
 func (c Config) workerVariables() map[string]string {
-	mode := "act"
+	mode, lookUp := "act", "off"
 	if c.Watch {
 		mode = "watch"
 	}
-	lookUp := "off"
 	if c.ManagementAPI != "" {
 		lookUp = "on"
 	}
 	return map[string]string{"LICENSE_API_URL": c.LicenseAPI, "MANAGEMENT_API_URL": c.ManagementAPI, "LOOK_UP": lookUp, "MODE": mode}
-}
-
-// lookUp is the worker's look-up; nil without a Management API.
-func (c Config) lookUp() *worker.LookUp {
-	if c.ManagementAPI == "" {
-		return nil
-	}
-	return &worker.LookUp{
-		API: managementapi.Config{BaseURL: c.ManagementAPI}, Keys: secrets.NewCache(c.LicenseSecret, secrets.ParseManagement),
-		CallsPerSecond: c.ManagementCallsPerMinute / 60, AtOnce: c.CallsInFlight,
-	}
 }
 
 // observed reports the errors of the webhook function: Lambda returns them to the caller, and no other code logs them.

@@ -37,11 +37,14 @@ func (r Report) shortTried() string {
 
 // done says what was done to the licenses. For a run that wrote nothing it says what was found.
 func (r Report) done() string {
-	var active, freed, leftAlone, disabled int
+	var active, freed, leftAlone, disabled, were int
 	for _, l := range r.Licenses {
 		active, freed, leftAlone = active+l.Active, freed+l.Freed, leftAlone+l.LeftAlone
 		if l.Disable && r.ReadBack && !l.AfterEnabled {
 			disabled++
+		}
+		if !l.WasEnabled {
+			were++
 		}
 	}
 	if r.Named != nil && r.Named.Outcome == deactivation.Deactivated {
@@ -67,6 +70,8 @@ func (r Report) done() string {
 		parts = append(parts, "disabled")
 	case disabled > 0:
 		parts = append(parts, strconv.Itoa(disabled)+" disabled")
+	case were > 0 && were == len(r.Licenses):
+		parts = append(parts, "was disabled")
 	}
 	return strings.Join(parts, ", ")
 }
