@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -11,7 +13,15 @@ import (
 const childVariable = "LICENSECTL_TEST_CHILD"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) != "" {
+	switch os.Getenv(childVariable) {
+	case "":
+	case "bare":
+		if err := bareLoop(os.Args[1], os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitFailed)
+		}
+		os.Exit(exitDone)
+	default:
 		os.Exit(runUntilSignal())
 	}
 	os.Exit(m.Run())
@@ -29,4 +39,13 @@ func child(t testing.TB, args ...string) (cmd *exec.Cmd, output *strings.Builder
 	output = &strings.Builder{}
 	cmd.Stdout, cmd.Stderr = output, output
 	return cmd, output
+}
+
+// maxResident is the most memory that a process had, in bytes.
+func maxResident(ended *os.ProcessState) int64 {
+	usage, ok := ended.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	return usage.Maxrss * 1024 // Linux counts in KiB
 }

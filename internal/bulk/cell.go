@@ -29,6 +29,8 @@ func spoiled(text string) string {
 	switch {
 	case text == "":
 		return ""
+	case text[0] != '#' && text[0] != '=' && !strings.ContainsAny(text, "+-"):
+		return "" // neither of those below
 	case scientific.MatchString(text):
 		return "is a number in scientific notation, whose last digits are lost; format the column as text and export it again"
 	case formulaError.MatchString(text):

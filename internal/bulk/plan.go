@@ -260,9 +260,12 @@ func contentOf(read deactivation.Row, request deactivation.Request, row json.Raw
 	if read.IsLetter() {
 		return digestOf(request.ID, string(row)), true
 	}
-	ownID = read.ID != ""
-	read.ID = ""
-	return digestOf(request.ID, read.Request(Source, time.Time{}).ID, request.Password, request.IDToken, request.Code), ownID
+	id := request.ID
+	if ownID = read.ID != ""; ownID {
+		read.ID = ""
+		id = read.Request(Source, time.Time{}).ID
+	}
+	return digestOf(request.ID, id, request.Password, request.IDToken, request.Code), ownID
 }
 
 // ask asks the target about the rows that wait, and plans those that it would accept.
