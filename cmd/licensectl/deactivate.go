@@ -220,6 +220,9 @@ func (o *deactivateOptions) run(cmd *cobra.Command, file string) error {
 	}
 	o.pace.read(cmd.Context(), o)
 	o.printPreview(cmd, r, job)
+	if o.at != nil && o.at.watches() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "licensectl: warning: the stack %s is in watch mode: it deactivates nothing, and each row becomes a dead letter\n", o.at.stack)
+	}
 	return o.decide(cmd, r, job)
 }
 
