@@ -222,11 +222,10 @@ func origin(from []source.Origin) string {
 func (p *page) requests(e source.ExplainedEvent) {
 	p.section("REQUESTS")
 	for _, r := range e.Requests {
-		name := r.LicenseKey
-		if name == "" {
-			name = r.Username
-		}
 		p.line("%s", r.ID)
-		p.line("  deactivate %s of %s on device %s, cause %s", deactivation.Shorten(name), r.Product, deactivation.Shorten(r.HardwareID), r.Cause)
+		p.line("  %s, cause %s", acts(r), r.Cause)
+		if r.Scope != "" {
+			p.lookUp(r)
+		}
 	}
 }

@@ -34,6 +34,9 @@ func printExplanation(w io.Writer, s subject, e webhook.Explanation) {
 			p.prose(becomes(event))
 		}
 		p.event(event, s.body())
+		if s.lookUpHelps(i, event) {
+			p.prose("Hint: with the look-up on (LOOK_UP=on) it is no dead letter but is looked up; licensectl explain --look-up shows by what.")
+		}
 	}
 	if len(e.Events) > 1 {
 		fmt.Fprintf(w, "\n%s\n", strings.Repeat("─", ruleWidth))
@@ -70,13 +73,15 @@ func becomes(e source.ExplainedEvent) string {
 	by := fmt.Sprintf("the rule \"%s\"", e.Rule)
 	switch {
 	case e.Answer == deactivation.Accepted:
-		return fmt.Sprintf("accepted: %s by %s.", count(len(e.Requests), "deactivation"), by)
+		return fmt.Sprintf("accepted: %s by %s.", asksFor(e), by)
 	case e.Answer == deactivation.Stale:
-		return fmt.Sprintf("stale: %s asks for %s, but %s. An operator must review it.", by, count(len(e.Requests), "deactivation"), e.Problem)
+		return fmt.Sprintf("stale: %s asks for %s, but %s. An operator must review it.", by, asksFor(e), e.Problem)
 	case e.Answer == deactivation.Ignored && e.TestMode:
 		return "ignored: it comes from the sender's test mode. A deployment with TEST_EVENTS=accept treats it as a real event."
 	case e.Answer == deactivation.Ignored && e.Rule == "":
 		return "ignored: no rule matches."
+	case e.Answer == deactivation.Ignored && e.Problem != "":
+		return fmt.Sprintf("ignored: %s matches, but %s.", by, e.Problem)
 	case e.Answer == deactivation.Ignored:
 		return "ignored by " + by + "."
 	case e.Answer == deactivation.Reversed:

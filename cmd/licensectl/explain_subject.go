@@ -59,6 +59,16 @@ func (s subject) explain() (webhook.Explanation, error) {
 	return webhook.Explain(s.source, s.delivery, s.at, s.secrets, s.policy), nil
 }
 
+// lookUpHelps reports whether an event that is explained without look-up would be accepted with it.
+func (s subject) lookUpHelps(i int, e source.ExplainedEvent) bool {
+	if s.policy.LookUp || len(e.Missing) == 0 || e.Answer != deactivation.Unmappable {
+		return false
+	}
+	s.policy.LookUp = true
+	on, err := s.explain()
+	return err == nil && i < len(on.Events) && on.Events[i].Answer == deactivation.Accepted
+}
+
 // body returns the event's body.
 func (s subject) body() []byte {
 	if s.parked != nil {

@@ -26,7 +26,8 @@ func newSourcesCheck(f *files) *cobra.Command {
 file and line: unknown keys, expressions that do not compile or fail, rules that can never match. It also finds dangers: rules that match every event, or events without the fields that they name; comparisons of two fields that may
 both be missing; pings that match events; long tolerances; files that are never read. Then it maps the samples in
 events/ next to DIR, or the built-in ones: each must have the result that its own file expects. A rule that no sample
-reaches is a warning; disabled rules are named. With --secrets it also finds secrets that cannot be used,
+reaches is a warning; disabled rules are named. The ids by which the look-up finds an order are listed, with their marks (weak, buyer), and
+whether the license is disabled; the samples are mapped with the look-up off and on. With --secrets it also finds secrets that cannot be used,
 and names the senders without a secret.
 
 Exit code 1 for errors; with only warnings it is 0.`,
@@ -144,11 +145,19 @@ func (c *check) result(of string) error {
 func (c *check) source(src *source.Source, samples []sample.Sample) {
 	reached := map[string]bool{}
 	for _, sample := range samples {
-		e := webhook.Explain(src, delivery(sample.Body, sample.Headers), time.Now(), nil, webhook.Policy{})
-		for _, event := range e.Events {
-			reached[event.Rule] = true
+		before := c.faults
+		for _, lookUp := range []bool{false, true} {
+			e := webhook.Explain(src, delivery(sample.Body, sample.Headers), time.Now(), nil, webhook.Policy{LookUp: lookUp})
+			for _, event := range e.Events {
+				reached[event.Rule] = true
+			}
+			if c.faults == before { // one fault of a sample is enough
+				c.sample(src, sample.Expected(lookUp), e)
+			}
 		}
-		c.sample(src, sample, e)
+	}
+	for _, l := range src.LookUps() {
+		fmt.Fprintf(c.w, "%s:%d: look-up: %s\n", c.file(src.Name+".yaml"), l.Line, describeLookUp(l))
 	}
 	for _, r := range src.Rules() {
 		where := fmt.Sprintf("%s:%d", c.file(src.Name+".yaml"), r.Line)
@@ -159,6 +168,22 @@ func (c *check) source(src *source.Source, samples []sample.Sample) {
 			c.warn(where, "no sample in events/%s reaches the rule %q", src.Name, r.Name)
 		}
 	}
+}
+
+// describeLookUp says by what the licenses of a rule's events are looked up, and whether they are disabled.
+func describeLookUp(l source.LookedUp) string {
+	if l.Rule == "" {
+		return "by " + l.By
+	}
+	by := ""
+	if l.By != "" {
+		by = l.By + "; "
+	}
+	disables := "disables nothing"
+	if l.Disables {
+		disables = "disables the license"
+	}
+	return fmt.Sprintf("rule %q: %s%s", l.Rule, by, disables)
 }
 
 // sample compares the result of a sample with the one that its own file expects.

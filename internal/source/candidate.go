@@ -55,8 +55,27 @@ func (c candidate) usable(f facts, filter func(string) managementapi.Filter) (de
 	return deactivation.Candidate{ID: id, Weak: c.weak, Buyer: c.buyer}, true
 }
 
-// explain reads the candidate and returns where its id came from. It returns nothing without one.
-func (c candidate) explain(name string, f facts) (Fact, bool) {
+// describe says where the id is, and what it counts for.
+func (c candidate) describe() string {
+	text := c.from()
+	switch {
+	case c.without != "":
+		text += " without " + c.without
+	case c.first > 0:
+		text += ", shortened"
+	}
+	switch {
+	case c.weak:
+		return text + " (weak)"
+	case c.buyer:
+		return text + " (buyer)"
+	}
+	return text
+}
+
+// explain reads the candidate and returns where its id came from. It returns nothing without one. With lookUp it says of
+// an id that the look-up does not use that it is for people alone.
+func (c candidate) explain(name string, f facts, lookUp bool, filter func(string) managementapi.Filter) (Fact, bool) {
 	text, err := c.read(f)
 	if err != nil || text == "" {
 		return Fact{}, false
@@ -68,8 +87,14 @@ func (c candidate) explain(name string, f facts) (Fact, bool) {
 	case c.first > 0:
 		from += ", shortened"
 	}
-	if c.weak {
+	_, usable := c.usable(f, filter)
+	switch {
+	case lookUp && !usable:
+		from += " (for people alone: no license is looked up by it)"
+	case c.weak:
 		from += " (a short number, so it counts for little)"
+	case c.buyer:
+		from += " (a buyer can write it, so it counts only if it is confirmed)"
 	}
 	return Fact{name, printable(text), from}, true
 }

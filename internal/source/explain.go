@@ -35,12 +35,12 @@ func (s *Source) Explain(v Verified, o Options) ([]ExplainedEvent, error) {
 		}
 		t := f.trace
 		f.trace = nil // what follows is not a step of the mapping
-		events[i] = s.explainEvent(m, f, t)
+		events[i] = s.explainEvent(m, f, t, o.LookUp)
 	}
 	return events, nil
 }
 
-func (s *Source) explainEvent(m Mapping, f facts, t *trace) ExplainedEvent {
+func (s *Source) explainEvent(m Mapping, f facts, t *trace, lookUp bool) ExplainedEvent {
 	e := ExplainedEvent{
 		Mapping: m, About: s.event.explain(m.EventID(), f), TestMode: t.testMode, Tests: t.modeTests, Rules: t.rules, Licenses: t.licenses,
 	}
@@ -50,7 +50,7 @@ func (s *Source) explainEvent(m Mapping, f facts, t *trace) ExplainedEvent {
 		case i >= len(e.Rules):
 			e.Rules = append(e.Rules, r.explain(""))
 		case r.name == m.Rule && !r.ignore:
-			e.Lookup = s.lookup.overriddenBy(r.lookup).explain(f)
+			e.Lookup = s.lookup.overriddenBy(r.lookup).explain(f, lookUp)
 		}
 	}
 	for _, field := range m.Missing {

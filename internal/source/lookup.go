@@ -19,7 +19,7 @@ type lookup struct {
 	when         condition   // the event is about licensed goods; nil: always
 	none         string      // deactivation.NoneIgnore, or ""
 
-	whenLine int // of the file
+	line, whenLine int // of the file; line 0: there is none
 }
 
 // overriddenBy replaces the parts of the file's look-up that a rule defines itself.
@@ -40,6 +40,35 @@ func (l lookup) overriddenBy(own lookup) lookup {
 		l.none = own.none
 	}
 	return l
+}
+
+// describe says in one line by what the order is looked up; "" if nothing is given.
+func (l lookup) describe() string {
+	var parts []string
+	add := func(name string, candidates []candidate) {
+		var places []string
+		for _, c := range candidates {
+			places = append(places, c.describe())
+		}
+		switch {
+		case len(places) > 0:
+			parts = append(parts, name+" "+strings.Join(places, ", "))
+		case candidates != nil:
+			parts = append(parts, "no "+name)
+		}
+	}
+	add("order", l.order)
+	add("subscription", l.subscription)
+	for _, r := range l.email {
+		parts = append(parts, "confirmed by the e-mail address "+r.from())
+	}
+	if l.when != nil {
+		parts = append(parts, "only when lookup.when holds")
+	}
+	if l.none != "" {
+		parts = append(parts, "none: "+l.none)
+	}
+	return strings.Join(parts, "; ")
 }
 
 // isMeant reports whether an event is to be looked up.
@@ -94,16 +123,16 @@ func canFind(by deactivation.Lookup) bool {
 }
 
 // explain lists the ids by which the order can be found, in the file's order and each once.
-func (l lookup) explain(f facts) []Fact {
+func (l lookup) explain(f facts, lookUp bool) []Fact {
 	var found []Fact
 	for _, c := range l.order {
-		id, ok := c.explain("order", f)
+		id, ok := c.explain("order", f, lookUp, managementapi.ByOrder)
 		if ok && !slices.ContainsFunc(found, func(other Fact) bool { return other.Text == id.Text }) {
 			found = append(found, id)
 		}
 	}
 	for _, c := range l.subscription {
-		if id, ok := c.explain("subscription", f); ok {
+		if id, ok := c.explain("subscription", f, lookUp, managementapi.BySubscription); ok {
 			found = append(found, id)
 			break
 		}

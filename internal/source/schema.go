@@ -189,6 +189,7 @@ func readJoin(to **join) reader {
 
 func readLookup(to *lookup) reader {
 	return func(node *yaml.Node) error {
+		to.line = node.Line
 		return keys(node, "lookup", map[string]reader{
 			"order": readCandidates(&to.order), "subscription": readCandidates(&to.subscription), "email": readValue(&to.email),
 			"when": withLine(&to.whenLine, readCondition(&to.when)), "none": oneOf(&to.none, deactivation.NoneIgnore),

@@ -123,3 +123,27 @@ func (s *Source) Rules() []Rule {
 	}
 	return rules
 }
+
+// LookedUp describes how the licenses of a rule's events are looked up.
+type LookedUp struct {
+	Rule string // "": what the file says for all of its rules
+	Line int    // of the file
+	By   string // places of ids with their marks; of a rule those that it has in place of the file's
+	// Disables: after the look-up the licenses are disabled, too. Only of a rule.
+	Disables bool
+}
+
+// LookUps describes the look-up of the file, and of each rule with a cause that has its own, or that disables licenses or
+// does not against its cause.
+func (s *Source) LookUps() []LookedUp {
+	var all []LookedUp
+	if by := s.lookup.describe(); by != "" {
+		all = append(all, LookedUp{Line: s.lookup.line, By: by})
+	}
+	for i := range s.rules {
+		if r := &s.rules[i]; r.deactivates() && (r.lookup.line > 0 || r.disable != nil) {
+			all = append(all, LookedUp{r.name, r.line, r.lookup.describe(), r.disables()})
+		}
+	}
+	return all
+}
