@@ -93,6 +93,9 @@ func (o *whyOptions) execute(cmd *cobra.Command, args []string) error {
 		return o.notAnswered(err)
 	}
 	answer := history.Tell(q, found)
+	if err := o.attribute(ctx, source, &answer); err != nil {
+		return o.notAnswered(err)
+	}
 	if o.asJSON {
 		err = writeJSON(cmd.OutOrStdout(), answer)
 	} else {
@@ -106,6 +109,21 @@ func (o *whyOptions) execute(cmd *cobra.Command, args []string) error {
 	case !answer.Found:
 		return failed(fmt.Errorf("nothing is known about %s since %s", o.name(q), since.UTC().Format(time.DateOnly)), o.nothingHint())
 	}
+	return nil
+}
+
+// attribute asks who has redriven the letters of an answer, where its lines do not say so.
+func (o *whyOptions) attribute(ctx context.Context, source history.Source, a *history.Answer) error {
+	from, to, open := a.Unattributed()
+	if !open || o.isLocal() {
+		return nil
+	}
+	found, err := source.Find(ctx, history.OfRedrives(to), from)
+	if err != nil {
+		return err
+	}
+	a.Attribute(found.Lines)
+	a.Scan.Add(found.Scan)
 	return nil
 }
 
@@ -156,9 +174,7 @@ func (o *whyOptions) followOutcomes(cmd *cobra.Command, source history.Source, q
 		if err != nil {
 			return o.notAnswered(err)
 		}
-		all.Scan.Bytes += found.Scan.Bytes
-		all.Scan.Dollars += found.Scan.Dollars
-		all.Scan.Queries += found.Scan.Queries
+		all.Scan.Add(found.Scan)
 		for _, line := range found.Lines {
 			if id := line.Key(); !seen[id] {
 				seen[id] = true

@@ -51,7 +51,9 @@ func newDay(t *testing.T) *shopDay {
 	t.Helper()
 	d := &shopDay{t: t, changed: make(chan struct{}), outcomes: map[string]string{}, logs: historytest.New(historytest.Config{
 		Groups: []string{dayWebhooks, dayWorker}, Indexed: deactivation.IndexedLogFields(),
-		Fields: []string{deactivation.LogOrder, deactivation.LogLicenseHash, deactivation.LogID, deactivation.LogRun},
+		Fields: []string{
+			deactivation.LogOrder, deactivation.LogLicenseHash, deactivation.LogID, deactivation.LogRun, deactivation.LogText, deactivation.LogCommand, deactivation.LogPhase,
+		},
 	})}
 	var licenses []licenseapitest.License
 	for n := range 20 {
@@ -177,16 +179,26 @@ func (d *shopDay) serve(stack http.Handler, r *http.Request, want int) {
 	}
 }
 
-// letter takes the one letter with that reason from the dead-letter queue.
+// letter takes the one letter with that reason from the dead-letter queue, and letterOf that of a request.
 func (d *shopDay) letter(stack *local.Stack, reason string) string {
+	d.t.Helper()
+	return d.take(stack, "reason", reason)
+}
+
+func (d *shopDay) letterOf(stack *local.Stack, id string) string {
+	d.t.Helper()
+	return d.take(stack, "request_id", id)
+}
+
+func (d *shopDay) take(stack *local.Stack, attribute, value string) string {
 	d.t.Helper()
 	letters, err := stack.DeadLetters.Receive(d.t.Context(), 10, time.Second, time.Minute)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	i := slices.IndexFunc(letters, func(l queue.Received) bool { return l.Attributes["reason"] == reason })
+	i := slices.IndexFunc(letters, func(l queue.Received) bool { return l.Attributes[attribute] == value })
 	if i < 0 {
-		d.t.Fatalf("no letter with the reason %s among %d", reason, len(letters))
+		d.t.Fatalf("no letter with the %s %s among %d", attribute, value, len(letters))
 	}
 	stack.DeadLetters.Delete(d.t.Context(), []string{letters[i].Receipt})
 	for _, l := range letters {
@@ -259,6 +271,19 @@ func (d *shopDay) run() {
 		campusRow(11, dayKey(11))+","+campusRow(12, "AAAA-BBBB-CCCC-9999")+`]}`)
 	d.await("campus-11", "deactivated")
 	d.await("campus-12", "rejected")
+
+	// 1011 is not known to the API at first. Its letter is redriven unchanged: the command writes who did it, the message does not.
+	unknown := strings.Replace(order("evt-1011", "1011", 12, ""), dayKey(12), "AAAA-BBBB-CCCC-8888", 1)
+	d.post(s, unknown, daySecret, 200)
+	d.await("generic.evt-1011.0", "rejected")
+	if err := d.api.Add(licenseapitest.License{Product: "acme-pro", LicenseKey: "AAAA-BBBB-CCCC-8888", Devices: []string{dayDevice(12)}}); err != nil {
+		d.t.Fatal(err)
+	}
+	again := d.letterOf(s, "generic.evt-1011.0")
+	d.logs.Put(dayWebhooks, time.Now(), fmt.Sprintf(`{"timestamp":%q,"level":"INFO","message":"audit","phase":"begin","command":"licensectl dlq redrive","actor":"arn:aws:sts::123456789012:assumed-role/Support/sam","comment":"license created by hand"}`,
+		time.Now().UTC().Format(time.RFC3339Nano)))
+	s.Queue.Send(d.t.Context(), []queue.Entry{{Body: again, Group: "generic"}})
+	d.await("generic.evt-1011.0", "deactivated")
 
 	// 1013 is decided in watch mode, before the stack is switched to act.
 	w := d.stack(func(c *local.Config) { c.Watch = true })

@@ -67,6 +67,12 @@ const (
 
 	LogDeadLetter = "dead letter"
 
+	// Fields of the line of a command of licensectl (Audit). LogAudit is its text.
+
+	LogPhase   = "phase"
+	LogCommand = "command"
+	LogActor   = "actor"
+
 	// Fields of the line of a configuration fault. LogFault is its text.
 
 	LogFault = "configuration fault"

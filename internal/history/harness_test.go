@@ -23,7 +23,7 @@ func fields() []string {
 	return []string{
 		deactivation.LogTime, deactivation.LogText, deactivation.LogID, deactivation.LogSource, deactivation.LogEvent, deactivation.LogCause,
 		deactivation.LogRule, deactivation.LogOrder, deactivation.LogRun, deactivation.LogLicenseHash, deactivation.LogReason, deactivation.LogCode,
-		deactivation.LogOutcome, deactivation.LogAnswer,
+		deactivation.LogOutcome, deactivation.LogAnswer, deactivation.LogCommand, deactivation.LogPhase,
 	}
 }
 

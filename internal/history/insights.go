@@ -69,6 +69,9 @@ func (i *Insights) Find(ctx context.Context, q Question, since time.Time) (Found
 	}
 	begin := time.Now()
 	found := Found{Scan: Scan{Groups: i.Groups, From: since, To: i.Now()}}
+	if !q.redrives.IsZero() {
+		found.Scan.To = q.redrives
+	}
 	seen := map[string]bool{} // two pages share the lines of a second
 	for from := since; ; {
 		page, err := i.run(ctx, q.Query(), from, found.Scan.To)
@@ -104,6 +107,19 @@ func (i *Insights) Find(ctx context.Context, q Question, since time.Time) (Found
 	found.Scan.Matched = int64(len(found.Lines))
 	found.Scan.finish(time.Since(begin))
 	return found, nil
+}
+
+// Add adds what another question has scanned.
+func (s *Scan) Add(other Scan) {
+	s.Queries += other.Queries
+	s.Bytes += other.Bytes
+	s.Records += other.Records
+	s.Seconds += other.Seconds
+	s.Took += other.Took
+	s.Dollars += other.Dollars
+	if len(s.Groups) == 0 {
+		s.Groups = other.Groups
+	}
 }
 
 func (s *Scan) add(r Result) {

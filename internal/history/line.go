@@ -58,6 +58,11 @@ type Line struct {
 	DryRun       bool     `json:"dry_run,omitempty"`
 
 	Invocation string `json:"requestId,omitempty"` // Lambda's id of it
+
+	// Of the line of a command of licensectl (deactivation.Audit).
+	Phase   string `json:"phase,omitempty"`
+	Command string `json:"command,omitempty"`
+	Actor   string `json:"actor,omitempty"`
 }
 
 // parse reads a log line. ok is false for a line that is none of those that a question is about: a metric, a line of the
@@ -67,7 +72,7 @@ func parse(text []byte) (l Line, ok bool) {
 		return Line{}, false
 	}
 	switch l.Text {
-	case deactivation.LogMessage, deactivation.LogDelivery, deactivation.LogDeadLetter:
+	case deactivation.LogMessage, deactivation.LogDelivery, deactivation.LogDeadLetter, deactivation.LogAudit:
 		return l, true
 	}
 	return Line{}, false

@@ -31,6 +31,9 @@ func (q Question) filter() string {
 			return deactivation.LogID + " like /^" + escaped(q.ID) + `(\.[0-9]+)?$/` // with the requests of an event
 		}
 		return isOneOf(deactivation.LogID, []string{q.ID, event})
+	case !q.redrives.IsZero():
+		return fmt.Sprintf(`%s = "%s" and %s = "%s" and %s = "%s"`, deactivation.LogText, deactivation.LogAudit,
+			deactivation.LogCommand, commandRedrive, deactivation.LogPhase, deactivation.AuditBegin)
 	}
 	return isOneOf(deactivation.LogRun, []string{q.Run})
 }

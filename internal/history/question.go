@@ -4,16 +4,20 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"time"
 
 	"license-deactivator/internal/deactivation"
 )
 
-// Question is what a person asks about. Exactly one field is set. Make it with OfOrder, OfLicense, OfID or OfRun.
+// Question is what a person asks about. Exactly one field is set. Make it with OfOrder, OfLicense, OfID, OfRun or OfRedrives.
 type Question struct {
 	Order       string `json:"order,omitempty"`        // one id of the order
 	LicenseHash string `json:"license_hash,omitempty"` // deactivation.HashLicense of the key
 	ID          string `json:"id,omitempty"`           // of a request, or of an event: its source and event id
 	Run         string `json:"run,omitempty"`          // name of a bulk run
+
+	// redrives asks who has redriven dead letters until that time; see Answer.Attribute.
+	redrives time.Time
 }
 
 // OfOrder asks about an order by one of its ids.
@@ -30,6 +34,9 @@ func OfID(id string) Question { return Question{ID: deactivation.CleanText(id)} 
 // OfRun asks about a bulk run by its name.
 func OfRun(name string) Question { return Question{Run: deactivation.CleanText(name)} }
 
+// OfRedrives asks who has begun to redrive dead letters with licensectl until that time.
+func OfRedrives(until time.Time) Question { return Question{redrives: until} }
+
 // errQuestion is the error of a question about nothing or about several things.
 var errQuestion = errors.New("history: a question is about one of order, license, id and run")
 
@@ -39,8 +46,8 @@ var licenseHash = regexp.MustCompile(`^[0-9a-f]{16}$`)
 // Check refuses a question that is not about exactly one thing, and a license_hash that is not a hash.
 func (q Question) Check() error {
 	n := 0
-	for _, field := range []string{q.Order, q.LicenseHash, q.ID, q.Run} {
-		if field != "" {
+	for _, set := range []bool{q.Order != "", q.LicenseHash != "", q.ID != "", q.Run != "", !q.redrives.IsZero()} {
+		if set {
 			n++
 		}
 	}
@@ -62,6 +69,8 @@ func (q Question) String() string {
 		return "the license with hash " + q.LicenseHash
 	case q.ID != "":
 		return "id " + q.ID
+	case !q.redrives.IsZero():
+		return "redrives of dead letters"
 	}
 	return "run " + q.Run
 }
@@ -86,9 +95,14 @@ func (q Question) matches(l Line) bool {
 	case q.ID != "":
 		event, isRequest := eventOf(q.ID)
 		return l.ID == q.ID || isRequest && l.ID == event || !isRequest && isRequestOf(l.ID, q.ID)
+	case !q.redrives.IsZero():
+		return l.Text == deactivation.LogAudit && l.Command == commandRedrive && l.Phase == deactivation.AuditBegin && !l.Time.After(q.redrives)
 	}
 	return l.Run == q.Run
 }
+
+// commandRedrive is how the audit line of a redrive names its command.
+const commandRedrive = "licensectl dlq redrive"
 
 // isRequestOf reports whether an id is that of a request of the event.
 func isRequestOf(id, event string) bool {
