@@ -144,7 +144,7 @@ func TestDoctorExaminesAStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, code = doctor(silent, endpoint)
-	for _, want := range []string{"failed   alarm topic       ", "has no subscriber: nobody hears of an alarm", "warning  dead-letter queue a person has to look at 1 letter"} {
+	for _, want := range []string{"failed   alarm topic       ", "has no subscriber: an alarm notifies nobody", "warning  dead-letter queue a person has to look at 1 letter"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q", want)
 		}

@@ -44,12 +44,12 @@ func (d *doctor) checkAlarms(ctx context.Context) {
 // examineAlarms reports what is wrong with the alarms, and returns the topics that they notify.
 func (d *doctor) examineAlarms(alarms []cwtypes.MetricAlarm) []string {
 	const check = "alarms"
-	var ringing, silent, disabled []string
+	var inAlarm, silent, disabled []string
 	topics := map[string]bool{}
 	for _, a := range alarms {
 		name := aws.ToString(a.AlarmName)
 		if a.StateValue == cwtypes.StateValueAlarm {
-			ringing = append(ringing, name)
+			inAlarm = append(inAlarm, name)
 		}
 		if !aws.ToBool(a.ActionsEnabled) {
 			disabled = append(disabled, name)
@@ -63,8 +63,8 @@ func (d *doctor) examineAlarms(alarms []cwtypes.MetricAlarm) []string {
 			}
 		}
 	}
-	if len(ringing) > 0 {
-		d.warn(check, "docs/operations.md says for each alarm what to do", "in state ALARM: %s", strings.Join(ringing, ", "))
+	if len(inAlarm) > 0 {
+		d.warn(check, "docs/operations.md says for each alarm what to do", "in state ALARM: %s", strings.Join(inAlarm, ", "))
 	}
 	if len(disabled) > 0 {
 		d.warn(check, "aws cloudwatch enable-alarm-actions --alarm-names …", "their actions are disabled: %s", strings.Join(disabled, ", "))
@@ -130,7 +130,7 @@ func (d *doctor) checkTopic(ctx context.Context, topic string) {
 	case confirmed == 0 && pending > 0:
 		d.fail(check, "open the confirmation e-mail of AWS", "%s has no confirmed subscriber, %d unconfirmed", topic, pending)
 	case confirmed == 0:
-		d.fail(check, "aws sns subscribe --topic-arn … --protocol email --notification-endpoint …", "%s has no subscriber: nobody hears of an alarm", topic)
+		d.fail(check, "aws sns subscribe --topic-arn … --protocol email --notification-endpoint …", "%s has no subscriber: an alarm notifies nobody", topic)
 	default:
 		d.ok(check, "%s has %s", topic, count(confirmed, "subscriber"))
 	}

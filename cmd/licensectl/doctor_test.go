@@ -50,7 +50,7 @@ const (
 	doctorWebhooks = `{"stripe":"whsec_canary"}`
 )
 
-func TestDoctorFindsALocalSystemWell(t *testing.T) {
+func TestDoctorChecksALocalSystem(t *testing.T) {
 	t.Parallel()
 	api, doctor, plain := doctorOf(t, doctorSecrets(doctorLicense, doctorWebhooks))
 	code, stdout, stderr := command(t, doctor...)
@@ -143,8 +143,8 @@ func TestDoctorNamesFilesOfOnesOwnWithoutASecret(t *testing.T) {
 	}
 }
 
-// TestDoctorTellsADeploymentThatIsNoneOfOurs: an address that accepts unsigned deliveries, or knows no sender.
-func TestDoctorTellsADeploymentThatIsNoneOfOurs(t *testing.T) {
+// TestDoctorFindsAnAddressThatIsNotOurs: an address that accepts unsigned deliveries, or knows no sender.
+func TestDoctorFindsAnAddressThatIsNotOurs(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]string{
 		http.StatusOK: "answers 200 to an unsigned delivery", http.StatusNotFound: "answers 404: the function knows no such sender",
@@ -204,7 +204,7 @@ func TestDoctorNeedsSomethingToCheck(t *testing.T) {
 	}
 }
 
-func TestDoctorSaysWhichAlarmsNobodyHears(t *testing.T) {
+func TestDoctorSaysWhichAlarmsNotifyNobody(t *testing.T) {
 	t.Parallel()
 	const topic = "arn:aws:sns:us-east-1:123456789012:alarms"
 	alarm := func(name string, state types.StateValue, enabled bool, actions ...string) types.MetricAlarm {
@@ -217,7 +217,7 @@ func TestDoctorSaysWhichAlarmsNobodyHears(t *testing.T) {
 	}{
 		"all well":          {[]types.MetricAlarm{alarm("a", "OK", true, topic), alarm("b", "OK", true, topic)}, []string{topic}, "ok       alarms            every one of 2 alarms has an action\n"},
 		"one notifies none": {[]types.MetricAlarm{alarm("a", "OK", true, topic), alarm("b", "OK", true)}, []string{topic}, "failed   alarms            1 of 2 alarms notify nobody\n"},
-		"one rings":         {[]types.MetricAlarm{alarm("a", "ALARM", true, topic)}, []string{topic}, "warning  alarms            in state ALARM: a\n"},
+		"one in ALARM":      {[]types.MetricAlarm{alarm("a", "ALARM", true, topic)}, []string{topic}, "warning  alarms            in state ALARM: a\n"},
 		"one is disabled":   {[]types.MetricAlarm{alarm("a", "OK", false, topic)}, []string{topic}, "warning  alarms            their actions are disabled: a\n"},
 	} {
 		var out strings.Builder

@@ -160,6 +160,8 @@ func (o *resolveOptions) verdict() error {
 			"an id must be exact; docs/lookup.md says which id of a store to give to LicenseSpring")
 	case r.Outcome == deactivation.Deferred:
 		return failed(errors.New(r.Detail), lookupHint(r))
+	case lookup.IsReview(r.Code) && o.release:
+		return held("there are more than one command reads: act on them by license key", "held: %s: %s", r.Code, r.Detail)
 	case lookup.IsReview(r.Code):
 		return held("look at the licenses above; --release acts on all of them", "held: %s: %s", r.Code, r.Detail)
 	case r.Code == lookup.CodeMismatch:
@@ -176,7 +178,7 @@ func lookupHint(r lookup.Result) string {
 	case managementapi.KindOf(r.Err) == managementapi.KindRateLimited:
 		return "the company's quota of the Management API is used up: try again in a minute"
 	case r.Code == lookup.CodeUntrusted:
-		return "nothing was read or written on its word: ask LicenseSpring"
+		return "nothing was written: ask LicenseSpring"
 	}
 	return "try again; if it lasts, check the address (--management-api)"
 }

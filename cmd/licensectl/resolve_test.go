@@ -255,6 +255,10 @@ func TestResolveIsHeldByTheChecksOfTheLookUp(t *testing.T) {
 	for i := range 51 {
 		crowded.Devices = append(crowded.Devices, fmt.Sprintf("canary-hardware-%04d", i))
 	}
+	var more []licenseapitest.License // than are read
+	for i := range 1001 {
+		more = append(more, licenseapitest.License{ID: int64(i + 1000), Product: "XY", LicenseKey: fmt.Sprintf("CANARY-KEY-%04d", i), Order: "pi_1"})
+	}
 	for name, c := range map[string]struct {
 		licenses []licenseapitest.License
 		fault    string
@@ -265,6 +269,7 @@ func TestResolveIsHeldByTheChecksOfTheLookUp(t *testing.T) {
 	}{
 		"too many licenses":           {many, "", []string{"--expect", "11"}, exitHeld, 0, "held: too_many: 11 licenses were found, more than 10\nlicensectl: hint: look at the licenses above; --release"},
 		"too many licenses, released": {many, "", []string{"--expect", "11", "--release"}, exitDone, 11, ""},
+		"more licenses than are read": {more, "", []string{"--expect", "1001", "--release"}, exitHeld, 0, "hint: there are more than one command reads"},
 		"too many devices":            {[]licenseapitest.License{crowded}, "", []string{"--expect", "1"}, exitHeld, 0, "held: too_many: 51 active devices"},
 		"too many devices, released":  {[]licenseapitest.License{crowded}, "", []string{"--expect", "1", "--release"}, exitDone, 1, ""},
 		"nothing found":               {nil, "", []string{"--expect", "1"}, exitFailed, 0, `LicenseSpring has no license of the order "pi_1"`},
