@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -20,6 +22,7 @@ type deadQueues struct {
 	endpoint   string
 	dead, jobs *queue.Memory
 	aws        *fakeAWS
+	log        []string // lines of the functions' log groups
 }
 
 // newDeadQueues serves two queues with letters of every reason, and some that are not ours.
@@ -34,11 +37,28 @@ func newDeadQueues(t *testing.T) *deadQueues {
 			api.ServeHTTP(w, r)
 			return
 		}
+		switch r.Header.Get("X-Amz-Target") {
+		case "Logs_20140328.StartQuery":
+			fmt.Fprint(w, `{"queryId":"1"}`)
+			return
+		case "Logs_20140328.GetQueryResults":
+			_ = json.NewEncoder(w).Encode(map[string]any{"status": "Complete", "results": q.logResults()})
+			return
+		}
 		q.aws.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
 	q.endpoint = server.URL
 	return q
+}
+
+// logResults are what Logs Insights finds: each line of the log.
+func (q *deadQueues) logResults() [][]map[string]string {
+	results := [][]map[string]string{}
+	for _, line := range q.log {
+		results = append(results, []map[string]string{{"field": "@message", "value": line}})
+	}
+	return results
 }
 
 const day = 24 * time.Hour

@@ -403,6 +403,27 @@ func TestAnExportIsWhatExplainReads(t *testing.T) {
 	}
 }
 
+// TestShowAddsTheLogOfALetter: what the log group of the stack says about it.
+func TestShowAddsTheLogOfALetter(t *testing.T) {
+	t.Parallel()
+	q := newDeadQueues(t).fill(t)
+	if _, stdout, stderr := q.dlq(t, "show", "stripe.held.0", "--stack", "shop", "--logs"); !strings.Contains(stdout, "LOG          The log has no line of it in the last 30 days.") {
+		t.Errorf("an empty log:\n%s%s", stdout, stderr)
+	}
+	q.log = []string{`{"timestamp":"2026-11-28T10:00:00Z","message":"message","id":"stripe.held.0","source":"stripe","outcome":"rejected","reason":"held","code":"surge","attempts":1,"decision":"hold"}`}
+	code, stdout, stderr := q.dlq(t, "show", "stripe.held.0", "--stack", "shop", "--logs")
+	if code != exitDone || !strings.Contains(stdout, "2026-11-28 10:00:00  parked     in the dead-letter queue: held, surge") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+	_, stdout, _ = q.dlq(t, "show", "stripe.held.0", "--stack", "shop", "--logs", "--json")
+	if !strings.Contains(stdout, `"log":[{"id":"stripe.held.0","outcome":"rejected"`) {
+		t.Errorf("as JSON: %s", stdout)
+	}
+	if code, _, stderr := q.dlq(t, "show", "stripe.held.0", "--dead-letter-queue-url", q.endpoint+"/x/dead-letters", "--logs"); code != exitUsage || !strings.Contains(stderr, "there is no log to read") {
+		t.Errorf("without a stack: exit code %d, %s", code, stderr)
+	}
+}
+
 // TestLettersThatAnotherCommandHoldsAreMentioned: a killed command's letters come back within 30 seconds.
 func TestLettersThatAnotherCommandHoldsAreMentioned(t *testing.T) {
 	t.Parallel()

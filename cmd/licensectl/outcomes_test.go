@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/deadletter"
 	"license-deactivator/internal/worker"
 	"license-deactivator/pkg/licenseapi"
 )
@@ -19,7 +20,7 @@ const outcomesFile = "../../docs/outcomes.md"
 
 const outcomesHead = `# Outcomes of a message, and what to do
 
-A test generates this page from the tables in the code (` + "`pkg/licenseapi/codes.go`, `internal/worker/treatment.go`" + `).
+A test generates this page from the tables in the code (` + "`pkg/licenseapi/codes.go`, `internal/worker/treatment.go`, `internal/deadletter/meaning.go`" + `).
 
 Find the message's ` + "`code`" + ` (in the dead letter's attributes, or in the log line) below. Answers are decided in this order: status
 429, 408 and 5xx by the status; then a known code; then 401 and 403; then any other 4xx. A message that is still deferred at its
@@ -83,24 +84,15 @@ has the ids that were tried, what was done to each license, and what was read ba
 | ` + "`http_5xx`, `timeout`, `connection`, `unreadable`" + ` | deferred | an outage, or an answer that cannot be used; named devices are freed meanwhile | nothing |
 | a code of the License API | rejected | it refused a device; all others were freed, and the license disabled | as above for that code |
 
-## Reasons of a dead letter
+`
 
-| reason | what it is | what to do |
-|---|---|---|
-| rejected | the License API's answer, or a look-up that may not be acted on; see the code above | correct the data, send the request again; a review: release it or delete it |
-| unmappable | an event that matters, without license data; ` + "`detail`" + ` names what is missing | ` + "`licensectl explain`" + ` shows where it was looked for; send the request [by hand](senders/README.md#an-unmappable-event-by-hand), and correct the checkout or the source's file for the next event |
-| unmappable, code ` + "`" + `review` + "`" + ` | an event about which an operator decides, by a rule of the source's file or because it is unknown what is still paid for | look at the order, and ask for the deactivation by hand or delete the letter: [reviews](senders/README.md#reviews-and-reversals) |
-| unmappable, code ` + "`" + `unknown_shape` + "`" + ` | no rule of the source's file is for its shape, and no signed type says what it is | write a rule, at least ` + "`" + `ignore: true` + "`" + `, or switch the topic off at the sender |
-| unmappable, code ` + "`" + `unreadable` + "`" + ` | the sender signed it, and it cannot be read | look at the sender's log of deliveries, and at the order |
-| reversed | an event that takes an earlier one back: a dispute won, a refund that failed | if a license was deactivated for the earlier one, activate it again in LicenseSpring; delete the letter |
-| stale | a request of an event that was older than ` + "`" + `MAX_EVENT_AGE` + "`" + ` (14 days) when it was received, by its own time: an old order that was edited, or a replay; ` + "`" + `detail` + "`" + ` says its time and age | if it is right, redrive it |
-| invalid | not a message in our wire form | find out who may send to the queue |
-| crashed | the worker panicked over it five times | report it to the maintainers, with the log's stack |
-| undelivered | the queue did not accept the request in time | move it to the queue |
-| held | the brake, code ` + "`surge`" + `: events asked for more licenses of a source in an hour than ` + "`SURGE_LIMIT`" + ` allows; nothing was done | find out whether the refunds are real, then [release or delete it](operations.md#a-surge) |
-| watched | watch mode: nothing was done, ` + "`detail`" + ` says what would have been; code ` + "`surge`" + `: the brake would have held it | in ` + "`act`" + ` mode [redrive or delete it](operations.md#watch-mode) |
-| exhausted | deferred at 290 receives: an outage or a configuration fault of nearly three days (69 h 42 min at least); ` + "`code` and `detail`" + ` are the last ones | remove the cause, then redrive it |
-| (no attributes) | SQS moved it after 300 receives: the same, and the worker could not send it | redrive it |
+const reasonsHead = `## Reasons of a dead letter
+
+` + "`licensectl dlq show`" + ` prints these texts for a letter; [dead-letters.md](dead-letters.md) has the commands. A letter without attributes has the
+reason ` + "`exhausted`" + `.
+
+| reason | code | what it is | what to do |
+|---|---|---|---|
 `
 
 func outcomesPage() string {
@@ -132,7 +124,14 @@ func outcomesPage() string {
 	for _, code := range licenseapi.OfflineCodes() {
 		fmt.Fprintf(&page, "| `%s` | %s | %s |\n", code.Code, code.Kind, code.Meaning)
 	}
-	page.WriteString("\n" + outcomesTail)
+	page.WriteString("\n" + outcomesTail + reasonsHead)
+	for _, m := range deadletter.Meanings() {
+		code := ""
+		if m.Code != "" {
+			code = "`" + m.Code + "`"
+		}
+		fmt.Fprintf(&page, "| %s | %s | %s | %s |\n", m.Reason, code, m.Is, m.Do)
+	}
 	return page.String()
 }
 
