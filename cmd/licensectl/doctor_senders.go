@@ -52,7 +52,11 @@ func (d *doctor) checkSenders(ctx context.Context) {
 		return
 	}
 	d.checkMissing(webhooks.Sources())
-	d.ok("senders' secrets", "%s; %s without", strings.Join(usable, ", "), count(len(d.sources.Names())-len(usable), "file"))
+	without := ""
+	if n := len(d.sources.Names()) - len(usable); n > 0 {
+		without = "; " + count(n, "file") + " without"
+	}
+	d.ok("senders' secrets", "%s%s", strings.Join(usable, ", "), without)
 	d.checkAddresses(ctx, usable)
 }
 

@@ -74,6 +74,10 @@ func (o *resolveOptions) resolve(cmd *cobra.Command, c clock) error {
 	if err := o.verdict(); err != nil {
 		return err
 	}
+	if !o.yes && devicesToFree(o.preview) == 0 && toDisable(o.preview) == 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "Nothing is left to do.")
+		return nil
+	}
 	o.warn(cmd)
 	licenses := len(o.preview.Licenses)
 	act, err := o.allow(cmd, licenses, o.act())

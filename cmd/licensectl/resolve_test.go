@@ -409,6 +409,9 @@ func TestResolveDirectlyDoesWhatTheStackDoes(t *testing.T) {
 	if code, stdout, _ = command(t, directly(flags, "--order", "pi_1", "--disable", "--expect", "2")...); code != exitDone || len(api.Ledger()) != 3 || strings.Count(stdout, "already_inactive  already_disabled  nothing is left to do") != 2 {
 		t.Errorf("again: exit code %d, %s, writes %v", code, stdout, api.Ledger()[3:])
 	}
+	if code, stdout, stderr = command(t, append([]string{"resolve", "--order", "pi_1", "--disable"}, flags...)...); code != exitDone || stderr != "Nothing is left to do.\n" {
+		t.Errorf("a preview without work: exit code %d, %s%s", code, stdout, stderr)
+	}
 	if code, _, stderr = command(t, append([]string{"restore", "--order", "pi_1", "--comment", "x", "--yes", "--expect", "2"}, flags...)...); code != exitDone {
 		t.Errorf("restore: exit code %d, %s", code, stderr)
 	}
