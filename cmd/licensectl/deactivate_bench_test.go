@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -41,15 +42,15 @@ const (
 //
 //	go test ./cmd/licensectl -run '^$' -bench Deactivate -benchtime 1x -timeout 30m
 func BenchmarkDeactivate(b *testing.B) {
-	address := serveWebhook(b)
+	address, program := serveWebhook(b), buildProgram(b)
 	path := bulkFile(b, *bulkRows)
 	common := []string{"deactivate", path, "--endpoint-url", address, "--max", strconv.Itoa(*bulkRows)}
 	for b.Loop() {
 		_ = os.Remove(path + ".journal") // of the loop before
-		preview := measure(b, childVariable+"=1", common...)
-		before := measure(b, childVariable+"=bare", address, strconv.Itoa(*bulkRows))
-		act := measure(b, childVariable+"=1", append(common, "--comment", "benchmark", "--yes", "--expect", strconv.Itoa(*bulkRows), "--no-canary")...)
-		after := measure(b, childVariable+"=bare", address, strconv.Itoa(*bulkRows))
+		preview := measure(b, exec.CommandContext(b.Context(), program, common...))
+		before := measure(b, bareChild(b, address, *bulkRows))
+		act := measure(b, exec.CommandContext(b.Context(), program, append(common, "--comment", "benchmark", "--yes", "--expect", strconv.Itoa(*bulkRows), "--no-canary")...))
+		after := measure(b, bareChild(b, address, *bulkRows))
 		bare := (before.took + after.took) / 2
 		rate := func(took time.Duration) float64 { return float64(*bulkRows) / took.Seconds() }
 		b.ReportMetric(rate(preview.took), "preview-rows/s")
@@ -77,14 +78,31 @@ func (m measured) String() string {
 	return fmt.Sprintf("%v (CPU %v, %d MiB)", m.took.Round(time.Millisecond), m.cpu.Round(time.Millisecond), m.resident>>20)
 }
 
-// measure runs a child to its end.
-func measure(b *testing.B, environment string, args ...string) measured {
+// buildProgram builds licensectl as it is installed: this test binary has more in it.
+func buildProgram(b *testing.B) string {
 	b.Helper()
-	cmd, output := child(b, args...)
-	cmd.Env = append(cmd.Env, environment)
+	program := filepath.Join(b.TempDir(), "licensectl")
+	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	return program
+}
+
+// bareChild is the bare loop as a process of its own.
+func bareChild(b *testing.B, address string, rows int) *exec.Cmd {
+	b.Helper()
+	cmd, _ := child(b, address, strconv.Itoa(rows))
+	cmd.Env = append(cmd.Env, childVariable+"=bare")
+	cmd.Stdout, cmd.Stderr = nil, nil
+	return cmd
+}
+
+// measure runs a program to its end.
+func measure(b *testing.B, cmd *exec.Cmd) measured {
+	b.Helper()
 	began := time.Now()
-	if err := cmd.Run(); err != nil {
-		b.Fatalf("%v\n%s", err, output)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
 	}
 	return measured{time.Since(began), maxResident(cmd.ProcessState), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
 // TestAStackIsAskedForItsPaceAndGetsTheAuditLines, and a preview invokes only by dry run.
@@ -60,6 +61,27 @@ func TestAStackIsAskedForItsPaceAndGetsTheAuditLines(t *testing.T) {
 	cloud.stacks["shop"]["Mode"] = "watch"
 	if _, _, stderr := command(t, shop...); !strings.Contains(stderr, "licensectl: warning: the stack shop is in watch mode: it deactivates nothing") {
 		t.Errorf("in watch mode: %s", stderr)
+	}
+}
+
+// TestWithLookUpARowMayNameOnlyAnOrder, and the preview says what that means.
+func TestWithLookUpARowMayNameOnlyAnOrder(t *testing.T) {
+	t.Parallel()
+	api, address := fakeAPI(t, licenseapitest.State{
+		APIKeys: map[string]string{"key": "shared"}, ManagementAPIKeys: []string{"management"},
+		Licenses: []licenseapitest.License{{Product: "XY", LicenseKey: "KEY-A", Order: "C-4711", Devices: []string{"hw1", "hw2"}}, {Product: "XY", LicenseKey: "KEY-B", Devices: []string{"hw3"}}},
+	})
+	r := start(t, "local", "--json", "--license-api", address, "--management-api", licenseapitest.ManagementURL(address), "--calls-per-second", "1000",
+		"--secrets", file(t, "s.json", `{"license_api":{"api_key":"key","shared_key":"shared","management_api_key":"management"},"webhooks":{}}`))
+	path := file(t, "orders.csv", "order,license_key\nC-4711,\n,KEY-B\n")
+	rows := []string{"deactivate", path, "--endpoint-url", r.address}
+	code, stdout, stderr := command(t, rows...)
+	if code != exitDone || !strings.Contains(stdout, "Licenses  1; 1 row names only an order, all of whose licenses are found\nDevices   0; 2 rows name no device: every device of their licenses\n") {
+		t.Fatalf("exit code %d\n%s\n%s", code, stdout, stderr)
+	}
+	code, stdout, stderr = command(t, append(rows, "--comment", "ticket 1", "--yes", "--expect", "2", "--wait")...)
+	if code != exitDone || !strings.Contains(stdout, "Outcomes  2 deactivated\n") || api.Counts().Answers["license_deactivated"] != 3 {
+		t.Errorf("exit code %d, %v\n%s\n%s", code, api.Counts().Answers, stdout, stderr)
 	}
 }
 
