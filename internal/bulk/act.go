@@ -238,9 +238,12 @@ type readBatch struct {
 	err     error // instead of a batch
 }
 
-// read reads the batches that have not been sent, one ahead of the sending.
+// readAhead is how many batches are read before they are sent: some 300 kB each.
+const readAhead = 4
+
+// read reads the batches that have not been sent, ahead of the sending.
 func (a *Act) read(ctx context.Context) <-chan readBatch {
-	to := make(chan readBatch, 1)
+	to := make(chan readBatch, readAhead)
 	todo := a.run.Plan.batches[a.run.state.sent:]
 	go func() {
 		if err := a.readTo(ctx, to, todo); err != nil {
