@@ -28,7 +28,7 @@ import (
 	"license-deactivator/internal/webhook"
 )
 
-var bulkRows = flag.Int("bulk.rows", 1_000_000, "rows of BenchmarkDeactivate")
+var bulkRows = flag.Int("bulk.rows", 1_000_000, "rows of BenchmarkDeactivate") //nolint:gochecknoglobals // a flag of go test
 
 // Bounds of BenchmarkDeactivate.
 const (
