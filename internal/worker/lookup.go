@@ -59,7 +59,7 @@ func (l *LookUp) validate() error {
 	}
 	problems = append(problems, checkLimits("LookUp.Limits", l.Limits)...)
 	if l.Together != (throttle.Limit{}) {
-		problems = append(problems, checkLimits("LookUp.Together", []throttle.Limit{l.Together})...)
+		problems = append(problems, checkLimit("LookUp.Together", l.Together))
 	}
 	return errors.Join(problems...)
 }

@@ -205,11 +205,16 @@ func (c Config) validate() error {
 
 func checkLimits(name string, limits []throttle.Limit) (problems []error) {
 	for i, l := range limits {
-		if l.Calls < 1 || l.In <= 0 {
-			problems = append(problems, fmt.Errorf("worker: %s[%d] is %d in %v, must be at least 1 in more than 0", name, i, l.Calls, l.In))
-		}
+		problems = append(problems, checkLimit(fmt.Sprintf("%s[%d]", name, i), l))
 	}
 	return problems
+}
+
+func checkLimit(name string, l throttle.Limit) error {
+	if l.Calls >= 1 && l.In > 0 {
+		return nil
+	}
+	return fmt.Errorf("worker: %s is %d in %v, must be at least 1 in more than 0", name, l.Calls, l.In)
 }
 
 // Handle processes one batch and lists the messages that stay in the queue. A batch that could not be processed at all

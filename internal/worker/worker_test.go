@@ -15,9 +15,11 @@ import (
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/telemetry"
+	"license-deactivator/internal/throttle"
 	"license-deactivator/internal/worker"
 	"license-deactivator/pkg/licenseapi"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
+	"license-deactivator/pkg/managementapi"
 )
 
 func TestNewNamesEveryBadField(t *testing.T) {
@@ -34,23 +36,49 @@ func TestNewNamesEveryBadField(t *testing.T) {
 		API: &licenseapi.Client{}, Secrets: &clocked{}, Queue: r.source, DeadLetters: r.dead,
 		Recorder: telemetry.New(io.Discard, slog.LevelInfo, ""), CallsInFlight: 1, CallsPerSecond: 0.1, Backoff: production(),
 	}
-	if _, err := worker.New(good); err != nil {
-		t.Errorf("a valid configuration is refused: %v", err)
+	withLookUp := good
+	lookUpWith(func(*worker.LookUp) {})(&withLookUp)
+	for _, cfg := range []worker.Config{good, withLookUp} {
+		if _, err := worker.New(cfg); err != nil {
+			t.Errorf("a valid configuration is refused: %v", err)
+		}
 	}
 	for name, change := range map[string]func(*worker.Config){
-		"CallsInFlight below 1":  func(cfg *worker.Config) { cfg.CallsInFlight = 0 },
-		"CallsPerSecond zero":    func(cfg *worker.Config) { cfg.CallsPerSecond = 0 },
-		"CallsPerSecond NaN":     func(cfg *worker.Config) { cfg.CallsPerSecond = math.NaN() },
-		"CallsPerSecond endless": func(cfg *worker.Config) { cfg.CallsPerSecond = math.Inf(1) },
-		"Backoff falling":        func(cfg *worker.Config) { cfg.Backoff.Cap = cfg.Backoff.First - 1 },
-		"Backoff above SQS's":    func(cfg *worker.Config) { cfg.Backoff.Cap = 13 * time.Hour },
+		"CallsInFlight below 1":             func(cfg *worker.Config) { cfg.CallsInFlight = 0 },
+		"CallsPerSecond zero":               func(cfg *worker.Config) { cfg.CallsPerSecond = 0 },
+		"CallsPerSecond NaN":                func(cfg *worker.Config) { cfg.CallsPerSecond = math.NaN() },
+		"CallsPerSecond endless":            func(cfg *worker.Config) { cfg.CallsPerSecond = math.Inf(1) },
+		"LookUp.Keys missing":               lookUpWith(func(l *worker.LookUp) { l.Keys = nil }),
+		"LookUp.CallsPerSecond zero":        lookUpWith(func(l *worker.LookUp) { l.CallsPerSecond = 0 }),
+		"LookUp.CallsPerSecond NaN":         lookUpWith(func(l *worker.LookUp) { l.CallsPerSecond = math.NaN() }),
+		"LookUp.AtOnce zero":                lookUpWith(func(l *worker.LookUp) { l.AtOnce = 0 }),
+		"LookUp.Limits[1] of no call":       lookUpWith(func(l *worker.LookUp) { l.Limits = []throttle.Limit{{Calls: 1, In: 1}, {In: 1}} }),
+		"LookUp.Together of no time":        lookUpWith(func(l *worker.LookUp) { l.Together.Calls = 1 }),
+		"managementapi: BaseURL: of no API": lookUpWith(func(l *worker.LookUp) { l.API.BaseURL = "ftp://127.0.0.1/api/v1" }),
+		"Backoff falling":                   func(cfg *worker.Config) { cfg.Backoff.Cap = cfg.Backoff.First - 1 },
+		"Backoff above SQS's":               func(cfg *worker.Config) { cfg.Backoff.Cap = 13 * time.Hour },
 	} {
 		bad := good
 		change(&bad)
 		_, err := worker.New(bad)
-		if field, _, _ := strings.Cut(name, " "); err == nil || !strings.Contains(err.Error(), "worker: "+field+" ") {
+		field, _, _ := strings.Cut(name, " ")
+		if field == "managementapi:" {
+			field += " BaseURL:"
+		}
+		if err == nil || !strings.Contains(err.Error(), "worker: "+field+" ") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// lookUpWith changes a valid configuration of the look-up.
+func lookUpWith(change func(*worker.LookUp)) func(*worker.Config) {
+	return func(cfg *worker.Config) {
+		cfg.LookUp = &worker.LookUp{
+			API:  managementapi.Config{BaseURL: "http://127.0.0.1/api/v1"},
+			Keys: secrets.NewCache(fixed("{}"), secrets.ParseManagement), CallsPerSecond: 1, AtOnce: 1,
+		}
+		change(cfg.LookUp)
 	}
 }
 
