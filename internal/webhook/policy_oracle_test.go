@@ -195,10 +195,10 @@ func shopifyPolicy(e any, testHeader bool) ruling {
 	status, isCancelled := get(e, "financial_status"), get(e, "cancelled_at") != nil
 	back := is(status, "refunded", "partially_refunded")
 	by := look{order: sure(get(e, "id"), get(e, "admin_graphql_api_id"), get(e, "name")), email: either(get(e, "email"), get(e, "contact_email"), get(e, "customer", "email"))}
+	by.order = append(by.order, weak(get(e, "order_number")))
 	if name, ok := get(e, "name").(string); ok && strings.HasPrefix(name, "#") {
 		by.order = append(by.order, weak(name[1:]))
 	}
-	by.order = append(by.order, weak(get(e, "order_number")))
 	for _, attribute := range list(get(e, "note_attributes")) {
 		if is(get(attribute, "name"), "order_id") && get(attribute, "value") != nil {
 			by.order = append(by.order, candidate{id: get(attribute, "value"), buyer: true})
