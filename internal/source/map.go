@@ -170,8 +170,6 @@ func (s *Source) applyRules(m *Mapping, f facts, receivedAt time.Time, lookUp bo
 			m.Code, m.Problem = deactivation.CodeReview, problemReview
 		case problem != nil:
 			m.setProblem(problem)
-		case r.cause == deactivation.CauseOrderCancelled && slices.ContainsFunc(needs, func(n need) bool { return n.buyer }):
-			m.Code, m.Problem = deactivation.CodeReview, problemBuyer
 		default:
 			m.setRequests(s.requests(m, r.cause, f, receivedAt, needs))
 		}
@@ -218,13 +216,18 @@ func (m *Mapping) setProblem(u *unmappable) {
 	}
 }
 
-// setRequests accepts the event, or makes it unmappable if a request is not one that the worker can read.
+// setRequests accepts the event. It is unmappable if a request is not one that the worker can read, and a review if nobody
+// paid for the order and a buyer may have written its license.
 func (m *Mapping) setRequests(requests []deactivation.Request) {
 	for _, r := range requests {
 		if err := r.Validate(); err != nil {
 			m.Problem = err.Error()
 			return
 		}
+	}
+	if slices.ContainsFunc(requests, func(r deactivation.Request) bool { return r.Buyer && r.Cause == deactivation.CauseOrderCancelled }) {
+		m.Code, m.Problem = deactivation.CodeReview, problemBuyer
+		return
 	}
 	m.Answer, m.Requests = deactivation.Accepted, requests
 }
