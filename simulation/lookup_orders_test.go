@@ -78,12 +78,19 @@ func (s *scenario) makeLookUps(messages int) {
 	}
 }
 
-// lookUpTime returns any time, or in half of the cases a time during a failpoint of the Management API.
+// lookUpTime returns any time, or in half of the cases a time during a failpoint of the Management API or a rotation of its
+// key.
 func (s *scenario) lookUpTime(r *rand.Rand) time.Duration {
-	if f := s.managementFailpoints[r.IntN(len(s.managementFailpoints))]; r.IntN(2) == 0 {
+	if r.IntN(2) == 0 {
+		return between(r, 0, lastFailpoint)
+	}
+	n := r.IntN(len(s.managementFailpoints) + 2*len(s.managementRotations))
+	if n < len(s.managementFailpoints) {
+		f := s.managementFailpoints[n]
 		return between(r, f.from, f.to)
 	}
-	return between(r, 0, lastFailpoint)
+	change := s.managementRotations[(n-len(s.managementFailpoints))/2]
+	return between(r, change.begin(), change.complete()+5*time.Minute)
 }
 
 // make chooses what is asked for, and makes the licenses.
