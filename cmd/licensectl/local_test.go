@@ -234,7 +234,7 @@ func TestTestEventsAreAccepted(t *testing.T) {
 func TestARefusedBulkPayloadIsShown(t *testing.T) {
 	t.Parallel()
 	const invocations = "/2015-03-31/functions/webhook/invocations"
-	rows := `{"source":"ops","requests":[{"product":"XY","license_key":"KEY-CANARY"}]}`
+	rows := `{"source":"ops","requests":[{"product":"XY","hardware_id":"KEY-CANARY"}]}`
 	r := start(t, "local", quick)
 	r.stdout.await(t, "end of the samples", func(text string) bool { return strings.Contains(text, "until Ctrl-C") })
 	r.post(t, invocations, `{"requests":[],"source":"O P S"}`)

@@ -20,7 +20,7 @@ import (
 const (
 	APIKey           = "local-api-key" //nolint:gosec // public, as the comment says
 	SharedKey        = "local-shared-key"
-	ManagementAPIKey = "local-management-api-key" //nolint:gosec // likewise
+	ManagementAPIKey = "local-management-api-key"
 )
 
 // FixedSecrets returns the secrets that are used without a --secrets file, one for every sender's file. They sign the

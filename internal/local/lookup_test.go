@@ -70,10 +70,10 @@ func newSystem(t *testing.T, change func(*Config), licenses ...licenseapitest.Li
 	return s
 }
 
-// send delivers a sample and returns the answer.
-func (s *system) send(name string) string {
+// dispute delivers the sample stripe/chargeback and returns the answer.
+func (s *system) dispute() string {
 	s.t.Helper()
-	tried, err := sample.Read(events.FS(), name)
+	tried, err := sample.Read(events.FS(), "stripe/chargeback")
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func owned(key, order string, devices ...string) licenseapitest.License {
 func TestARefundBeforeItsFulfilmentWaitsAndIsFound(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, nil, owned("K0", "another order", "hw0"))
-	if answer := s.send("stripe/chargeback"); !strings.Contains(answer, `"accepted"`) {
+	if answer := s.dispute(); !strings.Contains(answer, `"accepted"`) {
 		t.Fatalf("answer %s", answer)
 	}
 	early := s.next()
@@ -174,7 +174,7 @@ func TestWhatKeepsALookUpFromWriting(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			s.send("stripe/chargeback")
+			s.dispute()
 			if m := s.next(); m.Outcome != c.outcome || m.Reason != c.reason || m.Code != c.code {
 				t.Errorf("got %s %s %q (%s), want %s %s %q", m.Outcome, m.Reason, m.Code, m.Detail, c.outcome, c.reason, c.code)
 			}
@@ -195,7 +195,7 @@ func (withoutManagementKey) Read(context.Context) (secrets.Value, error) {
 func TestTheFakesKeyIsUsedWhereTheSecretHasNone(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, func(c *Config) { c.LicenseSecret, c.ManagementAPIKey = withoutManagementKey{}, ManagementAPIKey }, owned("K1", disputed, "hw1"))
-	s.send("stripe/chargeback")
+	s.dispute()
 	if m := s.next(); m.Outcome != deactivation.Deactivated {
 		t.Errorf("%s %s (%s)", m.Outcome, m.Code, m.Detail)
 	}
@@ -204,7 +204,7 @@ func TestTheFakesKeyIsUsedWhereTheSecretHasNone(t *testing.T) {
 func TestWithoutAManagementAPINothingIsLookedUp(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, func(c *Config) { c.ManagementAPI = "" }, owned("K1", disputed, "hw1"))
-	if answer := s.send("stripe/chargeback"); !strings.Contains(answer, `"unmappable"`) || s.stack.DeadLetters.Len() != 1 {
+	if answer := s.dispute(); !strings.Contains(answer, `"unmappable"`) || s.stack.DeadLetters.Len() != 1 {
 		t.Errorf("answer %s, %d dead letters", answer, s.stack.DeadLetters.Len())
 	}
 	if got := s.api.Counts().Management; got != 0 {
