@@ -269,6 +269,20 @@ func TestWithoutRegionOrCredentialsThereIsAHint(t *testing.T) {
 	}
 }
 
+// TestTheFlagWinsOverAWSVariablesOfOneService sets AWS's variables, which are the process's.
+func TestTheFlagWinsOverAWSVariablesOfOneService(t *testing.T) {
+	t.Setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", "http://127.0.0.1:1")
+	t.Setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1")
+	cloud := &fakeAWS{stacks: map[string]map[string]string{"shop": outputsOf("shop")}, arn: "arn:aws:sts::1:assumed-role/Ops/jane"}
+	at, err := parsed(t, "--stack", "shop", "--endpoint-url", cloud.start(t)).open(t.Context(), queueURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := at.actor(t.Context()); got != cloud.arn {
+		t.Errorf("the actor is %q", got)
+	}
+}
+
 func TestTheNameOfAFunctionIsFoundInItsARN(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
