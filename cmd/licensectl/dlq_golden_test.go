@@ -135,10 +135,10 @@ func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join(dlqGolden, name)
 	if *update {
-		if err := os.MkdirAll(dlqGolden, 0o755); err != nil {
+		if err := os.MkdirAll(dlqGolden, 0o755); err != nil { //nolint:gosec // a folder of the repository
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil { //nolint:gosec // a file of the repository
 			t.Fatal(err)
 		}
 	}
