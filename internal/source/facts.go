@@ -13,4 +13,5 @@ type facts struct {
 	scheme  *signing.Scheme   // nil: no header counts as signed
 	line    int               // of the order, from 1; 0: the event itself
 	trace   *trace            // nil: no explanation is wanted
+	large   bool              // the body is larger than maxValuesBody
 }

@@ -70,7 +70,7 @@ func (s *Source) mapEach(v Verified, o Options, newTrace func(int, facts) *trace
 	mappings := make([]Mapping, len(events))
 	requests := 0
 	for i, event := range events {
-		f := facts{Tree: event, headers: v.Header, scheme: v.signing()}
+		f := facts{Tree: event, headers: v.Header, scheme: v.signing(), large: len(v.Body) > maxValuesBody}
 		if _, ok := event.Exact.(map[string]any); !ok {
 			mappings[i] = unreadable(s.event.hashID(i, bodyHash), errNoObject)
 			continue

@@ -8,6 +8,10 @@ import (
 // maxValues bounds the values of one rule that are logged.
 const maxValues = 20
 
+// maxValuesBody is the largest body whose values are logged. To hide the names of licenses all of them are read once more;
+// real deliveries have some tens of KiB, and a hostile one must not cost twice.
+const maxValuesBody = 64 << 10
+
 // valuesOf describes the values on which a rule decided, in one line for the log: the type, if the rule names one, and
 // what its condition reads and finds, such as "type 'charge.refunded', data.object.refunded true". It shows no key: values
 // that the event names as a license or a device are shortened, as in Explain.
@@ -16,7 +20,7 @@ func (s *Source) valuesOf(r *rule, eventType string, f facts) string {
 	if len(r.types) > 0 {
 		parts = append(parts, "type '"+printable(eventType)+"'")
 	}
-	if len(r.when) > 0 {
+	if len(r.when) > 0 && !f.large {
 		f.trace = &trace{hidden: s.licenses.named(f)}
 		_, _ = r.when.holds(f) // the mapping has reported its error
 		for _, test := range f.trace.tests {

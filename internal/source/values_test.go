@@ -28,4 +28,8 @@ rules:
 	if got := one(t, head+rules, long).Values; len(got) > 200 {
 		t.Errorf("%d characters: a long value is not bounded", len(got))
 	}
+	large := `{"id":"e","type":"refunded","status":"refunded","total":2,"data":{"license_key":"AAAA-BBBB","hardware_id":"h","product":"P"},"more":"` + strings.Repeat("x", 64<<10) + `"}`
+	if got := one(t, head+rules, large).Values; got != "type 'refunded'" {
+		t.Errorf("a large body: got %q, want the type alone", got)
+	}
 }
