@@ -228,7 +228,7 @@ func (o *deactivateOptions) run(cmd *cobra.Command, file string) error {
 
 // previewGCPercent bounds the garbage of a preview: a hash of each row stays, a million of them 20 MB, and the normal 100 %
 // would double that. It costs a few per cent of the time.
-const previewGCPercent = 25
+const previewGCPercent = 10
 
 func preview(ctx context.Context, r *bulk.Run) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(previewGCPercent))

@@ -90,24 +90,27 @@ const (
 // probabilistic counting algorithm", ACM TODS 15, 1990).
 type distinct struct {
 	seed   maphash.Seed
-	exact  map[uint64]struct{}
+	exact  map[uint64]struct{} // nil once there are too many
 	bitmap []uint64
 }
 
 func (d *distinct) add(text string) {
-	if d.exact == nil {
+	if d.bitmap == nil {
 		d.seed, d.exact, d.bitmap = maphash.MakeSeed(), map[uint64]struct{}{}, make([]uint64, mapBits/64)
 	}
 	h := maphash.String(d.seed, text)
 	d.bitmap[h%mapBits/64] |= 1 << (h % 64)
-	if len(d.exact) <= exactCount {
-		d.exact[h] = struct{}{}
+	if d.exact == nil {
+		return
+	}
+	if d.exact[h] = struct{}{}; len(d.exact) > exactCount {
+		d.exact = nil
 	}
 }
 
 // count returns the number, and whether it is exact.
 func (d *distinct) count() (n int, exact bool) {
-	if len(d.exact) <= exactCount {
+	if d.exact != nil || d.bitmap == nil {
 		return len(d.exact), true
 	}
 	free := 0
