@@ -81,7 +81,7 @@ has the ids that were tried, what was done to each license, and what was read ba
 | ` + "`http_401`, `http_403`" + ` | deferred, configuration fault | the Management API refuses the key | put a current ` + "`management_api_key`" + ` into the secret |
 | ` + "`http_3xx`, `http_404`" + ` of a list | deferred, configuration fault | nothing is at the address | check ` + "`MANAGEMENT_API_URL`" + ` |
 | ` + "`http_429`" + ` | deferred | its rate limit: look-ups pause and slow down | lower ` + "`ManagementCallsPerMinute`" + ` if it lasts |
-| ` + "`http_5xx`, `timeout`, `connection`, `unreadable`" + ` | deferred | an outage, or an answer that cannot be used; named devices are freed meanwhile | nothing |
+| ` + "`http_5xx`, `timeout`, `connection`, `unreadable`; `http_400`, `http_403` or `http_404`" + ` without the API's own body, such as a proxy's page | deferred | an outage, or an answer that cannot be used; named devices are freed meanwhile | nothing |
 | a code of the License API | rejected | it refused a device; all others were freed, and the license disabled | as above for that code |
 
 `
