@@ -427,6 +427,9 @@ func TestRecordsAreReadLeniently(t *testing.T) {
 		`{"id":7}`:             "a license does not say whether it is enabled",
 		`{"id":7,"enabled":3}`: "a license does not say whether it is enabled",
 		`{"id":7,"enabled":true,"license_key":"A","licenseKey":"B"}`: "a license is no object", // which is meant?
+		`{"id":7,"enabled":true,"id":8}`:                             "a license is no object",
+		`{"id":7,"enabled":true,"enabled":false}`:                    "a license is no object",
+		`{"id":7,"enabled":true,"license_key":null,"license_key":1}`: "a license is no object",
 	} {
 		if _, err := list(record); err == nil || !strings.Contains(err.Error(), why) || CodeOf(err) != "unreadable" {
 			t.Errorf("%s: %v, want …%s", record, err, why)
@@ -467,9 +470,10 @@ func TestDeviceRecordsAreReadLeniently(t *testing.T) {
 	}
 	for record, why := range map[string]string{
 		`[]`: "a device is no object",
-		`{"hardware_id":"hw","device_active":true,"license":9}`: "a device has no id",
-		`{"id":7,"hardware_id":"hw","license":9}`:               "a device does not say whether it is active",
-		`{"id":7,"device_active":true,"license":9}`:             "a device has no hardware_id",
+		`{"hardware_id":"hw","device_active":true,"license":9}`:                              "a device has no id",
+		`{"id":7,"hardware_id":"hw","license":9}`:                                            "a device does not say whether it is active",
+		`{"id":7,"device_active":true,"license":9}`:                                          "a device has no hardware_id",
+		`{"id":7,"hardware_id":"hw","device_active":true,"license":9,"hardware_id":"other"}`: "a device is no object",
 	} {
 		if _, err := list(record); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: %v, want …%s", record, err, why)
@@ -491,6 +495,8 @@ func TestListsThatCannotBeReadAreErrors(t *testing.T) {
 		`{"count":1,"results":null}`:            "no results",
 		`{"count":1,"results":{}}`:              "no results",
 		`{"count":1,"results":[]}`:              "ends before its count",
+		`{"count":0,"count":1,"results":[]}`:    "no JSON object",
+		`{"count":0,"results":[]}{}`:            "no JSON object",
 		`{"count":1,"results":[{"id":1,"enabled":true},{"id":2,"enabled":true}]}`: "more records than it counts",
 		`{"count":2,"results":[{"id":1,"enabled":true},{"id":1,"enabled":true}]}`: "there twice",
 	} {

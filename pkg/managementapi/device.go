@@ -53,7 +53,7 @@ func (c *Client) ResetDevice(ctx context.Context, device int64) error {
 func parseDevice(raw json.RawMessage) (d Device, why string) {
 	f, ok := parseFields(raw)
 	if !ok {
-		return Device{}, "a device is no object"
+		return Device{}, "a device is no object, or has two values for a field"
 	}
 	d = Device{
 		ID: f.id("id"), HardwareID: f.text("hardware_id"), License: f.id("license"),

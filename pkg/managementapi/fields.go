@@ -17,14 +17,26 @@ import (
 type fields map[string]json.RawMessage
 
 // parseFields reads an object. ok is false for anything else, also for null and no input, and for an object with two
-// different values under one folded name, which is ambiguous.
+// different values under one name, folded or not, which is ambiguous: encoding/json would take the last one.
 func parseFields(raw json.RawMessage) (f fields, ok bool) {
-	var all map[string]json.RawMessage
-	if json.Unmarshal(withoutMark(raw), &all) != nil || all == nil {
+	raw = withoutMark(raw)
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if first, err := decoder.Token(); err != nil || first != json.Delim('{') || !json.Valid(raw) {
 		return nil, false
 	}
-	f = make(fields, len(all))
-	for name, value := range all {
+	f = fields{}
+	asReceived := map[string]json.RawMessage{}
+	for decoder.More() {
+		token, err := decoder.Token()
+		name, isText := token.(string)
+		var value json.RawMessage
+		if err != nil || !isText || decoder.Decode(&value) != nil {
+			return nil, false
+		}
+		if other, twice := asReceived[name]; twice && !bytes.Equal(other, value) {
+			return nil, false
+		}
+		asReceived[name] = value
 		if string(value) == "null" {
 			continue
 		}

@@ -120,7 +120,7 @@ func objectPath(resource string, id int64) string {
 func parseLicense(raw json.RawMessage) (l License, why string) {
 	f, ok := parseFields(raw)
 	if !ok {
-		return License{}, "a license is no object"
+		return License{}, "a license is no object, or has two values for a field"
 	}
 	l = License{
 		ID: f.id("id"), Key: f.text("license_key"), Order: f.text("order_store_id"), Subscription: f.text("subscription_id"),

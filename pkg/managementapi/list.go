@@ -67,7 +67,7 @@ func list[T any](
 func parsePage(reply []byte) (count int, records []json.RawMessage, why string) {
 	f, ok := parseFields(reply)
 	if !ok {
-		return 0, nil, "the reply is no JSON object"
+		return 0, nil, "the reply is no JSON object, or has two values for a field"
 	}
 	count = f.count("count", -1)
 	if count < 0 {
