@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"license-deactivator/internal/deactivation"
 	"license-deactivator/pkg/managementapi"
 )
 
@@ -61,6 +62,11 @@ func (s *saga) devicesOf(ctx context.Context, l managementapi.License) ([]manage
 		if d.License != l.ID {
 			return nil, s.mismatch(ctx, filterOfDevices,
 				fmt.Sprintf("the devices of license %d were asked for, and one of license %d came back", l.ID, d.License))
+		}
+		if d.LicenseKey != "" && d.LicenseKey != l.Key { // one of the two records is wrong, and a call names the key
+			return nil, s.mismatch(ctx, filterOfDevices,
+				fmt.Sprintf("the records of license %d and of its device %d have different keys: %s and %s",
+					l.ID, d.ID, deactivation.Shorten(l.Key), deactivation.Shorten(d.LicenseKey)))
 		}
 	}
 	if !list.Whole {

@@ -109,23 +109,27 @@ func TestBadHabitsOfTheAPI(t *testing.T) {
 // continue.
 func TestARecordOfSomebodyElseIsThisOrdersOwnOddityIfTheProbeHolds(t *testing.T) {
 	t.Parallel()
-	for name, path := range map[string]string{"a license": "/licenses/", "a device": "/devices/"} {
+	const license = `{"id":901,"license_key":"OTHER-KEY-0001","order_store_id":"pi_12","enabled":true}`
+	for name, c := range map[string]struct{ path, record, detail string }{
+		"a license": {"/licenses/", license, "license 901"},
+		"a device":  {"/devices/", `{"id":7,"hardware_id":"hw1","device_active":true,"license":901}`, "license 901"},
+		"a device of another key": {
+			"/devices/", `{"id":7,"hardware_id":"hw1","device_active":true,"license":{"id":1,"license_key":"OTHER-KEY-0001"}}`, "different keys: … and …0001",
+		},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newAPIs(t)
 			fake := a.serve(t, append(others(), owned(1, "KEY-1", "hw1"))...)
-			fake.OnManagementCall(func(c licenseapitest.ManagementCall) licenseapitest.Fault {
-				switch {
-				case c.Path != path || c.Query.Get("order__store_id") != "pi_1" && c.Query.Get("license") != "1":
+			fake.OnManagementCall(func(call licenseapitest.ManagementCall) licenseapitest.Fault {
+				if call.Path != c.path || call.Query.Get("order__store_id") != "pi_1" && call.Query.Get("license") != "1" {
 					return licenseapitest.Fault{}
-				case path == "/licenses/":
-					return licenseapitest.Fault{Status: 200, Body: `{"count":1,"results":[{"id":901,"license_key":"OTHER-KEY-0001","order_store_id":"pi_12","enabled":true}]}`}
 				}
-				return licenseapitest.Fault{Status: 200, Body: `{"count":1,"results":[{"id":7,"hardware_id":"hw1","device_active":true,"license":901}]}`}
+				return licenseapitest.Fault{Status: 200, Body: `{"count":1,"results":[` + c.record + `]}`}
 			})
 			l := a.lookup(t)
 			result := l.Run(t.Context(), a.job(refund()))
-			if result.Outcome != deactivation.Rejected || result.Code != lookup.CodeMismatch || !strings.Contains(result.Detail, "license 901") {
+			if result.Outcome != deactivation.Rejected || result.Code != lookup.CodeMismatch || !strings.Contains(result.Detail, c.detail) {
 				t.Errorf("%+v", result)
 			}
 			checkTexts(t, result)

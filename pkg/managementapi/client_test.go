@@ -164,12 +164,15 @@ func TestDevicesAreListed(t *testing.T) {
 	api, client := testAPI(t, nil)
 	got, err := client.Devices(t.Context(), 1593781720493289, 10)
 	want := []Device{
-		{ID: 2000000001, HardwareID: "hw1", Active: true, License: 1593781720493289},
-		{ID: 2000000002, HardwareID: "hw2", Active: true, License: 1593781720493289, TimeActivated: created().Add(time.Minute)},
-		{ID: 2000000003, HardwareID: "hw1", License: 1593781720493289},
+		{ID: 2000000001, HardwareID: "hw1", Active: true, License: 1593781720493289, LicenseKey: "AAAA-BBBB-CCCC-DDDD"},
+		{ID: 2000000002, HardwareID: "hw2", Active: true, License: 1593781720493289, LicenseKey: "AAAA-BBBB-CCCC-DDDD", TimeActivated: created().Add(time.Minute)},
+		{ID: 2000000003, HardwareID: "hw1", License: 1593781720493289, LicenseKey: "AAAA-BBBB-CCCC-DDDD"},
 	}
 	if err != nil || !got.Whole || !cmp.Equal(got.Records, want) {
 		t.Errorf("%v %v", got, err)
+	}
+	for i := range want {
+		want[i].LicenseKey = ""
 	}
 	api.SetHabits(licenseapitest.Habits{NumberedLicenses: true})
 	if numbered, err := client.Devices(t.Context(), 1593781720493289, 10); err != nil || !cmp.Equal(numbered.Records, want) {

@@ -17,8 +17,9 @@ import (
 type Device struct {
 	ID              int64
 	HardwareID      string
-	Active          bool  // known of every Device: a record that does not say it is an error
-	License         int64 // the license's id, which the API gives as a number or inside an object; 0: not there
+	Active          bool   // known of every Device: a record that does not say it is an error
+	License         int64  // the license's id, which the API gives as a number or inside an object; 0: not there
+	LicenseKey      string // from the same object; "": not there, or a user-based license
 	Blacklisted     bool
 	FloatingInUse   bool
 	TimeActivated   time.Time // zero: not known
@@ -29,7 +30,7 @@ type Device struct {
 // there are more than most, it stops after the first page. Errors are the same as for Licenses. A license id below 1 is
 // refused with ErrFilter.
 //
-// Compare each Device.License with the wanted id before anything is written.
+// Compare each Device.License, and Device.LicenseKey where it is there, with the license before anything is written.
 //
 // Source: https://docs.licensespring.com/management-api/device/list
 func (c *Client) Devices(ctx context.Context, license int64, most int) (List[Device], error) {
@@ -60,7 +61,7 @@ func parseDevice(raw json.RawMessage) (d Device, why string) {
 		TimeActivated: f.time("time_activated"), TimeDeactivated: f.time("time_deactivated"),
 	}
 	if license, ok := parseFields(f.get("license")); ok {
-		d.License = license.id("id")
+		d.License, d.LicenseKey = license.id("id"), license.text("license_key")
 	}
 	d.Blacklisted, _ = f.boolean("blacklisted")
 	d.FloatingInUse, _ = f.boolean("floating_in_use")
