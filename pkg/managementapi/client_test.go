@@ -415,6 +415,8 @@ func TestRecordsAreReadLeniently(t *testing.T) {
 		`{"id":"7","license_key":"K-1","order_store_id":1001,"enabled":1,"total_active_devices":"2","product":{"id":"5","short_code":"XY"},"created_at":"2026-01-02 03:04:05"}`,
 		`{"id":7,"LicenseKey":"K-1","orderStoreId":"1001","enabled":"True","totalActive_devices":2,"product_details":{"product_id":5,"short_code":"XY"},"created_at":"2026-01-02T04:04:05+01:00"}`,
 		`{"id":7,"license-key":"K-1","order_store_id":"1001","license_enabled":true,"total_active_devices":2,"customer":null,"license_users":null,"product":{"id":5,"product_short_code":"XY"},"created_at":"2026-01-02T03:04:05"}`,
+		`{"id":7,"license_key":"K-1","order_store_id":"1001","enabled":true,"total_active_devices":2,"time_disabled":"","product":{"id":5,"short_code":"XY"},"created_at":"2026-01-02T05:04:05+0200"}`,
+		`{"id":7,"license_key":"K-1","order_store_id":"1001","enabled":true,"total_active_devices":2,"time_disabled":null,"product":{"id":5,"short_code":"XY"},"created_at":"2026-01-02 02:04:05-01"}`,
 	} {
 		got, err := list(record)
 		if err != nil || !cmp.Equal(got, want) {
@@ -429,7 +431,10 @@ func TestRecordsAreReadLeniently(t *testing.T) {
 		`{"id":-7}`:            "a license has no id",
 		`{"id":7}`:             "a license does not say whether it is enabled",
 		`{"id":7,"enabled":3}`: "a license does not say whether it is enabled",
-		`{"id":7,"enabled":true,"license_key":"A","licenseKey":"B"}`: "a license is no object", // which is meant?
+		`{"id":7,"enabled":true,"license_key":"A","licenseKey":"B"}`: "a license is no object",            // which is meant?
+		`{"id":7,"enabled":true,"created_at":"2.1.2026"}`:            "a license's created_at is no time", // not a license without a time
+		`{"id":7,"enabled":true,"created_at":1767323045}`:            "a license's created_at is no time",
+		`{"id":7,"enabled":true,"time_disabled":{}}`:                 "a license's time_disabled is no time",
 		`{"id":7,"enabled":true,"id":8}`:                             "a license is no object",
 		`{"id":7,"enabled":true,"enabled":false}`:                    "a license is no object",
 		`{"id":7,"enabled":true,"license_key":null,"license_key":1}`: "a license is no object",
@@ -473,10 +478,11 @@ func TestDeviceRecordsAreReadLeniently(t *testing.T) {
 	}
 	for record, why := range map[string]string{
 		`[]`: "a device is no object",
-		`{"hardware_id":"hw","device_active":true,"license":9}`:                              "a device has no id",
-		`{"id":7,"hardware_id":"hw","license":9}`:                                            "a device does not say whether it is active",
-		`{"id":7,"device_active":true,"license":9}`:                                          "a device has no hardware_id",
-		`{"id":7,"hardware_id":"hw","device_active":true,"license":9,"hardware_id":"other"}`: "a device is no object",
+		`{"hardware_id":"hw","device_active":true,"license":9}`:                                "a device has no id",
+		`{"id":7,"hardware_id":"hw","license":9}`:                                              "a device does not say whether it is active",
+		`{"id":7,"device_active":true,"license":9}`:                                            "a device has no hardware_id",
+		`{"id":7,"hardware_id":"hw","device_active":true,"license":9,"time_activated":"soon"}`: "a device's time_activated is no time",
+		`{"id":7,"hardware_id":"hw","device_active":true,"license":9,"hardware_id":"other"}`:   "a device is no object",
 	} {
 		if _, err := list(record); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: %v, want …%s", record, err, why)

@@ -56,9 +56,11 @@ func parseDevice(raw json.RawMessage) (d Device, why string) {
 	if !ok {
 		return Device{}, "a device is no object, or has two values for a field"
 	}
+	timeActivated, activatedKnown := f.time("time_activated")
+	timeDeactivated, _ := f.time("time_deactivated")
 	d = Device{
 		ID: f.id("id"), HardwareID: f.text("hardware_id"), License: f.id("license"),
-		TimeActivated: f.time("time_activated"), TimeDeactivated: f.time("time_deactivated"),
+		TimeActivated: timeActivated, TimeDeactivated: timeDeactivated,
 	}
 	if license, ok := parseFields(f.get("license")); ok {
 		d.License, d.LicenseKey = license.id("id"), license.text("license_key")
@@ -74,6 +76,8 @@ func parseDevice(raw json.RawMessage) (d Device, why string) {
 		return Device{}, "a device does not say whether it is active"
 	case d.HardwareID == "":
 		return Device{}, "a device has no hardware_id"
+	case !activatedKnown:
+		return Device{}, "a device's time_activated is no time"
 	}
 	return d, ""
 }

@@ -111,18 +111,27 @@ func (f fields) boolean(names ...string) (value, known bool) {
 	return value, err == nil
 }
 
-// timeForms are the forms of a time: those of the samples and of the License API. A time without a zone is UTC.
+// timeForms are the forms of a time: those of the samples and of the License API, and the zones that ISO 8601 allows. A
+// time without a zone is UTC.
 func timeForms() []string {
-	return []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05", "2006-01-02T15:04"}
+	return []string{
+		time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04",
+		"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05", "2006-01-02 15:04:05Z0700", "2006-01-02 15:04:05Z07",
+	}
 }
 
-// time returns a time, or zero for any other value.
-func (f fields) time(name string) time.Time {
+// time returns a time, or zero if the record has none. ok is false for a value that is no time: the record must not pass
+// for one without it, since a license that was made or given back after an event would look like any other.
+func (f fields) time(name string) (at time.Time, ok bool) {
+	raw := f.get(name)
+	if raw == nil || string(raw) == `""` {
+		return time.Time{}, true
+	}
 	text := f.text(name)
 	for _, form := range timeForms() {
 		if at, err := time.Parse(form, text); err == nil {
-			return at.UTC()
+			return at.UTC(), true
 		}
 	}
-	return time.Time{}
+	return time.Time{}, false
 }

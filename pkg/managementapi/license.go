@@ -122,13 +122,20 @@ func parseLicense(raw json.RawMessage) (l License, why string) {
 	if !ok {
 		return License{}, "a license is no object, or has two values for a field"
 	}
+	createdAt, createdKnown := f.time("created_at")
+	timeDisabled, disabledKnown := f.time("time_disabled")
 	l = License{
 		ID: f.id("id"), Key: f.text("license_key"), Order: f.text("order_store_id"), Subscription: f.text("subscription_id"),
 		Status: f.text("status"), TimesActivated: f.count("times_activated", 0), ActiveDevices: f.count("total_active_devices", -1),
-		CreatedAt: f.time("created_at"), TimeDisabled: f.time("time_disabled"),
+		CreatedAt: createdAt, TimeDisabled: timeDisabled,
 	}
-	if l.ID < 1 {
+	switch {
+	case l.ID < 1:
 		return License{}, "a license has no id"
+	case !createdKnown:
+		return License{}, "a license's created_at is no time"
+	case !disabledKnown:
+		return License{}, "a license's time_disabled is no time"
 	}
 	enabled, known := f.boolean("enabled", "license_enabled")
 	if !known && l.Status != "" {
