@@ -169,8 +169,12 @@ func (r *csvReader) wrongCells(cells []string) string {
 }
 
 // textFormulas reads a row in which cells are written ="00123", without quotes around them. It is how spreadsheets are made
-// to keep leading zeros, and not valid CSV. nil: the row has other quotes, too.
+// to keep leading zeros, and not valid CSV. nil: the row has other quotes, too, or one that is not closed: its value goes on
+// in the next line, and the cells behind it are not in the row.
 func (r *csvReader) textFormulas(row string) []string {
+	if strings.Count(row, `"`)%2 != 0 {
+		return nil
+	}
 	lazy := csv.NewReader(strings.NewReader(row))
 	lazy.Comma, lazy.LazyQuotes = r.csv.Comma, true
 	cells, err := lazy.Read()

@@ -127,6 +127,7 @@ func TestRowsThatCannotBeReadAreRejectedWithLineAndReason(t *testing.T) {
 		"too narrow":                            {header + "XY,K1,hw1,########\n", "2 invalid_field order: is what a spreadsheet shows for a column that is too narrow; widen it and export it again"},
 		"too many cells":                        {header + "\nXY,K1,hw1,1,2\n", "3 invalid_field row: has 5 cells, and the header has 4; put a value that holds the delimiter into quotes"},
 		"a quote in a value":                    {header + "XY,K\"1,hw1,\n", "2 invalid_field row: has a quote in a place where none may be; write it twice inside of quotes"},
+		"an open quote behind a text":           {"product,license_key,note,hardware_id\nXY,=\"K1\",\"first\nsecond\",hw1\n", "2 invalid_field row: has a quote in a place where none may be; write it twice inside of quotes"},
 		"an open quote":                         {header + "XY,\"K1,hw1,1\nXY,K2,hw2,2\n", "2 invalid_field row: has a quoted value that does not end with its closing quote; the row takes 2 lines"},
 		"an open quote in a column of no field": {"license_key,note\nK1,\"5 inch\nK2,x\nK3,\"y\"\nK4,\n", "2 invalid_field row: has a quoted value that does not end with its closing quote; the row takes 3 lines"},
 		"rows inside of a quote":                {"license_key,note\nK1,\"5 inch\nK2,x\nK3,\"\n", "2 invalid_field row: has a value of 3 lines, one of which looks like a row; is a closing quote missing?"},
