@@ -35,13 +35,9 @@ type Act struct {
 
 // Begin opens the journal to append to it, and locks it. It needs a plan. ErrBusy: another process has it.
 func (r *Run) Begin() (*Act, error) {
-	lock := flock.New(r.job.Journal, flock.SetFlag(os.O_RDWR))
-	locked, err := lock.TryLock()
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("bulk: the journal cannot be locked: %w", err)
-	case !locked:
-		return nil, ErrBusy
+	lock, err := lockJournal(r.job.Journal)
+	if err != nil {
+		return nil, err
 	}
 	a := &Act{run: r, lock: lock}
 	s, err := readJournal(r.job.Journal)

@@ -286,6 +286,85 @@ func TestOnlyOneProcessActsOnAJournal(t *testing.T) {
 	}
 }
 
+// TestAPreviewNeverReplacesARunThatActs: of two operators with one file, one previews while the other begins.
+func TestAPreviewNeverReplacesARunThatActs(t *testing.T) {
+	t.Parallel()
+	f := &target{}
+	j := newJob(t, csvOf(20), f)
+	r := preview(t, j)
+	other, err := j.Open("ada", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := r.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Preview(t.Context()); !errors.Is(err, ErrBusy) {
+		t.Errorf("while it acts: %v, want ErrBusy", err)
+	}
+	if err := a.Audit(deactivation.Audit{Phase: deactivation.AuditBegin, Actor: "jo", Comment: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Send(t.Context(), unseen()); err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+	before := read(t, j.Journal)
+	if err := other.Preview(t.Context()); !errors.Is(err, ErrBusy) {
+		t.Errorf("after it acted: %v, want ErrBusy", err)
+	}
+	if read(t, j.Journal) != before {
+		t.Error("the journal was replaced")
+	}
+}
+
+// TestNobodyBeginsDuringAPreview: the act would read a plan that is about to be replaced.
+func TestNobodyBeginsDuringAPreview(t *testing.T) {
+	t.Parallel()
+	f := &target{}
+	j := newJob(t, csvOf(20), f)
+	r := preview(t, j)
+	asked := &asking{target: f, during: func() {
+		if a, err := r.Begin(); !errors.Is(err, ErrBusy) {
+			t.Errorf("%v, %v, want ErrBusy", a, err)
+		}
+	}}
+	again := j
+	again.Target = asked
+	preview(t, again)
+	if _, err := act(t, j, unseen()); err != nil || len(f.distinct()) != 20 {
+		t.Errorf("%d of 20 rows sent, %v", len(f.distinct()), err)
+	}
+}
+
+// asking is a target that calls during at each batch.
+type asking struct {
+	*target
+	during func()
+}
+
+func (a *asking) Send(ctx context.Context, b Batch) (Answer, error) {
+	a.during()
+	return a.target.Send(ctx, b)
+}
+
+// TestAPreviewThatFailsLeavesNoJournal: the file has no row.
+func TestAPreviewThatFailsLeavesNoJournal(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, "product,license_key\n", &target{})
+	r, err := j.Open("jo", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Preview(t.Context()); !errors.Is(err, ErrFile) {
+		t.Errorf("%v, want ErrFile", err)
+	}
+	if _, err := os.Stat(j.Journal); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v, want no journal", err)
+	}
+}
+
 // TestRowsWithOneIDAreOneOrRejected: a row without an id has one from its content.
 func TestRowsWithOneIDAreOneOrRejected(t *testing.T) {
 	t.Parallel()

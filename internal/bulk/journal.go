@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"license-deactivator/internal/deactivation"
 )
 
@@ -91,6 +93,26 @@ func readEntry(line []byte) (entry, error) {
 		return e, errors.New("it is not an entry of this version")
 	}
 	return e, nil
+}
+
+// lockJournal locks the journal, which it creates if there is none. ErrBusy: another process has it. A preview replaces the
+// file, so a lock counts only if the path still leads to the file that was locked.
+func lockJournal(path string) (*flock.Flock, error) {
+	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
+	locked, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("bulk: the journal cannot be locked: %w", err)
+	}
+	if !locked {
+		return nil, ErrBusy
+	}
+	held, err := lock.Stat()
+	now, replaced := os.Stat(path)
+	if err != nil || replaced != nil || !os.SameFile(held, now) {
+		_ = lock.Unlock()
+		return nil, ErrBusy
+	}
+	return lock, nil
 }
 
 // writeJournal writes a plan.

@@ -3,6 +3,7 @@ package bulk
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -60,13 +61,29 @@ func (r *Run) Begun() bool { return r.state.begun }
 // Sent returns how many rows earlier acts have sent, and how many of these the target accepted.
 func (r *Run) Sent() (rows, accepted int) { return r.state.rows, r.state.accepted }
 
-// Preview makes the plan of a run that has not begun (Job.Preview).
+// Preview makes the plan of a run that has not begun. It has the journal to itself: ErrBusy if another process works on it,
+// or has begun to act since Open.
 func (r *Run) Preview(ctx context.Context) error {
-	plan, err := r.job.preview(ctx, r.header)
+	lock, err := lockJournal(r.job.Journal)
 	if err != nil {
 		return err
 	}
+	defer lock.Unlock() //nolint:errcheck // the end of the process unlocks it, too
 	s, err := readJournal(r.job.Journal)
+	if err != nil {
+		return err
+	}
+	if s.begun {
+		return ErrBusy
+	}
+	plan, err := r.job.preview(ctx, r.header)
+	if err != nil {
+		if s.size == 0 {
+			_ = os.Remove(r.job.Journal) // the lock alone has made it
+		}
+		return err
+	}
+	s, err = readJournal(r.job.Journal)
 	if err != nil {
 		return err
 	}
