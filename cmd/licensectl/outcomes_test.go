@@ -71,7 +71,7 @@ has the ids that were tried, what was done to each license, and what was read ba
 | ` + "`no_license`" + ` | deferred | no license yet: the refund may be faster than the fulfilment. Tried again 2, 5, 8, 15 and 60 minutes after the event | |
 | ` + "`no_license`" + ` | rejected, or already_inactive with ` + "`none: ignore`" + ` | still none after an hour | [orders without a license](operations.md#orders-without-a-license) |
 | ` + "`too_many`" + ` | rejected | more than 10 licenses or 50 devices | a review: look at the order, then [release](operations.md#a-surge) or delete the letter |
-| ` + "`partial`" + ` | rejected | part of an order was refunded, and it is not certain which of its licenses | a review. Released, it acts on all licenses of the refunded products, or of the order |
+| ` + "`partial`" + ` | rejected | part of an order was refunded, or a subscription of it ended, and it is not certain which of its licenses | a review. Released, it acts on all licenses of the refunded products, or of the order |
 | ` + "`unconfirmed`" + ` | rejected | a buyer could write the id, and nothing else confirms what it found | a review |
 | ` + "`given_back`" + ` | rejected | the license was enabled, or activated, after the event: somebody gave it back | a review |
 | ` + "`newer_than_event`" + ` | rejected | the license was made more than a day after the event | a review |

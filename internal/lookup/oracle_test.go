@@ -1,6 +1,7 @@
 package lookup_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -125,6 +126,22 @@ func judge(w *world) *verdict {
 		}
 		if len(rows) == 0 {
 			return letter(v, "partial")
+		}
+	case !byKey && r.Cause == deactivation.CauseSubscriptionEnded && r.Lookup.Subscription.ID != "":
+		// Of the order only what the subscription paid for: by its id, else by the license that the event names.
+		paid := slices.DeleteFunc(slices.Clone(rows), func(l licenseapitest.License) bool { return l.Subscription != r.Lookup.Subscription.ID })
+		if len(paid) == 0 {
+			paid = slices.DeleteFunc(slices.Clone(rows), func(l licenseapitest.License) bool { return !isNamed(l) })
+		}
+		kinds := map[string]bool{}
+		for _, l := range rows {
+			kinds[fmt.Sprint(l.Product, l.ProductID, l.Subscription)] = true
+		}
+		switch {
+		case len(paid) > 0:
+			rows = paid
+		case len(kinds) > 1:
+			codes = append(codes, "partial")
 		}
 	}
 	ids := map[string]int64{}

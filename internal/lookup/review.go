@@ -54,10 +54,37 @@ func (s *saga) selectLicenses(f found) ([]managementapi.License, *Result) {
 		return nil, s.rejected(CodeUnconfirmed, "the license that the request names is none of those that were found")
 	case len(named) > 0 && (!s.request.Buyer || s.request.Scope == deactivation.ScopeItems || !s.wholeLicense()):
 		return named, nil // not for a whole order with a key that a buyer wrote: the buyer must not exempt the other licenses
-	case f.isKey || s.request.Scope != deactivation.ScopeItems:
+	case f.isKey || s.request.Scope != deactivation.ScopeItems && s.request.Cause != deactivation.CauseSubscriptionEnded:
 		return f.records, nil
+	case s.request.Scope != deactivation.ScopeItems:
+		return s.selectSubscription(f, named)
 	}
 	return s.selectItems(f)
+}
+
+// selectSubscription returns the licenses of a subscription that ended. The order that it began with may hold other
+// licenses, which are still paid for. Without the subscription's id in LicenseSpring it is certain which are the
+// subscription's only if the licenses do not differ, or the event names one of them.
+func (s *saga) selectSubscription(f found, named []managementapi.License) ([]managementapi.License, *Result) {
+	ended := s.request.Lookup.Subscription.ID
+	if ended == "" {
+		return f.records, nil // the sender says that the order has ended
+	}
+	own := slices.DeleteFunc(slices.Clone(f.records), func(l managementapi.License) bool { return l.Subscription != ended })
+	first := f.records[0]
+	differ := slices.ContainsFunc(f.records, func(l managementapi.License) bool {
+		return l.Product.ID != first.Product.ID || l.Product.ShortCode != first.Product.ShortCode || l.Subscription != first.Subscription
+	})
+	switch {
+	case len(own) > 0:
+		return own, nil
+	case len(named) > 0:
+		return named, nil
+	case differ:
+		return f.records, s.reviewed(CodePartial, fmt.Sprintf("the subscription %q ended, and which of the order's %s are the subscription's "+
+			"is not known: none has its id; to release this acts on all of them", ended, count(f.count, "license")))
+	}
+	return f.records, nil
 }
 
 // isNamed reports whether the request names the license itself.

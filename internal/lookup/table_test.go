@@ -22,6 +22,13 @@ func refund() deactivation.Request {
 	}
 }
 
+// subscriptionEnded makes the refund of the order the end of a subscription that began with it.
+func subscriptionEnded(id string) func(*deactivation.Request) {
+	return func(r *deactivation.Request) {
+		r.Cause, r.Disable, r.Lookup.Subscription.ID = deactivation.CauseSubscriptionEnded, false, id
+	}
+}
+
 // owned is a license of the order pi_1.
 func owned(id int64, key string, devices ...string) licenseapitest.License {
 	return licenseapitest.License{
@@ -159,6 +166,48 @@ func TestWhatBecomesOfARequest(t *testing.T) {
 			licenses: []licenseapitest.License{with(owned(1, "KEY-1", "hw1"), func(l *licenseapitest.License) { l.Order, l.Subscription = "random", "sub_1" })},
 			request:  func(r *deactivation.Request) { r.Lookup.Subscription.ID = "sub_1" },
 			writes:   []licenseapitest.Write{freed(1, "hw1"), disabled(1)}, want: "deactivated ",
+		},
+		"the end of a subscription is not that of the order's other licenses": {
+			licenses: []licenseapitest.License{
+				with(owned(1, "KEY-1", "hw1"), func(l *licenseapitest.License) { l.Subscription = "sub_1" }), owned(2, "KEY-2", "hw2"),
+				with(owned(3, "KEY-3", "hw3"), func(l *licenseapitest.License) { l.Subscription = "sub_2" }),
+			},
+			request: subscriptionEnded("sub_1"),
+			writes:  []licenseapitest.Write{freed(1, "hw1")}, want: "deactivated ",
+		},
+		"the end of a subscription whose licenses do not say so, in an order of one product": {
+			licenses: []licenseapitest.License{owned(1, "KEY-1", "hw1"), owned(2, "KEY-2", "hw2")},
+			request:  subscriptionEnded("sub_1"),
+			writes:   []licenseapitest.Write{freed(1, "hw1"), freed(2, "hw2")}, want: "deactivated ",
+		},
+		"the same in an order of two products": {
+			licenses: []licenseapitest.License{owned(1, "KEY-1", "hw1"), with(owned(2, "KEY-2", "hw2"), func(l *licenseapitest.License) { l.Product, l.ProductID = "XZ", 6 })},
+			request:  subscriptionEnded("sub_1"),
+			want:     "rejected partial",
+		},
+		"the same in an order with another subscription": {
+			licenses: []licenseapitest.License{owned(1, "KEY-1", "hw1"), with(owned(2, "KEY-2", "hw2"), func(l *licenseapitest.License) { l.Subscription = "sub_2" })},
+			request:  subscriptionEnded("sub_1"),
+			want:     "rejected partial",
+		},
+		"the same released": {
+			licenses: []licenseapitest.License{owned(1, "KEY-1", "hw1"), with(owned(2, "KEY-2", "hw2"), func(l *licenseapitest.License) { l.Subscription = "sub_2" })},
+			request:  subscriptionEnded("sub_1"),
+			job:      func(j *lookup.Job) { j.Released = true },
+			writes:   []licenseapitest.Write{freed(1, "hw1"), freed(2, "hw2")}, want: "deactivated ",
+		},
+		"the same with a key that a buyer wrote": {
+			licenses: []licenseapitest.License{owned(1, "KEY-1", "hw1"), with(owned(2, "KEY-2", "hw2"), func(l *licenseapitest.License) { l.Product, l.ProductID = "XZ", 6 })},
+			request: func(r *deactivation.Request) {
+				subscriptionEnded("sub_1")(r)
+				r.LicenseKey, r.Buyer = "KEY-2", true
+			},
+			writes: []licenseapitest.Write{freed(2, "hw2")}, want: "deactivated ",
+		},
+		"an order whose subscription ended, by the order alone": {
+			licenses: []licenseapitest.License{owned(1, "KEY-1", "hw1"), with(owned(2, "KEY-2", "hw2"), func(l *licenseapitest.License) { l.Product, l.ProductID = "XZ", 6 })},
+			request:  subscriptionEnded(""),
+			writes:   []licenseapitest.Write{freed(1, "hw1"), freed(2, "hw2")}, want: "deactivated ",
 		},
 		"a placeholder is not asked for": {
 			licenses: []licenseapitest.License{with(owned(1, "KEY-1", "hw1"), func(l *licenseapitest.License) { l.Subscription = "subscription_empty" })},

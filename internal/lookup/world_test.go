@@ -115,6 +115,9 @@ func (w *world) makeLicenses(d dice) {
 			if d.chance(10) {
 				l.CustomerEmail = pick(d, "", strings.ToUpper(o.email), o.email+"x")
 			}
+			if d.chance(20) { // bought in one order with the subscription, or the id was not given to LicenseSpring
+				l.Subscription = pick(d, "", "sub_1", "sub_12")
+			}
 			l.Product, l.ProductID = "XY", 5
 			switch n := d.IntN(100); {
 			case n < 20:
@@ -186,6 +189,9 @@ func (w *world) makeRequest(d dice) {
 		ID: "world." + strconv.FormatUint(w.seed, 10), Source: "world", Cause: deactivation.CauseRefund, OccurredAt: noon(), ReceivedAt: noon(),
 		Disable: d.chance(70), Scope: pick(d, "", deactivation.ScopeOrder, deactivation.ScopeOrder, deactivation.ScopeItems),
 	}
+	if d.chance(20) {
+		r.Cause = deactivation.CauseSubscriptionEnded
+	}
 	if d.chance(10) {
 		r.OccurredAt = time.Time{}
 	}
@@ -211,7 +217,7 @@ func (w *world) makeRequest(d dice) {
 	d.Shuffle(len(r.Lookup.Order), func(i, j int) {
 		r.Lookup.Order[i], r.Lookup.Order[j] = r.Lookup.Order[j], r.Lookup.Order[i]
 	})
-	if d.chance(30) {
+	if d.chance(30) || r.Cause == deactivation.CauseSubscriptionEnded && d.chance(80) {
 		r.Lookup.Subscription.ID = o.subscription
 	}
 	switch n := d.IntN(100); {
