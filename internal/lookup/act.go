@@ -151,10 +151,17 @@ func (s *saga) recordAnswer(t *target, d managementapi.Device, a Answer) {
 		report.Inactive++
 	default:
 		report.Rejected++
-		if s.refused == nil {
-			s.refused = s.rejected(a.Code, fmt.Sprintf("device %d (%s) of license %d: %s", d.ID, deactivation.Shorten(d.HardwareID), t.ID, a.Detail))
-		}
+		s.refuse(a.Code, fmt.Sprintf("device %d (%s) of license %d: %s", d.ID, deactivation.Shorten(d.HardwareID), t.ID, a.Detail))
 	}
+}
+
+// refuse ends the message as a letter once the rest is done. Its code is the first refusal's, its detail names all.
+func (s *saga) refuse(code, detail string) {
+	if s.refused == nil {
+		s.refused = s.rejected(code, detail)
+		return
+	}
+	s.refused.Detail += "; " + detail
 }
 
 // readBack lists the licenses again and compares them with the intended state.
@@ -178,7 +185,7 @@ func (s *saga) readBack(ctx context.Context, f found, todo []*target, refusals m
 			continue
 		}
 		if err := refusals[t.ID]; err != nil {
-			s.refused = s.rejected(managementapi.CodeOf(err), fmt.Sprintf("license %d is not disabled: %v", t.ID, err))
+			s.refuse(managementapi.CodeOf(err), fmt.Sprintf("license %d is not disabled: %v", t.ID, err))
 			continue
 		}
 		return withoutEffect(CodeStillEnabled, fmt.Sprintf("license %d was disabled and is enabled when it is read back", t.ID))

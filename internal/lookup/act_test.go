@@ -86,6 +86,31 @@ func TestADisableThatIsRefused(t *testing.T) {
 	}
 }
 
+// TestALetterNamesEveryRefusal of a device and of a disabling.
+func TestALetterNamesEveryRefusal(t *testing.T) {
+	t.Parallel()
+	a := newAPIs(t)
+	fake := a.serve(t, owned(1, "KEY-1", "hardware-0001"), owned(2, "KEY-2", "hardware-0002"), owned(3, "KEY-3"))
+	fake.OnCall(func(c licenseapitest.Call) licenseapitest.Fault {
+		if c.HardwareID == "hardware-0001" {
+			return licenseapitest.Fault{Status: 400, Body: licenseapitest.ErrorBody(400, "blacklisted", "no")}
+		}
+		return licenseapitest.Fault{}
+	})
+	fake.OnManagementCall(func(c licenseapitest.ManagementCall) licenseapitest.Fault {
+		if strings.HasSuffix(c.Path, "/2/disable/") || strings.HasSuffix(c.Path, "/3/disable/") {
+			return licenseapitest.Fault{Status: 400, Body: `{"detail":"no"}`}
+		}
+		return licenseapitest.Fault{}
+	})
+	result, _ := a.work(t, a.lookup(t), refund(), nil)
+	for _, refused := range []string{"of license 1: ", "license 2 is not disabled", "license 3 is not disabled"} {
+		if result.Outcome != deactivation.Rejected || result.Code != "blacklisted" || !strings.Contains(result.Detail, refused) {
+			t.Errorf("%+v, want %q", result, refused)
+		}
+	}
+}
+
 // TestTheQuotaIsTheMessagesWait: 429 is not an outage.
 func TestTheQuotaIsTheMessagesWait(t *testing.T) {
 	t.Parallel()

@@ -155,7 +155,7 @@ type saga struct {
 	now     time.Time
 	report  Report
 	targets []*target // the licenses of the request, once they are known
-	refused *Result   // of the first write that the API refuses permanently
+	refused *Result   // of the writes that the API refuses permanently
 }
 
 // result runs the saga and completes its result.
