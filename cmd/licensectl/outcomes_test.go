@@ -82,6 +82,7 @@ has the ids that were tried, what was done to each license, and what was read ba
 | ` + "`http_3xx`, `http_404`" + ` of a list | deferred, configuration fault | nothing is at the address | check ` + "`MANAGEMENT_API_URL`" + ` |
 | ` + "`http_429`" + ` | deferred | its rate limit: look-ups pause and slow down | lower ` + "`ManagementCallsPerMinute`" + ` if it lasts |
 | ` + "`http_5xx`, `timeout`, `connection`, `unreadable`; `http_400`, `http_403` or `http_404`" + ` without the API's own body, such as a proxy's page | deferred | an outage, or an answer that cannot be used; named devices are freed meanwhile | nothing |
+| a code of the License API | deferred | it refuses a device for now; the order's other licenses are done meanwhile | as above for that code |
 | a code of the License API | rejected | it refused a device; all others were freed, and the license disabled | as above for that code |
 
 `

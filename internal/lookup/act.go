@@ -38,18 +38,13 @@ func (s *saga) act(ctx context.Context, f found, targets []*target) Result {
 			return *stop
 		}
 	}
-	for _, t := range todo {
-		for _, d := range t.free {
-			answer := s.free(ctx, t.License, d)
-			if answer.Outcome == deactivation.Deferred {
-				return *deferredBy(answer)
-			}
-			s.recordAnswer(t, d, answer)
-		}
+	waits, stop := s.freeDevices(ctx, todo)
+	if stop != nil {
+		return *stop
 	}
 	refusals := map[int64]error{}
 	for _, t := range todo {
-		if !t.disable {
+		if !t.disable || t.waits {
 			continue
 		}
 		if err := s.job.Management.Disable(ctx, t.ID); err != nil {
@@ -64,7 +59,32 @@ func (s *saga) act(ctx context.Context, f found, targets []*target) Result {
 			return *stop
 		}
 	}
+	if waits != nil {
+		return *waits
+	}
 	return s.done(targets)
+}
+
+// freeDevices deactivates the devices of the licenses. waits is the first answer for which only its license has to wait, whose
+// disabling is then left to a later receive.
+func (s *saga) freeDevices(ctx context.Context, todo []*target) (waits, stop *Result) {
+	for _, t := range todo {
+		for _, d := range t.free {
+			answer := s.free(ctx, t.License, d)
+			if answer.Outcome != deactivation.Deferred {
+				s.recordAnswer(t, d, answer)
+				continue
+			}
+			if !answer.OfLicense {
+				return nil, deferredBy(answer)
+			}
+			if waits == nil {
+				waits = deferredBy(answer)
+			}
+			t.waits = true
+		}
+	}
+	return waits, nil
 }
 
 // todo returns the licenses that are to be written to, and the brake's key of each.
@@ -181,7 +201,7 @@ func (s *saga) readBack(ctx context.Context, f found, todo []*target, refusals m
 		if stop := s.checkReset(ctx, t); stop != nil {
 			return stop
 		}
-		if !t.disable || !now.Enabled {
+		if !t.disable || t.waits || !now.Enabled {
 			continue
 		}
 		if err := refusals[t.ID]; err != nil {

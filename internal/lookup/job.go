@@ -20,7 +20,7 @@ type Job struct {
 	Management Management
 
 	// Deactivate frees one device of one license by the License API, with the limiter, the signature and the repetition
-	// of a call. An Answer that is Deferred ends the run.
+	// of a call. An Answer that is Deferred ends the run, unless it is OfLicense.
 	Deactivate func(ctx context.Context, license deactivation.License) Answer
 
 	// Alone waits until no call of the License API for these users runs, and lets none start until unlock is called. It is
@@ -49,6 +49,10 @@ type Answer struct {
 	RetryIn time.Duration // of Deferred; 0: the caller's back-off
 	Fault   string        // of Deferred, as in Result
 	Err     error         // of Deferred, as in Result
+
+	// OfLicense: of Deferred, the API refuses what may be this license alone. The run goes on with the other licenses, and then
+	// ends with this answer.
+	OfLicense bool
 }
 
 // Codes of a Result, in addition to those of the License API and http_<status>.

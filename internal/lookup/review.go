@@ -19,7 +19,8 @@ type target struct {
 	free    []managementapi.Device // devices to deactivate
 	late    []managementapi.Device // active devices that are left alone
 	disable bool
-	report  int // index into Report.Licenses
+	waits   bool // the API refuses it for now
+	report  int  // index into Report.Licenses
 }
 
 // review selects the licenses of the request and checks whether acting on them is safe.

@@ -190,6 +190,44 @@ func TestADeviceThatTheAPIRefusesEndsInALetterAfterAllOthers(t *testing.T) {
 	}
 }
 
+// TestALicenseThatTheAPIRefusesForNowHoldsUpNoOther: the order's other licenses are done in the same receive. Their success shows
+// that the refusal is that license's own, so that it is a letter from the fifth receive on.
+func TestALicenseThatTheAPIRefusesForNowHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	api := bothAPIs(t, owned(1, "pi_1", "hw-1", "hw-2"), owned(2, "pi_1", "hw-3"))
+	api.OnCall(func(c licenseapitest.Call) licenseapitest.Fault {
+		if c.LicenseKey == licenseKey(1) {
+			return licenseapitest.Fault{Status: 400, Body: licenseapitest.ErrorBody(400, "locked_by_support", "no")}
+		}
+		return licenseapitest.Fault{}
+	})
+	r := newHarness(t, api, lookingUp)
+	r.source.hurry = true
+	message := refund(1, "pi_1")
+	m := r.work(wire(message))[0]
+	if m.Outcome != deactivation.Deferred || m.Code != "locked_by_support" || m.RetryIn > 30*time.Second {
+		t.Errorf("first receive: %+v", m)
+	}
+	if diff := cmp.Diff([]string{"deactivate_license 2 hw-3", "disable 2"}, ledger(api)); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+	for receive := 2; receive < 5; receive++ {
+		if m := r.work()[0]; m.Outcome != deactivation.Deferred || m.Code != "locked_by_support" {
+			t.Errorf("receive %d: %+v", receive, m)
+		}
+	}
+	m = r.work()[0]
+	if m.Reason != deactivation.ReasonRejected || m.Code != "locked_by_support" || !strings.Contains(m.Detail, "of license 1") {
+		t.Errorf("last receive: %+v", m)
+	}
+	if diff := cmp.Diff([]string{"deactivate_license 2 hw-3", "disable 2", "disable 1"}, ledger(api)); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+	if r.faults() != 0 || r.dead.Len() != 1 {
+		t.Errorf("%d faults, %d letters", r.faults(), r.dead.Len())
+	}
+}
+
 // TestTheBrakeCountsWhatALookupFindsBeforeTheFirstWrite: all licenses of a message or none. A named license counts before
 // its own call, and once.
 func TestTheBrakeCountsWhatALookupFindsBeforeTheFirstWrite(t *testing.T) {

@@ -41,6 +41,7 @@ type result struct {
 	// notCalled says that no call was made in this receive: none could start.
 	notCalled bool
 	atFault   bool // a configuration fault defers it
+	ofLicense bool // the API's refusal defers it, which may concern this license alone
 }
 
 // namesDevice reports whether the License API alone can deactivate the device that the message names. A device that a

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -42,19 +43,22 @@ func (b *batch) freeNamed(m *message) (result, bool) {
 // runSaga looks a message up and does what is left to do.
 func (b *batch) runSaga(m *message) (result, bool) {
 	var last result   // the latest answer of the License API
-	var waits *result // the one that ends the run
+	var waits *result // the one for which the message waits
 	var held string   // why the brake holds the message
 	found := b.h.lookUp.saga.Run(b.calls, lookup.Job{
 		Request: m.request, Age: b.ageOf(m), Management: management{b},
 		Released: !m.request.Released.IsZero(), Watch: b.h.cfg.Watch,
 		Deactivate: func(_ context.Context, license deactivation.License) lookup.Answer {
 			last = b.deactivate(m, license)
-			if last.outcome == deactivation.Deferred {
-				waits = &last
-			} else if last.class != "" {
-				b.h.cfg.Recorder.Answer(last.class, last.latency)
+			counted := last // besides the answer that decides, which the message's line counts
+			if last.outcome == deactivation.Deferred && (waits == nil || !last.ofLicense) {
+				latest := last
+				counted, waits = *cmp.Or(waits, &result{}), &latest
 			}
-			return lookup.Answer{Outcome: last.outcome, Code: last.code, Detail: last.detail, RetryIn: last.retryIn}
+			if counted.class != "" {
+				b.h.cfg.Recorder.Answer(counted.class, counted.latency)
+			}
+			return lookup.Answer{Outcome: last.outcome, Code: last.code, Detail: last.detail, RetryIn: last.retryIn, OfLicense: last.ofLicense}
 		},
 		Alone: b.aloneWith,
 		Admit: func(licenses []string) deactivation.Reason {
@@ -66,7 +70,7 @@ func (b *batch) runSaga(m *message) (result, bool) {
 	})
 	m.found = &found
 	switch {
-	case found.Outcome == deactivation.Deferred && waits != nil:
+	case found.Outcome == deactivation.Deferred && waits != nil && found.Err == nil && found.Fault == "":
 		waits.notCalled = waits.notCalled && !acted(found.Report)
 		return *waits, true
 	case found.Outcome == deactivation.Deferred:

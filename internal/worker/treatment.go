@@ -150,7 +150,7 @@ func (b *batch) resultOf(m *message, req deactivation.Request, resp response) re
 	case t.ByEvidence && !licenseapi.FromTokenEndpoint(resp.err):
 		b.weigh(m, req, resp, t, &r)
 	case t.Fault != "":
-		r.retryIn, r.atFault = b.h.cfg.Backoff.Cap, true
+		r.retryIn, r.atFault, r.ofLicense = b.h.cfg.Backoff.Cap, true, !t.Stops
 		b.setFault(fault{what: t.Fault, evidence: errors.Join(resp.err, resp.refreshErr), code: r.code, stops: t.Stops})
 	case t.Outcome == deactivation.Deferred:
 		r.retryIn = b.h.cfg.Backoff.after(resp.err, m.receives)
@@ -175,6 +175,7 @@ func (b *batch) weigh(m *message, req deactivation.Request, resp response, t Tre
 		r.atFault = true
 		b.setFault(fault{what: t.Fault, evidence: resp.err, code: r.code})
 	}
+	r.ofLicense = r.outcome == deactivation.Deferred && !s.deployment
 }
 
 // callID identifies a call of a message among those of its receives. A look-up may make one for each of several devices.
