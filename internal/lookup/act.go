@@ -109,8 +109,8 @@ func (s *saga) watched(targets []*target) Result {
 	}
 	if s.namesDevice() && (!s.request.Buyer || !s.wholeLicense()) {
 		identities = append(identities, s.request.Identity())
-		if !s.wholeLicense() {
-			devices++
+		if !s.wholeLicense() || len(targets) == 0 {
+			devices++ // else it is one of the license's
 		}
 	}
 	r := Result{Outcome: deactivation.Rejected, Reason: deactivation.ReasonWatched, Detail: fmt.Sprintf(

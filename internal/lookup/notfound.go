@@ -15,6 +15,10 @@ func (s *saga) nothingToFindBy() *Result {
 		r.StillUsable = true
 		r.Detail = s.report.String() + "; " + why + ", and is not disabled"
 		return r
+	case s.job.Watch && s.namesDevice() && !s.request.Buyer:
+		r := s.watched(nil)
+		r.Detail += why + ", and would not be disabled"
+		return &r
 	case s.request.Lookup.None == deactivation.NoneIgnore:
 		return &Result{Outcome: deactivation.AlreadyInactive, Code: CodeNoLicense, Detail: why}
 	}

@@ -280,7 +280,9 @@ func released(r deactivation.Request) deactivation.Request {
 // watched, which says what would have been done.
 func TestInWatchModeALookupReadsAndWritesNothing(t *testing.T) {
 	t.Parallel()
-	api := bothAPIs(t, owned(1, "pi_1", "hw-1", "hw-2"), owned(2, "pi_2", "hw-3"), owned(3, "pi_2", "hw-4"), owned(4, "pi_4", "hardware-4"))
+	second := owned(2, "pi_2", "hw-3")
+	second.CreatedAt = atNoon().Add(-60 * 24 * 60 * 60e9)
+	api := bothAPIs(t, owned(1, "pi_1", "hw-1", "hw-2"), second, owned(3, "pi_2", "hw-4"), owned(4, "pi_4", "hardware-4"))
 	time := &clock{}
 	r := newHarness(t, api, lookingUp, watching, time.set, func(cfg *worker.Config) { cfg.SurgeLimit = 2 })
 	named := request(4)
@@ -289,6 +291,10 @@ func TestInWatchModeALookupReadsAndWritesNothing(t *testing.T) {
 	other.Scope = deactivation.ScopeItems
 	nothing := refund(6, "ch_404")
 	nothing.Lookup.None = deactivation.NoneIgnore
+	late := refund(7)
+	late.License, late.OccurredAt = request(2).License, atNoon().Add(-90*24*60*60e9) // its license is newer
+	user := refund(8)
+	user.License = deactivation.License{Product: "XY", Username: "bob@example.com", HardwareID: "hardware-8"} // and nothing to look it up by
 	for _, c := range []struct {
 		request      deactivation.Request
 		code, detail string
@@ -298,6 +304,8 @@ func TestInWatchModeALookupReadsAndWritesNothing(t *testing.T) {
 		{named, "", "would deactivate 1 device and disable 1 license: license_key"},
 		{other, lookup.CodePartial, "would end it as rejected: part of the order was refunded"},
 		{nothing, deactivation.CodeNoLicense, `would end it as already_inactive: order__store_id "ch_404": 0 licenses`},
+		{late, lookup.CodeNewerThanEvent, "would deactivate license …0002 of XY on device …re-2, and then end it as rejected: license 2 was made at "},
+		{user, "", "would deactivate 1 device and disable 0 licenses: the request holds no id that a license can be looked up by, and would not be disabled"},
 	} {
 		logged := r.finish(time, wire(c.request))
 		letters := r.letters()

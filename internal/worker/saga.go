@@ -83,7 +83,7 @@ func (b *batch) runSaga(m *message) (result, bool) {
 		r.code, r.detail = deactivation.CodeSurge, deactivation.CleanText(held+"; "+found.Detail)
 	}
 	if b.h.cfg.Watch {
-		r = watched(r)
+		r = watched(m, r)
 	}
 	if r.outcome != deactivation.Rejected && r.detail == deactivation.CleanText(found.Report.String()) {
 		r.detail = "" // the line has the whole report
@@ -128,10 +128,13 @@ func (b *batch) deactivate(m *message, license deactivation.License) result {
 	return b.call(m, request)
 }
 
-// watched is a look-up's result in watch mode: also one that would end without a write.
-func watched(r result) result {
+// watched is a look-up's result in watch mode: also one that would end without a write to what it finds.
+func watched(m *message, r result) result {
 	if r.reason != deactivation.ReasonWatched {
 		would := "would end it as " + string(r.outcome) + ": "
+		if m.namesDevice() {
+			would = "would " + describe(m.request) + ", and then end it as " + string(r.outcome) + ": "
+		}
 		return result{outcome: deactivation.Rejected, reason: deactivation.ReasonWatched, code: r.code, detail: deactivation.CleanText(would + r.detail)}
 	}
 	if r.code == deactivation.CodeSurge {
