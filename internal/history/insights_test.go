@@ -130,7 +130,7 @@ func TestOnlyQueriesByIDAndRunReadLittle(t *testing.T) {
 		f.Put(groups()[1], noon(), message(t, noon(), fmt.Sprintf("stripe.evt_%d.0", i), fmt.Sprint("run", i%2)))
 	}
 	for q, want := range map[history.Question]int{
-		history.OfID("stripe.evt_7.0"): 1, history.OfRun("run1"): 50, history.OfOrder("1001"): 100, history.OfLicense(key): 100,
+		history.OfID("stripe.evt_7.0"): 1, history.OfID("stripe.evt_7"): 1, history.OfRun("run1"): 50, history.OfOrder("1001"): 100, history.OfLicense(key): 100,
 	} {
 		id, err := f.Logs.Start(groups(), noon(), noon(), q.Query())
 		if err != nil {

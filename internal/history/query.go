@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"license-deactivator/internal/deactivation"
@@ -9,9 +10,8 @@ import (
 
 // Query is the question in the language of CloudWatch Logs Insights. Its text holds no license key.
 //
-// An equality on an indexed field (template.yaml) reads only the lines that have the value: the id of an event's request, and
-// a run. An order and a line with several licenses have several values in one text, for which there is a pattern; it reads
-// every line of the time, and so does the pattern of an event with its requests.
+// An equality on an indexed field (template.yaml) reads only the lines that have the value: an id, and a run. An order and a
+// line with several licenses have several values in one text, for which there is a pattern; it reads every line of the time.
 func (q Question) Query() string {
 	return "fields @timestamp, @message\n" +
 		"| filter " + q.filter() + "\n" +
@@ -26,16 +26,37 @@ func (q Question) filter() string {
 	case q.LicenseHash != "":
 		return deactivation.LogLicenseHash + " like " + part(q.LicenseHash)
 	case q.ID != "":
-		event, isRequest := eventOf(q.ID)
-		if !isRequest {
-			return deactivation.LogID + " like /^" + escaped(q.ID) + `(\.[0-9]+)?$/` // with the requests of an event
-		}
-		return isOneOf(deactivation.LogID, []string{q.ID, event})
+		return ofID(q.ID)
 	case !q.redrives.IsZero():
 		return fmt.Sprintf(`%s = "%s" and %s = "%s" and %s = "%s"`, deactivation.LogText, deactivation.LogAudit,
 			deactivation.LogCommand, commandRedrive, deactivation.LogPhase, deactivation.AuditBegin)
 	}
 	return isOneOf(deactivation.LogRun, []string{q.Run})
+}
+
+// Bounds of a list of ids. AWS allows 10,000 characters in a query.
+// Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_StartQuery.html
+const (
+	maxListedRequests = 50 // of one event; an event makes a request for each line of its order that has a license
+	maxListCharacters = 8000
+)
+
+// ofID is the condition that a line is about an id. What ends in a number may be a request, whose event has a line too, or an
+// event whose own id is a number (shopify.1001), whose requests have lines too.
+func ofID(id string) string {
+	ids := []string{id}
+	pattern := ""
+	if event, isRequest := eventOf(id); isRequest {
+		ids = append(ids, event)
+		pattern = " or " + deactivation.LogID + " like /^" + escaped(event) + "$/"
+	}
+	for n := range maxListedRequests {
+		ids = append(ids, id+"."+strconv.Itoa(n))
+	}
+	if list := isOneOf(deactivation.LogID, ids); isPlain(id) && len(list) <= maxListCharacters {
+		return list
+	}
+	return deactivation.LogID + " like /^" + escaped(id) + `(\.[0-9]+)?$/` + pattern
 }
 
 // part is the pattern of a text that is joined with others by blanks.

@@ -2,6 +2,7 @@ package history_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,10 +30,12 @@ func TestTheQueryOfEachQuestion(t *testing.T) {
 		{history.OfOrder(`#1" or "1" = "1`), `order like /(^| )\x{23}1\x{22}\x{20}or\x{20}\x{22}1\x{22}\x{20}\x{3D}\x{20}\x{22}1( |$)/`},
 		{history.OfLicense(key), `license_hash like /(^| )` + deactivation.HashLicense(key) + `( |$)/`},
 		{history.OfLicense(" " + key + "\n"), `license_hash like /(^| )` + deactivation.HashLicense(key) + `( |$)/`},
-		{history.OfID("stripe.evt_3Nx.0"), `id in ["stripe.evt_3Nx.0", "stripe.evt_3Nx"]`},
-		{history.OfID("stripe.evt_3Nx"), `id like /^stripe\.evt_3Nx(\.[0-9]+)?$/`},
+		{history.OfID("stripe.evt_3Nx.0"), `id in ["stripe.evt_3Nx.0", "stripe.evt_3Nx", ` + requestsOf("stripe.evt_3Nx.0") + `]`},
+		{history.OfID("stripe.evt_3Nx"), `id in ["stripe.evt_3Nx", ` + requestsOf("stripe.evt_3Nx") + `]`},
+		{history.OfID("shopify.1001"), `id in ["shopify.1001", "shopify", ` + requestsOf("shopify.1001") + `]`},
+		{history.OfID(strings.Repeat("x", 200) + ".1"), `id like /^` + strings.Repeat("x", 200) + `\.1(\.[0-9]+)?$/ or id like /^` + strings.Repeat("x", 200) + `$/`},
 		{history.OfID(`row "7"`), `id like /^row\x{20}\x{22}7\x{22}(\.[0-9]+)?$/`},
-		{history.OfID(`row "7".1`), `id like /^row\x{20}\x{22}7\x{22}\.1$/ or id like /^row\x{20}\x{22}7\x{22}$/`},
+		{history.OfID(`row "7".1`), `id like /^row\x{20}\x{22}7\x{22}\.1(\.[0-9]+)?$/ or id like /^row\x{20}\x{22}7\x{22}$/`},
 		{history.OfRun("2026-11 campus"), `run = "2026-11 campus"`},
 		{history.OfRun(`a\b`), `run like /^a\x{5C}b$/`},
 		{history.OfRedrives(noon()), `message = "audit" and command = "licensectl dlq redrive" and phase = "begin"`},
@@ -40,6 +43,35 @@ func TestTheQueryOfEachQuestion(t *testing.T) {
 		want := "fields @timestamp, @message\n| filter " + c.filter + "\n| sort @timestamp asc\n| limit 10000"
 		if got := c.question.Query(); got != want {
 			t.Errorf("%s:\ngot  %s\nwant %s", c.question, got, want)
+		}
+	}
+}
+
+// requestsOf lists the ids of the first requests of an event.
+func requestsOf(event string) string {
+	var ids []string
+	for n := range 50 {
+		ids = append(ids, fmt.Sprintf("%q", event+"."+fmt.Sprint(n)))
+	}
+	return strings.Join(ids, ", ")
+}
+
+// TestTheRequestsOfAnEventAreFoundByItsIDAlsoIfThatIsANumber: shopify.1001 looks like the request 1001 of an event "shopify".
+func TestTheRequestsOfAnEventAreFoundByItsIDAlsoIfThatIsANumber(t *testing.T) {
+	t.Parallel()
+	for _, event := range []string{"stripe.evt_1", "shopify.1001", "generic.7.1"} {
+		f, m := newFake(t), new(history.Memory)
+		for _, id := range []string{event, event + ".0", event + ".1", event + "2.0", "x" + event} {
+			f.Put(groups()[1], noon(), message(t, noon(), id, ""))
+			_, _ = m.Write([]byte(message(t, noon(), id, "")))
+		}
+		i := f.insights()
+		i.Now = func() time.Time { return noon().Add(time.Hour) }
+		for name, source := range map[string]history.Source{"Logs": i, "memory": m} {
+			found, err := source.Find(t.Context(), history.OfID(event), noon())
+			if err != nil || len(found.Lines) != 3 {
+				t.Errorf("%s in %s: %d lines (%v), want the event's and two requests'", event, name, len(found.Lines), err)
+			}
 		}
 	}
 }

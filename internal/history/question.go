@@ -94,7 +94,7 @@ func (q Question) matches(l Line) bool {
 		return isPart(l.LicenseHash, q.LicenseHash)
 	case q.ID != "":
 		event, isRequest := eventOf(q.ID)
-		return l.ID == q.ID || isRequest && l.ID == event || !isRequest && isRequestOf(l.ID, q.ID)
+		return l.ID == q.ID || isRequest && l.ID == event || isRequestOf(l.ID, q.ID)
 	case !q.redrives.IsZero():
 		return l.Text == deactivation.LogAudit && l.Command == commandRedrive && l.Phase == deactivation.AuditBegin && !l.Time.After(q.redrives)
 	}
