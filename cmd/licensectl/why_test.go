@@ -276,6 +276,9 @@ func TestAQuestionThatWhyCannotAsk(t *testing.T) {
 		"an address":            {[]string{"1001", "--endpoint-url", "http://example.com"}, "--endpoint-url is not a usable address"},
 		"a time":                {[]string{"1001", "--since", "yesterday", "--stack", "shop"}, "--since"},
 		"a time in the future":  {[]string{"1001", "--since", "2999-01-01", "--stack", "shop"}, "is not in the past"},
+		"no length":             {[]string{"1001", "--since", "0d", "--stack", "shop"}, "is not in the past"},
+		"before 1970":           {[]string{"1001", "--since", "99999d", "--stack", "shop"}, "is before 1970"},
+		"a day before 1970":     {[]string{"1001", "--since", "1969-12-31", "--stack", "shop"}, "is before 1970"},
 		"a length below zero":   {[]string{"1001", "--since", "-3h", "--stack", "shop"}, "is not in the past"},
 		"more groups than read": {append([]string{"1001"}, strings.Fields(strings.Repeat("--log-group g ", 51))...), "at most 50 log groups"},
 	} {

@@ -3,6 +3,7 @@ package history
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"license-deactivator/internal/deactivation"
@@ -74,8 +75,11 @@ const (
 	StepParked    = "parked" // in the dead-letter queue
 )
 
-// Tell makes the answer to a question from the lines that were found.
+// Tell makes the answer to a question from the lines that were found. It puts them in order first: lines of several looks,
+// and of two functions, come in any.
 func Tell(q Question, found Found) Answer {
+	found.Lines = slices.Clone(found.Lines)
+	byTime(found.Lines)
 	t := teller{question: q, byID: map[string]*progress{}, own: map[string]bool{}}
 	for _, line := range found.Lines {
 		t.own[line.ID] = t.own[line.ID] || line.Text != deactivation.LogDelivery
@@ -101,10 +105,11 @@ func Tell(q Question, found Found) Answer {
 	return a
 }
 
-// Expected is how many different requests the lines of a bulk run say were queued: the ids that they list, or the number of
-// requests where a line lists only its first ids.
+// Expected is how many different requests the lines of a bulk run say were queued: the ids that they list, and the number of
+// further requests where a line lists only its first ids. A batch that was sent twice, since the answer to it was lost, has two
+// lines with the same first ids, and counts once.
 func (a Answer) Expected() int {
-	ids, more := map[string]bool{}, 0
+	ids, more := map[string]bool{}, map[string]int{}
 	for _, line := range a.Lines {
 		if line.Text != deactivation.LogDelivery || line.DryRun {
 			continue
@@ -112,9 +117,16 @@ func (a Answer) Expected() int {
 		for _, id := range line.Requests {
 			ids[id] = true
 		}
-		more += line.RequestCount - len(line.Requests)
+		if n := line.RequestCount - len(line.Requests); n > 0 {
+			batch := strings.Join(line.Requests, "\x00")
+			more[batch] = max(more[batch], n)
+		}
 	}
-	return len(ids) + max(more, 0)
+	n := len(ids)
+	for _, further := range more {
+		n += further
+	}
+	return n
 }
 
 // Finished is how many requests have left the queue.
