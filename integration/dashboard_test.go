@@ -15,6 +15,7 @@ import (
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/history/historytest"
+	"license-deactivator/internal/telemetry"
 )
 
 // The dashboard's own file of its layout: -dashboard.draw writes it again.
@@ -160,16 +161,21 @@ func dashboardShowsWhatIsWritten(t *testing.T, bootstraps map[string]string) {
 	shown := d.metrics(t)
 	for _, key := range shown {
 		found := slices.Contains(written, key) || slices.Contains(ofAWS(), key)
-		if before, after, isSearch := strings.Cut(key, "=* "); isSearch {
+		if before, after, isSearch := strings.Cut(key, "=*"); isSearch {
 			found = slices.ContainsFunc(written, func(w string) bool {
-				return strings.HasPrefix(w, before+"=") && strings.HasSuffix(w, " "+after)
+				return strings.HasPrefix(w, before+"=") && strings.HasSuffix(w, after)
 			})
 		}
 		if !found {
 			t.Errorf("the dashboard shows %s, which nothing writes", key)
 		}
 	}
-	if len(shown) < 25 {
+	for _, metric := range telemetry.Metrics() {
+		if !slices.ContainsFunc(shown, func(key string) bool { return strings.HasPrefix(key, telemetry.Namespace+" "+metric+" ") }) {
+			t.Errorf("the dashboard does not show %s, which the functions write", metric)
+		}
+	}
+	if len(shown) < 30 {
 		t.Errorf("%d metrics: the test looked in the wrong place", len(shown))
 	}
 	for name, query := range queriesOf(s, d) {

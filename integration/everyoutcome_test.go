@@ -5,6 +5,7 @@ package integration
 import (
 	"crypto/rand"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -60,7 +61,12 @@ func everyOutcome(t *testing.T, bootstraps map[string]string) map[string]string 
 	for i := range 4 {
 		licenses = append(licenses, licenseapitest.License{Product: "XY", LicenseKey: licenseKey(i), Devices: []string{"hw1"}})
 	}
-	api, err := licenseapitest.New(licenseapitest.State{APIKeys: map[string]string{apiKey: shared}, Licenses: licenses})
+	const order = "pi_3NxLookedUp"
+	licenses = append(licenses, licenseapitest.License{Product: "XY", LicenseKey: licenseKey(4), Devices: []string{"hw1"}, Order: order})
+	management := rand.Text()
+	api, err := licenseapitest.New(licenseapitest.State{
+		APIKeys: map[string]string{apiKey: shared}, ManagementAPIKeys: []string{management}, Licenses: licenses,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,22 +93,51 @@ func everyOutcome(t *testing.T, bootstraps map[string]string) map[string]string 
 	wrong := run("worker", worker)
 	receive(t, wrong, 99, licenseKey(3))
 	end("worker", wrong)
+
+	// With look-up: an order that is found, one without a license yet, and one while the Management API takes no more calls.
+	looking := run("worker", with(worker, map[string]string{
+		"LOOK_UP": "on", "MANAGEMENT_API_URL": licenseapitest.ManagementURL(address), "MANAGEMENT_CALLS_PER_MINUTE": "1200",
+		"LICENSE_API_SECRET_ARN": createSecret(t, map[string]string{"api_key": apiKey, "shared_key": shared, "management_api_key": management}),
+	}))
+	lookUpOrder(t, looking, 200, order)
+	lookUpOrder(t, looking, 201, "pi_3NxEarly")
+	api.OnManagementCall(func(licenseapitest.ManagementCall) licenseapitest.Fault {
+		return licenseapitest.Fault{Status: http.StatusTooManyRequests}
+	})
+	lookUpOrder(t, looking, 202, "pi_3NxLater")
+	end("worker", looking)
 	return output
+}
+
+// lookUpOrder gives the worker a batch of one message, two hours old, for the licenses of that order.
+func lookUpOrder(t *testing.T, worker *function, n int, order string) {
+	t.Helper()
+	deliverTo(t, worker, n, deactivation.Request{
+		Order: []string{order}, ReceivedAt: time.Now().Add(-2 * time.Hour), Lookup: deactivation.Lookup{Order: []deactivation.Candidate{{ID: order}}},
+	})
 }
 
 // receive gives the worker a batch of one message for that license.
 func receive(t *testing.T, worker *function, n int, license string) {
 	t.Helper()
-	request := deactivation.Request{
-		ID: fmt.Sprintf("shopify.%d.0", n), Source: "shopify", Cause: deactivation.CauseRefund, Rule: "refunded in full", Event: fmt.Sprint(n), Order: []string{"1001"},
-		ReceivedAt: time.Now(), License: deactivation.License{Product: "XY", LicenseKey: license, HardwareID: "hw1"},
-	}
+	deliverTo(t, worker, n, deactivation.Request{
+		Order: []string{"1001"}, ReceivedAt: time.Now(), License: deactivation.License{Product: "XY", LicenseKey: license, HardwareID: "hw1"},
+	})
+}
+
+// deliverTo gives the worker a batch of one message, which was sent when the request was received.
+func deliverTo(t *testing.T, worker *function, n int, request deactivation.Request) {
+	t.Helper()
+	request.ID, request.Source, request.Cause = fmt.Sprintf("shopify.%d.0", n), "shopify", deactivation.CauseRefund
+	request.Rule, request.Event = "refunded in full", fmt.Sprint(n)
 	body, err := request.Wire()
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = worker.invoke(t.Context(), marshal(t, events.SQSEvent{Records: []events.SQSMessage{{
-		MessageId: fmt.Sprint("message-", n), Body: body, EventSource: "aws:sqs", Attributes: map[string]string{"ApproximateReceiveCount": "1"},
+		MessageId: fmt.Sprint("message-", n), Body: body, EventSource: "aws:sqs", Attributes: map[string]string{
+			"ApproximateReceiveCount": "1", "SentTimestamp": fmt.Sprint(request.ReceivedAt.UnixMilli()),
+		},
 	}}}))
 	if err != nil {
 		t.Fatalf("worker: %v", err)
