@@ -13,8 +13,8 @@ const (
 	LogEvent  = "event"
 	LogCause  = "cause"
 	LogRule   = "rule"
-	// LogOrder holds the order's ids as one text, separated by one blank each: CloudWatch Logs Insights flattens a list
-	// into order.0, order.1, …, which no query and no index can name.
+	// LogOrder holds the order's ids as one text, separated by one blank each: CloudWatch Logs Insights flattens a list into
+	// order.0, order.1, …, so a query for an id would have to name each, and AWS does not say whether "or" uses an index.
 	LogOrder = "order"
 	LogRun   = "run" // name of the bulk run
 	// LogLicenseHash holds the hashes (HashLicense) of the licenses as one text, separated by one blank each.
