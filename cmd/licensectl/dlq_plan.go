@@ -89,7 +89,7 @@ func newPlan(ctx context.Context, do string, found *lookedAt, steps []step) (*pl
 			return nil, failed(fmt.Errorf("%s cannot be sent: %w", s.letter.ID(), err), "")
 		}
 		p.moves = append(p.moves, move)
-		if at := s.letter.EventTime(); !at.IsZero() && p.opened.Sub(at) > deadletter.OldEvent {
+		if at := s.eventTime(); !at.IsZero() && p.opened.Sub(at) > deadletter.OldEvent {
 			p.old++
 		}
 	}
@@ -97,6 +97,14 @@ func newPlan(ctx context.Context, do string, found *lookedAt, steps []step) (*pl
 	at := found.place
 	p.hash = deadletter.Hash(strings.Join([]string{do, at.endpoint, at.of(deadLetterQueueURL), at.of(queueURL)}, " "), p.moves)
 	return p, nil
+}
+
+// eventTime is when the refund happened. A whole event says only when it was received, and its requests have its own time.
+func (s step) eventTime() time.Time {
+	if len(s.made) > 0 && !s.made[0].OccurredAt.IsZero() {
+		return s.made[0].OccurredAt
+	}
+	return s.letter.EventTime()
 }
 
 // move returns the letter with what is sent. Without a release it is the message as it was.

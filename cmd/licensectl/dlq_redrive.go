@@ -109,7 +109,11 @@ func (o *redriveOptions) steps(cmd *cobra.Command, found *lookedAt, sources *sou
 			events = append(events, &steps[i])
 		}
 	}
+	flag := o.flag(set)
 	switch {
+	case flag != "" && len(events) == 0 && len(steps) > 0:
+		return nil, misused("leave it out to send them as they are; a request with other data is a row of licensectl deactivate",
+			"%s makes requests of whole events, and none of the chosen letters is one", flag)
 	case o.remap:
 		for _, s := range events {
 			s.remap(sources, o.lookUp)
@@ -120,6 +124,19 @@ func (o *redriveOptions) steps(cmd *cobra.Command, found *lookedAt, sources *sou
 		}
 	}
 	return steps, nil
+}
+
+// flag is the flag that makes requests of events; "" for none.
+func (o *redriveOptions) flag(set []assignment) string {
+	switch {
+	case o.remap:
+		return "--remap"
+	case o.edit:
+		return "--edit"
+	case len(set) > 0:
+		return "--set"
+	}
+	return ""
 }
 
 // releasedMoves are a plan's moves with the release in the letters and requests that need one.
@@ -202,15 +219,32 @@ func mappingText(m source.Mapping, several bool) string {
 
 // requestText says what a request does, without a key.
 func requestText(r deactivation.Request) string {
-	name := "license " + deactivation.Shorten(r.LicenseKey)
-	if r.LicenseKey == "" {
-		name = "user " + deactivation.Shorten(r.Username)
-	}
-	text := fmt.Sprintf("%s: deactivate %s of %s", r.ID, name, orDash(r.Product))
+	text := fmt.Sprintf("%s: deactivate %s", r.ID, licenseText(r))
 	if r.HardwareID != "" {
 		text += " on device " + deactivation.Shorten(r.HardwareID)
+	} else {
+		text += " on every device"
+	}
+	if r.Disable {
+		text += " and disable it"
 	}
 	return text + ", cause " + r.Cause
+}
+
+// licenseText names what a request acts on: a license, or with look-up every license that is found.
+func licenseText(r deactivation.Request) string {
+	of := " of " + orDash(r.Product)
+	switch {
+	case r.LicenseKey != "":
+		return "license " + deactivation.Shorten(r.LicenseKey) + of
+	case r.Username != "":
+		return "user " + deactivation.Shorten(r.Username) + of
+	case len(r.Lookup.Order) > 0:
+		return "every license of the order " + r.Lookup.Order[0].ID
+	case r.Lookup.Subscription.ID != "":
+		return "every license of the subscription " + r.Lookup.Subscription.ID
+	}
+	return "a license" + of // by an account's code and a token
 }
 
 func newDLQPurge(c clock) *cobra.Command {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/queue"
 )
 
 const noHardwareID = "stripe.evt_3TF58ApKq7VbnZx2RtazBN7GMa"
@@ -277,6 +278,7 @@ func TestSetRefusesWhatCannotBeRight(t *testing.T) {
 		"one device for several events": {[]string{"--reason", "unmappable", "--set", "hardware_id=CANARY"}, exitUsage, "--set hardware_id names one license, and 3 events are chosen"},
 		"another key than the event's":  {[]string{"--id", noHardwareID, "--set", "license_key=CANARY", "--set", "hardware_id=h"}, exitFailed, "license_key: has another value in the event already"},
 		"not enough":                    {[]string{"--source", "generic", "--reason", "unmappable", "--set", "cause=refund"}, exitFailed, "product: is missing"},
+		"a request, not an event":       {[]string{"--reason", "held", "--set", "product=CANARY"}, exitUsage, "--set makes requests of whole events, and none of the chosen letters is one"},
 		"a cause that is none":          {[]string{"--id", noHardwareID, "--set", "hardware_id=h", "--set", "cause=CANARY"}, exitFailed, "cause: must be one of"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -288,6 +290,45 @@ func TestSetRefusesWhatCannotBeRight(t *testing.T) {
 			}
 			noCanary(t, stdout+stderr)
 		})
+	}
+}
+
+// TestAnOldEventIsAWarning: an event's age is by its own time, also when its letter was written today.
+func TestAnOldEventIsAWarning(t *testing.T) {
+	t.Parallel()
+	const warning = "Warning: 1 letter is from an event older than 7 days"
+	for _, how := range [][]string{{"--look-up", "--remap"}, {"--set", "product=XY"}} {
+		q := newDeadQueues(t)
+		letter := q.event(t, builtInSources(t), "generic/no-product", time.Now()) // of 2026-11-04
+		if failed := q.dead.Send(t.Context(), []queue.Entry{letter}); failed != nil {
+			t.Fatal(failed)
+		}
+		code, stdout, stderr := q.dlq(t, append([]string{"redrive"}, how...)...)
+		if code != exitDone || !strings.Contains(stdout, "1 letter in") || !strings.Contains(stdout, warning) {
+			t.Errorf("%v: exit code %d, want %q\n%s%s", how, code, warning, stdout, stderr)
+		}
+	}
+}
+
+// TestAPlanSaysWhatARequestWithoutADeviceActsOn: on every device, and with look-up an event disables its license.
+func TestAPlanSaysWhatARequestWithoutADeviceActsOn(t *testing.T) {
+	t.Parallel()
+	q := newDeadQueues(t).fill(t)
+	_, stdout, stderr := q.dlq(t, "redrive", "--id", noHardwareID, "--remap", "--look-up")
+	if want := noHardwareID + ".0: deactivate license …KXRE of acme-pro on every device and disable it, cause refund\n"; !strings.Contains(stdout, want) {
+		t.Errorf("want %q\n%s%s", want, stdout, stderr)
+	}
+	for want, r := range map[string]deactivation.Request{
+		"a.0: deactivate every license of the order pi_1 on every device, cause refund": {
+			ID: "a.0", Cause: "refund", Order: []string{"pi_1"}, Lookup: deactivation.Lookup{Order: []deactivation.Candidate{{ID: "pi_1"}}},
+		},
+		"a.1: deactivate user …1234 of XY on device …5678, cause refund": {
+			ID: "a.1", Cause: "refund", License: deactivation.License{Username: "customer-1234", Product: "XY", HardwareID: "device-5678"},
+		},
+	} {
+		if got := requestText(r); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 
