@@ -37,6 +37,8 @@ const (
 	DefaultMaxLicenses = 10
 	// DefaultMaxDevices is how many devices a message may deactivate without a person's consent, on all of its licenses together.
 	DefaultMaxDevices = 50
+	// DefaultMaxReleased is how many licenses a message may act on that a person has released.
+	DefaultMaxReleased = readLicensesReleased
 	// DefaultProbeEvery is how long the look-up stops before it probes the filters again.
 	DefaultProbeEvery = 5 * time.Minute
 )
@@ -70,6 +72,7 @@ type Config struct {
 	ProbeEvery  time.Duration    // 0: DefaultProbeEvery
 	MaxLicenses int              // 0: DefaultMaxLicenses
 	MaxDevices  int              // 0: DefaultMaxDevices
+	MaxReleased int              // most licenses of a message that a person has released; 0: DefaultMaxReleased
 	Now         func() time.Time // nil: time.Now
 	Logger      *slog.Logger     // gets a line when the look-up stops and when it continues; nil: none
 }
@@ -102,6 +105,9 @@ func New(cfg Config) (*Lookup, error) {
 	if cfg.MaxDevices == 0 {
 		cfg.MaxDevices = DefaultMaxDevices
 	}
+	if cfg.MaxReleased == 0 {
+		cfg.MaxReleased = DefaultMaxReleased
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -115,7 +121,7 @@ func New(cfg Config) (*Lookup, error) {
 	for _, field := range []struct {
 		name string
 		bad  bool
-	}{{"ProbeEvery", cfg.ProbeEvery < 0}, {"MaxLicenses", cfg.MaxLicenses < 0}, {"MaxDevices", cfg.MaxDevices < 0}} {
+	}{{"ProbeEvery", cfg.ProbeEvery < 0}, {"MaxLicenses", cfg.MaxLicenses < 0}, {"MaxDevices", cfg.MaxDevices < 0}, {"MaxReleased", cfg.MaxReleased < 0}} {
 		if field.bad {
 			problems = append(problems, fmt.Errorf("lookup: %s is negative", field.name))
 		}

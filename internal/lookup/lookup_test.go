@@ -139,11 +139,11 @@ func TestNeeded(t *testing.T) {
 
 func TestNewNamesEveryBadField(t *testing.T) {
 	t.Parallel()
-	_, err := lookup.New(lookup.Config{NotFound: []time.Duration{2, 1}, ProbeEvery: -1, MaxLicenses: -1, MaxDevices: -1})
+	_, err := lookup.New(lookup.Config{NotFound: []time.Duration{2, 1}, ProbeEvery: -1, MaxLicenses: -1, MaxDevices: -1, MaxReleased: -1})
 	if err == nil {
 		t.Fatal("got nil")
 	}
-	for _, want := range []string{"NotFound", "ProbeEvery", "MaxLicenses", "MaxDevices"} {
+	for _, want := range []string{"NotFound", "ProbeEvery", "MaxLicenses", "MaxDevices", "MaxReleased"} {
 		if !strings.Contains(err.Error(), "lookup: "+want) {
 			t.Errorf("%s is not in %v", want, err)
 		}

@@ -150,6 +150,10 @@ func (s *saga) checkCount(f found, licenses []managementapi.License) *Result {
 	if !f.whole {
 		return s.rejected(CodeTooMany, fmt.Sprintf("%d licenses were found, more than are read", f.count))
 	}
+	if s.job.Released && len(licenses) > s.l.cfg.MaxReleased {
+		return s.rejected(CodeTooMany, fmt.Sprintf("%d licenses were found, more than the %d that one message can act on in time; "+
+			"licensectl resolve sends a message for each license", len(licenses), s.l.cfg.MaxReleased))
+	}
 	if len(licenses) > s.l.cfg.MaxLicenses {
 		return s.reviewed(CodeTooMany, fmt.Sprintf("%d licenses were found, more than %d", len(licenses), s.l.cfg.MaxLicenses))
 	}

@@ -151,6 +151,13 @@ func (s Stack) sagas(invocation time.Duration) int {
 	return max(s.managementCallsIn(invocation)/readsOfOneMessage, 1)
 }
 
+// releasedLicenses is the most licenses of a message that a person has released. Each needs a call that lists its devices
+// before the first write to any, and these may take half of an invocation's calls. A message with more reads than an invocation
+// has calls would read all of them again at each receive, and never write.
+func (s Stack) releasedLicenses(invocation time.Duration) int {
+	return max(s.managementCallsIn(invocation)/2, lookup.DefaultMaxLicenses)
+}
+
 // LookUpPart is one instance's part of the look-up's configuration, for invocations of that length; nil without LookUp.
 func (s Stack) LookUpPart(api managementapi.Config, keys ManagementKeys, invocation time.Duration) *LookUp {
 	if !s.LookUp {
@@ -158,6 +165,6 @@ func (s Stack) LookUpPart(api managementapi.Config, keys ManagementKeys, invocat
 	}
 	return &LookUp{
 		API: api, Keys: keys, CallsPerSecond: s.managementPerInstance(), Limits: s.managementLimits(), Together: s.together(),
-		AtOnce: s.sagas(invocation),
+		AtOnce: s.sagas(invocation), MaxReleased: s.releasedLicenses(invocation),
 	}
 }

@@ -39,6 +39,8 @@ type LookUp struct {
 	Limits         []throttle.Limit
 	// Together is this instance's part of the limit on one address, for the calls of both APIs together. Zero: none.
 	Together throttle.Limit
+	// MaxReleased is the most licenses of a message that a person has released. 0: lookup.DefaultMaxReleased.
+	MaxReleased int
 	// AtOnce is how many messages are looked up at the same time, at most CallsInFlight.
 	AtOnce int
 }
@@ -91,7 +93,8 @@ func newLookUp(cfg Config, together *throttle.Shared) (*lookUp, error) {
 	})
 	var badSaga, badAPI error
 	l.saga, badSaga = lookup.New(lookup.Config{
-		NotFound: notFoundAges(cfg.Backoff), ProbeEvery: probeFirsts * cfg.Backoff.First, Now: cfg.Now, Logger: logger,
+		NotFound: notFoundAges(cfg.Backoff), ProbeEvery: probeFirsts * cfg.Backoff.First, MaxReleased: cfg.LookUp.MaxReleased,
+		Now: cfg.Now, Logger: logger,
 	})
 	api := cfg.LookUp.API
 	api.Key, api.CallsInFlight = "", l.atOnce

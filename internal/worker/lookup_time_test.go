@@ -227,6 +227,37 @@ func TestASagaStopsBeforeTheDeadlineAndContinuesAtTheNextReceive(t *testing.T) {
 		})
 }
 
+// TestAReleasedOrderIsDoneOrEndsAtOnce: one that cannot be read within an invocation is a letter that says what to do. It would
+// use the quota up at each receive, for three days, and write nothing.
+func TestAReleasedOrderIsDoneOrEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	for licenses, want := range map[int]string{80: "deactivated ", 200: "rejected too_many"} {
+		var order []licenseapitest.License
+		for n := range licenses {
+			order = append(order, owned(n+1, "pi_1", "hw-"+strconv.Itoa(n)))
+		}
+		lookingUpInVirtualTime(t, defaults(), order, func(t *testing.T, r *harness, api *licenseapitest.Server) {
+			r.source.hurry = true
+			event := r.batch(wire(released(refund(1, "pi_1"))))
+			for n := 0; r.source.Len() > 0 && n < 5; n++ {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				r.handle(ctx, event)
+				cancel()
+				time.Sleep(time.Second)
+				event = r.batch()
+			}
+			logged := r.logged()
+			m := logged[len(logged)-1]
+			if got := string(m.Outcome) + " " + m.Code; got != want {
+				t.Errorf("%d licenses: %s after %d receives, want %s: %s", licenses, got, len(logged), want, m.Detail)
+			}
+			if m.Outcome == deactivation.Rejected && (!strings.Contains(m.Detail, "licensectl resolve") || len(api.Ledger()) > 0) {
+				t.Errorf("%d licenses: %q, %d writes", licenses, m.Detail, len(api.Ledger()))
+			}
+		})
+	}
+}
+
 // TestA429OfTheManagementAPIPausesItsCallsAlone.
 func TestA429OfTheManagementAPIPausesItsCallsAlone(t *testing.T) {
 	t.Parallel()
