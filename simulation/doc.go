@@ -75,9 +75,10 @@
 //
 // At the end validate_test.go compares history, dead letters and the API's state with the model: no accepted request is
 // lost, none is dead-lettered without cause (but a license that was refused in two spans of a suspended account may
-// be), no device without a request is inactive and no license disabled, no write of either API, not even one without an
-// effect, went to a license that no request is about, the queue is empty within a day, and the APIs' rate limits refused
-// only repeats of the transport.
+// be, and a look-up without a license as exhausted, where kills forget that it was looked up before), no device without a
+// request is inactive and no license disabled, no write of either API, not even one without an effect, went to a license
+// that no request is about, the queue is empty within a day, and the APIs' rate limits refused only repeats of the
+// transport.
 //
 // # Report
 //

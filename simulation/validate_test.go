@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/lookup"
 )
 
 // validate compares the history with the model.
@@ -98,6 +99,9 @@ func (h *harness) validateDeadLetters() map[string]deadLetter {
 		default:
 			if letter.reason == "" {
 				letter.reason = "exhausted" // moved by SQS, which sets no attributes
+			}
+			if letter == (deadLetter{deactivation.ReasonExhausted, lookup.CodeNoLicense}) && h.scenario.killChance > 0 {
+				letter.reason = deactivation.ReasonRejected // each kill forgets a first look, after which a second one would end it
 			}
 			if before, twice := found[q.ID]; twice && before != letter {
 				h.violation("two dead letters of %s differ: %+v and %+v", q.ID, before, letter)
