@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -235,6 +236,8 @@ func (h *harness) redrive() {
 		case reason == "rejected" && letter.Attributes["code"] == lookup.CodeMismatch:
 			h.count(&h.mismatched)
 			to = h.jobs
+		case reason == "rejected" && slices.Contains([]string{lookup.CodeTooMany, lookup.CodePartial}, letter.Attributes["code"]):
+			to = h.jobs // a list that matches in part may be longer than what is read of it
 		case reason == "rejected" && again > 0:
 			again--
 			to = h.jobs

@@ -47,6 +47,8 @@ func (h *harness) validateRequest(id string, q *request, letter deadLetter, stat
 	switch {
 	case q.expectation == rejected && letter == deadLetter{deactivation.ReasonRejected, q.code}:
 		h.deadLettered++
+	case q.findsNothing() && h.scenario.killChance > 0 && letter == deadLetter{deactivation.ReasonExhausted, lookup.CodeNoLicense}:
+		h.deadLettered++ // each kill forgets the first look, after which a second one ends the message
 	case q.expectation == rejected:
 		h.violation("%s is not in the dead-letter queue as %s: its outcome is %q, its dead letter %+v", id, q.code, outcome, letter)
 	case letter.refused() && h.refusedTwice(q):
@@ -100,10 +102,7 @@ func (h *harness) validateDeadLetters() map[string]deadLetter {
 			if letter.reason == "" {
 				letter.reason = "exhausted" // moved by SQS, which sets no attributes
 			}
-			if letter == (deadLetter{deactivation.ReasonExhausted, lookup.CodeNoLicense}) && h.scenario.killChance > 0 {
-				letter.reason = deactivation.ReasonRejected // each kill forgets a first look, after which a second one would end it
-			}
-			if before, twice := found[q.ID]; twice && before != letter {
+			if before, twice := found[q.ID]; twice && before != letter && (before.code != lookup.CodeNoLicense || letter.code != lookup.CodeNoLicense) {
 				h.violation("two dead letters of %s differ: %+v and %+v", q.ID, before, letter)
 			}
 			found[q.ID] = letter
@@ -145,6 +144,11 @@ func (q *request) leftOver(state []licenseState) string {
 		}
 	}
 	return ""
+}
+
+// findsNothing reports whether a look-up has no license.
+func (q *request) findsNothing() bool {
+	return q.code == lookup.CodeNoLicense || q.lookUp != nil && q.lookUp.asked.Lookup.None == deactivation.NoneIgnore
 }
 
 // refusedTwice reports whether a license of a request was refused in two spans.
