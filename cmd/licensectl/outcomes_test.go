@@ -29,7 +29,7 @@ Find the message's ` + "`code`" + ` (in the dead letter's attributes, or in the 
 | log line | level | metric (namespace LicenseDeactivator) |
 |---|---|---|
 | deactivated, already_inactive, deferred | INFO | Messages by service and outcome; Answers by class |
-| rejected | WARN | the same, and DeadLetters by service and reason; WorkerDeadLetterAlarm fires, for ` + "`held`" + ` SurgeAlarm, for ` + "`watched`" + ` none, for the code ` + "`no_license`" + ` the sender's NotFound…Alarm if there are many |
+| rejected | WARN | the same, and DeadLetters by service and reason; WorkerDeadLetterAlarm fires, for ` + "`held`" + ` SurgeAlarm, for ` + "`watched`" + ` none, for an event with the code ` + "`no_license`" + ` the sender's NotFound…Alarm if there are many |
 | configuration fault | ERROR | ConfigurationFaults; its alarm fires |
 
 `

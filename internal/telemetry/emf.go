@@ -178,10 +178,11 @@ func isStalled(m Message) bool {
 }
 
 // hasOwnAlarm reports whether the alarm for new letters leaves out a letter: one that a guard of the worker put into the
-// dead-letter queue, or one whose order has no license in LicenseSpring.
-func hasOwnAlarm(reason deactivation.Reason, code string) bool {
-	return reason == deactivation.ReasonHeld || reason == deactivation.ReasonWatched ||
-		reason == deactivation.ReasonRejected && code == deactivation.CodeNoLicense
+// dead-letter queue, or one of an event whose order has no license in LicenseSpring. NotFound does not count direct
+// invocations.
+func hasOwnAlarm(m Message) bool {
+	return m.Reason == deactivation.ReasonHeld || m.Reason == deactivation.ReasonWatched ||
+		m.Reason == deactivation.ReasonRejected && m.Code == deactivation.CodeNoLicense && m.LookupMapped
 }
 
 // latencyOf is the metric of the latencies in a series of that metric.

@@ -13,7 +13,8 @@ import (
 )
 
 // TestLookupsAreCountedByTheirEndAndTheirSource: a value per ended look-up of an event shows how many there are and how many
-// found nothing. A letter of an order without a license is not counted where the alarm for new letters would see it.
+// found nothing. A letter of an event without a license is not counted where the alarm for new letters would see it. That of a direct
+// row is: no other alarm counts it.
 func TestLookupsAreCountedByTheirEndAndTheirSource(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -59,8 +60,8 @@ func TestLookupsAreCountedByTheirEndAndTheirSource(t *testing.T) {
 		"LicenseDeactivator LookUps service=worker outcome=too_many":               {1},
 		"LicenseDeactivator NotFound service=worker source=stripe":                 {0, 1, 1},
 		"LicenseDeactivator NotFound service=worker source=paddle":                 {0, 0},
-		"LicenseDeactivator DeadLetters service=worker":                            {1},
-		"LicenseDeactivator DeadLetters service=worker reason=rejected":            {1, 2},
+		"LicenseDeactivator DeadLetters service=worker":                            {2},
+		"LicenseDeactivator DeadLetters service=worker reason=rejected":            {2, 1},
 		"LicenseDeactivator Answers service=worker":                                {1},
 		"LicenseDeactivator Answers service=worker outcome=deactivated":            {1},
 		"LicenseDeactivator Latency service=worker":                                {20},

@@ -166,7 +166,7 @@ func (r *Recorder) Message(ctx context.Context, m Message) {
 		r.add(series{metric: metricAnswers, dimension: dimensionOutcome, value: m.Class}, 1, 0)
 	}
 	if m.Outcome == deactivation.Rejected {
-		r.deadLetter(m.Reason, m.Code)
+		r.deadLetter(m)
 	}
 	if m.LookupEnd != "" {
 		r.countLookup(m)
@@ -209,10 +209,10 @@ func (r *Recorder) Message(ctx context.Context, m Message) {
 }
 
 // DeadLetter counts a message that the dead-letter queue has accepted. It writes no line: the message has one.
-func (r *Recorder) DeadLetter(reason deactivation.Reason) { r.deadLetter(reason, "") }
+func (r *Recorder) DeadLetter(reason deactivation.Reason) { r.deadLetter(Message{Reason: reason}) }
 
-func (r *Recorder) deadLetter(reason deactivation.Reason, code string) {
-	r.add(series{metric: metricDeadLetters, dimension: dimensionReason, value: string(reason), detailed: hasOwnAlarm(reason, code)}, 1, 0)
+func (r *Recorder) deadLetter(m Message) {
+	r.add(series{metric: metricDeadLetters, dimension: dimensionReason, value: string(m.Reason), detailed: hasOwnAlarm(m)}, 1, 0)
 }
 
 // DeadLetter is a message that the webhook put into the dead-letter queue: a request, or a whole event.
