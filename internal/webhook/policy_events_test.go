@@ -221,6 +221,9 @@ func (d randomEvents) fastspring() any {
 			about["items"] = items
 		case "chargeback.created":
 			d.ids(about, "order")
+			if d.in(3) { // expanded
+				about["order"] = d.one(object{"id": about["order"], "reference": d.ref()}, object{"id": about["order"]}, object{})
+			}
 		default:
 			d.ids(about, "id", "initialOrderId")
 			about["account"] = object{"contact": object{"email": d.email()}}

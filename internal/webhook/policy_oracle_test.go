@@ -477,7 +477,7 @@ func fastspringPolicy(e any) ruling {
 		}
 		return deactivateLines(whole, items).lookedUp("refund", true, by)
 	case "chargeback.created": // names the order alone, and no verdict follows
-		by.order = sure(get(d, "order"))
+		by.order = sure(either(get(d, "order", "id"), get(d, "order")), get(d, "order", "reference"))
 		return deactivateLines(whole, items).lookedUp("dispute", true, by)
 	case "subscription.deactivated": // subscription.canceled is paid for until this one comes
 		by.order, by.subscription = sure(get(d, "initialOrderId")), get(d, "id")

@@ -1,0 +1,38 @@
+package source_test
+
+import (
+	"strings"
+	"testing"
+
+	"license-deactivator/internal/source"
+)
+
+// TestWhichIDsOfASenderAreSure looks events up by the senders' own files: ? marks a weak id, ! one of a buyer.
+func TestWhichIDsOfASenderAreSure(t *testing.T) {
+	t.Parallel()
+	const chargeback = `{"events":[{"id":"e","type":"chargeback.created","live":true,"data":{"id":"case-1",`
+	for name, c := range map[string]struct{ sender, body, want string }{
+		"FastSpring's order": {"fastspring", chargeback + `"order":"uTCNJd7ZkyC0s6s3ZF5aNh"}}]}`,
+			"order uTCNJd7ZkyC0s6s3ZF5aNh"},
+		"the same with webhook expansion": {"fastspring", chargeback + `"order":{"id":"uTCNJd7ZkyC0s6s3ZF5aNh","reference":"ACM261105-7297-52203"}}}]}`,
+			"order uTCNJd7ZkyC0s6s3ZF5aNh, order ACM261105-7297-52203"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := get(t, load(t, ""), c.sender)
+			mappings, err := s.Map(assumed(t, s, nil, c.body), source.Options{LookUp: true})
+			if err != nil || len(mappings) != 1 || len(mappings[0].Requests) != 1 {
+				t.Fatalf("%+v: %v", mappings, err)
+			}
+			var got []string
+			for _, part := range strings.Split(printedRequest(mappings[0].Requests[0]), ", ") {
+				if strings.HasPrefix(part, "order ") {
+					got = append(got, part)
+				}
+			}
+			if got := strings.Join(got, ", "); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
