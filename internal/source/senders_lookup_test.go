@@ -11,11 +11,14 @@ import (
 func TestWhichIDsOfASenderAreSure(t *testing.T) {
 	t.Parallel()
 	const chargeback = `{"events":[{"id":"e","type":"chargeback.created","live":true,"data":{"id":"case-1",`
+	const refund = `{"id":"ev_1","event_type":"payment_refunded","content":{"customer":{"email":"a@example.com"},"invoice":{"id":"852","total":9900},`
 	for name, c := range map[string]struct{ sender, body, want string }{
 		"FastSpring's order": {"fastspring", chargeback + `"order":"uTCNJd7ZkyC0s6s3ZF5aNh"}}]}`,
 			"order uTCNJd7ZkyC0s6s3ZF5aNh"},
 		"the same with webhook expansion": {"fastspring", chargeback + `"order":{"id":"uTCNJd7ZkyC0s6s3ZF5aNh","reference":"ACM261105-7297-52203"}}}]}`,
 			"order uTCNJd7ZkyC0s6s3ZF5aNh, order ACM261105-7297-52203"},
+		"Chargebee's payment that was refunded": {"chargebee", refund + `"transaction":{"id":"txn_2","refunded_txn_id":"txn_1","amount":9900}}}`,
+			"order txn_1, order txn_2, order 852?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -435,6 +435,7 @@ func (d randomEvents) chargebee() any {
 	d.put(invoice, "recurring", d.flag())
 	d.put(content, "invoice", invoice)
 	payment := object{"id": d.ref(), "type": "refund"}
+	d.ids(payment, "refunded_txn_id")
 	d.put(payment, "amount", d.one(9900, 9900, 100))
 	d.put(payment, "status", d.one("success", "success", "success", "success", "in_progress", "failure"))
 	d.put(content, "transaction", payment)

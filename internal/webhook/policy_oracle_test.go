@@ -706,7 +706,7 @@ func chargebeePolicy(e any) ruling {
 			custom[field] = value
 		}
 	}
-	by := look{order: append(sure(get(e, "content", "transaction", "id"), get(subscription, "meta_data", "order_id")), weak(get(e, "content", "invoice", "id")), candidate{id: custom["order_id"], buyer: true}),
+	by := look{order: append(sure(get(e, "content", "transaction", "refunded_txn_id"), get(e, "content", "transaction", "id"), get(subscription, "meta_data", "order_id")), weak(get(e, "content", "invoice", "id")), candidate{id: custom["order_id"], buyer: true}),
 		email: get(e, "content", "customer", "email")}
 	act := func(cause string) ruling {
 		if cause == "subscription_ended" || get(e, "content", "invoice", "first_invoice") == true { // never by a renewal
