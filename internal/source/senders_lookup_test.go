@@ -10,9 +10,16 @@ import (
 // TestWhichIDsOfASenderAreSure looks events up by the senders' own files: ? marks a weak id, ! one of a buyer.
 func TestWhichIDsOfASenderAreSure(t *testing.T) {
 	t.Parallel()
+	const shopify = `{"id":11223966577779,"email":"a@example.com","financial_status":"refunded","line_items":[],`
 	const chargeback = `{"events":[{"id":"e","type":"chargeback.created","live":true,"data":{"id":"case-1",`
 	const refund = `{"id":"ev_1","event_type":"payment_refunded","content":{"customer":{"email":"a@example.com"},"invoice":{"id":"852","total":9900},`
 	for name, c := range map[string]struct{ sender, body, want string }{
+		"Shopify's number, which every shop has": {"shopify", shopify + `"name":"#1001","order_number":1001}`,
+			"order 11223966577779, order 1001?, order #1001?"},
+		"the same without its sign": {"shopify", shopify + `"name":"1001","order_number":1001}`,
+			"order 11223966577779, order 1001?"},
+		"the same with a prefix of the shop": {"shopify", shopify + `"name":"ACME1001","order_number":1001}`,
+			"order 11223966577779, order ACME1001, order 1001?"},
 		"FastSpring's order": {"fastspring", chargeback + `"order":"uTCNJd7ZkyC0s6s3ZF5aNh"}}]}`,
 			"order uTCNJd7ZkyC0s6s3ZF5aNh"},
 		"the same with webhook expansion": {"fastspring", chargeback + `"order":{"id":"uTCNJd7ZkyC0s6s3ZF5aNh","reference":"ACM261105-7297-52203"}}}]}`,

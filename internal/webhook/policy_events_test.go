@@ -133,7 +133,7 @@ func (d randomEvents) shopify() any {
 		}
 		return o
 	}
-	order := object{"id": d.ref(), "name": d.one("#9999", "#A-17", "ACME-17", "#1", 17, nil), "order_number": d.one(9999, 17, nil), "email": d.email(), "contact_email": d.email(), "note_attributes": d.pairs(d.free(), "name"), "financial_status": d.one("refunded", "refunded", "refunded",
+	order := object{"id": d.ref(), "name": d.one("#9999", "9999", "#A-17", "ACME-17", "#1", 17, nil), "order_number": d.one(9999, 17, nil), "email": d.email(), "contact_email": d.email(), "note_attributes": d.pairs(d.free(), "name"), "financial_status": d.one("refunded", "refunded", "refunded",
 		"partially_refunded", "partially_refunded", "partially_refunded", "partially_refunded", "voided", "voided", "paid", "pending", "authorized", "partially_paid", "expired", "disputed", nil)}
 	d.put(order, "cancelled_at", d.one(nil, "2026-11-12T10:18:41+01:00"))
 	d.live(order, "test", d.in(20))

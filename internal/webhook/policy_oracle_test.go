@@ -194,10 +194,15 @@ func shopifyPolicy(e any, testHeader bool) ruling {
 	}
 	status, isCancelled := get(e, "financial_status"), get(e, "cancelled_at") != nil
 	back := is(status, "refunded", "partially_refunded")
-	by := look{order: sure(get(e, "id"), get(e, "admin_graphql_api_id"), get(e, "name")), email: either(get(e, "email"), get(e, "contact_email"), get(e, "customer", "email"))}
-	by.order = append(by.order, weak(get(e, "order_number")))
-	if name, ok := get(e, "name").(string); ok && strings.HasPrefix(name, "#") {
-		by.order = append(by.order, weak(name[1:]))
+	by := look{order: sure(get(e, "id"), get(e, "admin_graphql_api_id")), email: either(get(e, "email"), get(e, "contact_email"), get(e, "customer", "email"))}
+	// "#1001" and "1001" are in every shop; "ACME1001" is in one.
+	name, _ := get(e, "name").(string)
+	if _, err := strconv.ParseFloat(name, 64); err != nil && !strings.HasPrefix(name, "#") {
+		by.order = append(by.order, sure(get(e, "name"))...)
+	}
+	by.order = append(by.order, weak(get(e, "order_number")), weak(get(e, "name")))
+	if rest, ok := strings.CutPrefix(name, "#"); ok {
+		by.order = append(by.order, weak(rest))
 	}
 	for _, attribute := range list(get(e, "note_attributes")) {
 		if is(get(attribute, "name"), "order_id") && get(attribute, "value") != nil {
