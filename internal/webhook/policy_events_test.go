@@ -331,7 +331,7 @@ func (d randomEvents) woo() any {
 	if d.in(10) {
 		order["created_via"] = d.text("checkout", "subscription")
 	}
-	if fields, ok := order["meta_data"].([]any); ok && d.in(10) {
+	if fields, ok := order["meta_data"].([]any); ok && d.in(3) {
 		order["meta_data"] = append(fields, object{"key": d.text("_subscription_renewal", "_subscription_switch"), "value": "5001"})
 	}
 	bare := d.in(8)
