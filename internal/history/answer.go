@@ -57,6 +57,8 @@ type Step struct {
 	Step string    `json:"step"` // one of the constants Step…
 	Text string    `json:"text"`
 	By   string    `json:"by,omitempty"` // the person who did it
+
+	reason, code string // of the letter that was redriven
 }
 
 // The steps, in the order in which they usually come.

@@ -60,9 +60,10 @@ type Line struct {
 	Invocation string `json:"requestId,omitempty"` // Lambda's id of it
 
 	// Of the line of a command of licensectl (deactivation.Audit).
-	Phase   string `json:"phase,omitempty"`
-	Command string `json:"command,omitempty"`
-	Actor   string `json:"actor,omitempty"`
+	Phase     string   `json:"phase,omitempty"`
+	Command   string   `json:"command,omitempty"`
+	Actor     string   `json:"actor,omitempty"`
+	Arguments []string `json:"arguments,omitempty"`
 }
 
 // parse reads a log line. ok is false for a line that is none of those that a question is about: a metric, a line of the

@@ -124,6 +124,8 @@ func (t *teller) message(l Line) {
 	}
 	if back != "" {
 		p.add(l.Time, StepRedriven, cmp.Or(l.ReleasedBy, l.By), back, l.Comment)
+		letter := &p.Steps[len(p.Steps)-1]
+		letter.reason, letter.code = p.Reason, p.Code
 	}
 	p.attempts = l.Attempts
 	p.tellTry(l)
