@@ -41,8 +41,8 @@ func newWhy(c clock) *cobra.Command {
 		Long: `why reads the log of both functions and prints what happened: delivered, decided by which rule on which values, queued, tried,
 answered, verified, parked in the dead-letter queue, redriven, and by whom.
 
-Ask by ORDER (one id of the order at the store: payment, order, invoice), by --license KEY, by --id of a request or an event, or by the
-name of a bulk --run. No key leaves this machine: the query holds its hash. "--license -" reads the key from stdin.
+Ask by ORDER (one id of the order at the store: payment, order, invoice, with look-up also the subscription), by --license KEY, by --id
+of a request or an event, or by the name of a bulk --run. No key leaves this machine: the query holds its hash. "--license -" reads the key from stdin.
 
 --stack asks the log groups of a deployed stack by CloudWatch Logs Insights, which costs 0.005 USD for each gigabyte that it scans; the
 last line says how much that was. --endpoint-url http://` + defaultAddress + ` asks a running licensectl local.
@@ -244,7 +244,7 @@ func (o *whyOptions) nothingHint() string {
 	if o.isLocal() {
 		return "licensectl local knows what happened since its start"
 	}
-	return "is it the order's id in the form that the store sends? a payment, order or invoice id is found, part of one is not"
+	return "is it the order's id in the form that the store sends? a payment, order or invoice id is found, part of one is not; a license key needs --license; a new line shows after some seconds"
 }
 
 var sinceDays = regexp.MustCompile(`^([0-9]{1,5})d$`)

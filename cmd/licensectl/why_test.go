@@ -42,8 +42,8 @@ func has(a history.Answer, id, code string, outcomes ...string) bool {
 	})
 }
 
-// TestWhyIsRightForEverySample asks a running local about every request and event of events/, by each id of its order, by its
-// license's key and by its id.
+// TestWhyIsRightForEverySample asks a running local about every request and event of events/, by each id of its order and the
+// one of its subscription, by its license's key and by its id.
 func TestWhyIsRightForEverySample(t *testing.T) {
 	t.Parallel()
 	r := start(t, "local", quick)
@@ -68,6 +68,11 @@ func TestWhyIsRightForEverySample(t *testing.T) {
 				for _, id := range e.Order {
 					questions["order"] = append(questions["order"], history.OfOrder(id))
 				}
+				for _, made := range e.Requests {
+					if id := made.Lookup.Subscription.ID; made.ID == want.id && id != "" {
+						questions["subscription"] = append(questions["subscription"], history.OfOrder(id))
+					}
+				}
 				if want.key != "" {
 					questions["license"] = append(questions["license"], history.OfLicense(want.key))
 				}
@@ -89,7 +94,7 @@ func TestWhyIsRightForEverySample(t *testing.T) {
 			}
 		}
 	}
-	for by, least := range map[string]int{"id": 150, "order": 150, "license": 80} {
+	for by, least := range map[string]int{"id": 150, "order": 150, "license": 80, "subscription": 10} {
 		if asked[by] < least {
 			t.Errorf("%d questions by %s: the test looked in the wrong place", asked[by], by)
 		}

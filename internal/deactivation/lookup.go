@@ -59,6 +59,22 @@ func (l Lookup) IsZero() bool {
 // HasCandidates reports whether there is an id by which a license can be found.
 func (l Lookup) HasCandidates() bool { return len(l.Order) > 0 || l.Subscription.ID != "" }
 
+// OrderIDs are the ids by which a person finds the request in the log (LogOrder): those of its order, and those that it is
+// looked up by, that of a subscription too.
+func (r Request) OrderIDs() []string {
+	ids := slices.Clone(r.Order)
+	add := func(id string) {
+		if id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	for _, c := range r.Lookup.Order {
+		add(c.ID)
+	}
+	add(r.Lookup.Subscription.ID)
+	return ids
+}
+
 func (l Lookup) validate() error {
 	if len(l.Order) > maxCandidates {
 		return &FieldError{CodeInvalidField, "lookup.order", fmt.Sprintf("has more than %d ids", maxCandidates)}

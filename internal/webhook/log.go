@@ -15,6 +15,11 @@ const maxHashes = 50
 func addRequests(line *telemetry.Delivery, requests []deactivation.Request) {
 	for _, r := range requests {
 		line.Requests = append(line.Requests, r.ID)
+		for _, id := range r.OrderIDs() {
+			if !slices.Contains(line.Order, id) {
+				line.Order = append(slices.Clip(line.Order), id)
+			}
+		}
 		if r.LicenseKey == "" || len(line.LicenseHashes) == maxHashes {
 			continue
 		}
@@ -32,7 +37,7 @@ func addRequests(line *telemetry.Delivery, requests []deactivation.Request) {
 func requestLetter(r deactivation.Request, reason deactivation.Reason, detail string) telemetry.DeadLetter {
 	line := telemetry.DeadLetter{
 		ID: r.ID, Source: r.Source, Event: r.Event, Run: r.Run, Cause: r.Cause, Rule: r.Rule, Reason: reason, Detail: deactivation.CleanText(detail),
-		Order: r.Order, Action: r.Action, License: deactivation.Shorten(r.LicenseKey), User: deactivation.HashUser(r.Username),
+		Order: r.OrderIDs(), Action: r.Action, License: deactivation.Shorten(r.LicenseKey), User: deactivation.HashUser(r.Username),
 		Device: deactivation.Shorten(r.HardwareID), Product: r.Product,
 	}
 	if r.LicenseKey != "" {

@@ -32,7 +32,7 @@ func (b *batch) log(ctx context.Context, m *message) {
 	m.logged = true
 	line := telemetry.Message{
 		ID: deactivation.CleanText(m.id()), Source: deactivation.CleanText(m.source), Event: deactivation.CleanText(m.event), Run: deactivation.CleanText(m.request.Run), Cause: deactivation.CleanText(m.request.Cause), Rule: deactivation.CleanText(m.request.Rule),
-		Order: m.request.Order, Decision: decisionOf(m), Outcome: m.result.outcome, Reason: m.result.reason,
+		Order: m.request.OrderIDs(), Decision: decisionOf(m), Outcome: m.result.outcome, Reason: m.result.reason,
 		Class: m.result.class, Code: m.result.code, Detail: m.result.detail,
 		Attempts: m.receives, Age: ageOf(m.record, b.h.cfg.Now()), Returned: m.result.returned, AtFault: m.result.atFault, Latency: m.result.latency, RetryIn: m.result.retryIn,
 		Action: actionOf(m), License: deactivation.Shorten(m.request.LicenseKey), User: deactivation.HashUser(m.request.Username),
