@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -222,6 +223,32 @@ func TestAnOutageOfTheManagementAPIOpensItsBreakerAlone(t *testing.T) {
 	})
 	if !skipped || !strings.Contains(string(r.log.Bytes()), `"message":"breaker","api":"management"`) {
 		t.Errorf("no message was skipped by the open breaker: %+v", logged)
+	}
+}
+
+// TestAPageInPlaceOfTheManagementAPIIsAnOutage: its breaker opens, and the metric says unavailable.
+func TestAPageInPlaceOfTheManagementAPIIsAnOutage(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int64
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		calls.Add(1)
+		_, _ = w.Write([]byte("<html>maintenance</html>"))
+	})
+	var bodies []string
+	for n := range 30 {
+		bodies = append(bodies, wire(refund(n+1, "pi_1")))
+	}
+	one := func(cfg *worker.Config) { cfg.LookUp.AtOnce = 1 } // several at once would share the error of a probe
+	r := newHarness(t, page, lookingUp, one)
+	if got := count(r.work(bodies...)); got[deactivation.Deferred] != 30 {
+		t.Errorf("outcomes %v", got)
+	}
+	if n := calls.Load(); n != 5 {
+		t.Errorf("%d calls, of which the first five show that it is a page", n)
+	}
+	log := string(r.log.Bytes())
+	if !strings.Contains(log, `"outcome":"unavailable"`) || strings.Contains(log, `"outcome":"ok"`) {
+		t.Errorf("the metrics\n%s", log)
 	}
 }
 

@@ -79,5 +79,8 @@ func (c *Client) send(ctx context.Context, op, method, path string, query url.Va
 	if readErr != nil {
 		return nil, &UnreadableError{Op: op, Why: "the reply is cut off or too long"}
 	}
+	if method == http.MethodGet && !isObject(reply) { // here, so that Through sees the page of a proxy for what it is
+		return nil, &UnreadableError{Op: op, Why: noObject}
+	}
 	return reply, nil
 }

@@ -396,6 +396,25 @@ func TestEveryRequestGoesThroughTheHook(t *testing.T) {
 	}
 }
 
+// TestTheHookSeesThatAPageIsNoAnswer: a breaker counts it as an outage. Of a write every 200 is an answer.
+func TestTheHookSeesThatAPageIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{"<html>": "unreadable", "": "unreadable", "[]": "unreadable", " {}": ""} {
+		var seen error
+		client := answering(t, func(*http.Request) (*http.Response, error) { return response(200, nil, body), nil })
+		client.through = func(ctx context.Context, request func(context.Context) error) error {
+			seen = request(ctx)
+			return seen
+		}
+		if _, err := client.Licenses(t.Context(), ByOrder("order-1"), 10); CodeOf(seen) != want || CodeOf(err) != "unreadable" {
+			t.Errorf("%q: %v, and the hook sees %v", body, err, seen)
+		}
+		if err := client.Disable(t.Context(), 7); err != nil || seen != nil {
+			t.Errorf("%q after a write: %v, and the hook sees %v", body, err, seen)
+		}
+	}
+}
+
 // TestRecordsAreReadLeniently reads what the samples, the SDKs and other versions may send.
 func TestRecordsAreReadLeniently(t *testing.T) {
 	t.Parallel()

@@ -16,6 +16,12 @@ import (
 // out.
 type fields map[string]json.RawMessage
 
+// isObject reports whether a reply is a JSON object, whatever it holds.
+func isObject(reply []byte) bool {
+	reply = withoutMark(reply)
+	return json.Valid(reply) && bytes.HasPrefix(bytes.TrimLeft(reply, " \t\r\n"), []byte("{"))
+}
+
 // parseFields reads an object. ok is false for anything else, also for null and no input, and for an object with two
 // different values under one name, folded or not, which is ambiguous: encoding/json would take the last one.
 func parseFields(raw json.RawMessage) (f fields, ok bool) {

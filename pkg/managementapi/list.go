@@ -62,12 +62,15 @@ func list[T any](
 	}
 }
 
+// noObject is why a reply or a list cannot be read.
+const noObject = "the reply is no JSON object, or has two values for a field"
+
 // parsePage reads {"count": number, "results": [record, …]}. It does not read the address of the next page, which could
 // lead to another host.
 func parsePage(reply []byte) (count int, records []json.RawMessage, why string) {
 	f, ok := parseFields(reply)
 	if !ok {
-		return 0, nil, "the reply is no JSON object, or has two values for a field"
+		return 0, nil, noObject
 	}
 	count = f.count("count", -1)
 	if count < 0 {
