@@ -376,6 +376,31 @@ func TestRowsWithOneIDAreOneOrRejected(t *testing.T) {
 	}
 }
 
+// TestRowsWithOneIDAndOtherSecretsAreRejected: no id is made from a password. --wait would wait for a second outcome.
+func TestRowsWithOneIDAndOtherSecretsAreRejected(t *testing.T) {
+	t.Parallel()
+	const header, why = "product,username,password,hardware_id\n", "row: an earlier row asks for the same with another password or token; leave one of them out"
+	for name, rows := range map[string][]string{
+		"two passwords":        {"XY,jo,one,hw1", "XY,jo,two,hw1"},
+		"the first without":    {"XY,jo,,hw1", "XY,jo,two,hw1"},
+		"the second without":   {"XY,jo,one,hw1", "XY,jo,,hw1"},
+		"three, two are equal": {"XY,jo,one,hw1", "XY,jo,two,hw1", "XY,jo,one,hw1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &target{}
+			j := newJob(t, header+strings.Join(rows, "\n")+"\nXY,jo,one,hw2\n", f)
+			s := preview(t, j).Plan.Summary
+			if want := []RejectedRow{{3, "invalid_field", why}}; s.Valid != 2 || cmp.Diff(want, s.FirstRejected) != "" {
+				t.Errorf("summary %+v", s)
+			}
+			if _, err := act(t, j, unseen()); err != nil || len(f.distinct()) != s.Valid {
+				t.Errorf("%d ids of %d valid rows, %v", len(f.distinct()), s.Valid, err)
+			}
+		})
+	}
+}
+
 func TestRowsThatTheQueueDoesNotAcceptAreSentAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -237,6 +237,8 @@ func (p *planner) add(r record) error {
 		return nil
 	case ownID && !p.seen.add(digestOf(request.ID)):
 		return p.reject(r, problem{deactivation.CodeInvalidField, "id: an earlier row has the same id and another content"})
+	case !ownID && p.hasOtherSecret(request):
+		return p.reject(r, problem{deactivation.CodeInvalidField, "row: an earlier row asks for the same with another password or token; leave one of them out"})
 	}
 	p.asked = append(p.asked, candidate{r, uint32(s.Rows), row, request}) //nolint:gosec // rows are fewer than 2^32
 	p.askedBytes += len(row)
@@ -266,6 +268,15 @@ func contentOf(read deactivation.Row, request deactivation.Request, row json.Raw
 		id = read.Request(Source, time.Time{}).ID
 	}
 	return digestOf(request.ID, id, request.Password, request.IDToken, request.Code), ownID
+}
+
+// hasOtherSecret reports whether an earlier row had the same content but for its secrets, which no id is made from: two
+// requests would have one id, and one outcome in the log.
+func (p *planner) hasOtherSecret(r deactivation.Request) bool {
+	if r.Password == "" && r.IDToken == "" && r.Code == "" {
+		return p.seen.has(digestOf(r.ID))
+	}
+	return p.seen.has(digestOf(r.ID, r.ID, "", "", "")) || !p.seen.add(digestOf(r.ID))
 }
 
 // ask asks the target about the rows that wait, and plans those that it would accept.
