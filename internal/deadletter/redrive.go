@@ -29,6 +29,8 @@ func Redrive(l *Letter, byID bool) (way Way, why string) {
 	switch {
 	case !l.IsOurs() && !byID:
 		return Kept, "not a message of this system; choose it by --id to send it unchanged"
+	case !slices.Contains(deactivation.Reasons(), l.Reason) && !byID:
+		return Kept, "a reason that this version does not know; choose it by --id to send it unchanged"
 	case l.Reason == deactivation.ReasonReversed:
 		return Kept, "it takes an earlier event back and never becomes a request; purge it, or give the license back with licensectl restore"
 	case l.Event != nil:

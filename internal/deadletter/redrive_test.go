@@ -56,6 +56,13 @@ func TestWhatARedriveDoesWithALetter(t *testing.T) {
 			}
 		}
 	}
+	later := &deadletter.Letter{DeadLetter: deactivation.DeadLetter{Reason: "later"}, Request: &r}
+	if got, why := deadletter.Redrive(later, false); got != deadletter.Kept || why == "" {
+		t.Errorf("a reason of a later version: %s (%s)", got, why)
+	}
+	if got, _ := deadletter.Redrive(later, true); got != deadletter.Unchanged {
+		t.Errorf("a reason of a later version by its id: %s", got)
+	}
 	foreign := &deadletter.Letter{DeadLetter: deactivation.DeadLetter{Reason: deactivation.ReasonHeld}}
 	if got, _ := deadletter.Redrive(foreign, false); got != deadletter.Kept {
 		t.Errorf("a foreign letter: %s", got)
