@@ -3,6 +3,7 @@ package bulk
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 var (
@@ -15,7 +16,7 @@ var (
 )
 
 // cell returns the text that a cell means. It removes the white space around it, and the ="…" by which a spreadsheet
-// keeps leading zeros. why is not empty if a spreadsheet has destroyed the value; it does not hold the value.
+// keeps leading zeros. why is not empty if a spreadsheet or its encoding has destroyed the value; it does not hold the value.
 func cell(raw string) (text, why string) {
 	text = strings.TrimSpace(raw)
 	if inner, isText := strings.CutPrefix(text, `="`); isText && strings.HasSuffix(inner, `"`) {
@@ -24,11 +25,13 @@ func cell(raw string) (text, why string) {
 	return text, spoiled(text)
 }
 
-// spoiled says what a spreadsheet did to a value, "" for nothing.
+// spoiled says what a spreadsheet did to a value, "" for nothing. Reading replaces bytes that are not UTF-8 by U+FFFD.
 func spoiled(text string) string {
 	switch {
 	case text == "":
 		return ""
+	case strings.ContainsRune(text, utf8.RuneError):
+		return "holds bytes that are not UTF-8; save the file as CSV UTF-8"
 	case text[0] != '#' && text[0] != '=' && !strings.ContainsAny(text, "+-"):
 		return "" // neither of those below
 	case scientific.MatchString(text):

@@ -136,6 +136,8 @@ func TestRowsThatCannotBeReadAreRejectedWithLineAndReason(t *testing.T) {
 		"two keys of a field":                   {`{"license_key":"K1","license":"K2"}`, "1 invalid_field license_key: is given by two keys; leave one out with --map KEY="},
 		"a mistyped key":                        {`{"license_key":"K1","hardware_di":"hw1"}`, "1 invalid_field hardware_di: the column hardware_di is probably hardware_id; say so with --map hardware_di=hardware_id, or ignore it with --map hardware_di="},
 		"scientific in NDJSON":                  {`{"license_key":"1.2E+12"}`, "1 invalid_field license_key: is a number in scientific notation, whose last digits are lost; format the column as text and export it again"},
+		"Windows-1252":                          {"username,hardware_id\nJ\xfcrgen,hw1\n", "2 invalid_field username: holds bytes that are not UTF-8; save the file as CSV UTF-8"},
+		"Windows-1252 in NDJSON":                {"{\"username\":\"J\xfcrgen\"}\n", "1 invalid_field username: holds bytes that are not UTF-8; save the file as CSV UTF-8"},
 		"a time":                                {"license_key,occurred_at\nK1,soon\n", "2 invalid_field occurred_at: must be a time such as 2026-11-29T12:00:00Z, or a date such as 2026-11-29"},
 		"a row and a cell":                      {"row,product\n{},XY\n", "2 invalid_field row: is a whole row, and other columns or --set name fields, too; leave one out"},
 	} {
