@@ -15,7 +15,7 @@ func TestWhichIDsOfASenderAreSure(t *testing.T) {
 	const refund = `{"id":"ev_1","event_type":"payment_refunded","content":{"customer":{"email":"a@example.com"},"invoice":{"id":"852","total":9900},`
 	for name, c := range map[string]struct{ sender, body, want string }{
 		"Shopify's number, which every shop has": {"shopify", shopify + `"name":"#1001","order_number":1001}`,
-			"order 11223966577779, order 1001?, order #1001?"},
+			"order 11223966577779, order #1001?, order 1001?"},
 		"the same without its sign": {"shopify", shopify + `"name":"1001","order_number":1001}`,
 			"order 11223966577779, order 1001?"},
 		"the same with a prefix of the shop": {"shopify", shopify + `"name":"ACME1001","order_number":1001}`,

@@ -200,7 +200,7 @@ func shopifyPolicy(e any, testHeader bool) ruling {
 	if _, err := strconv.ParseFloat(name, 64); err != nil && !strings.HasPrefix(name, "#") {
 		by.order = append(by.order, sure(get(e, "name"))...)
 	}
-	by.order = append(by.order, weak(get(e, "order_number")), weak(get(e, "name")))
+	by.order = append(by.order, weak(get(e, "name")), weak(get(e, "order_number")))
 	if rest, ok := strings.CutPrefix(name, "#"); ok {
 		by.order = append(by.order, weak(rest))
 	}
