@@ -11,6 +11,7 @@ import (
 func TestWhichIDsOfASenderAreSure(t *testing.T) {
 	t.Parallel()
 	const shopify = `{"id":11223966577779,"email":"a@example.com","financial_status":"refunded","line_items":[],`
+	const woo = `{"id":23601,"number":"1042","order_key":"wc_order_7iXjSq9wIG0wF","status":"refunded","billing":{"email":"a@example.com"},"line_items":[],`
 	const chargeback = `{"events":[{"id":"e","type":"chargeback.created","live":true,"data":{"id":"case-1",`
 	const refund = `{"id":"ev_1","event_type":"payment_refunded","content":{"customer":{"email":"a@example.com"},"invoice":{"id":"852","total":9900},`
 	for name, c := range map[string]struct{ sender, body, want string }{
@@ -20,6 +21,10 @@ func TestWhichIDsOfASenderAreSure(t *testing.T) {
 			"order 11223966577779, order 1001?"},
 		"the same with a prefix of the shop": {"shopify", shopify + `"name":"ACME1001","order_number":1001}`,
 			"order 11223966577779, order ACME1001, order 1001?"},
+		"WooCommerce's payment": {"woocommerce", woo + `"transaction_id":"ch_3TS6s3U3Gr4Oih6gka7qmIGY"}`,
+			"order wc_order_7iXjSq9wIG0wF, order ch_3TS6s3U3Gr4Oih6gka7qmIGY, order 1042?, order 23601?"},
+		"a payment method that repeats the order's number": {"woocommerce", woo + `"transaction_id":"1042"}`,
+			"order wc_order_7iXjSq9wIG0wF, order 1042?, order 23601?"},
 		"FastSpring's order": {"fastspring", chargeback + `"order":"uTCNJd7ZkyC0s6s3ZF5aNh"}}]}`,
 			"order uTCNJd7ZkyC0s6s3ZF5aNh"},
 		"the same with webhook expansion": {"fastspring", chargeback + `"order":{"id":"uTCNJd7ZkyC0s6s3ZF5aNh","reference":"ACM261105-7297-52203"}}}]}`,

@@ -324,6 +324,9 @@ func (d randomEvents) woo() any {
 		"meta_data": d.pairs(d.free(), "key"), "total": total, "refunds": d.one([]any{}, []any{}, []any{object{"id": 1, "total": "-5.00"}}, []any{object{"id": 1, "total": "-" + total}},
 			[]any{object{"id": 1, "total": "-49.50"}, object{"id": 2, "total": "-49.50"}}, nil)}
 	d.ids(order, "transaction_id", "number")
+	if d.in(6) {
+		order["transaction_id"] = d.one("1042", 1042)
+	}
 	order["billing"] = object{"email": d.email()}
 	if !d.in(12) {
 		order["order_key"] = "wc_order_abc"

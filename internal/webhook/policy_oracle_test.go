@@ -330,7 +330,12 @@ func refunded(order, line any) (total float64) {
 func wooPolicy(e any) ruling {
 	status := get(e, "status")
 	whole := func() ruling { return order(e, "meta_data", "meta_data", "key", false, nil) }
-	by := look{order: append(sure(get(e, "order_key"), get(e, "transaction_id")), weak(get(e, "number")), weak(get(e, "id"))), email: get(e, "billing", "email")}
+	by := look{order: sure(get(e, "order_key")), email: get(e, "billing", "email")}
+	payment, isText := get(e, "transaction_id").(string)
+	if _, err := strconv.ParseFloat(payment, 64); isText && err != nil {
+		by.order = append(by.order, sure(payment)...)
+	}
+	by.order = append(by.order, weak(get(e, "transaction_id")), weak(get(e, "number")), weak(get(e, "id")))
 	back := 0.0
 	for _, refund := range list(get(e, "refunds")) {
 		back -= money(get(refund, "total"))
