@@ -60,9 +60,17 @@ func (o *whyOptions) notAnswered(err error) error {
 	if o.isLocal() {
 		return failed(err, "is licensectl local running at that address?")
 	}
-	if answer, ok := errors.AsType[smithy.APIError](err); ok && answer.ErrorCode() == "ResourceNotFoundException" {
-		return failed(fmt.Errorf("there is no such log group: %s", answer.ErrorMessage()),
-			"is it the stack's name, in the right region (AWS_REGION) and account (AWS_PROFILE)?")
+	if errors.Is(err, context.DeadlineExceeded) { // it is a net.Error, too
+		return failed(fmt.Errorf("the log was not read within %v", whyTimeout), "ask for a shorter time with --since")
+	}
+	if answer, ok := errors.AsType[smithy.APIError](err); ok {
+		switch answer.ErrorCode() {
+		case "ResourceNotFoundException":
+			return failed(fmt.Errorf("there is no such log group: %s", answer.ErrorMessage()),
+				"is it the stack's name, in the right region (AWS_REGION) and account (AWS_PROFILE)?")
+		case "LimitExceededException":
+			return failed(fmt.Errorf("the log cannot be read: %s", awsProblem(err)), "too many queries of this account run at once: try again in a minute")
+		}
 	}
 	return awsFailed(err, "logs:StartQuery, logs:GetQueryResults and logs:StopQuery", "the log cannot be read")
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/smithy-go"
 
 	"license-deactivator/events"
 	"license-deactivator/internal/deactivation"
@@ -263,6 +266,24 @@ func TestWhyThatIsInterruptedSaysHowFarItCame(t *testing.T) {
 	cancel()
 	if code := fast().run(ctx, []string{"why", "--run", "none", "--follow", "--endpoint-url", r.address}, strings.NewReader(""), &out, &errs); code != exitFailed {
 		t.Errorf("exit code %d, %s", code, errs.String())
+	}
+}
+
+// TestAQuestionWithoutAnAnswerSaysWhatToDo: a slow query is no fault of the network.
+func TestAQuestionWithoutAnAnswerSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	o := &whyOptions{groups: []string{"g"}}
+	for want, err := range map[string]error{
+		"the log was not read within 5m0s: ask for a shorter time with --since":                errors.Join(context.DeadlineExceeded, nil),
+		"LimitExceededException: 30 queries: too many queries of this account run at once":     &smithy.GenericAPIError{Code: "LimitExceededException", Message: "30 queries"},
+		"ThrottlingException: Rate exceeded: AWS throttles the calls of this account":          &smithy.GenericAPIError{Code: "ThrottlingException", Message: "Rate exceeded"},
+		"AccessDeniedException: no: the signed-in role needs the right logs:StartQuery, logs:": &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "no"},
+		"the query ended with the status Timeout: ":                                            errors.New("history: the query ended with the status Timeout"),
+	} {
+		var told *failure
+		if !errors.As(o.notAnswered(fmt.Errorf("look 1: %w", err)), &told) || !strings.Contains(told.Error()+": "+told.hint, want) {
+			t.Errorf("got %v, want %s", o.notAnswered(err), want)
+		}
 	}
 }
 
