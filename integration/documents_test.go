@@ -50,6 +50,8 @@ func awsCommands() map[string][]string {
 		"cloudwatch describe-alarms":         {"alarm-name-prefix", "state-value"},
 		"lambda get-account-settings":        {},
 		"logs tail":                          {"since", "filter-pattern", "follow"},
+		"logs create-export-task":            {"log-group-name", "from", "to", "destination"},
+		"logs describe-export-tasks":         {},
 		"lambda put-function-concurrency":    {"function-name", "reserved-concurrent-executions"},
 		"lambda delete-function-concurrency": {"function-name"},
 		"secretsmanager get-secret-value":    {"secret-id"},
@@ -222,8 +224,8 @@ func TestThePageOfOperationsListsEveryMetricAndAlarm(t *testing.T) {
 	const each = "`NotFound…Alarm`, one for each sender, with look-up"
 	for _, row := range table(t, operations, "alarm") {
 		listed = append(listed, strings.Trim(row[0], "`"))
-		if len(row) != 4 || slices.Contains(row, "") {
-			t.Errorf("the row of %s has no meaning, first look and fix: %q", row[0], row)
+		if len(row) != 4 || slices.Contains(row, "") || !strings.Contains(row[2], "`") || !strings.Contains(row[3], "**Over** ") {
+			t.Errorf("the row of %s has no meaning, first look by a command, fix, and when it is over: %q", row[0], row)
 		}
 	}
 	slices.Sort(listed)
