@@ -54,6 +54,7 @@ const outcomesTail = `## Without a code of the API
 | ` + "`http_401`, `http_403`" + ` | unauthorized | refused without a known code: signed again once, then as under unauthorized; ` + "`http_401`" + ` is never rejected | deferred |
 | ` + "`http_402`, `http_409`, `http_423`, `http_425`" + ` | refused | as under refused | deferred |
 | ` + "`http_3xx`" + ` | misconfigured | a redirect: the address is wrong | deferred, configuration fault |
+| ` + "`http_400`" + ` of every value of a filter, or of a list of devices | deferred, configuration fault | the API refuses a filter that its documentation has | ask LicenseSpring |
 | ` + "`http_4xx`" + ` | unavailable | any other 4xx without a readable body, for example from a proxy | deferred |
 | ` + "`timeout`, `connection`, `canceled`" + ` | unavailable | no answer; it is unknown what was done, and repeating is safe | deferred |
 | any other code with a 4xx | refused | a code that this release does not know; redrive its dead letters with a release that does | deferred |

@@ -56,7 +56,7 @@ func (s *saga) devicesOf(ctx context.Context, l managementapi.License) ([]manage
 		if stop := transient(err); stop != nil {
 			return nil, stop
 		}
-		return nil, s.rejected(managementapi.CodeOf(err), err.Error())
+		return nil, refusedFilter(err) // the license is there
 	}
 	for _, d := range list.Records {
 		if d.License != l.ID {

@@ -79,7 +79,7 @@ func (s *saga) probe(ctx context.Context, filter string) *Result {
 	if err != nil {
 		stop := transient(err)
 		if stop == nil {
-			stop = &Result{Outcome: deactivation.Deferred, Code: managementapi.CodeOf(err), Detail: err.Error(), Err: err, Fault: faultRefused}
+			stop = refusedFilter(err)
 		}
 		if ctx.Err() == nil { // not because this message's time has ended
 			t.failure = stop
@@ -100,6 +100,11 @@ func (s *saga) probe(ctx context.Context, filter string) *Result {
 	t.broken, t.probeAt = filter, s.now.Add(s.l.cfg.ProbeEvery)
 	clear(t.probed)
 	return untrusted(s.l.cfg.ProbeEvery)
+}
+
+// refusedFilter is the result of an error by which the API refuses a filter and not its value.
+func refusedFilter(err error) *Result {
+	return &Result{Outcome: deactivation.Deferred, Code: managementapi.CodeOf(err), Detail: err.Error(), Err: err, Fault: faultRefused}
 }
 
 // probeCount queries a filter with the impossible value and returns how many records it finds.

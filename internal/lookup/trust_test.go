@@ -206,3 +206,26 @@ func TestAValueThatTheAPIRefusesIsTheValues(t *testing.T) {
 		t.Errorf("nothing else: %+v", result)
 	}
 }
+
+// TestARefusedListOfDevicesIsNoFaultOfTheMessage: the license was just found, so the API refuses its own filter. One that is
+// refused for every license would otherwise empty the queue into letters.
+func TestARefusedListOfDevicesIsNoFaultOfTheMessage(t *testing.T) {
+	t.Parallel()
+	a := newAPIs(t)
+	fake := a.serve(t, append(others(), owned(1, "KEY-1", "hw1"))...)
+	fake.OnManagementCall(func(c licenseapitest.ManagementCall) licenseapitest.Fault {
+		if c.Path == "/devices/" {
+			return licenseapitest.Fault{Status: 400, Body: `{"order_by":["Select a valid choice."]}`}
+		}
+		return licenseapitest.Fault{}
+	})
+	l := a.lookup(t)
+	result := l.Run(t.Context(), a.job(refund()))
+	if result.Outcome != deactivation.Deferred || result.Code != "http_400" || result.Fault == "" || len(fake.Ledger()) != 0 {
+		t.Errorf("%+v, writes %v", result, fake.Ledger())
+	}
+	fake.OnManagementCall(nil)
+	if result := l.Run(t.Context(), a.job(refund())); result.Outcome != deactivation.Deactivated {
+		t.Errorf("then: %+v", result)
+	}
+}
