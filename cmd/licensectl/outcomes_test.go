@@ -54,7 +54,6 @@ const outcomesTail = `## Without a code of the API
 | ` + "`http_401`, `http_403`" + ` | unauthorized | refused without a known code: signed again once, then as under unauthorized; ` + "`http_401`" + ` is never rejected | deferred |
 | ` + "`http_402`, `http_409`, `http_423`, `http_425`" + ` | refused | as under refused | deferred |
 | ` + "`http_3xx`" + ` | misconfigured | a redirect: the address is wrong | deferred, configuration fault |
-| ` + "`http_400`" + ` of every value of a filter, or of a list of devices | deferred, configuration fault | the API refuses a filter that its documentation has | ask LicenseSpring |
 | ` + "`http_4xx`" + ` | unavailable | any other 4xx without a readable body, for example from a proxy | deferred |
 | ` + "`timeout`, `connection`, `canceled`" + ` | unavailable | no answer; it is unknown what was done, and repeating is safe | deferred |
 | any other code with a 4xx | refused | a code that this release does not know; redrive its dead letters with a release that does | deferred |
@@ -81,6 +80,7 @@ has the ids that were tried, what was done to each license, and what was read ba
 | ` + "`still_enabled`, `still_active`" + ` | deferred, configuration fault | the API answered 200 to a write, and reading back shows no effect | check that the key may change licenses; ask LicenseSpring |
 | ` + "`http_401`, `http_403`" + ` | deferred, configuration fault | the Management API refuses the key | put a current ` + "`management_api_key`" + ` into the secret |
 | ` + "`http_3xx`, `http_404`" + ` of a list | deferred, configuration fault | nothing is at the address | check ` + "`MANAGEMENT_API_URL`" + ` |
+| ` + "`http_400`" + ` of every value of a filter, or of a list of devices | deferred, configuration fault | the API refuses a filter that its documentation has | ask LicenseSpring |
 | ` + "`http_429`" + ` | deferred | its rate limit: look-ups pause and slow down | lower ` + "`ManagementCallsPerMinute`" + ` if it lasts |
 | ` + "`http_5xx`, `timeout`, `connection`, `unreadable`; `http_400`, `http_403` or `http_404`" + ` without the API's own body, such as a proxy's page | deferred | an outage, or an answer that cannot be used; named devices are freed meanwhile | nothing |
 | a code of the License API | deferred | it refuses a device for now; the order's other licenses are done meanwhile | as above for that code |
