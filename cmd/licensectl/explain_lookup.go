@@ -27,8 +27,11 @@ func acts(r deactivation.Request) string {
 		return "look up " + deactivation.Shorten(name) + ", and deactivate all its devices"
 	}
 	of := "the whole order"
-	if r.Scope == deactivation.ScopeItems {
+	switch {
+	case r.Scope == deactivation.ScopeItems:
 		of = "the refunded items"
+	case r.Cause == deactivation.CauseSubscriptionEnded && r.Lookup.Subscription.ID != "":
+		of = "the subscription"
 	}
 	if r.Disable {
 		return "look up the licenses of " + of + ", deactivate all their devices and disable them"

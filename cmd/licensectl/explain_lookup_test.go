@@ -13,6 +13,9 @@ func TestExplainShowsWhatIsLookedUp(t *testing.T) {
 			"RESULT accepted: 1 look-up by the rule \"chargeback opened\".", "look up the licenses of the whole order, and deactivate all their devices, cause dispute",
 			"order pi_3Tg3hjsKq7VbnZx2Rt1dEG6o8I", "scope order", "disable false",
 		},
+		"shopify/subscription-contract-cancelled": {
+			"look up the licenses of the subscription, and deactivate all their devices, cause subscription_ended", "order 11471484334259", "subscription 9710598298",
+		},
 		"shopify/line-refund-no-license-data": {
 			"look up the licenses of the refunded items, deactivate all their devices and disable them, cause refund",
 			"order 9587 weak: counts only with the customer's e-mail address", "e-mail …@example.com confirms, and never finds", "scope items: 1 of acme-render", "disable true",
