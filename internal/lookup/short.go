@@ -37,9 +37,9 @@ func (r Report) shortTried() string {
 
 // done says what was done to the licenses. For a run that wrote nothing it says what was found.
 func (r Report) done() string {
-	var active, freed, leftAlone, disabled, were int
+	var active, freed, inactive, leftAlone, disabled, were int
 	for _, l := range r.Licenses {
-		active, freed, leftAlone = active+l.Active, freed+l.Freed, leftAlone+l.LeftAlone
+		active, freed, inactive, leftAlone = active+l.Active, freed+l.Freed, inactive+l.Inactive, leftAlone+l.LeftAlone
 		if l.Disable && r.ReadBack && !l.AfterEnabled {
 			disabled++
 		}
@@ -57,6 +57,8 @@ func (r Report) done() string {
 	switch {
 	case freed > 0:
 		parts = append(parts, count(freed, "device")+" freed")
+	case active > 0 && inactive == active: // the list still had them: an earlier attempt, or another message, was faster
+		parts = append(parts, count(inactive, "device")+" already inactive")
 	case active > 0:
 		parts = append(parts, count(active, "active device"))
 	default:

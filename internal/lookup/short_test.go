@@ -32,6 +32,10 @@ func TestAShortReportSaysByWhichIDAndWhatWasDone(t *testing.T) {
 		"order pi_3Nx: 3 active devices, 1 left alone": {
 			Tried: []lookup.Attempt{order}, Licenses: []lookup.LicenseReport{{WasEnabled: true, Active: 3, LeftAlone: 1, Disable: true}},
 		},
+		"order pi_3Nx: 1 device already inactive, disabled": { // another message freed it after the list was read
+			Tried: []lookup.Attempt{order}, Licenses: []lookup.LicenseReport{{WasEnabled: true, Active: 1, Inactive: 1, Disable: true}}, ReadBack: true,
+		},
+		"order pi_3Nx: 1 device freed, was disabled":   {Tried: []lookup.Attempt{order}, Licenses: []lookup.LicenseReport{{Active: 2, Freed: 1, Inactive: 1}}},
 		"order pi_3Nx: no active device":               {Tried: []lookup.Attempt{order}, Licenses: []lookup.LicenseReport{{WasEnabled: true}}},
 		"order pi_3Nx: no active device, was disabled": {Tried: []lookup.Attempt{order}, Licenses: []lookup.LicenseReport{{}}},
 		"nothing found by order 1001, order pi_3Nx": {
