@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -207,7 +208,7 @@ func mappingText(m source.Mapping, several bool) string {
 	case m.Answer == deactivation.Accepted:
 		text += ", " + count(len(m.Requests), "request")
 	case len(m.Missing) > 0:
-		text += fmt.Sprintf(": missing %v", m.Missing)
+		text += ": missing " + strings.Join(m.Missing, ", ")
 	case m.Problem != "":
 		text += ": " + m.Problem
 	}
