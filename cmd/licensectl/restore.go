@@ -106,6 +106,9 @@ func (o *resolveOptions) printRestore(cmd *cobra.Command, disabled []managementa
 		at, will := "no", "left as it is"
 		if !l.License.Enabled {
 			at, will = dateOf(l.License.TimeDisabled), "enabled"
+			if l.License.TimeDisabled.IsZero() {
+				at = "yes" // LicenseSpring does not say when
+			}
 		}
 		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", l.License.ID, keyOf(l.License), orDash(visible(l.License.Product.ShortCode)), at, will)
 	}

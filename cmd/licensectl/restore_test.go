@@ -24,6 +24,16 @@ CHECKS
 Devices stay deactivated: each user activates the application again.
 `
 
+func TestRestoreShowsADisabledLicenseWithoutATimeAsDisabled(t *testing.T) {
+	t.Parallel()
+	disabled := false
+	_, flags := springAPI(t, licenseapitest.License{ID: 1001, Product: "XY", LicenseKey: "CANARY-AAAA-BBBB-1111", Order: "pi_1", Enabled: &disabled})
+	code, stdout, stderr := command(t, append([]string{"restore", "--order", "pi_1"}, flags...)...)
+	if want := "1001     …1111  XY       yes       enabled\n"; code != exitDone || !strings.Contains(stdout, want) {
+		t.Errorf("exit code %d, %s%s, want %s", code, stdout, stderr, want)
+	}
+}
+
 func TestRestoreEnablesWhatIsDisabledAndNothingElse(t *testing.T) {
 	t.Parallel()
 	api, flags := springAPI(t, orderLicenses()...)
