@@ -128,6 +128,9 @@ func (o *resolveOptions) checkResolve(cmd *cobra.Command) error {
 		return misused("leave one of them out", "--direct and --function exclude each other")
 	case !o.direct && o.acts(cmd) && !o.target.given():
 		return misused("name a stack with --stack or its function with --function, or add --direct", "there is no function to invoke")
+	case o.direct && !o.target.given() && (o.spring.licenseAPI == "") != (o.spring.managementAPI == ""):
+		return misused("give --license-api and --management-api, or none of them for LicenseSpring's own",
+			"--direct with one address alone would call LicenseSpring itself for the rest")
 	}
 	return o.check(cmd)
 }

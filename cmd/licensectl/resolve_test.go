@@ -135,6 +135,8 @@ func TestASelectionIsOneExactID(t *testing.T) {
 		"--calls-per-second goes with --direct":                                                         {"--order", "pi_1", "--calls-per-second", "5"},
 		"--calls-per-second must be above 0":                                                            {"--order", "pi_1", "--direct", "--calls-per-second", "NaN"},
 		"--direct and --function exclude each other":                                                    {"--order", "pi_1", "--direct", "--function", "f"},
+		"--direct with one address alone would call LicenseSpring itself for the rest":                  {"--order", "pi_1", "--direct", "--license-api", ""},
+		"give --license-api and --management-api, or none of them":                                      {"--order", "pi_1", "--direct", "--management-api", ""},
 		"there is no function to invoke":                                                                {"--order", "pi_1", "--comment", "x", "--yes", "--expect", "2"},
 	} {
 		code, stdout, stderr := command(t, append(append([]string{"resolve"}, flags...), args...)...)
