@@ -227,7 +227,7 @@ func deferredBy(a Answer) *Result {
 const (
 	faultKey = "the Management API refuses the key: put a current management_api_key that may read and change licenses into the " +
 		"secret behind LICENSE_API_SECRET_ARN"
-	faultAddress   = "the Management API is not at its address: check MANAGEMENT_API_URL"
+	faultAddress   = "the Management API is not at its address, which ends in /api/v1: check MANAGEMENT_API_URL, --management-api"
 	faultRefused   = "the Management API refuses a filter that its documentation has: ask LicenseSpring"
 	faultUntrusted = "the Management API ignores its filters: a value that no license has found licenses. The look-up has stopped and probes " +
 		"again every few minutes; ask LicenseSpring"
