@@ -151,8 +151,8 @@ func signingSecret(sources *source.Sources, file, source string) (string, error)
 	stored := local.FixedSecrets(sources)
 	if file != "" {
 		var err error
-		if stored, err = local.ReadSecrets(file); err != nil {
-			return "", failed(err, "")
+		if stored, err = readSecrets(file); err != nil {
+			return "", err
 		}
 	}
 	webhooks, err := secrets.ParseWebhooks(string(stored.Webhooks))

@@ -72,3 +72,11 @@ func TestSendPrintsNoAddressWithAToken(t *testing.T) {
 		}
 	})
 }
+
+func TestSendSaysWhatTheSecretsFileHolds(t *testing.T) {
+	t.Parallel()
+	code, _, stderr := command(t, "send", "stripe/full-refund", "--secrets", "nowhere.json")
+	if code != exitFailed || !strings.Contains(stderr, "open nowhere.json") || !strings.Contains(stderr, "hint: "+secretsHint) {
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
+}
