@@ -91,6 +91,15 @@ func TestWithYourOwnAPIsTheLookUpNeedsAnAddressAndAKey(t *testing.T) {
 	}
 }
 
+func TestLocalWithoutASendersSecretSaysSo(t *testing.T) {
+	t.Parallel()
+	_, address := fakeAPI(t, licenseapitest.State{APIKeys: map[string]string{"key": "shared"}})
+	r := start(t, "local", "--secrets", file(t, "s.json", `{"license_api":{"api_key":"key","shared_key":"shared"},"webhooks":{}}`), "--license-api", address)
+	if !strings.Contains(r.stdout.String(), "s.json, for no sender: every delivery is answered 404\n") {
+		t.Error(r.stdout)
+	}
+}
+
 func TestResolveReadsTheAddressesOfARunningLocal(t *testing.T) {
 	t.Parallel()
 	_, address := fakeAPI(t, licenseapitest.State{

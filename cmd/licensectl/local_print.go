@@ -34,7 +34,7 @@ func (o localOptions) greet(w io.Writer, address string, called apis, webhooks s
 		fmt.Fprintf(w, "Brake        %s of a source in an hour\n", count(o.surgeLimit, "license"))
 	}
 	if o.secretsFile != "" {
-		fmt.Fprintf(w, "Secrets      of %s, for %s\n", o.secretsFile, strings.Join(webhooks.Sources(), ", "))
+		fmt.Fprintf(w, "Secrets      of %s, for %s\n", o.secretsFile, cmp.Or(strings.Join(webhooks.Sources(), ", "), "no sender: every delivery is answered 404"))
 	} else {
 		fmt.Fprintf(w, "Secrets      fixed ones, for trials only:\n")
 		for _, name := range webhooks.Sources() {
