@@ -78,10 +78,11 @@ func fast() clock { return clock{firstRetry: 10 * time.Millisecond, letterPoll: 
 // command runs licensectl until it ends.
 func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	var out, errs bytes.Buffer
+	var out bytes.Buffer
+	errs := newBuffer() // with --direct the worker of the process writes to stderr, too
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	code = fast().run(ctx, args, strings.NewReader(""), &out, &errs)
+	code = fast().run(ctx, args, strings.NewReader(""), &out, errs)
 	return code, out.String(), errs.String()
 }
 
