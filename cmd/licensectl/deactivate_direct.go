@@ -75,7 +75,7 @@ func (d *bulkDirect) open(ctx context.Context, o *deactivateOptions, stderr io.W
 // startDirect starts the webhook function, the queue and the worker in this process, with one call at a time. stop ends
 // them.
 func startDirect(ctx context.Context, cfg local.Config, stderr io.Writer) (t *directTarget, stop func(), err error) {
-	t = &directTarget{final: map[string]telemetry.Message{}, deferred: map[string]telemetry.Message{}, changed: make(chan struct{})}
+	t = &directTarget{stderr: stderr, warned: map[string]bool{}, final: map[string]telemetry.Message{}, deferred: map[string]telemetry.Message{}, changed: make(chan struct{})}
 	cfg.CallsInFlight, cfg.Recorder, cfg.OnOutcome = 1, telemetry.New(stderr, slog.LevelError, ""), t.outcome
 	if t.stack, err = local.New(cfg); err != nil {
 		return nil, nil, err
@@ -89,7 +89,9 @@ func startDirect(ctx context.Context, cfg local.Config, stderr io.Writer) (t *di
 // directTarget is a bulk.Target that waits for the outcomes of each batch.
 type directTarget struct {
 	stack    *local.Stack
-	receives int // after which await returns a deferred request as it is; 0: it waits for the end
+	stderr   io.Writer
+	warned   map[string]bool // codes of deferred requests that stderr has
+	receives int             // after which await returns a deferred request as it is; 0: it waits for the end
 
 	mu       sync.Mutex
 	final    map[string]telemetry.Message // by the request's id
@@ -112,6 +114,16 @@ func (t *directTarget) outcome(m telemetry.Message) {
 	}
 	close(t.changed)
 	t.changed = make(chan struct{})
+}
+
+// warn says once for each code why a request waits: a wrong address would otherwise look like a slow run. m is empty for
+// a request that does not wait.
+func (t *directTarget) warn(m telemetry.Message) {
+	if m.Code == "" || t.warned[m.Code] {
+		return
+	}
+	t.warned[m.Code] = true
+	fmt.Fprintf(t.stderr, "licensectl: warning: not done yet, tried again: %s\n", deactivation.CleanText(m.Code+" "+m.Detail))
 }
 
 // Send implements bulk.Target.
@@ -153,11 +165,13 @@ func (t *directTarget) await(ctx context.Context, id string) (telemetry.Message,
 	for {
 		t.mu.Lock()
 		m, found := t.final[id]
-		if last := t.deferred[id]; !found && t.receives > 0 && last.Attempts >= t.receives {
+		last := t.deferred[id]
+		if !found && t.receives > 0 && last.Attempts >= t.receives {
 			m, found = last, true
 		}
 		fault, changed := t.fault, t.changed
 		t.mu.Unlock()
+		t.warn(last)
 		switch {
 		case found:
 			t.mu.Lock()

@@ -444,6 +444,20 @@ func TestResolveDirectlyReleasesACap(t *testing.T) {
 	}
 }
 
+// TestDirectlySaysOnceWhyItWaits: a wrong address looks like a slow run otherwise.
+func TestDirectlySaysOnceWhyItWaits(t *testing.T) {
+	t.Parallel()
+	api, flags := springAPI(t, orderLicenses()...)
+	if err := api.Fail("down"); err != nil {
+		t.Fatal(err)
+	}
+	_, _, stderr := command(t, directly(flags, "--order", "pi_12", "--expect", "1")...)
+	if strings.Count(stderr, "licensectl: warning: not done yet, tried again: internal_error ") != 1 || strings.Count(stderr, "warning") != 1 {
+		t.Error(stderr)
+	}
+	noSecret(t, stderr)
+}
+
 // TestResolveDirectlyGivesUp: a License API that stays down is no reason to wait for ever, and a wrong key is none to try
 // again.
 func TestResolveDirectlyGivesUp(t *testing.T) {
