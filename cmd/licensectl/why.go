@@ -213,9 +213,9 @@ func (o *whyOptions) followOutcomes(cmd *cobra.Command, source history.Source, q
 }
 
 // followOverlap is how far before the end of the last question the next one of --follow begins: CloudWatch shows the lines of
-// two functions seconds after they were written, and not in their order, and the clock of this machine may be ahead of theirs.
-// The log before it is not scanned again, also while nothing is found: an order's 400 days cost 0.018 USD each time.
-const followOverlap = 5 * time.Minute
+// two functions seconds after they were written, and not in their order, and the clock of this machine may be ahead of theirs
+// by clockSkew. The log before it is not scanned again, also while nothing is found: an order's 400 days cost 0.018 USD each time.
+const followOverlap = clockSkew + 5*time.Minute
 
 func maxTime(a, b time.Time) time.Time {
 	if a.After(b) {

@@ -91,3 +91,18 @@ func TestFollowSaysThatLinesAreMissing(t *testing.T) {
 		}
 	})
 }
+
+// TestFollowSeesNewLinesWithAClockThatIsAhead: the looks begin by this machine's clock, and lines have that of Lambda.
+func TestFollowSeesNewLinesWithAClockThatIsAhead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &looks{found: [][]history.Line{nil, nil, {received("a.0", time.Now(), deactivation.Deactivated, 1)}}}
+		if stdout, err := follow(t, l); err != nil {
+			t.Fatalf("%v\n%s", err, stdout)
+		}
+		written := time.Now().Add(-clockSkew) // by Lambda's clock, at the time of the last look
+		if begins := l.since[len(l.since)-1]; !begins.Before(written) {
+			t.Errorf("the last look begins at %v, after a line of %v", begins, written)
+		}
+	})
+}

@@ -192,7 +192,11 @@ const readBack = ", now "
 func (p *progress) tellOutcome(l Line) {
 	switch deactivation.Outcome(l.Outcome) {
 	case deactivation.Deactivated:
-		p.add(l.Time, StepDone, "", "the device is deactivated")
+		done := "the device is deactivated"
+		if l.Lookup != "" { // how many devices there were, and whether a license is disabled, is in its report
+			done = "the devices of its licenses are deactivated"
+		}
+		p.add(l.Time, StepDone, "", done)
 	case deactivation.AlreadyInactive:
 		p.add(l.Time, StepDone, "", "nothing to do: "+cmp.Or(l.Code, "already inactive"))
 	case deactivation.Deferred:
@@ -327,7 +331,7 @@ func what(l Line) string {
 		subject += " on device " + l.Device
 	}
 	if subject == "" {
-		subject = " for the licenses of the order"
+		subject = " for the licenses that the look-up finds"
 	}
 	return cmp.Or(l.Action, deactivation.ActionDeactivateLicense) + subject
 }

@@ -213,7 +213,7 @@ stripe.evt_1.0: deactivated
   13:00:00 tried: receive 1: deactivate_license license …DDDD of XY on device …0001
   13:00:00 answered: License API: deactivated, in 120 ms
   13:00:00 verified: order "1001": 1 license; license 7 …DDDD of XY: 1 active device, 1 deactivated, now enabled with 0 active devices
-  13:00:00 done: the device is deactivated
+  13:00:00 done: the devices of its licenses are deactivated
 `)
 }
 
@@ -361,6 +361,25 @@ func TestOneOfSeveralRequestsOfAnEvent(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", q, diff)
+		}
+	}
+}
+
+// TestALookUpBySubscriptionIsNotSaidToBeOfAnOrder: the end of a subscription names neither an order nor a device.
+func TestALookUpBySubscriptionIsNotSaidToBeOfAnOrder(t *testing.T) {
+	t.Parallel()
+	s := newScript(t)
+	m := received(deactivation.Deactivated, 1)
+	m.Order, m.License, m.Device, m.Product, m.Class, m.Latency = []string{"sub_1"}, "", "", "", "", 0
+	m.Lookup = `subscription_id "sub_1": 1 license; license 7 …DDDD of XY: 2 active devices, 2 deactivated, now disabled with 0 active devices`
+	s.message(m)
+	got := timeline(s.tell(history.OfOrder("sub_1")))
+	for _, text := range []string{
+		"tried: receive 1: deactivate_license for the licenses that the look-up finds\n", "verified: " + m.Lookup + "\n",
+		"done: the devices of its licenses are deactivated\n",
+	} {
+		if !strings.Contains(got, text) {
+			t.Errorf("%q is not in\n%s", text, got)
 		}
 	}
 }
