@@ -319,6 +319,20 @@ func TestAPreviewNeverReplacesARunThatActs(t *testing.T) {
 	}
 }
 
+// TestALockIsWaitedForAMoment: another process is at its last step.
+func TestALockIsWaitedForAMoment(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, csvOf(3), &target{})
+	a, err := preview(t, j).Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(2*lockAgain, a.Close)
+	if _, err := act(t, j, unseen()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNobodyBeginsDuringAPreview: the act would read a plan that is about to be replaced.
 func TestNobodyBeginsDuringAPreview(t *testing.T) {
 	t.Parallel()

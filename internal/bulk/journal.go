@@ -95,24 +95,39 @@ func readEntry(line []byte) (entry, error) {
 	return e, nil
 }
 
+// How long a lock is waited for: another process may be at its last step.
+const (
+	lockPatience = time.Second
+	lockAgain    = 50 * time.Millisecond
+)
+
 // lockJournal locks the journal, which it creates if there is none. ErrBusy: another process has it. A preview replaces the
 // file, so a lock counts only if the path still leads to the file that was locked.
 func lockJournal(path string) (*flock.Flock, error) {
-	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
-	locked, err := lock.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("bulk: the journal cannot be locked: %w", err)
-	}
-	if !locked {
-		return nil, ErrBusy
-	}
-	held, err := lock.Stat()
-	now, replaced := os.Stat(path)
-	if err != nil || replaced != nil || !os.SameFile(held, now) {
+	for end := time.Now().Add(lockPatience); ; time.Sleep(lockAgain) {
+		lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
+		locked, err := lock.TryLock()
+		var held, now os.FileInfo
+		if locked {
+			held, err = lock.Stat()
+		}
+		if locked && err == nil {
+			now, err = os.Stat(path)
+		}
+		if locked && err == nil && os.SameFile(held, now) {
+			return lock, nil
+		}
 		_ = lock.Unlock()
+		switch {
+		case err != nil && !errors.Is(err, fs.ErrNotExist): // removed by its owner, whose preview failed
+			return nil, fmt.Errorf("bulk: the journal cannot be locked: %w", err)
+		case time.Now().Before(end):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("bulk: the journal cannot be locked: %w", err)
+		}
 		return nil, ErrBusy
 	}
-	return lock, nil
 }
 
 // writeJournal writes a plan.
