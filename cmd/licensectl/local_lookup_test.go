@@ -80,9 +80,7 @@ func TestWithYourOwnAPIsTheLookUpNeedsAnAddressAndAKey(t *testing.T) {
 				args = append(args, "--management-api", licenseapitest.ManagementURL(address))
 			}
 			r := start(t, args...)
-			if !regexp.MustCompile(c.start).MatchString(r.stdout.String()) {
-				t.Errorf("the start does not say %q\n%s", c.start, r.stdout)
-			}
+			r.stdout.await(t, "what the start says of the look-up", regexp.MustCompile(c.start).MatchString)
 			if _, answer, stderr := command(t, "send", "stripe/chargeback", "--secrets", secrets, "--to", r.address); !strings.Contains(answer, c.answer) {
 				t.Errorf("answer %s%s", answer, stderr)
 			}
@@ -95,9 +93,9 @@ func TestLocalWithoutASendersSecretSaysSo(t *testing.T) {
 	t.Parallel()
 	_, address := fakeAPI(t, licenseapitest.State{APIKeys: map[string]string{"key": "shared"}})
 	r := start(t, "local", "--secrets", file(t, "s.json", `{"license_api":{"api_key":"key","shared_key":"shared"},"webhooks":{}}`), "--license-api", address)
-	if !strings.Contains(r.stdout.String(), "s.json, for no sender: every delivery is answered 404\n") {
-		t.Error(r.stdout)
-	}
+	r.stdout.await(t, "what the start says of the secrets", func(text string) bool {
+		return strings.Contains(text, "s.json, for no sender: every delivery is answered 404\n")
+	})
 }
 
 func TestResolveReadsTheAddressesOfARunningLocal(t *testing.T) {

@@ -179,9 +179,8 @@ func TestFakeAPIAnswersTheManagementAPIOverTheSameState(t *testing.T) {
 		`{"id":7,"product":"XY","bundle":"B","license_key":"K1","order":"pi_1","subscription":"sub_1","customer_email":"jo@example.com",`+
 		`"devices":["hw1"],"inactive_devices":["hw2"]},{"product":"XY","license_key":"K2","order":"pi_2","devices":["hw1"]}]}`)
 	r := start(t, "fake-api", "--state", state, "--fail", "management-null-keys")
-	if want := "\nManagement   " + r.address + "/api/v1 (fake)\n"; !strings.Contains(r.stdout.String(), want) {
-		t.Errorf("the start does not print %q: %s", want, r.stdout)
-	}
+	want := "\nManagement   " + r.address + "/api/v1 (fake)\n"
+	r.stdout.await(t, "the address of the Management API", func(text string) bool { return strings.Contains(text, want) })
 	client, err := managementapi.New(managementapi.Config{BaseURL: r.address + "/api/v1", Key: "management"})
 	if err != nil {
 		t.Fatal(err)
