@@ -2,6 +2,7 @@ package deactivation
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -45,7 +46,8 @@ func (r Request) validateFile() error {
 	case strings.ContainsFunc(r.RequestFile, notInBase64):
 		return &FieldError{CodeInvalidField, field, "is not Base64; give the content of the .req file as it is"}
 	}
-	for _, f := range append(r.texts(), r.longTexts()...) {
+	texts, longTexts := r.texts(), r.longTexts()
+	for _, f := range slices.Concat(texts[:], longTexts[:]) {
 		if f.value != "" {
 			return &FieldError{CodeConflictingIdentity, f.name, "must be left out: " + field + " names the license and the device"}
 		}

@@ -195,8 +195,9 @@ func (l License) validateIdentity(optional bool) error {
 
 type namedText struct{ name, value string }
 
-func (l License) texts() []namedText {
-	return []namedText{
+// texts is an array, since a delivery may name thousands of licenses and each is validated.
+func (l License) texts() [16]namedText {
+	return [16]namedText{
 		{"license_key", l.LicenseKey}, {"product", l.Product}, {"hardware_id", l.HardwareID},
 		{"username", l.Username}, {"customer_account_code", l.CustomerAccountCode},
 		{"bundle_code", l.BundleCode}, {"license_id", l.LicenseID.String()}, {"consumptions", l.Consumptions.String()},
@@ -206,8 +207,8 @@ func (l License) texts() []namedText {
 	}
 }
 
-func (l License) longTexts() []namedText {
-	return []namedText{
+func (l License) longTexts() [5]namedText {
+	return [5]namedText{
 		{"password", l.Password}, {"id_token", l.IDToken}, {"code", l.Code}, {"vm_info", l.VMInfo},
 		{"variables", string(l.Variables)},
 	}
