@@ -388,7 +388,7 @@ func TestAStackInWatchModeIsAWarning(t *testing.T) {
 	}
 }
 
-// TestAStacksLogGroupGetsTheAuditLines: and nobody else is told with --stack; without it they are on stderr.
+// TestAStacksLogGroupGetsTheAuditLines: with --stack they are in the log group alone, without it on stderr.
 func TestAStacksLogGroupGetsTheAuditLines(t *testing.T) {
 	t.Parallel()
 	q := newDeadQueues(t).fill(t)

@@ -193,27 +193,42 @@ func (o *resolveOptions) requestOf(p lookup.Planned, run, by string, now time.Ti
 
 // send enqueues the requests by invoking the webhook function.
 func (o *resolveOptions) send(ctx context.Context, run, by string, todo []pending) ([]resolvedLicense, error) {
-	raw, err := o.payload(run, by, todo)
+	rows, results, err := o.enqueue(ctx, run, by, todo, o.at.webhookFunction().invoke,
+		"it is unknown whether the requests were enqueued; the same command may be run again")
 	if err != nil {
 		return nil, err
 	}
-	out, err := o.at.webhookFunction().invoke(ctx, raw)
-	if err != nil {
-		return nil, failed(err, "it is unknown whether the requests were enqueued; the same command may be run again")
-	}
-	rows, err := readRows(out, len(todo))
-	if err != nil {
-		return nil, failed(err, "")
-	}
-	results := make([]resolvedLicense, len(todo))
 	for i, row := range rows {
-		results[i] = resolvedOf(todo[i].license)
-		results[i].Outcome, results[i].Request, results[i].Code, results[i].Message = row.outcome(), row.id, row.code, row.message
 		if row.code == deactivation.CodeMissingField {
 			results[i].Message += "; is the look-up of the stack on (LookUp=on)?"
 		}
 	}
 	return results, nil
+}
+
+// enqueue hands the requests to invoke and returns its answer to each, and the license with that answer, in their order.
+// hint is what to do after an error of invoke.
+func (o *resolveOptions) enqueue(ctx context.Context, run, by string, todo []pending,
+	invoke func(context.Context, []byte) ([]byte, error), hint string,
+) ([]sentRow, []resolvedLicense, error) {
+	raw, err := o.payload(run, by, todo)
+	if err != nil {
+		return nil, nil, err
+	}
+	out, err := invoke(ctx, raw)
+	if err != nil {
+		return nil, nil, failed(err, hint)
+	}
+	rows, err := readRows(out, len(todo))
+	if err != nil {
+		return nil, nil, failed(err, "")
+	}
+	results := make([]resolvedLicense, len(todo))
+	for i, row := range rows {
+		results[i] = resolvedOf(todo[i].license)
+		results[i].Outcome, results[i].Request, results[i].Code, results[i].Message = row.outcome(), row.id, row.code, row.message
+	}
+	return rows, results, nil
 }
 
 func (o *resolveOptions) payload(run, by string, todo []pending) ([]byte, error) {

@@ -38,22 +38,11 @@ func (o *resolveOptions) runWorker(stderr io.Writer, c clock) func(ctx context.C
 
 // sendTo enqueues the requests in this process and waits for the outcome of each.
 func (o *resolveOptions) sendTo(ctx context.Context, worker *directTarget, run, by string, todo []pending) ([]resolvedLicense, error) {
-	raw, err := o.payload(run, by, todo)
+	rows, results, err := o.enqueue(ctx, run, by, todo, worker.stack.Invoke, "")
 	if err != nil {
 		return nil, err
 	}
-	out, err := worker.stack.Invoke(ctx, raw)
-	if err != nil {
-		return nil, failed(err, "")
-	}
-	rows, err := readRows(out, len(todo))
-	if err != nil {
-		return nil, failed(err, "")
-	}
-	results := make([]resolvedLicense, len(todo))
 	for i, row := range rows {
-		results[i] = resolvedOf(todo[i].license)
-		results[i].Outcome, results[i].Request, results[i].Code, results[i].Message = row.outcome(), row.id, row.code, row.message
 		if row.rejected {
 			continue
 		}

@@ -26,7 +26,7 @@ import (
 	"license-deactivator/internal/webhook"
 )
 
-// told is what a running local answers to a question.
+// told returns the answer of a running local to a question.
 func told(t *testing.T, address string, q history.Question) history.Answer {
 	t.Helper()
 	source := &localHistory{address}
