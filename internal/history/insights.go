@@ -59,7 +59,7 @@ type Insights struct {
 var errGroups = fmt.Errorf("history: a query reads 1 to %d log groups", MaxGroups)
 
 // Find implements Source. One query answers a question, unless it has more than maxRows lines: then the next query begins at
-// the time of the last line.
+// the time of the last line. OfLatest is always one query.
 func (i *Insights) Find(ctx context.Context, q Question, since time.Time) (Found, error) {
 	if err := q.Check(); err != nil {
 		return Found{}, err
@@ -94,6 +94,10 @@ func (i *Insights) Find(ctx context.Context, q Question, since time.Time) (Found
 			}
 		}
 		if len(page.Lines) < maxRows {
+			break
+		}
+		if q.latest { // one query has the latest lines; those before them are not asked for
+			found.Scan.Incomplete = true
 			break
 		}
 		next := last.Truncate(time.Second).Add(-time.Second) // a line's own time may be later than CloudWatch's

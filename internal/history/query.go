@@ -13,9 +13,13 @@ import (
 // An equality on an indexed field (template.yaml) reads only the lines that have the value: an id, and a run. An order and a
 // line with several licenses have several values in one text, for which there is a pattern; it reads every line of the time.
 func (q Question) Query() string {
+	order := "asc"
+	if q.latest {
+		order = "desc"
+	}
 	return "fields @timestamp, @message\n" +
 		"| filter " + q.filter() + "\n" +
-		"| sort @timestamp asc\n" +
+		"| sort @timestamp " + order + "\n" +
 		fmt.Sprintf("| limit %d", maxRows)
 }
 
@@ -30,6 +34,9 @@ func (q Question) filter() string {
 	case !q.redrives.IsZero():
 		return fmt.Sprintf(`%s = "%s" and %s = "%s" and %s = "%s"`, deactivation.LogText, deactivation.LogAudit,
 			deactivation.LogCommand, commandRedrive, deactivation.LogPhase, deactivation.AuditBegin)
+	}
+	if q.latest {
+		return isOneOf(deactivation.LogText, latestTexts())
 	}
 	return isOneOf(deactivation.LogRun, []string{q.Run})
 }

@@ -3,13 +3,15 @@ package history
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"license-deactivator/internal/deactivation"
 )
 
-// Question is what a person asks about. Exactly one field is set. Make it with OfOrder, OfLicense, OfID, OfRun or OfRedrives.
+// Question is what a person asks about. Exactly one field is set. Make it with OfOrder, OfLicense, OfID, OfRun,
+// OfLatest or OfRedrives.
 type Question struct {
 	Order       string `json:"order,omitempty"`        // one id of the order
 	LicenseHash string `json:"license_hash,omitempty"` // deactivation.HashLicense of the key
@@ -18,6 +20,9 @@ type Question struct {
 
 	// redrives asks who has redriven dead letters until that time; see Answer.Attribute.
 	redrives time.Time
+
+	// latest asks for everything; see OfLatest.
+	latest bool
 }
 
 // OfOrder asks about an order by one of its ids.
@@ -34,6 +39,10 @@ func OfID(id string) Question { return Question{ID: deactivation.CleanText(id)} 
 // OfRun asks about a bulk run by its name.
 func OfRun(name string) Question { return Question{Run: deactivation.CleanText(name)} }
 
+// OfLatest asks for every delivery, message and dead letter. A source returns the latest lines alone, up to its bound for one
+// question, and says in Scan.Incomplete that there are more.
+func OfLatest() Question { return Question{latest: true} }
+
 // OfRedrives asks who has begun to redrive dead letters with licensectl until that time.
 func OfRedrives(until time.Time) Question { return Question{redrives: until} }
 
@@ -46,7 +55,7 @@ var licenseHash = regexp.MustCompile(`^[0-9a-f]{16}$`)
 // Check refuses a question that is not about exactly one thing, and a license_hash that is not a hash.
 func (q Question) Check() error {
 	n := 0
-	for _, set := range []bool{q.Order != "", q.LicenseHash != "", q.ID != "", q.Run != "", !q.redrives.IsZero()} {
+	for _, set := range []bool{q.Order != "", q.LicenseHash != "", q.ID != "", q.Run != "", !q.redrives.IsZero(), q.latest} {
 		if set {
 			n++
 		}
@@ -71,6 +80,8 @@ func (q Question) String() string {
 		return "id " + q.ID
 	case !q.redrives.IsZero():
 		return "redrives of dead letters"
+	case q.latest:
+		return "the latest events"
 	}
 	return "run " + q.Run
 }
@@ -98,7 +109,15 @@ func (q Question) matches(l Line) bool {
 	case !q.redrives.IsZero():
 		return l.Text == deactivation.LogAudit && l.Command == commandRedrive && l.Phase == deactivation.AuditBegin && !l.Time.After(q.redrives)
 	}
+	if q.latest {
+		return slices.Contains(latestTexts(), l.Text)
+	}
 	return l.Run == q.Run
+}
+
+// latestTexts are the texts of the lines that OfLatest asks for.
+func latestTexts() []string {
+	return []string{deactivation.LogDelivery, deactivation.LogMessage, deactivation.LogDeadLetter}
 }
 
 // commandRedrive is how the audit line of a redrive names its command.
