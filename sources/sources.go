@@ -3,7 +3,7 @@
 // events matter and why; a new sender is a new file, and no Go.
 //
 // The package only embeds the files, so that the webhook function and licensectl have the same ones. They are
-// read, checked and compiled by internal/webhook.
+// read, checked and compiled by internal/source.
 package sources
 
 import (

@@ -32,14 +32,7 @@ func main() {
 	jobs := queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.QueueURL)
 	held := secrets.NewCache(secrets.OpenSecretsManager(cfg.Config, cfg.SecretsManagerEndpoint, cfg.WebhookSecretsARN), secrets.ParseWebhooks)
 
-	// Read the secret and open the connection while Lambda does not throttle the function: the first event then takes 2
-	// ms instead of 95. Both run while the sources are read. After a failure the first event tries again.
-	ctx, cancel := context.WithTimeout(context.Background(), warmUpTime)
-	var warm errgroup.Group
-	warm.Go(func() error { return jobs.Warm(ctx) })
-	warm.Go(func() error { _, err := held.Get(ctx); return err })
-
-	known, err := source.Load(sources.FS())
+	known, err := source.Open(sources.FS())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -51,6 +44,13 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+
+	// Open the connection, read the secret and compile the files of the senders in it while Lambda does not throttle the
+	// function: the first event then takes 2 ms instead of 95. After a failure the first event tries again.
+	ctx, cancel := context.WithTimeout(context.Background(), warmUpTime)
+	var warm errgroup.Group
+	warm.Go(func() error { return jobs.Warm(ctx) })
+	warm.Go(func() error { return handler.Warm(ctx) })
 	if err := warm.Wait(); err != nil {
 		recorder.Logger().WarnContext(ctx, "warm-up failed", "error", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 
 	"license-deactivator/internal/deactivation"
 )
@@ -14,12 +15,17 @@ import (
 // maxFileBytes bounds a source's file; the largest of ours has 4 KiB.
 const maxFileBytes = 64 << 10
 
-// Sources are the senders that have a file, by name.
-type Sources struct{ byName map[string]*Source }
+// ErrUnknown means that no file has the source's name.
+var ErrUnknown = errors.New("source: no sender's file of this name")
 
-// Load reads every *.yaml of a folder. A folder without one is an error. It returns the errors of all files; each
-// begins with file and line.
-func Load(fsys fs.FS) (*Sources, error) {
+// Sources are the senders that have a file, by name. It is safe for concurrent use.
+type Sources struct {
+	byName map[string]func() (*Source, []error) // compiles the file at its first call
+}
+
+// Open lists the *.yaml files of a folder. A file is read and compiled once, when its source is first asked for. It is for
+// a program that must start fast and uses few of the files; all others use Load. A folder without a file is an error.
+func Open(fsys fs.FS) (*Sources, error) {
 	files, err := fs.Glob(fsys, "*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("source: %w", err)
@@ -27,15 +33,29 @@ func Load(fsys fs.FS) (*Sources, error) {
 	if len(files) == 0 {
 		return nil, errors.New("source: no sender's file (*.yaml) in the folder of sources")
 	}
-	sources := &Sources{byName: map[string]*Source{}}
-	var problems []error
+	sources := &Sources{byName: map[string]func() (*Source, []error){}}
 	for _, file := range files {
-		source, err := loadFile(fsys, file)
-		if err != nil {
-			problems = append(problems, inFile(file, err)...)
-			continue
-		}
-		sources.byName[source.Name] = source
+		sources.byName[strings.TrimSuffix(file, ".yaml")] = sync.OnceValues(func() (*Source, []error) {
+			source, err := loadFile(fsys, file)
+			if err != nil {
+				return nil, inFile(file, err)
+			}
+			return source, nil
+		})
+	}
+	return sources, nil
+}
+
+// Load opens a folder and compiles every file. It returns the errors of all files; each begins with file and line.
+func Load(fsys fs.FS) (*Sources, error) {
+	sources, err := Open(fsys)
+	if err != nil {
+		return nil, err
+	}
+	var problems []error
+	for _, name := range sources.Names() {
+		_, faults := sources.byName[name]()
+		problems = append(problems, faults...)
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
@@ -43,10 +63,20 @@ func Load(fsys fs.FS) (*Sources, error) {
 	return sources, nil
 }
 
-// Get returns a source by its name, the last part of the address.
+// Compile returns a source by its name, the last part of the address. The error is ErrUnknown, or all errors of its file.
+func (s *Sources) Compile(name string) (*Source, error) {
+	compile, ok := s.byName[name]
+	if !ok {
+		return nil, ErrUnknown
+	}
+	source, faults := compile()
+	return source, errors.Join(faults...)
+}
+
+// Get is Compile for the sources of Load, whose files have no error.
 func (s *Sources) Get(name string) (*Source, bool) {
-	source, ok := s.byName[name]
-	return source, ok
+	source, err := s.Compile(name)
+	return source, err == nil
 }
 
 // Names returns the names of all sources in alphabetical order.

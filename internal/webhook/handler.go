@@ -88,6 +88,31 @@ func New(c Config) (*Handler, error) {
 	return &Handler{c}, nil
 }
 
+// Warm reads the secrets and compiles the files of the senders that have one, so that no delivery waits for it. It is
+// optional: the first delivery does what is missing. The error is that of the secrets; a file with an error is a
+// configuration fault.
+func (h *Handler) Warm(ctx context.Context) error {
+	defer h.Recorder.Flush()
+	held, err := h.Secrets.Get(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range held.Value.Sources() {
+		_, _ = h.source(ctx, name) // a secret without a file is none of the function's faults
+	}
+	return nil
+}
+
+// source returns a sender by its name. The first call compiles its file. An error in the file is reported at each call,
+// since the sender's deliveries wait for its correction.
+func (h *Handler) source(ctx context.Context, name string) (*source.Source, error) {
+	src, err := h.Sources.Compile(name)
+	if err != nil && !errors.Is(err, source.ErrUnknown) {
+		h.Recorder.Fault(ctx, "the sender's file", err)
+	}
+	return src, err
+}
+
 // Times. The function has ten seconds, and every known sender waits five or more.
 const (
 	answerReserve     = time.Second             // reserved for the answer itself and its log line

@@ -33,7 +33,7 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 
 // deliver answers one delivery.
 func (h *Handler) deliver(ctx context.Context, e httpEvent) response {
-	src, d, refused := h.receive(e)
+	src, d, refused := h.receive(ctx, e)
 	if refused != nil {
 		return h.refuse(ctx, src, refused)
 	}

@@ -1,7 +1,9 @@
 package webhook
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -34,11 +36,14 @@ type httpEvent struct {
 }
 
 // receive checks what can be checked before the secrets are known: address, method, encoding and size. The source is
-// nil when the address names none.
-func (h *Handler) receive(e httpEvent) (*source.Source, signing.Delivery, *refusal) {
-	src, ok := h.Sources.Get(e.source())
-	if !ok {
+// nil when the address names none, and has only its name when its file has an error.
+func (h *Handler) receive(ctx context.Context, e httpEvent) (*source.Source, signing.Delivery, *refusal) {
+	src, err := h.source(ctx, e.source())
+	switch {
+	case errors.Is(err, source.ErrUnknown):
 		return nil, signing.Delivery{}, unknownSource()
+	case err != nil:
+		return &source.Source{Name: e.source()}, signing.Delivery{}, unavailable()
 	}
 	if e.RequestContext.HTTP.Method != http.MethodPost {
 		return src, signing.Delivery{}, &refusal{http.StatusMethodNotAllowed, "only POST is accepted", ""}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/secrets"
+	"license-deactivator/internal/source"
 	"license-deactivator/internal/webhook"
 )
 
@@ -274,6 +276,52 @@ func TestABrokenSecretIsOurFaultAndNotTheSenders(t *testing.T) {
 	}
 	if got := b.post(t, signed(t, b, "shopify", shopifySecret, `{"id":1,"financial_status":"paid"}`, clock, nil)); got.StatusCode != http.StatusOK {
 		t.Errorf("another source's secret is broken, and this one is answered %d", got.StatusCode)
+	}
+}
+
+// TestABrokenSendersFileLosesNothing shows that the function starts with a broken file: that sender is answered 503 and an
+// alarm fires, at the start if it has a secret, and at each of its deliveries; the others are served.
+func TestABrokenSendersFileLosesNothing(t *testing.T) {
+	t.Parallel()
+	const head = `{verify: {header: X-Sig, form: "{signature}", signed: "{body}", mac: hmac-sha256, encoding: hex}, license: [data], `
+	good, broken := []byte(head+"rules: [{name: r, when: refunded, cause: refund}]}"), []byte(head+"rules: [{name: r, when: 'a =', cause: refund}]}")
+	opened, err := source.Open(fstest.MapFS{"good.yaml": {Data: good}, "broken.yaml": {Data: broken}, "unused.yaml": {Data: broken}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newHarness(t, "", func(c *webhook.Config) { c.Sources = opened })
+	b.secrets.text = `{"good":"good-secret","broken":"broken-secret","gone":"a sender without a file"}`
+
+	if err := b.Warm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.counted(t, "ConfigurationFaults", "service", "webhook"); n != 1 || !strings.Contains(b.log.String(), "broken.yaml:1: not a JMESPath expression") {
+		t.Errorf("%v configuration faults at the start, want the one of the broken file; the log is %s", n, b.log)
+	}
+	b.log.Reset()
+	for range 2 {
+		if got := b.post(t, delivery{source: "broken", body: "{}"}); got.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("the broken file's sender is answered %d, want 503", got.StatusCode)
+		}
+	}
+	if n := b.counted(t, "ConfigurationFaults", "service", "webhook"); n != 2 {
+		t.Errorf("%v configuration faults for two deliveries", n)
+	}
+	if n := strings.Count(b.log.String(), `"source":"broken"`); n != 2 {
+		t.Errorf("%d lines name the sender, want 2; the log is %s", n, b.log)
+	}
+	d := signed(t, b, "good", "good-secret", `{"refunded":true,"data":{"license_key":"K","product":"P","hardware_id":"h"}}`, clock, nil)
+	if got := b.post(t, d); got.StatusCode != http.StatusOK || len(b.queue.requests(t)) != 1 {
+		t.Errorf("another sender is answered %d %s", got.StatusCode, got.Body)
+	}
+}
+
+func TestAWarmUpWithoutSecretsSaysSo(t *testing.T) {
+	t.Parallel()
+	b := newHarness(t, "")
+	b.secrets.err = errRefused
+	if err := b.Warm(t.Context()); !errors.Is(err, errRefused) {
+		t.Errorf("got %v, want the error of the secrets", err)
 	}
 }
 
