@@ -51,55 +51,32 @@ func fieldNames() string {
 }
 
 // complete turns events into the requests that a person completes, by --set and in an editor.
-func (o *redriveOptions) complete(cmd *cobra.Command, events []*step, sources *source.Sources, set []assignment) error {
+func (o *redriveOptions) complete(cmd *cobra.Command, events []*deadletter.Step, sources *source.Sources, set []assignment) error {
 	if len(events) == 0 {
 		return nil
 	}
 	if i := slices.IndexFunc(set, func(a assignment) bool { return a.field.Names() }); i >= 0 && len(events) > 1 {
 		return misused("choose one with --id", "--set %s names one license, and %s chosen", set[i].field, is(len(events), "event"))
 	}
-	var drafts []source.Draft
-	of := map[string]*step{} // by the request's id
-	for _, s := range events {
-		s.before = wordsOf(s.letter)
-		made, err := draftsOf(s.letter, sources)
+	return deadletter.Complete(events, sources, func(drafts []source.Draft) ([]deactivation.Request, error) {
+		for i := range drafts {
+			for _, a := range set {
+				if err := a.field.Complete(&drafts[i].Request, a.value); err != nil {
+					return nil, failed(fmt.Errorf("%s: %w", drafts[i].ID, err), "")
+				}
+			}
+		}
+		requests, err := o.edited(cmd, drafts)
 		if err != nil {
-			s.why, s.after = err.Error(), []string{err.Error()}
-			continue
+			return nil, err
 		}
-		for _, d := range made {
-			if of[d.ID] != nil { // two letters about one event
-				continue
-			}
-			of[d.ID] = s
-			drafts = append(drafts, d)
-		}
-	}
-	for i := range drafts {
-		for _, a := range set {
-			if err := a.field.Complete(&drafts[i].Request, a.value); err != nil {
-				return failed(fmt.Errorf("%s: %w", drafts[i].ID, err), "")
+		for _, r := range requests {
+			if err := deadletter.CheckComplete(r, o.lookUp); err != nil {
+				return nil, failed(err, "complete the field with --set, or all of them with --edit; nothing was done")
 			}
 		}
-	}
-	requests, err := o.edited(cmd, drafts)
-	if err != nil {
-		return err
-	}
-	for _, r := range requests {
-		if err := deadletter.CheckComplete(r, o.lookUp); err != nil {
-			return failed(err, "complete the field with --set, or all of them with --edit; nothing was done")
-		}
-		s := of[r.ID]
-		s.made = append(s.made, r)
-		s.after = append(s.after, requestText(r))
-	}
-	for _, s := range events {
-		if len(s.made) == 0 && len(s.after) == 0 {
-			s.why, s.after = "no request is left of it", []string{"kept"}
-		}
-	}
-	return nil
+		return requests, nil
+	})
 }
 
 func is(n int, of string) string {
@@ -107,19 +84,6 @@ func is(n int, of string) string {
 		return "1 " + of + " is"
 	}
 	return fmt.Sprintf("%d %ss are", n, of)
-}
-
-// draftsOf returns the drafts of a letter's event.
-func draftsOf(l *deadletter.Letter, sources *source.Sources) ([]source.Draft, error) {
-	src, ok := sources.Get(l.Event.Source)
-	if !ok {
-		return nil, fmt.Errorf("there is no file for the sender %s", l.Event.Source)
-	}
-	drafts, err := deadletter.Drafts(src, *l.Event)
-	if err == nil && len(drafts) == 0 {
-		err = errors.New("with today's files nothing is missing: map it anew with --remap")
-	}
-	return drafts, err
 }
 
 // edited returns the requests: without --edit as they are.

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"license-deactivator/internal/deactivation"
@@ -95,21 +92,14 @@ func (o *redriveOptions) run(cmd *cobra.Command, args []string) error {
 	}
 	completed := o.edit || len(set) > 0
 	return o.actOptions.run(cmd, args, p, func(release deactivation.Release) ([]deadletter.Move, error) {
-		return releasedMoves(p, release, completed)
+		return p.Released(release, completed)
 	})
 }
 
 // steps decides what is done with each letter.
-func (o *redriveOptions) steps(cmd *cobra.Command, found *lookedAt, sources *source.Sources, set []assignment, byID bool) ([]step, error) {
-	steps := make([]step, len(found.Chosen))
-	var events []*step
-	for i, l := range found.Chosen {
-		way, why := deadletter.Redrive(l, byID)
-		steps[i] = step{letter: l, way: way, why: why}
-		if way == deadletter.Mapped {
-			events = append(events, &steps[i])
-		}
-	}
+func (o *redriveOptions) steps(cmd *cobra.Command, found *lookedAt, sources *source.Sources, set []assignment, byID bool) ([]deadletter.Step, error) {
+	steps := deadletter.RedriveSteps(found.Chosen, byID)
+	events := deadletter.Events(steps)
 	flag := o.flag(set)
 	switch {
 	case flag != "" && len(events) == 0 && len(steps) > 0:
@@ -117,7 +107,7 @@ func (o *redriveOptions) steps(cmd *cobra.Command, found *lookedAt, sources *sou
 			"%s makes requests of whole events, and none of the chosen letters is one", flag)
 	case o.remap:
 		for _, s := range events {
-			s.remap(sources, o.lookUp)
+			s.Remap(sources, o.lookUp)
 		}
 	case o.edit || len(set) > 0:
 		if err := o.complete(cmd, events, sources, set); err != nil {
@@ -138,114 +128,6 @@ func (o *redriveOptions) flag(set []assignment) string {
 		return "--set"
 	}
 	return ""
-}
-
-// releasedMoves are a plan's moves with the release in the letters and requests that need one.
-func releasedMoves(p *plan, release deactivation.Release, completed bool) ([]deadletter.Move, error) {
-	var moves []deadletter.Move
-	for _, s := range p.steps {
-		if s.way == deadletter.Kept || s.way == deadletter.Mapped && len(s.made) == 0 {
-			continue
-		}
-		for i := range s.made {
-			if completed { // a person has decided about it
-				s.made[i].Released = release
-			}
-		}
-		move, err := s.move(release)
-		if err != nil {
-			return nil, fmt.Errorf("%s cannot be sent: %w", s.letter.ID(), err)
-		}
-		moves = append(moves, move)
-	}
-	return moves, nil
-}
-
-// remap maps the step's event with today's files, and notes what it was and what it becomes.
-func (s *step) remap(sources *source.Sources, lookUp bool) {
-	s.before = wordsOf(s.letter)
-	src, ok := sources.Get(s.letter.Event.Source)
-	if !ok {
-		s.why = "there is no file for the sender " + s.letter.Event.Source
-		s.after = []string{s.why}
-		return
-	}
-	mappings, err := deadletter.Remap(src, *s.letter.Event, lookUp)
-	if err != nil {
-		s.why = err.Error()
-		s.after = []string{s.why}
-		return
-	}
-	s.why = "with today's files it makes no request"
-	for _, m := range mappings {
-		s.after = append(s.after, mappingText(m, len(mappings) > 1))
-		for _, r := range m.Requests {
-			s.after = append(s.after, "  "+requestText(r))
-		}
-		s.made = append(s.made, m.Requests...)
-	}
-}
-
-// wordsOf says what a letter is, by its attributes.
-func wordsOf(l *deadletter.Letter) string {
-	text := string(l.Reason)
-	if l.Code != "" {
-		text += ", " + l.Code
-	}
-	if l.Detail != "" {
-		text += ": " + l.Detail
-	}
-	return text
-}
-
-// mappingText says what becomes of one event.
-func mappingText(m source.Mapping, several bool) string {
-	text := string(m.Answer)
-	if m.Rule != "" {
-		text += fmt.Sprintf(" by the rule %q", m.Rule)
-	}
-	switch {
-	case m.Answer == deactivation.Accepted:
-		text += ", " + count(len(m.Requests), "request")
-	case len(m.Missing) > 0:
-		text += ": missing " + strings.Join(m.Missing, ", ")
-	case m.Problem != "":
-		text += ": " + m.Problem
-	}
-	if several {
-		return m.EventID() + " " + text
-	}
-	return text
-}
-
-// requestText says what a request does, without a key.
-func requestText(r deactivation.Request) string {
-	text := fmt.Sprintf("%s: deactivate %s", r.ID, licenseText(r))
-	if r.HardwareID != "" {
-		text += " on device " + deactivation.Shorten(r.HardwareID)
-	} else {
-		text += " on every device"
-	}
-	if r.Disable {
-		text += " and disable it"
-	}
-	return text + ", cause " + r.Cause
-}
-
-// licenseText names what a request acts on: a license, or with look-up every license that is found.
-func licenseText(r deactivation.Request) string {
-	of := " of " + orDash(r.Product)
-	switch {
-	case r.LicenseKey != "":
-		return "license " + deactivation.Shorten(r.LicenseKey) + of
-	case r.Username != "":
-		return "user " + deactivation.Shorten(r.Username) + of
-	case len(r.Lookup.Order) > 0:
-		return "every license of the order " + r.Lookup.Order[0].ID
-	case r.Lookup.Subscription.ID != "":
-		return "every license of the subscription " + r.Lookup.Subscription.ID
-	}
-	return "a license" + of // by an account's code and a token
 }
 
 func newDLQPurge(c clock) *cobra.Command {
@@ -279,17 +161,9 @@ func (o *actOptions) purge(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer found.Close()
-	var steps []step
-	for _, l := range found.Chosen {
-		s := step{letter: l, way: purged}
-		if !l.IsOurs() && len(filter.IDs) == 0 {
-			s.way, s.why = deadletter.Kept, "not a message of this system; choose it by --id"
-		}
-		steps = append(steps, s)
-	}
-	p, err := newPlan(cmd.Context(), doPurge, found, steps)
+	p, err := newPlan(cmd.Context(), doPurge, found, deadletter.PurgeSteps(found.Chosen, len(filter.IDs) > 0))
 	if err != nil {
 		return err
 	}
-	return o.run(cmd, args, p, func(deactivation.Release) ([]deadletter.Move, error) { return p.moves, nil })
+	return o.run(cmd, args, p, func(deactivation.Release) ([]deadletter.Move, error) { return p.Moves, nil })
 }

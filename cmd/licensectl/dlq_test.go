@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/deadletter"
 	"license-deactivator/internal/queue"
 )
 
@@ -326,7 +327,7 @@ func TestAPlanSaysWhatARequestWithoutADeviceActsOn(t *testing.T) {
 			ID: "a.1", Cause: "refund", License: deactivation.License{Username: "customer-1234", Product: "XY", HardwareID: "device-5678"},
 		},
 	} {
-		if got := requestText(r); got != want {
+		if got := deadletter.DescribeRequest(r); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
