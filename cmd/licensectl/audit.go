@@ -33,10 +33,15 @@ type audit struct {
 
 // newAudit returns the audit of a command that acts at a place, by an actor and for a reason. place may be nil.
 func newAudit(cmd *cobra.Command, args []string, at *place, actor, comment string) *audit {
-	a := &audit{line: deactivation.Audit{Command: cmd.CommandPath(), Actor: actor, Comment: comment, Arguments: auditArguments(cmd, args)}}
-	if at != nil && at.target != nil && at.stack != "" {
-		a.group = at.logGroups()[0]
-		a.logs = cloudwatchlogs.NewFromConfig(at.config, func(o *cloudwatchlogs.Options) { o.BaseEndpoint = at.endpointFor(o.BaseEndpoint) })
+	return at.audit(deactivation.Audit{Command: cmd.CommandPath(), Actor: actor, Comment: comment, Arguments: auditArguments(cmd, args)})
+}
+
+// audit returns the audit of an act at the place. p may be nil.
+func (p *place) audit(line deactivation.Audit) *audit {
+	a := &audit{line: line}
+	if p != nil && p.target != nil && p.stack != "" {
+		a.group = p.logGroups()[0]
+		a.logs = cloudwatchlogs.NewFromConfig(p.config, func(o *cloudwatchlogs.Options) { o.BaseEndpoint = p.endpointFor(o.BaseEndpoint) })
 	}
 	return a
 }

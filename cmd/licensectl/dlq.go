@@ -145,19 +145,24 @@ func (o *letterOptions) open(ctx context.Context, filter deadletter.Filter, bodi
 	if err != nil {
 		return nil, err
 	}
-	q := at.queue(deadLetterQueueURL)
+	return at.look(ctx, deadletter.Options{Filter: filter, Bodies: bodies, Poll: o.clock.letterPoll})
+}
+
+// look looks at the dead-letter queue of the place, which was opened with it. The caller closes the look.
+func (p *place) look(ctx context.Context, o deadletter.Options) (*lookedAt, error) {
+	q := p.queue(deadLetterQueueURL)
 	_, hidden, err := q.Depth(ctx) // for a note alone: without the right to ask there is none
 	if err != nil {
 		hidden = 0
 	}
-	look, err := deadletter.Open(ctx, q, deadletter.Options{Filter: filter, Bodies: bodies, Poll: o.clock.letterPoll})
+	look, err := deadletter.Open(ctx, q, o)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, failed(ctx.Err(), "")
 		}
 		return nil, awsFailed(err, "sqs:ReceiveMessage and sqs:ChangeMessageVisibility", "the dead-letter queue cannot be read")
 	}
-	return &lookedAt{look, at, hidden}, nil
+	return &lookedAt{look, p, hidden}, nil
 }
 
 // queue returns a queue of the place; the place was opened with it.
