@@ -67,11 +67,8 @@ func (s *Source) Restore(e deactivation.Event) (Verified, error) {
 	for name, text := range e.Headers {
 		headers[strings.ToLower(name)] = text
 	}
-	v := Verified{
-		Delivery:   signing.Delivery{Method: "POST", Header: headers, Body: e.Body},
-		ReceivedAt: e.ReceivedAt,
-		scheme:     s.verification.guess(headers),
-	}
+	v := Verified{Delivery: signing.Delivery{Method: "POST", Header: headers, Body: e.Body}, ReceivedAt: e.ReceivedAt}
+	v.scheme = s.verification.guess(v.Delivery)
 	if e.Scheme == "" {
 		return v, nil
 	}

@@ -4,16 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/expression"
-	"license-deactivator/pkg/signing"
 )
 
 // This file is the schema of a source's file: all its keys, and the checks of a file as a whole. docs/sources.md
@@ -38,7 +35,7 @@ func readSource(name string, document *yaml.Node) (*Source, error) {
 		return nil, err
 	}
 	s.event.xml, s.Dialect = body == "xml", Dialect(dialect)
-	s.verification.nameSchemes()
+	s.verification.complete()
 	s.headers = headersReadBy(s)
 	return s, s.check(document.Line)
 }
@@ -51,36 +48,6 @@ func readFormat(to *string) reader {
 			return fmt.Errorf("%w; forms (application/x-www-form-urlencoded) are not supported", err)
 		}
 		return err
-	}
-}
-
-func readVerification(to *verification) reader {
-	return func(node *yaml.Node) error {
-		return each(node, func(item *yaml.Node) error {
-			var spec signing.Spec
-			var unit string
-			err := keys(item, "verify", map[string]reader{
-				"header": texts(&spec.Header), "query": text(&spec.Query), "form": text(&spec.Form),
-				"separator": text(&spec.Separator), "timestamp": text(&spec.Timestamp), "unit": oneOf(&unit, "s", "ms"),
-				"signed": text(&spec.Signed), "mac": oneOf(&spec.MAC, "hmac-sha256", "none"),
-				"encoding": oneOf(&spec.Encoding, "hex", "base64"), "key": oneOf(&spec.Key, "text", "base64"),
-				"key_prefix": text(&spec.KeyPrefix), "tolerance": duration(&spec.Tolerance),
-				"ping": withLine(&to.pingLine, readPattern(&to.ping)), "require": withLine(&to.requireLine, readCondition(&to.require)),
-			})
-			if err != nil {
-				return err
-			}
-			spec.Unit = time.Second
-			if unit == "ms" {
-				spec.Unit = time.Millisecond
-			}
-			compiled, err := signing.NewScheme(spec)
-			if err != nil {
-				return errorAt(item, "%s", err)
-			}
-			to.schemes = append(to.schemes, &scheme{Scheme: compiled, spec: spec, line: item.Line})
-			return nil
-		})
 	}
 }
 
@@ -265,95 +232,6 @@ func readRules(to *[]rule) reader {
 	}
 }
 
-func readExpression(to **expression.Expression) reader {
-	return func(node *yaml.Node) error {
-		var source string
-		if err := text(&source)(node); err != nil {
-			return err
-		}
-		compiled, err := expression.Compile(source)
-		if err != nil {
-			return errorAt(node, "%s", err)
-		}
-		*to = compiled
-		return nil
-	}
-}
-
-func readValue(to *value) reader {
-	return func(node *yaml.Node) error {
-		return each(node, func(item *yaml.Node) error {
-			r, err := readTextReader(item)
-			if err == nil {
-				*to = append(*to, r)
-			}
-			return err
-		})
-	}
-}
-
-func readTextReader(node *yaml.Node) (textReader, error) {
-	var r textReader
-	if node.Kind != yaml.MappingNode {
-		err := readExpression(&r.path)(node)
-		return r, err
-	}
-	var header, signed string
-	err := keys(node, "a value", map[string]reader{"header": text(&header), "signed": text(&signed)})
-	if err != nil {
-		return textReader{}, err
-	}
-	if len(node.Content) != 2 {
-		return textReader{}, errorAt(node, "expected one of header and signed")
-	}
-	r.header, r.signed = strings.ToLower(header+signed), signed != ""
-	return r, nil
-}
-
-func readCondition(to *condition) reader {
-	return func(node *yaml.Node) error {
-		return each(node, func(item *yaml.Node) error {
-			var t test
-			var err error
-			if item.Kind == yaml.MappingNode {
-				err = keys(item, "a condition", map[string]reader{"header": text(&t.header), "is": text(&t.is)})
-				if err == nil && (t.header == "" || t.is == "") {
-					err = errorAt(item, "expected header and is")
-				}
-				t.header = strings.ToLower(t.header)
-			} else {
-				err = readExpression(&t.path)(item)
-			}
-			*to = append(*to, t)
-			return err
-		})
-	}
-}
-
-// withLine keeps the line of the node that it reads.
-func withLine(to *int, read reader) reader {
-	return func(node *yaml.Node) error {
-		*to = node.Line
-		return read(node)
-	}
-}
-
-// readPattern reads an RE2 pattern that must match the whole text.
-func readPattern(to **regexp.Regexp) reader {
-	return func(node *yaml.Node) error {
-		var source string
-		if err := text(&source)(node); err != nil {
-			return err
-		}
-		pattern, err := regexp.Compile(`\A(?:` + source + `)\z`)
-		if err != nil {
-			return errorAt(node, "not a regular expression (RE2): %s", err)
-		}
-		*to = pattern
-		return nil
-	}
-}
-
 // check returns the problems of the file as a whole. A rule without cause, ignore, review and reversal gets the cause
 // manual.
 func (s *Source) check(line int) error {
@@ -363,6 +241,11 @@ func (s *Source) check(line int) error {
 	}
 	if len(s.verification.schemes) == 0 {
 		add(line, "verify is missing: no delivery could be verified")
+	}
+	for _, scheme := range s.verification.schemes {
+		if problem := s.verification.schemeProblem(scheme); problem != "" {
+			add(scheme.line, "%s", problem)
+		}
 	}
 	if problem := s.verification.pingProblem(); problem != "" {
 		add(s.verification.pingLine, "%s", problem)

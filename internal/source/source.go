@@ -64,12 +64,12 @@ func (s *Source) Assume(d signing.Delivery) (Verified, error) {
 	if s.verification.isPing(d.Body) {
 		return Verified{}, ErrPing
 	}
-	return Verified{Delivery: d, scheme: s.verification.guess(d.Header)}, nil
+	return Verified{Delivery: d, scheme: s.verification.guess(d)}, nil
 }
 
 // GuessScheme describes the scheme that a delivery seems to be signed by.
 func (s *Source) GuessScheme(d signing.Delivery) string {
-	return s.verification.guess(d.Header).describe()
+	return s.verification.guess(d).describe()
 }
 
 // Sign signs a delivery as the sender would, by the first of the file's schemes for which the delivery has every signed
@@ -92,7 +92,7 @@ func (s *Source) Sign(d *signing.Delivery, now time.Time, secret string) error {
 // CheckKeys returns an error that wraps ErrSecret if a secret cannot be a key of one of the file's schemes.
 func (s *Source) CheckKeys(secrets []string) error {
 	for _, scheme := range s.verification.schemes {
-		if _, err := scheme.keys(s.Name, secrets); err != nil {
+		if _, err := s.verification.keys(scheme, s.Name, secrets); err != nil {
 			return err
 		}
 	}

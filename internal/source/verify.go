@@ -49,26 +49,24 @@ type verification struct {
 	schemes []*scheme      // at least one
 	ping    *regexp.Regexp // of the whole body; nil: none
 	require condition      // on the whole verified body; empty: none
+	mixed   bool           // some schemes verify with a secret, others with a public key
 
 	pingLine, requireLine int // of the file
 }
 
-// scheme is one way in which a sender signs.
-type scheme struct {
-	*signing.Scheme
-	spec signing.Spec // as in the file
-	name string       // among the file's schemes, stable as long as the sender signs in this way
-	line int          // of the file
-}
-
-// nameSchemes gives each scheme its name: the header that carries the signature, in lower case, or "?" and the query
-// parameter. A second scheme in the same place gets "#2" appended.
-func (v *verification) nameSchemes() {
+// complete fills in what follows from all schemes together. Each gets its name: the header that carries the signature, in
+// lower case, or "?" and the query parameter, or "field:" and the form's field. A second scheme in the same place gets
+// "#2" appended.
+func (v *verification) complete() {
 	seen := map[string]int{}
 	for _, s := range v.schemes {
+		v.mixed = v.mixed || s.PublicKey() != v.schemes[0].PublicKey()
 		s.name = "?" + s.spec.Query
 		if len(s.spec.Header) > 0 {
 			s.name = strings.ToLower(s.spec.Header[0])
+		}
+		if len(s.spec.Field) > 0 {
+			s.name = "field:" + s.spec.Field[0]
 		}
 		if seen[s.name]++; seen[s.name] > 1 {
 			s.name += "#" + strconv.Itoa(seen[s.name])
@@ -82,9 +80,12 @@ func (v verification) verify(source string, d signing.Delivery, now time.Time, s
 	var furthest error
 	var missing []string
 	for _, s := range v.schemes {
-		keys, err := s.keys(source, secrets)
+		keys, err := v.keys(s, source, secrets)
 		if err != nil {
 			return nil, err
+		}
+		if len(keys) == 0 && len(secrets) > 0 {
+			continue // they are all for schemes of the other kind
 		}
 		err = s.Verify(d, now, keys...)
 		switch {
@@ -107,46 +108,35 @@ func (v verification) verify(source string, d signing.Delivery, now time.Time, s
 
 func (v verification) isPing(body []byte) bool { return v.ping != nil && v.ping.Match(body) }
 
-// guess returns the scheme by which a delivery seems to be signed: the first scheme of which it has a header with the
-// signature or a signed header, else the first.
-func (v verification) guess(headers map[string]string) *scheme {
+// guess returns the scheme by which a delivery seems to be signed: the first scheme of which it has a header or a field
+// with the signature, or a signed header, else the first.
+func (v verification) guess(d signing.Delivery) *scheme {
 	for _, s := range v.schemes {
-		for name := range headers {
+		for name := range d.Header {
 			if s.Signs(name) || slices.Contains(s.SecretHeaders(), name) {
 				return s
 			}
+		}
+		if s.signsInForm(d.Body) {
+			return s
 		}
 	}
 	return v.schemes[0]
 }
 
-func (s *scheme) keys(source string, secrets []string) ([]signing.Key, error) {
-	keys := make([]signing.Key, len(secrets))
+// keys returns the keys of a scheme. Where the file has schemes of both kinds, a secret belongs to those with a public
+// key if it says that it is one (PEM, whpk_), else to the others. In every other file each secret is for each scheme.
+func (v verification) keys(s *scheme, source string, secrets []string) ([]signing.Key, error) {
+	keys := make([]signing.Key, 0, len(secrets))
 	for i, text := range secrets {
+		if v.mixed && s.PublicKey() != signing.IsPublicKey(text) {
+			continue
+		}
 		key, err := s.NewKey(text)
 		if err != nil {
 			return nil, fmt.Errorf("%w: number %d of %q in the webhook secrets: %w", ErrSecret, i+1, source, err)
 		}
-		keys[i] = key
+		keys = append(keys, key)
 	}
 	return keys, nil
-}
-
-// describe describes the signature: "HMAC-SHA256 of {timestamp}.{body}, hex, in Stripe-Signature, at most 5m old".
-func (s *scheme) describe() string {
-	where := "in " + strings.Join(s.spec.Header, " or ")
-	if s.spec.Query != "" {
-		where = "in the address, as ?" + s.spec.Query + "=…"
-	}
-	if s.spec.MAC == "none" {
-		if form := strings.ReplaceAll(s.spec.Form, "{secret}", "…"); form != "…" {
-			where += ": " + form
-		}
-		return "the secret itself, " + where
-	}
-	description := fmt.Sprintf("HMAC-SHA256 of %s, %s, %s", s.spec.Signed, s.spec.Encoding, where)
-	if s.spec.Tolerance > 0 {
-		description += fmt.Sprintf(", at most %s old", strings.TrimSuffix(s.spec.Tolerance.String(), "0s"))
-	}
-	return description
 }

@@ -1,13 +1,41 @@
 package signing
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 )
 
+// readsForm reports whether the scheme reads the body as a form.
+func (s *Scheme) readsForm() bool {
+	return len(s.spec.Field) > 0 || s.spec.Canonical != "" || s.holds(pieceField)
+}
+
+// fieldsOf reads the fields of a delivery, nil for a scheme that needs none.
+func (s *Scheme) fieldsOf(d Delivery) ([]Field, error) {
+	if !s.readsForm() {
+		return nil, nil
+	}
+	return ReadFields(d.Body)
+}
+
 // carried returns the value that has the scheme's form.
-func (s *Scheme) carried(d Delivery) (string, error) {
+func (s *Scheme) carried(d Delivery, fields []Field) (string, error) {
+	for _, name := range s.spec.Field {
+		value, err := field(fields, name)
+		switch {
+		case errors.Is(err, ErrMissing), err == nil && value == "":
+		case err == nil:
+			return bounded("field "+name, value)
+		default:
+			return "", err
+		}
+	}
+	if len(s.spec.Field) > 0 {
+		return "", fmt.Errorf("%w: field %s", ErrMissing, strings.Join(s.spec.Field, " or "))
+	}
 	for _, name := range s.spec.Header {
 		if d.Header[name] != "" {
 			return header(d, name)
@@ -55,6 +83,9 @@ func (s *Scheme) read(value string) (stamp string, proofs [][]byte, err error) {
 			stamp = text
 		}
 	}
+	if s.PublicKey() && len(proofs) > maxPublic {
+		return "", nil, fmt.Errorf("%w: more than %d signatures", ErrMalformed, maxPublic)
+	}
 	if len(proofs) == 0 {
 		return "", nil, fmt.Errorf("%w: no signature in the form of the scheme", ErrMalformed)
 	}
@@ -77,8 +108,11 @@ func (s *Scheme) match(text string, stamped bool) (formPart, string, bool) {
 }
 
 // parts resolves the signed text. It copies only short texts: the body may be large.
-func (s *Scheme) parts(d Delivery, stamp string) ([][]byte, error) {
-	parts := make([][]byte, 0, len(s.signed))
+func (s *Scheme) parts(d Delivery, fields []Field, stamp string) (signedText, error) {
+	if s.spec.Canonical != "" {
+		return signedText{s.canonical(fields)}, nil
+	}
+	parts := make(signedText, 0, len(s.signed))
 	for _, p := range s.signed {
 		text, err := p.text, error(nil)
 		switch p.kind {
@@ -93,13 +127,32 @@ func (s *Scheme) parts(d Delivery, stamp string) ([][]byte, error) {
 			text, err = bounded("url", d.URL)
 		case pieceHeader:
 			text, err = header(d, p.text)
+		case pieceField:
+			text, err = field(fields, p.text)
+		case pieceSecret:
+			text = "" // the key's, see proof
 		}
 		if err != nil {
 			return nil, err
 		}
 		parts = append(parts, []byte(text))
 	}
+	if s.spec.MAC == macSHA256 {
+		return parts, checkNoPadding(parts)
+	}
 	return parts, nil
+}
+
+// checkNoPadding refuses a zero byte in what a plain hash covers. Who has seen a delivery can lengthen its last part and
+// compute the new hash without the secret, but only with SHA-256's padding between the old end and the new, and that
+// holds zero bytes. No sender's value holds one.
+func checkNoPadding(parts signedText) error {
+	for _, part := range parts {
+		if bytes.IndexByte(part, 0) >= 0 {
+			return fmt.Errorf("%w: a zero byte in the signed text", ErrMalformed)
+		}
+	}
+	return nil
 }
 
 // isTimestamp reports whether text is 1 to 18 ASCII digits.

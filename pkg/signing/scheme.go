@@ -8,30 +8,52 @@ import (
 	"time"
 )
 
-// The values of a Spec's MAC, Encoding and Key.
+// The values of a Spec's MAC, Encoding, Key and Canonical.
 const (
 	macHMAC        = "hmac-sha256"
+	macHMACSHA3    = "hmac-sha3-256"
+	macSHA256      = "sha256"
+	macEd25519     = "ed25519"
+	macRSA         = "rsa-sha256"
 	macNone        = "none"
 	encodingHex    = "hex"
 	encodingBase64 = "base64"
 	keyText        = "text"
 	keyBase64      = "base64"
+	keyHex         = "hex"
+	keyPEM         = "pem"
+	lengthPrefixed = "length-prefixed-values"
 )
+
+// MACs lists the values of Spec.MAC, Keys those of Spec.Key, Canonicals those of Spec.Canonical.
+func MACs() []string {
+	return []string{macHMAC, macHMACSHA3, macSHA256, macEd25519, macRSA, macNone}
+}
+
+// Keys lists the values of Spec.Key.
+func Keys() []string { return []string{keyText, keyBase64, keyHex, keyPEM} }
+
+// Canonicals lists the values of Spec.Canonical.
+func Canonicals() []string { return []string{lengthPrefixed} }
 
 // Spec is one scheme as data: the fields of `verify:` in a source's file, under the same names. Templates hold
 // placeholders in braces.
 type Spec struct {
 	Header    []string      // names, in any case, of the header that carries Form; the first one present is used
 	Query     string        // instead of Header: the query parameter of the address that carries Form
+	Field     []string      // instead of Header: names of the form's field that carries Form; the first one present is used
 	Form      string        // text and {timestamp}, {signature} or {secret}: "t={timestamp},v1={signature}"
 	Separator string        // splits the value and Form into parts, which may come in any order and repeat; "": one part
 	Timestamp string        // name of the header that holds the timestamp, where Form does not
 	Unit      time.Duration // of the timestamp: time.Second (also when zero) or time.Millisecond
-	Signed    string        // text, {body}, {timestamp}, {method}, {url} and {Any-Header}: "{timestamp}.{body}"; empty without a MAC
-	MAC       string        // "hmac-sha256"; or "none": {secret} itself is compared
+	Signed    string        // text, {body}, {timestamp}, {method}, {url}, {Any-Header}, {field:NAME}, {secret}: "{timestamp}.{body}"
+	Canonical string        // instead of Signed: "length-prefixed-values", each value of the form after its length in bytes
+	Skip      []string      // fields that Canonical leaves out, in addition to Field: signatures of other kinds
+	Covers    []string      // the fields of Signed, where it does not hold {body}; other fields are not signed
+	MAC       string        // one of MACs; "sha256" only with {secret} in Signed; "none": {secret} itself is compared
 	Encoding  string        // of {signature}: "hex" (lower case) or "base64"; of {secret}: "" or "base64" (HTTP Basic)
-	Key       string        // form of the secret: "text" (also when empty) or "base64"
-	KeyPrefix string        // of a base64 key, removed before decoding if present: "whsec_"
+	Key       string        // form of the secret: one of Keys; "text" when empty
+	KeyPrefix string        // of a base64 key: "whsec_". It may be left out of a MAC's secret, not of a public key
 	Tolerance time.Duration // between timestamp and clock, past and future; above 0 with a timestamp, else 0
 }
 
@@ -58,8 +80,10 @@ func NewScheme(spec Spec) (*Scheme, error) {
 		spec.Key = keyText
 	}
 
+	spec.Field, spec.Skip, spec.Covers = slices.Clone(spec.Field), slices.Clone(spec.Skip), slices.Clone(spec.Covers)
+
 	s := &Scheme{spec: spec}
-	err := errors.Join(s.checkCarrier(), s.compileForm(), s.checkTimestamp(), s.compileSigned(), s.checkWords())
+	err := errors.Join(s.checkCarrier(), s.compileForm(), s.checkTimestamp(), s.compileSigned(), s.checkCovers(), s.checkWords())
 	if err != nil {
 		return nil, err
 	}
@@ -75,22 +99,33 @@ func (s *Scheme) Signs(header string) bool {
 }
 
 // SecretHeaders returns, in lower case, the names of the headers that carry {signature} or {secret} and must never be
-// stored; none if a query parameter carries it.
+// stored; none if a query parameter or a field of the body carries it.
 func (s *Scheme) SecretHeaders() []string {
 	return slices.Clone(s.spec.Header)
 }
 
-// checkCarrier checks the header or query parameter that carries Form.
+// checkCarrier checks the header, query parameter or field that carries Form.
 func (s *Scheme) checkCarrier() error {
-	if len(s.spec.Header) == 0 && s.spec.Query == "" {
-		return bad("header", "neither a header nor a query parameter is named")
+	if len(s.spec.Header) == 0 && s.spec.Query == "" && len(s.spec.Field) == 0 {
+		return bad("header", "neither a header, nor a query parameter, nor a field of a form is named")
 	}
 	if len(s.spec.Header) > 0 && s.spec.Query != "" {
 		return bad("query", "stands beside header; one of them carries the form")
 	}
+	if len(s.spec.Field) > 0 && (len(s.spec.Header) > 0 || s.spec.Query != "") {
+		return bad("field", "stands beside header or query; one of them carries the form")
+	}
+	if len(s.spec.Field) > 0 && s.spec.MAC == macNone {
+		return bad("field", "carries a {secret}, which would be stored with the body")
+	}
 	for _, name := range s.spec.Header {
 		if !isToken(name) {
 			return bad("header", "%q is no name of a header", name)
+		}
+	}
+	for _, name := range s.spec.Field {
+		if !isFieldName(name) {
+			return bad("field", "%q is no name of a field", name)
 		}
 	}
 	return nil
@@ -120,30 +155,6 @@ func (s *Scheme) checkTimestamp() error {
 	}
 	if s.spec.Unit != time.Second && s.spec.Unit != time.Millisecond {
 		problems = append(problems, bad("unit", "%v is neither a second nor a millisecond", s.spec.Unit))
-	}
-	return errors.Join(problems...)
-}
-
-// checkWords checks the enumerated fields, and the key's prefix.
-func (s *Scheme) checkWords() error {
-	var problems []error
-	switch s.spec.MAC {
-	case macHMAC:
-		if s.spec.Encoding != encodingHex && s.spec.Encoding != encodingBase64 {
-			problems = append(problems, bad("encoding", "%q is neither hex nor base64", s.spec.Encoding))
-		}
-	case macNone:
-		if s.spec.Encoding != "" && s.spec.Encoding != encodingBase64 {
-			problems = append(problems, bad("encoding", "%q: a secret is base64 or as it is", s.spec.Encoding))
-		}
-	default:
-		problems = append(problems, bad("mac", "%q is neither hmac-sha256 nor none", s.spec.MAC))
-	}
-	if s.spec.Key != keyText && s.spec.Key != keyBase64 {
-		problems = append(problems, bad("key", "%q is neither text nor base64", s.spec.Key))
-	}
-	if s.spec.KeyPrefix != "" && s.spec.Key != keyBase64 {
-		problems = append(problems, bad("key_prefix", "goes with a base64 key; a text key is used whole"))
 	}
 	return errors.Join(problems...)
 }

@@ -73,7 +73,7 @@ func TestNewSchemeRefusesEachBadFieldByName(t *testing.T) {
 		"no encoding":                 {"shopify", func(s *signing.Spec) { s.Encoding = "" }, "encoding: "},
 		"upper-case encoding":         {"shopify", func(s *signing.Spec) { s.Encoding = "HEX" }, "encoding: "},
 		"secret in hex":               {"bearer", func(s *signing.Spec) { s.Encoding = "hex" }, "encoding: "},
-		"key of hex":                  {"shopify", func(s *signing.Spec) { s.Key = "hex" }, "key: "},
+		"key of words":                {"shopify", func(s *signing.Spec) { s.Key = "words" }, "key: "},
 		"prefix of a text key":        {"stripe", func(s *signing.Spec) { s.KeyPrefix = "whsec_" }, "key_prefix: "},
 	} {
 		spec := specs()[test.from]

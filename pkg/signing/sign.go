@@ -3,34 +3,50 @@ package signing
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
 // Sign signs d with key as the sender does: it sets the header that carries the form (the first of Spec.Header) and the
-// timestamp's header, or the query parameter in d.URL, and makes d.Header if it is nil. Other signed headers must be
-// present, or it fails with ErrMissing. A zero Key gives ErrNoKey; an invalid address and a time before 1970 give
-// ErrMalformed. On an error d is unchanged.
+// timestamp's header, or the query parameter in d.URL, or the field in d.Body, and makes d.Header if it is nil. Other
+// signed headers and fields must be present, or it fails with ErrMissing. A zero Key and a public key give ErrNoKey; an
+// invalid address, a body that is no form where one is needed, and a time before 1970 give ErrMalformed. On an error d
+// is unchanged.
 func (s *Scheme) Sign(d *Delivery, now time.Time, key Key) error {
-	if err := checkKeys([]Key{key}); err != nil {
+	if err := s.checkKeys([]Key{key}); err != nil {
 		return err
+	}
+	if s.PublicKey() && key.private == nil {
+		return fmt.Errorf("%w: a public key only verifies; the sender's private key signs", ErrNoKey)
 	}
 	stamp := s.stamp(now)
 	if s.stamped && !isTimestamp(stamp) {
 		return fmt.Errorf("%w: timestamp", ErrMalformed)
 	}
-	parts, err := s.parts(*d, stamp)
+	fields, err := s.fieldsOf(*d)
 	if err != nil {
 		return err
 	}
-	proof := s.encode(s.proof(key, parts))
+	parts, err := s.parts(*d, fields, stamp)
+	if err != nil {
+		return err
+	}
+	signature, err := s.prove(key, parts)
+	if err != nil {
+		return err
+	}
+	proof := s.encode(signature)
 	value := strings.NewReplacer("{timestamp}", stamp, "{signature}", proof, "{secret}", proof).Replace(s.spec.Form)
 
 	if s.spec.Query != "" {
 		if d.URL, err = withQuery(d.URL, s.spec.Query, value); err != nil {
 			return err
 		}
+	}
+	if len(s.spec.Field) > 0 {
+		d.Body = withField(d.Body, s.spec.Field, value)
 	}
 	if d.Header == nil {
 		d.Header = map[string]string{}
@@ -42,6 +58,18 @@ func (s *Scheme) Sign(d *Delivery, now time.Time, key Key) error {
 		d.Header[s.spec.Timestamp] = stamp
 	}
 	return nil
+}
+
+// prove makes the proof of a key that may sign.
+func (s *Scheme) prove(key Key, parts signedText) ([]byte, error) {
+	if !s.PublicKey() {
+		return s.proof(key, parts), nil
+	}
+	signature, err := s.sign(key.private(), parts)
+	if err != nil { // err may show the key
+		return nil, fmt.Errorf("%w: the private key cannot sign", ErrNoKey)
+	}
+	return signature, nil
 }
 
 // stamp is now in the scheme's unit; "" where the scheme has no timestamp.
@@ -65,4 +93,45 @@ func withQuery(address, name, value string) (string, error) {
 	query.Set(name, value)
 	u.RawQuery = query.Encode()
 	return u.String(), nil
+}
+
+// withField returns a form in which the first of names has the value, in the place where one of names stood, else at the
+// end. Everything else stays byte for byte.
+func withField(body []byte, names []string, value string) []byte {
+	signature := url.QueryEscape(names[0]) + "=" + url.QueryEscape(value)
+	var parts []string
+	placed := false
+	for part := range strings.SplitSeq(string(body), "&") {
+		switch {
+		case !isNamed(part, names):
+			parts = append(parts, part)
+		case !placed:
+			parts, placed = append(parts, signature), true
+		}
+	}
+	if !placed && len(body) > 0 {
+		parts = append(parts, signature)
+	} else if !placed {
+		parts = []string{signature}
+	}
+	return []byte(strings.Join(parts, "&"))
+}
+
+// WithoutValues returns a form in which the named fields are empty. Everything else stays byte for byte.
+func WithoutValues(body []byte, names []string) []byte {
+	var parts []string
+	for part := range strings.SplitSeq(string(body), "&") {
+		if name, _, _ := strings.Cut(part, "="); isNamed(part, names) {
+			part = name + "="
+		}
+		parts = append(parts, part)
+	}
+	return []byte(strings.Join(parts, "&"))
+}
+
+// isNamed reports whether a part of a form, still percent-encoded, is one of the named fields.
+func isNamed(part string, names []string) bool {
+	name, _, _ := strings.Cut(part, "=")
+	name, err := url.QueryUnescape(name)
+	return err == nil && slices.Contains(names, name)
 }

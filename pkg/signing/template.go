@@ -8,7 +8,7 @@ import (
 // maxTemplateBytes bounds a form and a template of the signed text; the longest known one has 40 bytes.
 const maxTemplateBytes = 256
 
-// Placeholders. Every other name in braces names a header.
+// Placeholders. A name after "field:" names a field of the form, every other name in braces a header.
 const (
 	holdsTimestamp = "timestamp"
 	holdsSignature = "signature"
@@ -16,12 +16,13 @@ const (
 	holdsBody      = "body"
 	holdsMethod    = "method"
 	holdsURL       = "url"
+	holdsField     = "field:"
 )
 
 // piece is one segment of the signed text.
 type piece struct {
 	kind pieceKind
-	text string // the literal, or the header's name in lower case
+	text string // the literal, the header's name in lower case, or the field's name
 }
 
 type pieceKind int
@@ -33,15 +34,20 @@ const (
 	pieceMethod
 	pieceURL
 	pieceHeader
+	pieceField
+	pieceSecret
 )
 
 // compileSigned parses the template of the signed text. It runs after checkTimestamp.
 func (s *Scheme) compileSigned() error {
 	if s.spec.MAC == macNone {
-		if s.spec.Signed != "" {
+		if s.spec.Signed != "" || s.spec.Canonical != "" {
 			return bad("signed", "nothing is signed without a mac")
 		}
 		return nil
+	}
+	if s.spec.Canonical != "" {
+		return s.checkCanonical()
 	}
 	if len(s.spec.Signed) > maxTemplateBytes {
 		return bad("signed", "longer than %d bytes", maxTemplateBytes)
@@ -61,14 +67,14 @@ func (s *Scheme) compileSigned() error {
 		if !closed {
 			return bad("signed", "a { without its }")
 		}
-		p, err := s.placeholder(strings.ToLower(name))
+		p, err := s.placeholder(name)
 		if err != nil {
 			return err
 		}
 		s.signed = append(s.signed, p)
 		rest = after
 	}
-	if !s.holds(pieceBody) {
+	if !s.holds(pieceBody) && !s.holds(pieceField) {
 		return bad("signed", "does not hold {body}: anybody could change it")
 	}
 	if s.stamped && !s.holds(pieceTimestamp) {
@@ -78,9 +84,17 @@ func (s *Scheme) compileSigned() error {
 }
 
 func (s *Scheme) placeholder(name string) (piece, error) {
+	if field, ok := strings.CutPrefix(name, holdsField); ok {
+		return s.fieldPlaceholder(field)
+	}
+	name = strings.ToLower(name)
 	switch {
+	case name == holdsBody && len(s.spec.Field) > 0:
+		return piece{}, bad("signed", "{body} holds the signature itself; name the signed fields, as in {field:ORDER_ID}")
 	case name == holdsBody:
 		return piece{kind: pieceBody}, nil
+	case name == holdsSecret:
+		return piece{kind: pieceSecret}, nil // checkMAC says with which mac
 	case name == holdsMethod:
 		return piece{kind: pieceMethod}, nil
 	case name == holdsURL && s.spec.Query != "":
@@ -91,7 +105,7 @@ func (s *Scheme) placeholder(name string) (piece, error) {
 		return piece{}, bad("signed", "{timestamp} stands nowhere else")
 	case name == holdsTimestamp, s.spec.Timestamp != "" && name == s.spec.Timestamp:
 		return piece{kind: pieceTimestamp}, nil
-	case name == holdsSignature, name == holdsSecret, slices.Contains(s.spec.Header, name):
+	case name == holdsSignature, slices.Contains(s.spec.Header, name):
 		return piece{}, bad("signed", "{%s} cannot sign itself", name)
 	case !isToken(name):
 		return piece{}, bad("signed", "{%s} is no name of a header", name)

@@ -13,6 +13,7 @@ import (
 const (
 	maxValueBytes = 8 << 10 // one header, or the address; API Gateway takes 10,240 bytes of headers in all
 	maxParts      = 64      // of one value; a sender in rotation sends three
+	maxPublic     = 8       // signatures of public keys in one value: each costs a pass over the body
 	maxDigits     = 18      // of a timestamp: any such number fits an int64
 )
 
@@ -42,10 +43,14 @@ type Delivery struct {
 // one of ErrMissing, ErrMalformed, ErrMismatch, ErrStale, ErrFuture and ErrNoKey. The time is checked last: ErrStale
 // and ErrFuture are returned only for genuine deliveries, and mean a wrong clock or a replay.
 func (s *Scheme) Verify(d Delivery, now time.Time, keys ...Key) error {
-	if err := checkKeys(keys); err != nil {
+	if err := s.checkKeys(keys); err != nil {
 		return err
 	}
-	value, err := s.carried(d)
+	fields, err := s.fieldsOf(d)
+	if err != nil {
+		return err
+	}
+	value, err := s.carried(d, fields)
 	if err != nil {
 		return err
 	}
@@ -61,19 +66,34 @@ func (s *Scheme) Verify(d Delivery, now time.Time, keys ...Key) error {
 	if s.stamped && !isTimestamp(stamp) {
 		return fmt.Errorf("%w: timestamp", ErrMalformed)
 	}
-	parts, err := s.parts(d, stamp)
+	parts, err := s.parts(d, fields, stamp)
 	if err != nil {
 		return err
 	}
+	if !s.proves(keys, parts, proofs) {
+		return ErrMismatch
+	}
+	return s.checkTime(stamp, now)
+}
+
+// proves reports whether one of the proofs is valid for one of the keys.
+func (s *Scheme) proves(keys []Key, parts signedText, proofs [][]byte) bool {
+	var message []byte
+	if s.PublicKey() {
+		message = s.message(parts)
+	}
 	for _, key := range keys {
-		want := s.proof(key, parts)
+		var want []byte
+		if !s.PublicKey() {
+			want = s.proof(key, parts)
+		}
 		for _, got := range proofs {
-			if s.equal(got, want) {
-				return s.checkTime(stamp, now)
+			if s.PublicKey() && isSignature(key.public(), message, got) || !s.PublicKey() && s.equal(got, want) {
+				return true
 			}
 		}
 	}
-	return ErrMismatch
+	return false
 }
 
 // equal compares in constant time. Secrets are hashed first, so that their length does not leak.
