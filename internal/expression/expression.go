@@ -1,6 +1,6 @@
 // Package expression evaluates the JMESPath expressions of a sender's file on an event.
 //
-// An event is read (ReadJSON, ReadXML) into a Tree: one value in two forms. A text that is taken from the event (a key,
+// An event is read (ReadJSON, ReadXML, ReadForm) into a Tree: one value in two forms. A text that is taken from the event (a key,
 // an id, a type) comes from the exact form, which keeps digits as they were written. A condition is evaluated on the
 // normalised form, in which JMESPath can compare numbers. With one form only, either `current_quantity == 0` would be
 // false or a license key 1.0 would become 1.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"license-deactivator/internal/expression"
+	"license-deactivator/pkg/signing"
 )
 
 // maxRecords bounds the events of one delivery. The largest number that a sender documents is 100 (HubSpot, Salesforce).
@@ -15,9 +16,16 @@ const maxRecords = 500
 // errNoObject: an event is null, a text, a number or a list.
 var errNoObject = errors.New("an event in the body is not an object")
 
+// Formats of a body, as in the file.
+const (
+	formatJSON = "json" // also when the file says none
+	formatXML  = "xml"
+	formatForm = "form"
+)
+
 // eventFields is where the events of a body are, and where their id, type and time are.
 type eventFields struct {
-	xml     bool                   // the body's format; false: JSON
+	format  string                 // of the body
 	records *expression.Expression // nil: the body is the one event
 	id      value
 	kind    value // the event's type
@@ -29,12 +37,15 @@ type eventFields struct {
 
 // read decodes a verified body into its events; whole is the body itself. An event may be a value other than an object.
 // An error means that the whole body is unreadable.
-func (e eventFields) read(body []byte) (whole expression.Tree, events []expression.Tree, err error) {
-	decode := expression.ReadJSON
-	if e.xml {
-		decode = expression.ReadXML
+func (e eventFields) read(d signing.Delivery) (whole expression.Tree, events []expression.Tree, err error) {
+	switch e.format {
+	case formatXML:
+		whole, err = expression.ReadXML(d.Body)
+	case formatForm:
+		whole, err = expression.ReadForm(d.Body, d.Header["content-type"])
+	default:
+		whole, err = expression.ReadJSON(d.Body)
 	}
-	whole, err = decode(body)
 	if err != nil {
 		return expression.Tree{}, nil, fmt.Errorf("the body cannot be read: %w", err)
 	}

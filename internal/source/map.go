@@ -60,7 +60,7 @@ func (s *Source) mapEach(v Verified, o Options, newTrace func(int, facts) *trace
 		sum := sha256.Sum256(s.event.bodyToKeep(v.Body))
 		return hex.EncodeToString(sum[:])
 	})
-	whole, events, err := s.event.read(v.Body)
+	whole, events, err := s.event.read(v.Delivery)
 	if err != nil {
 		return []Mapping{unreadable(bodyHash(), err)}, nil
 	}

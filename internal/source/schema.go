@@ -19,10 +19,10 @@ import (
 // readSource reads a file's document, then checks it as a whole.
 func readSource(name string, document *yaml.Node) (*Source, error) {
 	s := &Source{Name: name}
-	var body, dialect string
+	var dialect string
 	err := keys(document, "a source's file", map[string]reader{
 		"verify":      readVerification(&s.verification),
-		"body":        readFormat(&body),
+		"body":        oneOf(&s.event.format, formatJSON, formatXML, formatForm),
 		"event":       readEvent(&s.event),
 		"license":     readFieldSources(&s.licenses.order),
 		"lines":       readLines(&s.licenses.lines),
@@ -34,21 +34,10 @@ func readSource(name string, document *yaml.Node) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.event.xml, s.Dialect = body == "xml", Dialect(dialect)
+	s.Dialect = Dialect(dialect)
 	s.verification.complete()
 	s.headers = headersReadBy(s)
 	return s, s.check(document.Line)
-}
-
-// readFormat reads the format of a sender's bodies. A form is not a tree that a file's expressions could read.
-func readFormat(to *string) reader {
-	return func(node *yaml.Node) error {
-		err := oneOf(to, "json", "xml")(node)
-		if err != nil && *to != "" {
-			return fmt.Errorf("%w; forms (application/x-www-form-urlencoded) are not supported", err)
-		}
-		return err
-	}
 }
 
 func readEvent(to *eventFields) reader {
