@@ -1,4 +1,4 @@
-// Package events holds sample deliveries: <source>/<case>.json (or .xml) is a body byte for byte as the sender posts
+// Package events holds sample deliveries: <source>/<case>.json (.xml, .form) is a body byte for byte as the sender posts
 // it, <source>/<case>.yaml beside it the headers, without the signature, and what must come of the event. They are
 // the tests of sources/, what `licensectl local` and `licensectl send` send, and documentation, in one place.
 // All names, keys and devices in them are invented. Each sample has license keys and devices of its own, so that
@@ -21,7 +21,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.csv *.json */*.json */*.xml */*.yaml
+//go:embed *.csv *.json */*
 var files embed.FS
 
 // FS returns the files of this directory. It is never nil and cannot be written to.

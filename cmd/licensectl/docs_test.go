@@ -169,7 +169,7 @@ func expressions(place any) []string {
 	return all
 }
 
-var samplePath = regexp.MustCompile(`events/([a-z-]+)/([a-z0-9-]+)\.(json|xml)`)
+var samplePath = regexp.MustCompile(`events/([a-z0-9-]+)/([a-z0-9-]+)\.(json|xml|form)`)
 
 func TestPagesNameSamplesThatExistAndWhatBecomesOfThem(t *testing.T) {
 	t.Parallel()

@@ -1,7 +1,7 @@
 // Package sample reads the samples of events/, signs them as their senders do, sends them to a running system and
 // compares each result with the expected one in the sample's file.
 //
-// A sample is two files of events/<source>/: <case>.json (or .xml) is a delivery's body byte for byte, <case>.yaml its
+// A sample is two files of events/<source>/: <case>.json (.xml, .form) is a delivery's body byte for byte, <case>.yaml its
 // headers and the expected result. The samples are the tests of the senders' files, the deliveries of `licensectl
 // local` and `licensectl send`, and documentation.
 package sample
@@ -204,13 +204,34 @@ func readCase(fsys fs.FS, source, name string) (Sample, error) {
 		}
 		return sample, fmt.Errorf("samples: %s.yaml: %w", file, err)
 	}
-	if sample.Body, err = fs.ReadFile(fsys, file+".json"); errors.Is(err, fs.ErrNotExist) {
-		sample.Body, err = fs.ReadFile(fsys, file+".xml")
-	}
-	if err != nil {
-		return sample, fmt.Errorf("samples: %s.yaml has no %s.json or .xml next to it", file, name)
+	if sample.Body, err = readBody(fsys, file); err != nil {
+		return sample, fmt.Errorf("samples: %s.yaml %w", file, err)
 	}
 	return sample, sample.check(file)
+}
+
+// readBody reads the body of a sample, whose ending says the format: JSON, XML, or a form (x-www-form-urlencoded). Two
+// bodies are an error: which one the sample means is not known.
+func readBody(fsys fs.FS, file string) (body []byte, err error) {
+	found := 0
+	for _, ending := range []string{".json", ".xml", ".form"} {
+		one, err := fs.ReadFile(fsys, file+ending)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("has a body that cannot be read: %w", err)
+		}
+		body = one
+		found++
+	}
+	switch found {
+	case 0:
+		return nil, fmt.Errorf("has no %s.json, .xml or .form next to it", path.Base(file))
+	case 1:
+		return body, nil
+	}
+	return nil, fmt.Errorf("has %d bodies next to it; remove all but one of %s.json, .xml and .form", found, path.Base(file))
 }
 
 func (s Sample) check(file string) error {

@@ -149,6 +149,25 @@ func TestEverySourceHasSamplesAndEverySampleASource(t *testing.T) {
 	}
 }
 
+func TestTheEndingOfASampleSaysItsFormat(t *testing.T) {
+	t.Parallel()
+	files := fstest.MapFS{}
+	for _, ending := range []string{"json", "xml", "form"} {
+		files["s/"+ending+".yaml"] = &fstest.MapFile{Data: []byte("answer: ignored")}
+		files["s/"+ending+"."+ending] = &fstest.MapFile{Data: []byte("body of " + ending)}
+	}
+	samples, err := sample.ReadAll(files)
+	if err != nil || len(samples) != 3 {
+		t.Fatalf("%d samples, %v", len(samples), err)
+	}
+	for _, s := range samples {
+		one, err := sample.Read(files, "s/"+s.Case+"."+s.Case)
+		if want := "body of " + s.Case; err != nil || string(s.Body) != want || string(one.Body) != want {
+			t.Errorf("%s has the body %q, and by its path %q, %v", s.Case, s.Body, one.Body, err)
+		}
+	}
+}
+
 func TestSamplesThatAreIncompleteAreRefused(t *testing.T) {
 	t.Parallel()
 	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
@@ -157,7 +176,8 @@ func TestSamplesThatAreIncompleteAreRefused(t *testing.T) {
 		want  string
 	}{
 		"a body alone":        {fstest.MapFS{"s/a.json": file("{}"), "s/b.json": file("{}"), "s/b.yaml": file("answer: ignored")}, "s/a.json has no a.yaml"},
-		"a description alone": {fstest.MapFS{"s/a.yaml": file("answer: ignored")}, "s/a.yaml has no a.json or .xml"},
+		"a description alone": {fstest.MapFS{"s/a.yaml": file("answer: ignored")}, "s/a.yaml has no a.json, .xml or .form"},
+		"two bodies":          {fstest.MapFS{"s/a.yaml": file("answer: ignored"), "s/a.json": file("{}"), "s/a.form": file("a=b")}, "s/a.yaml has 2 bodies next to it"},
 		"an unknown key":      {fstest.MapFS{"s/a.json": file("{}"), "s/a.yaml": file("answer: ignored\nanswers: x\nrules: y")}, "samples: s/a.yaml: line 2: field answers is not known; line 3: field rules is not known"},
 		"no answer":           {fstest.MapFS{"s/a.json": file("{}"), "s/a.yaml": file("about: x")}, "answer must be one of"},
 		"accepted of nothing": {fstest.MapFS{"s/a.json": file("{}"), "s/a.yaml": file("answer: accepted")}, "only the answer accepted has requests"},
