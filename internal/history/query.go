@@ -32,8 +32,8 @@ func (q Question) filter() string {
 	case q.ID != "":
 		return ofID(q.ID)
 	case !q.redrives.IsZero():
-		return fmt.Sprintf(`%s = "%s" and %s = "%s" and %s = "%s"`, deactivation.LogText, deactivation.LogAudit,
-			deactivation.LogCommand, commandRedrive, deactivation.LogPhase, deactivation.AuditBegin)
+		return fmt.Sprintf(`%s = "%s" and %s and %s = "%s"`, deactivation.LogText, deactivation.LogAudit,
+			isOneOf(deactivation.LogCommand, redriveCommands()), deactivation.LogPhase, deactivation.AuditBegin)
 	}
 	if q.latest {
 		return isOneOf(deactivation.LogText, latestTexts())

@@ -38,7 +38,7 @@ func TestTheQueryOfEachQuestion(t *testing.T) {
 		{history.OfID(`row "7".1`), `id like /^row\x{20}\x{22}7\x{22}\.1(\.[0-9]+)?$/ or id like /^row\x{20}\x{22}7\x{22}$/`},
 		{history.OfRun("2026-11 campus"), `run = "2026-11 campus"`},
 		{history.OfRun(`a\b`), `run like /^a\x{5C}b$/`},
-		{history.OfRedrives(noon()), `message = "audit" and command = "licensectl dlq redrive" and phase = "begin"`},
+		{history.OfRedrives(noon()), `message = "audit" and command in ["licensectl dlq redrive", "licensectl console redrive"] and phase = "begin"`},
 	} {
 		want := "fields @timestamp, @message\n| filter " + c.filter + "\n| sort @timestamp asc\n| limit 10000"
 		if got := c.question.Query(); got != want {

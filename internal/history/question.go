@@ -107,7 +107,7 @@ func (q Question) matches(l Line) bool {
 		event, isRequest := eventOf(q.ID)
 		return l.ID == q.ID || isRequest && l.ID == event || isRequestOf(l.ID, q.ID)
 	case !q.redrives.IsZero():
-		return l.Text == deactivation.LogAudit && l.Command == commandRedrive && l.Phase == deactivation.AuditBegin && !l.Time.After(q.redrives)
+		return l.Text == deactivation.LogAudit && slices.Contains(redriveCommands(), l.Command) && l.Phase == deactivation.AuditBegin && !l.Time.After(q.redrives)
 	}
 	if q.latest {
 		return slices.Contains(latestTexts(), l.Text)
@@ -120,8 +120,8 @@ func latestTexts() []string {
 	return []string{deactivation.LogDelivery, deactivation.LogMessage, deactivation.LogDeadLetter}
 }
 
-// commandRedrive is how the audit line of a redrive names its command.
-const commandRedrive = "licensectl dlq redrive"
+// redriveCommands are how the audit lines of a redrive name its command: from a terminal, and from the console's page.
+func redriveCommands() []string { return []string{"licensectl dlq redrive", "licensectl console redrive"} }
 
 // isRequestOf reports whether an id is that of a request of the event.
 func isRequestOf(id, event string) bool {

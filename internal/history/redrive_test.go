@@ -34,6 +34,7 @@ func TestARedriveThatItsMessageDoesNotNameIsFoundByTheCommandsLine(t *testing.T)
 		by             string
 	}{
 		"a redrive":        {"licensectl dlq redrive", deactivation.AuditBegin, time.Minute, "jane"},
+		"on the page":      {"licensectl console redrive", deactivation.AuditBegin, time.Minute, "jane"},
 		"its end":          {"licensectl dlq redrive", deactivation.AuditEnd, time.Minute, ""},
 		"another command":  {"licensectl dlq purge", deactivation.AuditBegin, time.Minute, ""},
 		"long before":      {"licensectl dlq redrive", deactivation.AuditBegin, 2 * time.Hour, ""},
@@ -57,7 +58,7 @@ func TestARedriveThatItsMessageDoesNotNameIsFoundByTheCommandsLine(t *testing.T)
 		}
 		a.Attribute(found.Lines)
 		for _, step := range a.Requests[0].Steps {
-			if step.Step == history.StepRedriven && (step.By != c.by || (c.by != "") != strings.Contains(step.Text, "licensectl dlq redrive of 2026-11-29")) {
+			if step.Step == history.StepRedriven && (step.By != c.by || (c.by != "") != strings.Contains(step.Text, c.command+" of 2026-11-29")) {
 				t.Errorf("%s: by %q, %s; want by %q", name, step.By, step.Text, c.by)
 			}
 		}
