@@ -85,22 +85,37 @@ func (o *actOptions) run(cmd *cobra.Command, args []string, p *plan, released fu
 	if err := p.found.Confirm(ctx); err != nil {
 		return held("look at the plan again, without --yes", "the plan no longer matches the dead-letter queue: %v: nothing was done", err)
 	}
-	actor := p.found.place.actor(ctx)
-	moves, err := released(deactivation.Release{By: actor, At: time.Now().UTC().Truncate(time.Second), Reason: o.comment})
-	if err != nil {
-		return failed(err, "")
-	}
-	log := newAudit(cmd, args, p.found.place, actor, o.comment)
+	log := newAudit(cmd, args, p.found.place, p.found.place.actor(ctx), o.comment)
 	if log.logs == nil { // no log group is known without --stack
 		log.journal = func(line deactivation.Audit) error { return printLines(cmd.ErrOrStderr(), []any{line}) }
 	}
-	if err := log.begin(ctx, map[string]int{"letters": n}); err != nil {
+	result, stopped, err := p.act(ctx, log, released, o.perSecond, progress(cmd.ErrOrStderr(), p.do, n))
+	if err != nil {
 		return err
 	}
-	result, stopped := p.found.Run(ctx, moves, p.sender(), o.perSecond, progress(cmd.ErrOrStderr(), p.do, n))
+	return log.end(cmd, p.counts(result), o.report(cmd, p, result, stopped))
+}
+
+// act writes the audit line of the beginning and moves the letters. stopped says why a run ended early. After an error nothing
+// was moved.
+func (p *plan) act(
+	ctx context.Context, log *audit, released func(deactivation.Release) ([]deadletter.Move, error), perSecond float64, done func(deadletter.Result),
+) (result deadletter.Result, stopped, err error) {
+	moves, err := released(deactivation.Release{By: log.line.Actor, At: time.Now().UTC().Truncate(time.Second), Reason: log.line.Comment})
+	if err != nil {
+		return result, nil, failed(err, "")
+	}
+	if err := log.begin(ctx, map[string]int{"letters": len(p.Moves)}); err != nil {
+		return result, nil, err
+	}
+	result, stopped = p.found.Run(ctx, moves, p.sender(), perSecond, done)
 	p.found.Close()
-	counts := map[string]int{"letters": n, "done": result.Done, "kept": result.Kept, "lost": result.Lost, "twice": result.Twice}
-	return log.end(cmd, counts, o.report(cmd, p, result, stopped))
+	return result, stopped, nil
+}
+
+// counts are those of the audit line of the end.
+func (p *plan) counts(r deadletter.Result) map[string]int {
+	return map[string]int{"letters": len(p.Moves), "done": r.Done, "kept": r.Kept, "lost": r.Lost, "twice": r.Twice}
 }
 
 // sender is the queue that a redrive sends to.
@@ -137,6 +152,18 @@ func (o *actOptions) report(cmd *cobra.Command, p *plan, r deadletter.Result, st
 		done := map[string]string{doRedrive: "redriven", doPurge: "purged"}[p.do]
 		fmt.Fprintf(cmd.OutOrStdout(), "%d of %s %s.\n", r.Done, count(len(p.Moves), "letter"), done)
 	}
+	text, hint := unmoved(r, stopped)
+	switch {
+	case text == "":
+		return nil
+	case r.Done+r.Twice == 0:
+		return failed(errors.New(text), hint)
+	}
+	return partly(hint, "%s", text)
+}
+
+// unmoved says which letters were not moved, why, and what to do; "" if all were.
+func unmoved(r deadletter.Result, stopped error) (text, hint string) {
 	var problems []string
 	for _, one := range []struct {
 		n    int
@@ -151,23 +178,20 @@ func (o *actOptions) report(cmd *cobra.Command, p *plan, r deadletter.Result, st
 		}
 	}
 	if len(problems) == 0 {
-		return nil
+		return "", ""
 	}
-	text := strings.Join(problems, "; ")
+	text = strings.Join(problems, "; ")
 	if stopped != nil {
 		text += ": " + stopped.Error()
 	}
 	if errors.Is(stopped, context.Canceled) {
 		text = "interrupted: " + strings.Join(problems, "; ")
 	}
-	hint := "run the command again; it begins with the letters that are left"
+	hint = "run the command again; it begins with the letters that are left"
 	if known := awsHint(stopped, "sqs:SendMessage on the queue, sqs:DeleteMessage and sqs:ChangeMessageVisibility on the dead-letter queue"); known != "" {
 		hint = known
 	}
-	if r.Done+r.Twice == 0 {
-		return failed(errors.New(text), hint)
-	}
-	return partly(hint, "%s", text)
+	return text, hint
 }
 
 // show prints the plan.

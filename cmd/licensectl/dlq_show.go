@@ -199,18 +199,26 @@ func (p *page) content(l *deadletter.Letter) {
 		p.table(requestRows(*l.Request))
 	case l.Event != nil:
 		p.section("EVENT")
-		rows := []row{{"id", l.Event.ID}, {"received", l.Event.ReceivedAt.UTC().Format(time.DateTime) + " UTC"}}
-		if len(l.Event.Missing) > 0 {
-			rows = append(rows, row{"missing", strings.Join(l.Event.Missing, ", ")})
-		}
-		if len(l.Event.Order) > 0 {
-			rows = append(rows, row{"order", strings.Join(l.Event.Order, ", ")})
-		}
-		p.table(append(rows, row{"body", count(len(l.Event.Body), "byte")}))
+		p.table(eventRows(*l.Event))
 	default:
 		p.section("CONTENT")
-		p.prose(fmt.Sprintf("%s that are not a message of this system; export writes them.", count(l.Size, "byte")))
+		p.prose(foreignText(l))
 	}
+}
+
+func eventRows(e deactivation.Event) []row {
+	rows := []row{{"id", e.ID}, {"received", timeText(e.ReceivedAt)}}
+	if len(e.Missing) > 0 {
+		rows = append(rows, row{"missing", strings.Join(e.Missing, ", ")})
+	}
+	if len(e.Order) > 0 {
+		rows = append(rows, row{"order", strings.Join(e.Order, ", ")})
+	}
+	return append(rows, row{"body", count(len(e.Body), "byte")})
+}
+
+func foreignText(l *deadletter.Letter) string {
+	return fmt.Sprintf("%s that are not a message of this system; export writes them.", count(l.Size, "byte"))
 }
 
 // requestRows are a request's fields, without a key.

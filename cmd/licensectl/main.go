@@ -103,6 +103,9 @@ type failure struct {
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
+// Hint says what to do, for the console.
+func (f *failure) Hint() string { return f.hint }
+
 // failed returns the error of a command that failed.
 func failed(err error, hint string) error { return &failure{err, hint, exitFailed} }
 

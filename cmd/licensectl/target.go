@@ -148,7 +148,7 @@ func (t *target) check(needed ...resource) error {
 			}
 			return misused("name the stack with --stack NAME", "the %s is known only from a stack", r.output())
 		}
-		if *t.named[r] == "" && !t.isLocal() {
+		if !t.isLocal() && *t.named[r] == "" {
 			return t.missing(r)
 		}
 	}
