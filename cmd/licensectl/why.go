@@ -88,13 +88,9 @@ func (o *whyOptions) execute(cmd *cobra.Command, args []string) error {
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), whyTimeout)
 	defer cancel()
-	found, err := source.Find(ctx, q, since)
+	answer, err := o.ask(ctx, source, q, since)
 	if err != nil {
-		return o.notAnswered(err)
-	}
-	answer := history.Tell(q, found)
-	if err := o.attribute(ctx, source, &answer); err != nil {
-		return o.notAnswered(err)
+		return err
 	}
 	if o.asJSON {
 		err = writeJSON(cmd.OutOrStdout(), answer)
@@ -110,6 +106,19 @@ func (o *whyOptions) execute(cmd *cobra.Command, args []string) error {
 		return failed(fmt.Errorf("nothing is known about %s since %s", o.name(q), since.UTC().Format(time.DateOnly)), o.nothingHint())
 	}
 	return nil
+}
+
+// ask returns what became of what a question is about, and who has redriven it.
+func (o *whyOptions) ask(ctx context.Context, source history.Source, q history.Question, since time.Time) (history.Answer, error) {
+	found, err := source.Find(ctx, q, since)
+	if err != nil {
+		return history.Answer{}, o.notAnswered(err)
+	}
+	answer := history.Tell(q, found)
+	if err := o.attribute(ctx, source, &answer); err != nil {
+		return answer, o.notAnswered(err)
+	}
+	return answer, nil
 }
 
 // incomplete is the error of an answer without all of its lines; nil for one with all.

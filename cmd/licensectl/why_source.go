@@ -97,10 +97,14 @@ func (i insights) Result(ctx context.Context, id string) (history.Result, error)
 	}
 	result := history.Result{Status: history.Status(out.Status)}
 	for _, row := range out.Results {
+		fields := map[string]string{}
 		for _, field := range row {
-			if aws.ToString(field.Field) == "@message" {
-				result.Lines = append(result.Lines, aws.ToString(field.Value))
-			}
+			fields[aws.ToString(field.Field)] = aws.ToString(field.Value)
+		}
+		if line, ok := fields["@message"]; ok {
+			result.Lines = append(result.Lines, line)
+		} else {
+			result.Rows = append(result.Rows, fields)
 		}
 	}
 	if s := out.Statistics; s != nil {

@@ -51,6 +51,10 @@ func (f *fakeLogs) Result(_ context.Context, id string) (history.Result, error) 
 	}
 	result := history.Result{Status: f.status}
 	for _, row := range f.Logs.Result(id) {
+		if _, isLine := row["@message"]; !isLine {
+			result.Rows = append(result.Rows, row)
+			continue
+		}
 		result.Lines = append(result.Lines, row["@message"])
 		result.Bytes += int64(len(row["@message"]))
 	}

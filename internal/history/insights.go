@@ -20,9 +20,10 @@ type Logs interface {
 // Result is the state of a query, and what it has found.
 type Result struct {
 	Status  Status
-	Lines   []string // the field @message of each row, in the query's order
-	Bytes   int64    // scanned; 0 if it is not known
-	Records int64    // scanned
+	Lines   []string            // the field @message of each row, in the query's order
+	Rows    []map[string]string // the fields of each row without @message, such as those of a count
+	Bytes   int64               // scanned; 0 if it is not known
+	Records int64               // scanned
 	Matched int64
 }
 

@@ -26,11 +26,11 @@ import (
 const (
 	Namespace = "LicenseDeactivator"
 
-	metricMessages   = "Messages"   // messages, each receive counted
+	MetricMessages   = "Messages"   // messages, each receive counted
 	metricDeliveries = "Deliveries" // deliveries and direct invocations
 	metricRequests   = "Requests"   // requests enqueued
 	metricLatency    = "Latency"    // of the License API's answers, for the messages of Messages and for a look-up's devices
-	metricAnswers    = "Answers"    // the License API's answers; outcome is the class of the code, for example rate_limited
+	MetricAnswers    = "Answers"    // the License API's answers; outcome is the class of the code, for example rate_limited
 
 	// metricFaults counts invocations that found a configuration fault: no message is lost, and no message proceeds
 	// until a person corrects the fault.
@@ -48,12 +48,12 @@ const (
 	metricNotFound = "NotFound"
 
 	// The Management API's answers, under outcome: the kind of the error, or ok.
-	metricManagementAnswers = "ManagementAnswers"
+	MetricManagementAnswers = "ManagementAnswers"
 	metricManagementLatency = "ManagementLatency"
 
 	dimensionSource  = "source"
-	dimensionService = "service"
-	dimensionOutcome = "outcome"
+	DimensionService = "service"
+	DimensionOutcome = "outcome"
 	dimensionReason  = "reason"
 	dimensionCode    = "code"
 
@@ -79,8 +79,8 @@ const (
 // Metrics lists the names of the metrics that a Recorder writes, sorted.
 func Metrics() []string {
 	return []string{
-		metricAnswers, metricFaults, metricDeadLetters, metricDeliveries, metricLatency, metricLookups,
-		metricManagementAnswers, metricManagementLatency, metricMessages, metricNotFound, metricRequests,
+		MetricAnswers, metricFaults, metricDeadLetters, metricDeliveries, metricLatency, metricLookups,
+		MetricManagementAnswers, metricManagementLatency, MetricMessages, metricNotFound, metricRequests,
 	}
 }
 
@@ -141,7 +141,7 @@ func (r *Recorder) Flush() {
 	r.counts, r.faulty = make(map[series]*count), false
 	r.mu.Unlock()
 	if faulty { // it has an alarm of its own, which says what to do
-		delete(counted, series{metric: metricMessages, dimension: dimensionCode, value: CodeStalled})
+		delete(counted, series{metric: MetricMessages, dimension: dimensionCode, value: CodeStalled})
 	}
 
 	now := time.Now()
@@ -187,7 +187,7 @@ func hasOwnAlarm(m Message) bool {
 
 // latencyOf is the metric of the latencies in a series of that metric.
 func latencyOf(metric string) string {
-	if metric == metricManagementAnswers {
+	if metric == MetricManagementAnswers {
 		return metricManagementLatency
 	}
 	return metricLatency
@@ -209,11 +209,11 @@ type directive struct {
 type definition struct{ Name, Unit string }
 
 func (r *Recorder) writeMetrics(now time.Time, s series, values []value) {
-	line := map[string]any{dimensionService: r.function}
-	d := directive{Namespace: Namespace, Dimensions: [][]string{{dimensionService}}}
+	line := map[string]any{DimensionService: r.function}
+	d := directive{Namespace: Namespace, Dimensions: [][]string{{DimensionService}}}
 	if s.value != "" {
 		line[s.dimension] = s.value
-		d.Dimensions = append(d.Dimensions, []string{dimensionService, s.dimension})
+		d.Dimensions = append(d.Dimensions, []string{DimensionService, s.dimension})
 	}
 	if s.detailed || s.dimension == dimensionCode { // a code's message or delivery is already counted under service
 		d.Dimensions = d.Dimensions[1:]

@@ -161,9 +161,9 @@ func (r *Recorder) SetDefault() {
 // review, INFO for every other outcome. A rejected message is a dead letter, too: its line is written when the
 // dead-letter queue has accepted it.
 func (r *Recorder) Message(ctx context.Context, m Message) {
-	r.add(series{metric: metricMessages, dimension: dimensionOutcome, value: string(m.Outcome)}, 1, m.Latency)
+	r.add(series{metric: MetricMessages, dimension: DimensionOutcome, value: string(m.Outcome)}, 1, m.Latency)
 	if m.Class != "" {
-		r.add(series{metric: metricAnswers, dimension: dimensionOutcome, value: m.Class}, 1, 0)
+		r.add(series{metric: MetricAnswers, dimension: DimensionOutcome, value: m.Class}, 1, 0)
 	}
 	if m.Outcome == deactivation.Rejected {
 		r.deadLetter(m)
@@ -172,7 +172,7 @@ func (r *Recorder) Message(ctx context.Context, m Message) {
 		r.countLookup(m)
 	}
 	if isStalled(m) {
-		r.add(series{metric: metricMessages, dimension: dimensionCode, value: CodeStalled}, 1, 0)
+		r.add(series{metric: MetricMessages, dimension: dimensionCode, value: CodeStalled}, 1, 0)
 	}
 
 	level := slog.LevelInfo
@@ -254,12 +254,12 @@ func (r *Recorder) WebhookDeadLetter(ctx context.Context, l DeadLetter) {
 // ERROR for our own fault (5xx), WARN when an operator has to review it (refused, unmappable, stale, reversed), else
 // INFO.
 func (r *Recorder) Delivery(ctx context.Context, d Delivery) {
-	r.add(series{metric: metricDeliveries, dimension: dimensionOutcome, value: string(d.Answer)}, 1, 0)
+	r.add(series{metric: metricDeliveries, dimension: DimensionOutcome, value: string(d.Answer)}, 1, 0)
 	if slices.Contains(deactivation.DeliveryCodes(), d.Code) {
 		r.add(series{metric: metricDeliveries, dimension: dimensionCode, value: d.Code}, 1, 0)
 	}
 	if len(d.Requests) > 0 && !d.DryRun {
-		r.add(series{metric: metricRequests, dimension: dimensionOutcome, value: string(d.Answer)}, len(d.Requests), 0)
+		r.add(series{metric: metricRequests, dimension: DimensionOutcome, value: string(d.Answer)}, len(d.Requests), 0)
 	}
 
 	level := slog.LevelInfo
