@@ -68,19 +68,20 @@ func (s *Scheme) CoversPart() bool { return s.holds(pieceField) && !s.holds(piec
 // the canonical form leaves out.
 func (s *Scheme) SignatureFields() []string { return slices.Concat(s.spec.Field, s.spec.Skip) }
 
-// Covered returns those of a form's fields that the signature covers, in their order. Anybody who has seen a delivery
-// could change the others and send it again.
-func (s *Scheme) Covered(fields []Field) []Field {
+// CoveredBody returns a form with those of its fields alone that the signature covers, each byte for byte, in their
+// order. Anybody who has seen a delivery could change the others and send it again. A body that is signed as a whole
+// stays as it is.
+func (s *Scheme) CoveredBody(body []byte) []byte {
 	if !s.CoversPart() && len(s.SignatureFields()) == 0 {
-		return fields
+		return body
 	}
-	var covered []Field
-	for _, f := range fields {
-		if s.covers(f.Name) {
-			covered = append(covered, f)
+	var covered []string
+	for part := range strings.SplitSeq(string(body), "&") {
+		if name, ok := nameOf(part); ok && s.covers(name) {
+			covered = append(covered, part)
 		}
 	}
-	return covered
+	return []byte(strings.Join(covered, "&"))
 }
 
 func (s *Scheme) covers(name string) bool {

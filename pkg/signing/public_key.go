@@ -51,7 +51,10 @@ func (s *Scheme) newPublicKey(text string) (Key, error) {
 		public := signer.Public()
 		key = Key{public: func() crypto.PublicKey { return public }, private: func() crypto.Signer { return signer }}
 	}
-	return key, s.checkPublic(key.public())
+	if err := s.checkPublic(key.public()); err != nil {
+		return Key{}, err
+	}
+	return key, nil
 }
 
 // parsePEM reads a PEM block of a public or private key.

@@ -3,7 +3,6 @@ package signing
 import (
 	"fmt"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -93,45 +92,4 @@ func withQuery(address, name, value string) (string, error) {
 	query.Set(name, value)
 	u.RawQuery = query.Encode()
 	return u.String(), nil
-}
-
-// withField returns a form in which the first of names has the value, in the place where one of names stood, else at the
-// end. Everything else stays byte for byte.
-func withField(body []byte, names []string, value string) []byte {
-	signature := url.QueryEscape(names[0]) + "=" + url.QueryEscape(value)
-	var parts []string
-	placed := false
-	for part := range strings.SplitSeq(string(body), "&") {
-		switch {
-		case !isNamed(part, names):
-			parts = append(parts, part)
-		case !placed:
-			parts, placed = append(parts, signature), true
-		}
-	}
-	if !placed && len(body) > 0 {
-		parts = append(parts, signature)
-	} else if !placed {
-		parts = []string{signature}
-	}
-	return []byte(strings.Join(parts, "&"))
-}
-
-// WithoutValues returns a form in which the named fields are empty. Everything else stays byte for byte.
-func WithoutValues(body []byte, names []string) []byte {
-	var parts []string
-	for part := range strings.SplitSeq(string(body), "&") {
-		if name, _, _ := strings.Cut(part, "="); isNamed(part, names) {
-			part = name + "="
-		}
-		parts = append(parts, part)
-	}
-	return []byte(strings.Join(parts, "&"))
-}
-
-// isNamed reports whether a part of a form, still percent-encoded, is one of the named fields.
-func isNamed(part string, names []string) bool {
-	name, _, _ := strings.Cut(part, "=")
-	name, err := url.QueryUnescape(name)
-	return err == nil && slices.Contains(names, name)
 }
