@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -43,6 +42,7 @@ type deactivateOptions struct {
 	actor    string
 	history  *runHistory // nil with --direct, and where the log is not known
 	progress *bulkProgress
+	memory   previewMemory
 }
 
 func newDeactivate(load func() (*source.Sources, error)) *cobra.Command {
@@ -187,7 +187,7 @@ func (o *deactivateOptions) run(cmd *cobra.Command, file string) error {
 	o.progress = newBulkProgress(cmd.OutOrStdout(), cmd.ErrOrStderr(), o.asJSON)
 	defer o.progress.end()
 
-	job := bulk.Job{Path: file, Name: filepath.Base(file), Columns: columns, Progress: o.progress.show}
+	job := bulk.Job{Path: file, Name: filepath.Base(file), Columns: columns, Progress: o.memory.watch(o.progress.show)}
 	job.Journal = cmp.Or(o.journal, file+".journal")
 	job.Rejected = file + ".rejected.csv"
 	closeTarget, err := o.openTarget(cmd, &job)
@@ -210,7 +210,7 @@ func (o *deactivateOptions) run(cmd *cobra.Command, file string) error {
 		return o.failed(err, job, nil)
 	}
 	if r.Plan == nil || !o.acts(cmd) && !r.Begun() { // a preview is made anew: the target may answer otherwise
-		if err := preview(cmd.Context(), r); err != nil {
+		if err := o.memory.preview(cmd.Context(), r); err != nil {
 			return o.failed(err, job, nil)
 		}
 	}
@@ -224,15 +224,6 @@ func (o *deactivateOptions) run(cmd *cobra.Command, file string) error {
 		fmt.Fprintf(cmd.ErrOrStderr(), "licensectl: warning: the stack %s is in watch mode: it deactivates nothing, and each row becomes a dead letter\n", o.at.stack)
 	}
 	return o.decide(cmd, r, job)
-}
-
-// previewGCPercent bounds the garbage of a preview: a hash of each row stays, a million of them 20 MB, and the normal 100 %
-// would double that. It costs a few per cent of the time.
-const previewGCPercent = 10
-
-func preview(ctx context.Context, r *bulk.Run) error {
-	defer debug.SetGCPercent(debug.SetGCPercent(previewGCPercent))
-	return r.Preview(ctx)
 }
 
 // acts reports whether the flags ask for more than a preview.

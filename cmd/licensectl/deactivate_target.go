@@ -41,6 +41,11 @@ func invocationOf(b bulk.Batch) ([]byte, error) {
 		return nil, err
 	}
 	var out bytes.Buffer
+	size := len(head) + len(`,"requests":[]}`)
+	for _, row := range b.Rows {
+		size += len(row) + len(",")
+	}
+	out.Grow(size)
 	out.Write(head[:len(head)-1])
 	out.WriteString(`,"requests":[`)
 	for i, row := range b.Rows {

@@ -38,8 +38,8 @@ LINE  PRODUCT  LICENSE  DEVICE  ORDER  CAUSE
 
 3 rows rejected, all in refunds.csv.rejected.csv
   line 5  invalid_field: license_key: is a number in scientific notation, whose last digits are lost; format the column as text and export it again
-  line 7  invalid_field: row: has 7 cells, and the header has 5; put a value that holds the delimiter into quotes
   line 6  missing_field: product: is missing (the product's short code)
+  line 7  invalid_field: row: has 7 cells, and the header has 5; put a value that holds the delimiter into quotes
 
 `
 
@@ -62,8 +62,8 @@ func TestDeactivatePreviewsAndSendsNothing(t *testing.T) {
 	}
 	rejected := `Product Code,License Key,Device,Order,Buyer,line,reason
 XY,1.23457E+15,device-000003,1003,,5,"invalid_field: license_key: is a number in scientific notation, whose last digits are lost; format the column as text and export it again"
-XY,KEY-000005,device-000005,1005,"a, b",c,d,7,"invalid_field: row: has 7 cells, and the header has 5; put a value that holds the delimiter into quotes"
 ,KEY-000004,device-000004,1004,,6,missing_field: product: is missing (the product's short code)
+XY,KEY-000005,device-000005,1005,"a, b",c,d,7,"invalid_field: row: has 7 cells, and the header has 5; put a value that holds the delimiter into quotes"
 `
 	if diff := cmp.Diff(rejected, readFile(t, path+".rejected.csv")); diff != "" {
 		t.Errorf("rejected: %s", diff)

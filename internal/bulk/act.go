@@ -162,7 +162,7 @@ func (a *Act) Send(ctx context.Context, s Sending) (Report, error) {
 		if err := a.sendBatch(ctx, s, b); err != nil {
 			return report(seen), err
 		}
-		a.run.job.progress(Progress{PhaseSend, int64(state.rows), int64(total)})
+		a.run.job.progress(Progress{Phase: PhaseSend, Done: int64(state.rows), Total: int64(total)})
 	}
 	return report(seen), nil
 }
@@ -190,7 +190,7 @@ func (a *Act) sendBatch(ctx context.Context, s Sending, b readBatch) error {
 			return err
 		}
 	}
-	if a.rejected != nil {
+	if len(line.Rejected) > 0 {
 		if err := a.rejected.sync(); err != nil {
 			return err
 		}

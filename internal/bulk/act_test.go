@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,8 +39,8 @@ func TestAPreviewCountsAndSendsNothing(t *testing.T) {
 			{2, "XY", "…0001", "…0001", "1001", "manual"}, {3, "XY", "…0001", "…0002", "1001", "manual"}, {5, "XZ", "…0002", "…0003", "1002", "manual"},
 		},
 		FirstRejected: []RejectedRow{
-			{7, "invalid_field", "license_key: is a number in scientific notation, whose last digits are lost; format the column as text and export it again"},
 			{6, "missing_field", "license_key: refused by the test"},
+			{7, "invalid_field", "license_key: is a number in scientific notation, whose last digits are lost; format the column as text and export it again"},
 		},
 	}
 	got := r.Plan.Summary
@@ -54,15 +56,16 @@ func TestAPreviewCountsAndSendsNothing(t *testing.T) {
 	}
 }
 
-// TestTheRejectedFileHasTheInputsColumns, in the order in which the rows were rejected.
+// TestTheRejectedFileHasTheInputsColumns, in the order of the file: also where the target refuses one row, and another is
+// refused before it is asked.
 func TestTheRejectedFileHasTheInputsColumns(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, "product;license_key;hardware_id;note\nXY;K1;hw1;a\nXY;;hw2;\"b;c\"\nXY;1E+12;hw3\nXY;K\"4;hw4;d\n", &target{})
 	preview(t, j)
 	want := "product;license_key;hardware_id;note;line;reason\n" +
+		"XY;;hw2;\"b;c\";3;missing_field: license_key: is missing (or username, or id_token or code with customer_account_code)\n" +
 		"XY;1E+12;hw3;;4;invalid_field: license_key: is a number in scientific notation, whose last digits are lost; format the column as text and export it again\n" +
-		"\"XY;K\"\"4;hw4;d\";;;;5;invalid_field: row: has a quote in a place where none may be; write it twice inside of quotes\n" +
-		"XY;;hw2;\"b;c\";3;missing_field: license_key: is missing (or username, or id_token or code with customer_account_code)\n"
+		"\"XY;K\"\"4;hw4;d\";;;;5;invalid_field: row: has a quote in a place where none may be; write it twice inside of quotes\n"
 	got := read(t, j.Rejected)
 	wanted, rows := strings.Split(want, "\n"), strings.Split(got, "\n")
 	for i, row := range wanted {
@@ -351,6 +354,45 @@ func TestNobodyBeginsDuringAPreview(t *testing.T) {
 		t.Errorf("%d of 20 rows sent, %v", len(f.distinct()), err)
 	}
 }
+
+// TestAPreviewReadsOnWhileTheTargetAnswers: the first dry run ends only after its rows are counted as read.
+func TestAPreviewReadsOnWhileTheTargetAnswers(t *testing.T) {
+	t.Parallel()
+	readOn := make(chan struct{})
+	var once sync.Once
+	f := &target{}
+	j := newJob(t, csvOf(3*MaxBatchRows), &asking{target: f, during: func() { <-readOn }})
+	j.Progress = func(p Progress) {
+		if p.Rows >= MaxBatchRows {
+			once.Do(func() { close(readOn) })
+		}
+	}
+	if r := preview(t, j); r.Plan.Summary.Valid != 3*MaxBatchRows || f.dryRuns != 3 {
+		t.Errorf("%d valid rows in %d dry runs", r.Plan.Summary.Valid, f.dryRuns)
+	}
+}
+
+// TestAPreviewEndsWithItsTarget: a dry run that fails ends it, and none is left behind.
+func TestAPreviewEndsWithItsTarget(t *testing.T) {
+	t.Parallel()
+	var running atomic.Int32
+	failing := targetFunc(func(ctx context.Context, b Batch) (Answer, error) {
+		running.Add(1)
+		defer running.Add(-1)
+		return Answer{}, errTest
+	})
+	r, err := newJob(t, csvOf(5*MaxBatchRows), failing).Open("jo", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Preview(t.Context()); !errors.Is(err, errTest) || running.Load() != 0 {
+		t.Errorf("%v, %d dry runs are under way", err, running.Load())
+	}
+}
+
+type targetFunc func(ctx context.Context, b Batch) (Answer, error)
+
+func (f targetFunc) Send(ctx context.Context, b Batch) (Answer, error) { return f(ctx, b) }
 
 // asking is a target that calls during at each batch.
 type asking struct {

@@ -102,6 +102,7 @@ type Progress struct {
 	Phase string // one of the Phases
 	Done  int64
 	Total int64 // of the same unit; 0 if it is not known
+	Rows  int64 // that a preview has read
 }
 
 // Phases of a run.

@@ -34,7 +34,7 @@ func spoiled(text string) string {
 		return "holds bytes that are not UTF-8; save the file as CSV UTF-8"
 	case text[0] != '#' && text[0] != '=' && !strings.ContainsAny(text, "+-"):
 		return "" // neither of those below
-	case scientific.MatchString(text):
+	case isNumberStart(text[0]) && scientific.MatchString(text):
 		return "is a number in scientific notation, whose last digits are lost; format the column as text and export it again"
 	case formulaError.MatchString(text):
 		return "is the error of a formula; correct the formula and export it again"
@@ -45,3 +45,7 @@ func spoiled(text string) string {
 	}
 	return ""
 }
+
+// isNumberStart reports whether a number may begin with the character: most cells with a hyphen are ids, and the expression
+// takes longer.
+func isNumberStart(c byte) bool { return '0' <= c && c <= '9' || c == '+' || c == '-' }

@@ -54,6 +54,8 @@ type mapping struct {
 	set     []member // of --set, in JSON
 	cells   []mapped // of CSV: each column with a field, fields in their order
 	csv     bool
+	members []csvMember // of CSV: what each row has, in the order of the names
+	scratch []byte      // a row of CSV, before its length is known
 
 	named map[string]field // of NDJSON: key to field, filled as keys appear
 	used  map[string]bool  // columns of --map that exist
@@ -76,6 +78,15 @@ type mapped struct {
 type member struct {
 	name  string
 	value json.RawMessage
+}
+
+// csvMember is one member of the objects of a CSV file: a value of --set, or the columns of a field. Only the order may have
+// several.
+type csvMember struct {
+	field
+	key     string          // the name as JSON writes it, with the colon
+	value   json.RawMessage // of --set
+	columns []int
 }
 
 // newMapping decides which column of a header is which field. header is nil for NDJSON, whose keys are the columns.
@@ -105,7 +116,33 @@ func newMapping(c Columns, header []string) (*mapping, error) {
 		}
 	}
 	slices.SortStableFunc(m.cells, func(a, b mapped) int { return strings.Compare(a.name, b.name) })
-	return m, m.checkHeader(header)
+	if err := m.checkHeader(header); err != nil {
+		return nil, err
+	}
+	m.addMembers()
+	return m, nil
+}
+
+// addMembers prepares rowOfCells.
+func (m *mapping) addMembers() {
+	for _, s := range m.set {
+		m.members = append(m.members, csvMember{key: `"` + s.name + `":`, field: field{name: s.name}, value: s.value})
+	}
+	for i, c := range m.cells {
+		if i > 0 && m.cells[i-1].name == c.name {
+			last := &m.members[len(m.members)-1]
+			last.columns = append(last.columns, c.column)
+			continue
+		}
+		m.members = append(m.members, csvMember{key: `"` + c.name + `":`, field: c.field, columns: []int{c.column}})
+	}
+	slices.SortFunc(m.members, func(a, b csvMember) int { return strings.Compare(a.name, b.name) })
+}
+
+// writesRows reports whether the objects of row are its own work: each of their fields is one of FieldNames, once. A column of
+// whole rows, and NDJSON, have the fields that they have.
+func (m *mapping) writesRows() bool {
+	return m.csv && !slices.ContainsFunc(m.members, func(c csvMember) bool { return c.kind == kindRow })
 }
 
 // checkHeader refuses a header from which no row can be made, or of which two columns would be one field.
@@ -187,31 +224,61 @@ func (m *mapping) row(r record) (json.RawMessage, *problem) {
 }
 
 func (m *mapping) rowOfCells(cells []string) (json.RawMessage, *problem) {
-	members := append(make([]member, 0, len(m.set)+len(m.cells)), m.set...)
-	for _, c := range m.cells {
-		if c.column >= len(cells) {
-			continue
+	out := append(m.scratch[:0], '{')
+	defer func() { m.scratch = out }()
+	var whole json.RawMessage // of a column of whole rows
+	for i := range m.members {
+		c := &m.members[i]
+		begin := len(out)
+		out = append(out, c.key...)
+		first, n := len(out), 0
+		if c.value != nil {
+			out, n = append(out, c.value...), 1
 		}
-		text, why := cell(cells[c.column])
-		if why == "" && text == "" {
-			continue
-		}
-		var value json.RawMessage
-		if why == "" {
-			value, why = valueOf(c.field, text)
-		}
-		if why != "" {
-			return nil, invalid(c.name, why)
-		}
-		if c.kind == kindRow {
-			if len(members) > 0 {
-				return nil, invalid("row", "is a whole row, and other columns or --set name fields, too; leave one out")
+		for _, column := range c.columns {
+			if column >= len(cells) {
+				continue
 			}
-			return value, nil
+			text, why := cell(cells[column])
+			if why == "" && text == "" {
+				continue
+			}
+			if n++; n == 2 {
+				out = slices.Insert(out, first, '[')
+			}
+			if n > 1 {
+				out = append(out, ',')
+			}
+			if why == "" {
+				out, why = appendValue(out, c.field, text)
+			}
+			if why != "" {
+				return nil, invalid(c.name, why)
+			}
 		}
-		members = append(members, member{c.name, value})
+		if n > 1 {
+			out = append(out, ']')
+		}
+		switch {
+		case n > 0 && c.kind == kindRow:
+			whole = bytes.Clone(out[first:])
+			out = out[:begin]
+		case n > 0:
+			out = append(out, ',')
+		default:
+			out = out[:begin]
+		}
 	}
-	return object(members), nil
+	switch {
+	case whole != nil && len(out) > 1:
+		return nil, invalid("row", "is a whole row, and other columns or --set name fields, too; leave one out")
+	case whole != nil:
+		return whole, nil
+	case len(out) > 1:
+		out = out[:len(out)-1] // the last comma
+	}
+	out = append(out, '}')
+	return bytes.Clone(out), nil
 }
 
 // rowOfJSON renames the keys of a JSON object. The body of a dead letter stays as it is, also inside of a message as
@@ -281,41 +348,46 @@ func (m *mapping) letter(body []byte) (json.RawMessage, *problem) {
 
 // valueOf returns a text as the JSON value of a field.
 func valueOf(f field, text string) (value json.RawMessage, why string) {
+	return appendValue(nil, f, text)
+}
+
+// appendValue appends a text as the JSON value of a field.
+func appendValue(to []byte, f field, text string) (value []byte, why string) {
 	switch f.kind {
 	case kindBoolean:
 		switch strings.ToLower(text) {
 		case "true", "false":
-			return json.RawMessage(strings.ToLower(text)), ""
+			return append(to, strings.ToLower(text)...), ""
 		}
-		return nil, "must be true or false"
+		return to, "must be true or false"
 	case kindObject, kindRow:
 		if !json.Valid([]byte(text)) || text[0] != '{' {
-			return nil, "must be a JSON object"
+			return to, "must be a JSON object"
 		}
-		return json.RawMessage(text), ""
+		return append(to, text...), ""
 	case kindTime:
 		t, err := time.Parse(time.RFC3339, text)
 		if err != nil {
 			t, err = time.Parse(time.DateOnly, text)
 		}
 		if err != nil {
-			return nil, "must be a time such as 2026-11-29T12:00:00Z, or a date such as 2026-11-29"
+			return to, "must be a time such as 2026-11-29T12:00:00Z, or a date such as 2026-11-29"
 		}
 		text = t.Format(time.RFC3339)
 	}
-	return quoted(text), ""
+	return appendQuoted(to, text), ""
 }
 
-// quoted is a text in JSON.
-func quoted(text string) json.RawMessage {
+// appendQuoted appends a text in JSON.
+func appendQuoted(to []byte, text string) []byte {
 	if isPlainASCII(text) { // nearly every cell; the encoder takes ten times as long
-		return append(append(append(make([]byte, 0, len(text)+2), '"'), text...), '"')
+		return append(append(append(to, '"'), text...), '"')
 	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
+	out := bytes.NewBuffer(to)
+	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(text) //nolint:errchkjson // a string cannot fail
-	return bytes.TrimSpace(out.Bytes())
+	_ = enc.Encode(text)                               //nolint:errchkjson // a string cannot fail
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")) // Encode ends a line
 }
 
 // isPlainASCII reports whether JSON writes a text as it is.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,13 @@ func checkRows(t *testing.T, rows recordReader, records []record) {
 			t.Fatalf("record %+v: problem %+v", r, why)
 		case why == nil && (!json.Valid(row) || strings.ContainsAny(string(row), "\n")):
 			t.Fatalf("record %+v: row %s", r, row)
+		}
+		if why == nil && m.writesRows() { // nothing is lost by reading it without a check of its fields
+			checked, err := deactivation.ReadRow(row)
+			unchecked, other := deactivation.ReadKnownFields(row)
+			if !reflect.DeepEqual(checked, unchecked) || (err == nil) != (other == nil) || err != nil && err.Error() != other.Error() {
+				t.Fatalf("row %s: %v, and without the check of its fields %v", row, err, other)
+			}
 		}
 	}
 }

@@ -83,7 +83,7 @@ func (c Canary) look(ctx context.Context, run string, accepted int, outcomes Out
 		if err != nil {
 			return counts, fmt.Errorf("%w: the outcomes of the first %d rows cannot be read: %w", ErrStopped, accepted, err)
 		}
-		progress(Progress{PhaseOutcomes, int64(min(counts.Final(), accepted)), int64(accepted)})
+		progress(Progress{Phase: PhaseOutcomes, Done: int64(min(counts.Final(), accepted)), Total: int64(accepted)})
 		if rejected := counts.Outcomes[deactivation.Rejected]; float64(rejected) > c.MaxFailing*float64(accepted) {
 			return counts, fmt.Errorf("%w: of the first %d rows more than %.0f %% are rejected: %s", ErrStopped, accepted, 100*c.MaxFailing, counts)
 		}
@@ -107,7 +107,7 @@ func Follow(ctx context.Context, run string, accepted int, outcomes Outcomes, pr
 		if err != nil {
 			return counts, err
 		}
-		progress(Progress{PhaseOutcomes, int64(min(counts.Final(), accepted)), int64(accepted)})
+		progress(Progress{Phase: PhaseOutcomes, Done: int64(min(counts.Final(), accepted)), Total: int64(accepted)})
 		if counts.Final() >= accepted {
 			return counts, nil
 		}

@@ -155,8 +155,10 @@ func (j Job) preview(ctx context.Context, header Header) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
 	p := &planner{job: j, ctx: ctx, plan: Plan{Header: header}, mapping: m, products: map[string]int{}, rejected: newRejectedFile(j.Rejected, rows)}
 	defer p.rejected.close()
+	defer func() { cancel(); p.asking.wait() }()
 	if err := p.rejected.create(rows); err != nil {
 		return nil, err
 	}
@@ -172,14 +174,17 @@ func (j Job) preview(ctx context.Context, header Header) (*Plan, error) {
 			return nil, err
 		}
 		if p.plan.Summary.Rows%MaxBatchRows == 0 {
-			j.progress(Progress{PhasePreview, in.read.n, in.size})
+			j.progress(Progress{PhasePreview, in.read.n, in.size, int64(p.plan.Summary.Rows)})
 		}
 	}
 	if err := p.ask(); err != nil {
 		return nil, err
 	}
+	if err := p.settle(); err != nil {
+		return nil, err
+	}
 	p.endBatch()
-	j.progress(Progress{PhasePreview, in.size, in.size})
+	j.progress(Progress{PhasePreview, in.size, in.size, int64(p.plan.Summary.Rows)})
 	if err := p.finish(); err != nil {
 		return nil, err
 	}
@@ -189,15 +194,7 @@ func (j Job) preview(ctx context.Context, header Header) (*Plan, error) {
 	return &p.plan, writeJournal(j.Journal, &p.plan)
 }
 
-// candidate is a row that the target has not been asked about.
-type candidate struct {
-	record
-	ordinal uint32
-	json    json.RawMessage
-	request deactivation.Request
-}
-
-// planner makes a plan, row by row.
+// planner makes a plan, row by row. While the target answers about some rows it reads the next.
 type planner struct {
 	job      Job
 	ctx      context.Context //nolint:containedctx // of one preview
@@ -209,8 +206,9 @@ type planner struct {
 	licenses, devices distinct
 	products          map[string]int
 
-	asked      []candidate
-	askedBytes int
+	reading chunk     // rows that the target has not been asked about
+	asking  *question // those before, about which it is asked; nil for none
+	spare   []chunkRow
 
 	batch      planned
 	batchBytes int
@@ -223,11 +221,16 @@ func (p *planner) add(r record) error {
 	s.Rows++
 	row, why := p.mapping.row(r)
 	if why != nil {
-		return p.reject(r, *why)
+		return p.queue(chunkRow{record: r, why: why})
 	}
-	read, err := deactivation.ReadRow(row)
+	readRow := deactivation.ReadRow
+	if p.mapping.writesRows() {
+		readRow = deactivation.ReadKnownFields
+	}
+	read, err := readRow(row)
 	if err != nil {
-		return p.reject(r, problemOf(err))
+		why := problemOf(err)
+		return p.queue(chunkRow{record: r, why: &why})
 	}
 	request := read.Request(Source, time.Time{})
 	content, ownID := contentOf(read, request, row)
@@ -236,16 +239,11 @@ func (p *planner) add(r record) error {
 		s.Duplicates++
 		return nil
 	case ownID && !p.seen.add(digestOf(request.ID)):
-		return p.reject(r, problem{deactivation.CodeInvalidField, "id: an earlier row has the same id and another content"})
+		return p.queue(chunkRow{record: r, why: invalid("id", "an earlier row has the same id and another content")})
 	case !ownID && p.hasOtherSecret(request):
-		return p.reject(r, problem{deactivation.CodeInvalidField, "row: an earlier row asks for the same with another password or token; leave one of them out"})
+		return p.queue(chunkRow{record: r, why: invalid("row", "an earlier row asks for the same with another password or token; leave one of them out")})
 	}
-	p.asked = append(p.asked, candidate{r, uint32(s.Rows), row, request}) //nolint:gosec // rows are fewer than 2^32
-	p.askedBytes += len(row)
-	if len(p.asked) == MaxBatchRows || p.askedBytes >= maxBatchBytes {
-		return p.ask()
-	}
-	return nil
+	return p.queue(chunkRow{record: r, ordinal: uint32(s.Rows), json: row, names: namesOf(request)}) //nolint:gosec // rows are fewer than 2^32
 }
 
 // problemOf is the problem of an error of ReadRow, which is always a *FieldError.
@@ -279,39 +277,8 @@ func (p *planner) hasOtherSecret(r deactivation.Request) bool {
 	return p.seen.has(digestOf(r.ID, r.ID, "", "", "")) || !p.seen.add(digestOf(r.ID))
 }
 
-// ask asks the target about the rows that wait, and plans those that it would accept.
-func (p *planner) ask() error {
-	if len(p.asked) == 0 {
-		return nil
-	}
-	b := Batch{DryRun: true, Run: p.plan.Header.Run, By: p.plan.Header.Actor}
-	for _, c := range p.asked {
-		b.Rows = append(b.Rows, c.json)
-	}
-	answer, err := p.job.Target.Send(p.ctx, b)
-	if err != nil {
-		return err
-	}
-	refused := map[int]Rejection{}
-	for _, r := range answer.Rejected {
-		refused[r.Index] = r
-	}
-	for i, c := range p.asked {
-		if r, isRefused := refused[i]; isRefused {
-			if err := p.reject(c.record, problem{r.Code, r.Message}); err != nil {
-				return err
-			}
-			continue
-		}
-		p.accept(c)
-	}
-	clear(p.asked)
-	p.asked, p.askedBytes = p.asked[:0], 0
-	return nil
-}
-
 // accept puts a row into the plan.
-func (p *planner) accept(c candidate) {
+func (p *planner) accept(c chunkRow) {
 	p.count(c)
 	if p.hash == nil {
 		p.hash = sha256.New()
@@ -361,34 +328,26 @@ func (p *planner) endBatch() {
 }
 
 // count counts what a valid row names.
-func (p *planner) count(c candidate) {
-	s, r := &p.plan.Summary, c.request
+func (p *planner) count(c chunkRow) {
+	s := &p.plan.Summary
 	s.Valid++
-	if identity := r.Identity(); identity != "" {
-		p.licenses.add(identity)
-	} else if !r.IsOffline() {
+	if c.identity != "" {
+		p.licenses.add(c.identity)
+	} else if !c.offline {
 		s.OrderOnly++
 	}
-	if r.HardwareID != "" {
-		p.devices.add(r.HardwareID)
-	} else if !r.IsOffline() {
+	if c.device != "" {
+		p.devices.add(c.device)
+	} else if !c.offline {
 		s.EveryDevice++
 	}
-	if _, known := p.products[r.Product]; r.Product != "" && (known || len(p.products) < maxProducts) {
-		p.products[r.Product]++
+	if _, known := p.products[c.product]; c.product != "" && (known || len(p.products) < maxProducts) {
+		p.products[c.product]++
 	}
 	if len(s.First) < shownRows {
-		license := deactivation.Shorten(r.LicenseKey)
-		if r.LicenseKey == "" && r.Username != "" {
-			license = "user " + deactivation.HashUser(r.Username)
-		}
-		order := ""
-		if len(r.Order) > 0 {
-			order = deactivation.CleanText(r.Order[0])
-		}
 		s.First = append(s.First, Sample{
-			Line: c.line, Product: deactivation.CleanText(r.Product), License: deactivation.CleanText(license),
-			Device: deactivation.CleanText(deactivation.Shorten(r.HardwareID)), Order: order, Cause: r.Cause,
+			Line: c.line, Product: deactivation.CleanText(c.product), License: deactivation.CleanText(c.license),
+			Device: deactivation.CleanText(deactivation.Shorten(c.device)), Order: deactivation.CleanText(c.order), Cause: c.cause,
 		})
 	}
 }

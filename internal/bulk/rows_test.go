@@ -13,6 +13,8 @@ import (
 	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
+
+	"license-deactivator/internal/deactivation"
 )
 
 // rowsOf returns the rows of a file as JSON, or why one is rejected with its line.
@@ -274,6 +276,13 @@ func TestALetterIsARow(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, rows, err)
 		}
 	}
+	const both = "1 invalid_field row: is a whole row, and other columns or --set name fields, too; leave one out"
+	quoted := `"` + strings.ReplaceAll(letter, `"`, `""`) + `"`
+	for _, content := range []string{"row,product\n" + quoted + ",XZ\n", "username,row\njo," + quoted + "\n"} {
+		if rows, _, err := rowsOf(t, content, Columns{}); err != nil || len(rows) != 1 || !strings.HasSuffix(rows[0], both[1:]) {
+			t.Errorf("%s: %q, %v", content, rows, err)
+		}
+	}
 	rows, _, err := rowsOf(t, letter, Columns{Set: map[string]string{"product": "XZ"}})
 	if err != nil || len(rows) != 1 || rows[0] != "1 invalid_field product: is given by --set, and the row is a dead letter, which is sent unchanged" {
 		t.Errorf("with --set: %q, %v", rows, err)
@@ -285,6 +294,9 @@ func TestEveryFieldOfAColumnIsAFieldOfARow(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
 	for _, f := range fields() {
+		if _, err := deactivation.ReadRow([]byte(`{"` + f.name + `":null}`)); f.kind != kindRow && err != nil {
+			t.Errorf("%s: %v", f.name, err)
+		}
 		for _, name := range append([]string{f.name}, f.aliases...) {
 			if names[plain(name)] {
 				t.Errorf("%s names two fields", name)

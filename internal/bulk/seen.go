@@ -13,15 +13,12 @@ import (
 type digest [3]uint32
 
 func digestOf(parts ...string) digest {
-	hash := sha256.New()
-	var length [8]byte
+	text := make([]byte, 0, 512) // on the stack; longer ones are few
 	for _, part := range parts {
-		binary.LittleEndian.PutUint64(length[:], uint64(len(part)))
-		hash.Write(length[:])
-		hash.Write([]byte(part))
+		text = binary.LittleEndian.AppendUint64(text, uint64(len(part)))
+		text = append(text, part...)
 	}
-	var sum [sha256.Size]byte
-	hash.Sum(sum[:0])
+	sum := sha256.Sum256(text)
 	d := digest{binary.LittleEndian.Uint32(sum[0:]), binary.LittleEndian.Uint32(sum[4:]), binary.LittleEndian.Uint32(sum[8:])}
 	if d == (digest{}) {
 		d[0] = 1 // zero marks a free slot
