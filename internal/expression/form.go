@@ -44,14 +44,14 @@ func ReadForm(body []byte, contentType string) (Tree, error) {
 		return Tree{}, fmt.Errorf("it is not a form: %s", strings.TrimPrefix(err.Error(), signing.ErrMalformed.Error()+": "))
 	}
 	root := &formNode{}
-	for i, field := range fields {
+	for _, field := range fields {
 		name, nameErr := charset(field.Name)
 		value, valueErr := charset(field.Value)
 		if err := errors.Join(nameErr, valueErr); err != nil {
 			return Tree{}, errNotInCharset
 		}
 		if err := root.add(formPath(name), value); err != nil {
-			return Tree{}, fmt.Errorf("field %d of the form %w", i+1, err)
+			return Tree{}, fmt.Errorf("a field of the form %w", err)
 		}
 	}
 	tree, _ := root.object()

@@ -83,10 +83,10 @@ func TestAFormIsNeverGuessedAt(t *testing.T) {
 func TestAFormThatContradictsItselfIsUnreadable(t *testing.T) {
 	t.Parallel()
 	for form, want := range map[string]string{
-		"a=1&a[b]=2":                           "field 2 of the form contradicts an earlier field",
+		"a=1&a[b]=2":                           "a field of the form contradicts an earlier field",
 		"a[b]=1&a=2":                           "contradicts",
 		"a[b]=1&a[b][c]=2":                     "contradicts",
-		"a[b][c]=1&x=2&a[b]=2":                 "field 3 of the form contradicts",
+		"a[b][c]=1&x=2&a[b]=2":                 "contradicts",
 		"a[]=1&a=2":                            "contradicts",
 		"a=1&a[]=2":                            "contradicts",
 		"a[]=1&a[b]=2":                         "contradicts",

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"license-deactivator/internal/expression"
-	"license-deactivator/pkg/signing"
 )
 
 // maxRecords bounds the events of one delivery. The largest number that a sender documents is 100 (HubSpot, Salesforce).
@@ -35,16 +34,17 @@ type eventFields struct {
 	testLine int // of the file
 }
 
-// read decodes a verified body into its events; whole is the body itself. An event may be a value other than an object.
+// read decodes a verified body into its events; whole is the body itself. An event may be a value other than an object. Of
+// a form, only the fields that the signature covers are read: anybody who has seen a delivery could change the others.
 // An error means that the whole body is unreadable.
-func (e eventFields) read(d signing.Delivery) (whole expression.Tree, events []expression.Tree, err error) {
+func (e eventFields) read(v Verified) (whole expression.Tree, events []expression.Tree, err error) {
 	switch e.format {
 	case formatXML:
-		whole, err = expression.ReadXML(d.Body)
+		whole, err = expression.ReadXML(v.Body)
 	case formatForm:
-		whole, err = expression.ReadForm(d.Body, d.Header["content-type"])
+		whole, err = expression.ReadForm(v.coveredBody(), v.Header["content-type"])
 	default:
-		whole, err = expression.ReadJSON(d.Body)
+		whole, err = expression.ReadJSON(v.Body)
 	}
 	if err != nil {
 		return expression.Tree{}, nil, fmt.Errorf("the body cannot be read: %w", err)

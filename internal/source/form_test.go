@@ -150,6 +150,114 @@ func TestAFormIsExplained(t *testing.T) {
 	}
 }
 
+// partlySigned is a sender that signs three of its fields, and names no license in them.
+const partlySigned = `
+verify:
+  field: SIGNATURE
+  form: "{signature}"
+  signed: "{field:ORDER_ID}{field:ORDER_STATUS}{secret}{field:IPN_TYPE_NAME}"
+  covers: [ORDER_ID, ORDER_STATUS, IPN_TYPE_NAME]
+  mac: sha256
+  encoding: hex
+body: form
+event: {type: IPN_TYPE_NAME}
+lookup: {order: [ORDER_ID]}
+rules:
+  - {name: refunded, type: OrderRefunded, when: ORDER_STATUS == 'Refunded', cause: refund}
+`
+
+// TestAFieldThatIsNotSignedChangesNothing replaces, adds, repeats and removes the unsigned fields of a genuine delivery.
+// It is mapped to the same each time, and a field that is signed cannot be changed.
+func TestAFieldThatIsNotSignedChangesNothing(t *testing.T) {
+	t.Parallel()
+	s := get(t, load(t, partlySigned), "tiny")
+	const signed = "ORDER_ID=12345678&ORDER_STATUS=Refunded&IPN_TYPE_NAME=OrderRefunded"
+	const unsigned = "&ORDER_ITEM_LICENSES=AAAA-BBBB&CUSTOMER_ID=7&license_key=K&lines[0][license_key]=K&name=%C3%A9"
+	d := signing.Delivery{Method: "POST", Header: formHeader(), Body: []byte(signed + unsigned)}
+	if err := s.Sign(&d, clock, "validation-key-canary"); err != nil {
+		t.Fatal(err)
+	}
+	signature := strings.TrimPrefix(string(d.Body), signed+unsigned)
+	outcome := func(body string) ([]source.Mapping, error) {
+		changed := d
+		changed.Body = []byte(body)
+		verified, err := s.Verify(changed, clock, []string{"validation-key-canary"})
+		if err != nil {
+			return nil, err
+		}
+		verified.ReceivedAt = clock
+		mappings, err := s.Map(verified, source.Options{LookUp: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range mappings { // without an id of the sender's, an event is named by its body
+			mappings[i].Event = ""
+			for n := range mappings[i].Requests {
+				mappings[i].Requests[n].ID, mappings[i].Requests[n].Event = "", ""
+			}
+		}
+		return mappings, nil
+	}
+	want, err := outcome(string(d.Body))
+	if err != nil || len(want) != 1 || len(want[0].Requests) != 1 || want[0].Requests[0].Lookup.Order[0].ID != "12345678" {
+		t.Fatalf("%+v, %v", want, err)
+	}
+	for _, changed := range []string{
+		signed + signature,
+		signature[1:] + "&" + signed,
+		signed + strings.Replace(unsigned, "AAAA-BBBB", "CCCC-DDDD", 1) + signature,
+		signed + unsigned + "&license_key=L&hardware_id=h&product=P&lookup[order]=2" + signature,
+		signed + unsigned + "&ORDER_ID[]=2&ORDER_ID[x]=3&order_id=4" + signature,
+		signed + "&name=%E9&a=1&a[b]=2" + signature,
+		signed + "&HASH=00&" + strings.Repeat("a", 50) + signature,
+	} {
+		got, err := outcome(changed)
+		if err != nil {
+			t.Errorf("%s: %v", changed, err)
+		} else if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", changed, diff)
+		}
+	}
+	for _, changed := range []string{
+		strings.Replace(string(d.Body), "12345678", "12345679", 1),
+		string(d.Body) + "&ORDER_ID=12345679",
+		"ORDER_ID=12345679&" + string(d.Body),
+		strings.Replace(string(d.Body), "IPN_TYPE_NAME=", "ipn_type_name=", 1),
+		strings.Replace(string(d.Body), "=Refunded", "=Processed", 1),
+	} {
+		if got, err := outcome(changed); err == nil {
+			t.Errorf("%s: verified, and mapped to %+v", changed, got)
+		}
+	}
+}
+
+// TestTheSignatureOfAFormIsNotKept: who may read a dead letter must not try keys against it, and a second signature of
+// the same event gives it no other id.
+func TestTheSignatureOfAFormIsNotKept(t *testing.T) {
+	t.Parallel()
+	s := get(t, load(t, partlySigned), "tiny")
+	const body = "ORDER_ID=12345678&SIGNATURE=%s&ORDER_STATUS=Refunded&IPN_TYPE_NAME=OrderRefunded"
+	one := assumed(t, s, formHeader(), strings.Replace(body, "%s", "signature-canary", 1))
+	other := assumed(t, s, formHeader(), strings.Replace(body, "%s", "00", 1))
+	mappings, err := s.Map(one, source.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	event, restored := parkAndRestore(t, s, one, mappings)
+	if want := strings.Replace(body, "%s", "", 1); string(event.Body) != want {
+		t.Errorf("kept as %s, want %s", event.Body, want)
+	}
+	for name, v := range map[string]source.Verified{"again": restored, "under another signature": other} {
+		got, err := s.Map(v, source.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(mappings, got); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", name, diff)
+		}
+	}
+}
+
 func TestRequireReadsAForm(t *testing.T) {
 	t.Parallel()
 	s := get(t, load(t, formFile), "tiny")

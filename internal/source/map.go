@@ -57,10 +57,10 @@ func (s *Source) Map(v Verified, o Options) ([]Mapping, error) {
 // mapEach is Map with a trace for each event that can be read, by its index.
 func (s *Source) mapEach(v Verified, o Options, newTrace func(int, facts) *trace) ([]Mapping, error) {
 	bodyHash := sync.OnceValue(func() string { // one pass over the body for all events without an id
-		sum := sha256.Sum256(s.event.bodyToKeep(v.Body))
+		sum := sha256.Sum256(s.bodyToKeep(v.Body))
 		return hex.EncodeToString(sum[:])
 	})
-	whole, events, err := s.event.read(v.Delivery)
+	whole, events, err := s.event.read(v)
 	if err != nil {
 		return []Mapping{unreadable(bodyHash(), err)}, nil
 	}

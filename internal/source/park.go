@@ -22,7 +22,7 @@ const (
 // delivery's events on which a person decides, at least one; the event has the id of the first.
 func (s *Source) Park(v Verified, mappings []Mapping) deactivation.Event {
 	event := deactivation.Event{
-		Source: s.Name, ID: mappings[0].EventID(), ReceivedAt: v.ReceivedAt, Headers: s.headersToKeep(v), Body: s.event.bodyToKeep(v.Body),
+		Source: s.Name, ID: mappings[0].EventID(), ReceivedAt: v.ReceivedAt, Headers: s.headersToKeep(v), Body: s.bodyToKeep(v.Body),
 	}
 	if v.scheme != nil {
 		event.Scheme = v.scheme.name

@@ -242,8 +242,8 @@ func (s *Source) check(line int) error {
 	if len(s.rules) == 0 {
 		add(line, "rules is missing: no event would matter")
 	}
-	if len(s.licenses.order) == 0 && s.licenses.lines == nil {
-		add(line, "license is missing: no event could be mapped")
+	if len(s.licenses.order) == 0 && s.licenses.lines == nil && len(s.lookup.order) == 0 && len(s.lookup.subscription) == 0 {
+		add(line, "license is missing, and lookup: no event could be mapped")
 	}
 	if header := s.unsignedIn(s.lookup.when); header != "" {
 		add(s.lookup.whenLine, "lookup.when reads the header %s, which is not signed: anybody could change it", header)

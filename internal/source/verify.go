@@ -44,6 +44,14 @@ func (v Verified) signing() *signing.Scheme {
 	return v.scheme.Scheme
 }
 
+// coveredBody is what the signature covers of a form: everything, or some fields; nothing for a delivery without a scheme.
+func (v Verified) coveredBody() []byte {
+	if v.scheme == nil {
+		return nil
+	}
+	return v.scheme.CoveredBody(v.Body)
+}
+
 // verification is the part of a file that says how the sender signs.
 type verification struct {
 	schemes []*scheme      // at least one
