@@ -28,7 +28,7 @@ func readSource(name string, document *yaml.Node) (*Source, error) {
 		"lines":       readLines(&s.licenses.lines),
 		"lookup":      readLookup(&s.lookup),
 		"rules":       readRules(&s.rules),
-		"answer":      oneOf(&dialect, string(FastSpring), string(Salesforce)),
+		"answer":      oneOf(&dialect, string(FastSpring), string(Salesforce), string(TwoCheckout)),
 		"enqueue_for": duration(&s.EnqueueFor),
 	})
 	if err != nil {
@@ -238,6 +238,9 @@ func (s *Source) check(line int) error {
 	}
 	if problem := s.verification.pingProblem(); problem != "" {
 		add(s.verification.pingLine, "%s", problem)
+	}
+	if s.Dialect == TwoCheckout && (s.event.format != formatForm || slices.ContainsFunc(s.verification.schemes, func(s *scheme) bool { return s.PublicKey() })) {
+		add(line, "answer: 2checkout is signed over a form, with the secret that verified it: it needs body: form and no public key")
 	}
 	if len(s.rules) == 0 {
 		add(line, "rules is missing: no event would matter")

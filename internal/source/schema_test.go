@@ -45,6 +45,7 @@ func TestFaultsOfASourcesFileAreNamedByFileAndLine(t *testing.T) {
 		"one that one scheme signs":    {"verify:\n  - {header: X-Sig, form: \"{signature}\", signed: \"{X-Kind}.{body}\", mac: hmac-sha256, encoding: hex}\n  - {header: X-Old, form: \"{signature}\", signed: \"{body}\", mac: hmac-sha256, encoding: hex}\nlicense: [data]\nrules:\n  - {name: r, when: {header: X-Kind, is: refund}, cause: refund}\n", `rule "r" reads the header x-kind, which is not signed`},
 		"written by nobody":            {strings.Replace(rules("  - {name: r, type: t}\n"), "[data]", "[{pairs: data, by: seller}]", 1), `tiny.yaml:3: "seller" is not one of buyer`},
 		"by and no place":              {strings.Replace(rules("  - {name: r, type: t}\n"), "[data]", "[{by: buyer}]", 1), "tiny.yaml:3: a field source is an expression, pairs, or one field"},
+		"a receipt for JSON":           {rules("  - {name: r, type: t}\n") + "answer: 2checkout\n", `tiny.yaml:1: answer: 2checkout is signed over a form`},
 		"a body of another format":     {rules("  - {name: r, type: t}\n") + "body: csv\n", `tiny.yaml:6: "csv" is not one of json, xml, form`},
 		"unknown cause":                {rules("  - {name: r, type: t, cause: whim}\n"), `tiny.yaml:5: "whim" is not one of refund`},
 		"the same name twice":          {rules("  - {name: r, type: t}\n  - {name: r, type: u}\n"), `tiny.yaml:6: a second rule has the name "r"`},

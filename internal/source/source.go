@@ -31,6 +31,8 @@ const (
 	Plain      Dialect = ""           // only the status counts
 	FastSpring Dialect = "fastspring" // 202 with the ids of the events that are done
 	Salesforce Dialect = "salesforce" // a SOAP acknowledgement
+	// TwoCheckout is a receipt that is signed with the key that verified the delivery.
+	TwoCheckout Dialect = "2checkout"
 )
 
 // Source is a sender's file, compiled. It is read-only and safe for concurrent use.
@@ -55,7 +57,11 @@ func (s *Source) Verify(d signing.Delivery, now time.Time, secrets []string) (Ve
 	if err != nil {
 		return Verified{}, err
 	}
-	return Verified{Delivery: d, scheme: scheme}, nil
+	verified := Verified{Delivery: d, scheme: scheme}
+	if s.Dialect == TwoCheckout {
+		verified.key = s.verification.keyOf(scheme, s.Name, d, now, secrets)
+	}
+	return verified, nil
 }
 
 // Assume treats a delivery as verified without checking its signature, by the scheme that it seems to be signed by. It

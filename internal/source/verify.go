@@ -26,6 +26,7 @@ type Verified struct {
 	signing.Delivery
 	ReceivedAt time.Time // of its requests; the caller sets it
 	scheme     *scheme
+	key        signing.Key // that verified it, where the answer is signed with it
 }
 
 // Scheme describes the scheme that verified the delivery.

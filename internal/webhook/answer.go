@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/source"
@@ -34,13 +33,13 @@ func (h *Handler) log(ctx context.Context, d telemetry.Delivery) {
 }
 
 // answer answers a delivery in the sender's dialect, and logs a line for each event.
-func (h *Handler) answer(ctx context.Context, src *source.Source, receivedAt time.Time, outcomes []outcome) response {
-	answer := answerFor(src.Dialect, outcomes)
+func (h *Handler) answer(ctx context.Context, src *source.Source, v source.Verified, outcomes []outcome) response {
+	answer := answerFor(src.Dialect, outcomes, func() string { return v.Receipt(h.Now()) })
 	for _, o := range outcomes {
 		line := telemetry.Delivery{
 			ID: deactivation.EventRequestID(src.Name, o.EventID()), Source: src.Name, Event: o.EventID(), Rule: o.Rule, Values: o.Values,
 			Answer: o.Answer, Order: o.Order, Status: answer.StatusCode, Missing: o.Missing, Problem: o.Problem, Code: o.Code,
-			ReceivedAt: receivedAt,
+			ReceivedAt: v.ReceivedAt,
 		}
 		addRequests(&line, o.Requests)
 		if !o.safe {
@@ -52,8 +51,9 @@ func (h *Handler) answer(ctx context.Context, src *source.Source, receivedAt tim
 }
 
 // answerFor is the answer to a delivery with these outcomes. After any answer but success the sender delivers again. An
-// event that cannot be read has no id: if it was not accepted, no list of ids can say so.
-func answerFor(dialect source.Dialect, outcomes []outcome) response {
+// event that cannot be read has no id: if it was not accepted, no list of ids can say so. receipt signs the answer where
+// the dialect needs that.
+func answerFor(dialect source.Dialect, outcomes []outcome, receipt func() string) response {
 	safe, nameable := 0, true
 	for _, o := range outcomes {
 		if o.safe {
@@ -69,6 +69,8 @@ func answerFor(dialect source.Dialect, outcomes []outcome) response {
 		return fastSpringPartial(outcomes)
 	case dialect == source.Salesforce:
 		return response{http.StatusOK, header("text/xml; charset=utf-8"), salesforceAck("true")}
+	case dialect == source.TwoCheckout: // also of ignored and parked events: without it the sender delivers again
+		return response{http.StatusOK, header("text/html; charset=utf-8"), receipt()}
 	}
 	var ids, missing []string
 	answer := deactivation.Ignored
@@ -120,7 +122,7 @@ func refusalIn(dialect source.Dialect, r *refusal) response {
 	return answer
 }
 
-// plain is the success answer of every dialect but two: senders read only the status. The body is for people.
+// plain is the success answer of every other dialect: senders read only the status. The body is for people.
 func plain(answer deactivation.Answer, ids, missing []string) response {
 	body, _ := json.Marshal(struct { //nolint:errchkjson // texts
 		Answer  deactivation.Answer `json:"answer"`

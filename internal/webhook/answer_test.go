@@ -126,7 +126,7 @@ func answerOf(t *testing.T, loaded *source.Sources, s sample.Sample, c row, pati
 	if err != nil {
 		t.Fatal(err)
 	}
-	body := bytes.Clone(s.Body)
+	body := bodyOf(t, req)
 	if c.change != nil {
 		req, body = c.change(req, body)
 	}

@@ -87,7 +87,7 @@ func (e Explanation) mapped(src *source.Source, verified source.Verified, policy
 		events[i].Mapping = checkAge(event.Mapping, policy.MaxEventAge)
 		outcomes[i] = outcome{events[i].Mapping, true} // as if the queues accepted everything
 	}
-	return e.answered(answerFor(src.Dialect, outcomes))
+	return e.answered(answerFor(src.Dialect, outcomes, func() string { return verified.Receipt(verified.ReceivedAt) }))
 }
 
 func (e Explanation) refused(src *source.Source, r *refusal) Explanation {

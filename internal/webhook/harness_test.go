@@ -173,7 +173,7 @@ func signed(t testing.TB, b *harness, source, secret, body string, at time.Time,
 	if err := s.Sign(&d, at, secret); err != nil {
 		t.Fatal(err)
 	}
-	return delivery{source: source, body: body, headers: d.Header}
+	return delivery{source: source, body: string(d.Body), headers: d.Header}
 }
 
 func (d delivery) event(t testing.TB) []byte {

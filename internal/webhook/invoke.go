@@ -53,5 +53,5 @@ func (h *Handler) deliver(ctx context.Context, e httpEvent) response {
 	for i, m := range mappings {
 		mappings[i] = checkAge(m, h.MaxEventAge)
 	}
-	return h.answer(ctx, src, now, h.enqueue(ctx, src, verified, mappings))
+	return h.answer(ctx, src, verified, h.enqueue(ctx, src, verified, mappings))
 }
