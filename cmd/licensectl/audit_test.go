@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -22,6 +23,8 @@ import (
 // fakeLogs is CloudWatch Logs as far as the audit uses it.
 type fakeLogs struct {
 	refuse bool
+	drop   bool      // answer 200 and say that the lines were rejected
+	date   time.Time // of the service's clock; zero: the true one
 
 	mu      sync.Mutex
 	streams []string // group and stream
@@ -32,6 +35,9 @@ func (f *fakeLogs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if !f.date.IsZero() {
+		w.Header().Set("Date", f.date.UTC().Format(http.TimeFormat))
+	}
 	if f.refuse {
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(w, `{"__type":"AccessDeniedException","message":"no"}`)
@@ -50,6 +56,10 @@ func (f *fakeLogs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, e := range in.LogEvents {
 		f.lines = append(f.lines, e.Message)
+	}
+	if f.drop && len(in.LogEvents) > 0 {
+		_, _ = io.WriteString(w, `{"rejectedLogEventsInfo":{"tooNewLogEventStartIndex":0}}`)
+		return
 	}
 	_, _ = io.WriteString(w, `{}`)
 }

@@ -331,7 +331,7 @@ func (d *letterDesk) Do(ctx context.Context, a console.Act, c console.Confirmati
 	log := at.audit(deactivation.Audit{
 		Command: "licensectl console " + p.do, Actor: at.actor(ctx), Comment: c.Comment, Arguments: argumentsOf(a),
 	})
-	if log.logs == nil {
+	if !log.isKept() {
 		log.journal = d.journal
 	}
 	result, stopped, err := p.act(ctx, log, p.released, d.perSecond, nil)
@@ -343,7 +343,7 @@ func (d *letterDesk) Do(ctx context.Context, a console.Act, c console.Confirmati
 	if out.Problem, out.Hint = unmoved(result, stopped); out.Problem != "" {
 		problem = errors.New(out.Problem)
 	}
-	if err := log.write(context.WithoutCancel(ctx), deactivation.AuditEnd, p.counts(result), problem); err != nil {
+	if err := log.write(context.WithoutCancel(ctx), deactivation.AuditEnd, p.counts(result), problem, p.AuditLeft(p.found.Left, stopped)); err != nil {
 		out.Problem = strings.TrimPrefix(out.Problem+"; ", "; ") + "the audit line of the end cannot be written: " + err.Error()
 	}
 	return out, nil

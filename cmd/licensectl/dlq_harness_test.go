@@ -23,6 +23,8 @@ type deadQueues struct {
 	dead, jobs *queue.Memory
 	aws        *fakeAWS
 	log        []string // lines of the functions' log groups
+
+	refuseSends bool // the queue refuses messages
 }
 
 // newDeadQueues serves two queues with letters of every reason, and some that are not ours.
@@ -33,6 +35,11 @@ func newDeadQueues(t *testing.T) *deadQueues {
 	}}
 	api := lambdaemu.SQSAPI{Queues: map[string]*queue.Memory{"dead-letters": q.dead, "jobs": q.jobs, "shop": q.jobs, "shop-dead": q.dead}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if q.refuseSends && r.Header.Get("X-Amz-Target") == "AmazonSQS.SendMessageBatch" {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"__type":"com.amazonaws.sqs#InvalidMessageContents","message":"no"}`)
+			return
+		}
 		if api.Serves(r) {
 			api.ServeHTTP(w, r)
 			return

@@ -86,14 +86,14 @@ func (o *actOptions) run(cmd *cobra.Command, args []string, p *plan, released fu
 		return held("look at the plan again, without --yes", "the plan no longer matches the dead-letter queue: %v: nothing was done", err)
 	}
 	log := newAudit(cmd, args, p.found.place, p.found.place.actor(ctx), o.comment)
-	if log.logs == nil { // no log group is known without --stack
+	if !log.isKept() { // the log of licensectl local ends with it, and no other one is known without --stack
 		log.journal = func(line deactivation.Audit) error { return printLines(cmd.ErrOrStderr(), []any{line}) }
 	}
 	result, stopped, err := p.act(ctx, log, released, o.perSecond, progress(cmd.ErrOrStderr(), p.do, n))
 	if err != nil {
 		return err
 	}
-	return log.end(cmd, p.counts(result), o.report(cmd, p, result, stopped))
+	return log.end(cmd, p.counts(result), o.report(cmd, p, result, stopped), p.AuditLeft(p.found.Left, stopped)...)
 }
 
 // act writes the audit line of the beginning and moves the letters. stopped says why a run ended early. After an error nothing
@@ -105,7 +105,7 @@ func (p *plan) act(
 	if err != nil {
 		return result, nil, failed(err, "")
 	}
-	if err := log.begin(ctx, map[string]int{"letters": len(p.Moves)}); err != nil {
+	if err := log.begin(ctx, map[string]int{"letters": len(p.Moves)}, p.AuditItems()...); err != nil {
 		return result, nil, err
 	}
 	result, stopped = p.found.Run(ctx, moves, p.sender(), perSecond, done)

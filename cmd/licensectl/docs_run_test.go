@@ -143,6 +143,10 @@ func (s *session) compare(command, want string) {
 	if strings.HasPrefix(command, "licensectl dlq ") {
 		got, want = varyingLetters.ReplaceAllString(got, "…"), varyingLetters.ReplaceAllString(want, "…")
 	}
+	if strings.HasPrefix(command, "licensectl why ") {
+		got, want = changing.ReplaceAllString(got, "…"), changing.ReplaceAllString(want, "…")
+		got, want = varyingSteps.ReplaceAllString(got, "…"), varyingSteps.ReplaceAllString(want, "…")
+	}
 	got, want = varying.ReplaceAllString(strings.TrimSpace(got), "…"), varying.ReplaceAllString(strings.TrimSpace(want), "…")
 	if got != want {
 		s.t.Errorf("%s: %s prints\n%s\nthe page shows\n%s", s.page, command, got, want)
@@ -155,6 +159,9 @@ var varying = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{
 
 // varyingLetters are the parts of an output of dlq that differ in every run: an audit line, a time, an age, a plan's hash.
 var varyingLetters = regexp.MustCompile(`(?m)^\{"at":.*\}$|[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8} UTC, [0-9]+[sm] ago|\b[0-9]+[sm] *(?:$|\b(?:released|unchanged|mapped|purged)$)|Plan [0-9a-f]{12}|was [0-9]+h(?:[0-9]+m)? old`)
+
+// varyingSteps are those of an output of why, beside changing: the person of this machine.
+var varyingSteps = regexp.MustCompile(`\(by [^ ()@]+@[^ ()@]+\)`)
 
 // spaced is a line without the width of its columns and without the time of day at its beginning.
 func spaced(text string) string {

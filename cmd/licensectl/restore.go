@@ -2,16 +2,21 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/source"
 	"license-deactivator/pkg/managementapi"
 )
 
-const outcomeEnabled = "enabled"
+const outcomeEnabled = deactivation.AuditEnabled
 
 // activateAnew is what a restored license's user has to do.
 const activateAnew = "Devices stay deactivated: each user activates the application again."
@@ -66,15 +71,43 @@ func (o *resolveOptions) restore(cmd *cobra.Command) error {
 		return err
 	}
 	trail := newAudit(cmd, nil, o.at, o.at.actor(cmd.Context()), o.comment)
-	if err := trail.begin(cmd.Context(), map[string]int{"licenses": len(disabled)}); err != nil {
+	items := o.restoreItems(disabled)
+	if err := trail.begin(cmd.Context(), map[string]int{"licenses": len(disabled)}, items...); err != nil {
 		return err
 	}
 	results := o.enable(cmd.Context(), disabled)
+	for i, r := range results {
+		items[i].Outcome, items[i].Code, items[i].Detail = r.Outcome, r.Code, deactivation.CleanText(r.Message)
+	}
 	err = o.report(cmd, results, map[string]any{})
 	if err == nil {
 		err = notAll(results)
 	}
-	return trail.end(cmd, outcomesOf(results), err)
+	return trail.end(cmd, outcomesOf(results), err, items...)
+}
+
+// restoreItems are the licenses as items of the audit. An id says that a restore did it; a request's id is not known here.
+func (o *resolveOptions) restoreItems(disabled []managementapi.License) []deactivation.AuditItem {
+	restore := "restore-" + strings.ToLower(rand.Text()[:runLength])
+	var items []deactivation.AuditItem
+	for i, l := range disabled {
+		item := deactivation.AuditItem{
+			ID: restore + "." + strconv.Itoa(i), License: deactivation.Shorten(l.Key), Product: deactivation.CleanText(l.Product.ShortCode),
+			Decision: deactivation.AuditEnable,
+		}
+		var ids []string
+		for _, id := range []string{o.selection.order, o.selection.subscription, l.Order, l.Subscription} {
+			if id != "" && !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+		item.Order = deactivation.JoinTexts(ids)
+		if l.Key != "" {
+			item.LicenseHash = deactivation.HashLicense(l.Key)
+		}
+		items = append(items, item)
+	}
+	return items
 }
 
 // printRestore prints the licenses, and which of them would be enabled.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"license-deactivator/internal/history"
 	"license-deactivator/pkg/licenseapi/licenseapitest"
 )
 
@@ -107,5 +108,30 @@ func TestRestoreSaysWhatItCouldNotEnable(t *testing.T) {
 			}
 			noSecret(t, stdout, stderr)
 		})
+	}
+}
+
+// TestWhySaysWhoGaveALicenseBack: by its order and by its key, with what came of it; the line holds no key.
+func TestWhySaysWhoGaveALicenseBack(t *testing.T) {
+	t.Parallel()
+	_, flags := springAPI(t, orderLicenses()...)
+	cloud := stackOf(t, flags[3], flags[5], "act")
+	code, stdout, stderr := command(t, "restore", "--order", "pi_1", "--stack", "shop", "--endpoint-url", cloud.start(t), "--management-calls-per-minute", "1000000",
+		"--comment", "dispute won", "--yes", "--expect", "1")
+	if code != exitDone {
+		t.Fatalf("exit code %d, %s%s", code, stdout, stderr)
+	}
+	memory := cloud.ledger(t)
+	for _, q := range []history.Question{history.OfOrder("pi_1"), history.OfLicense(orderLicenses()[1].LicenseKey)} {
+		got := stepsOf(t, memory, q)
+		want := []string{
+			"  asked licensectl restore, to enable the license again: dispute won by arn:aws:sts::1:assumed-role/Ops/jane", "  done the license is enabled again by ",
+		}
+		if len(got) != 3 || !strings.HasPrefix(got[0], "restore-") || !strings.HasSuffix(got[0], ".0: enabled") {
+			t.Fatalf("%s: %q", q, got)
+		}
+		if diff := cmp.Diff(want, got[1:]); diff != "" {
+			t.Errorf("%s: %s", q, diff)
+		}
 	}
 }

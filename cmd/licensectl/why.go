@@ -108,17 +108,13 @@ func (o *whyOptions) execute(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// ask returns what became of what a question is about, and who has redriven it.
+// ask returns what became of what a question is about.
 func (o *whyOptions) ask(ctx context.Context, source history.Source, q history.Question, since time.Time) (history.Answer, error) {
 	found, err := source.Find(ctx, q, since)
 	if err != nil {
 		return history.Answer{}, o.notAnswered(err)
 	}
-	answer := history.Tell(q, found)
-	if err := o.attribute(ctx, source, &answer); err != nil {
-		return answer, o.notAnswered(err)
-	}
-	return answer, nil
+	return history.Tell(q, found), nil
 }
 
 // incomplete is the error of an answer without all of its lines; nil for one with all.
@@ -130,21 +126,6 @@ func (o *whyOptions) incomplete(a history.Answer) error {
 		return partly("start licensectl local again for a log from the beginning", "licensectl local keeps the latest lines alone: older ones of %s may be missing", a.Question)
 	}
 	return partly("ask for a shorter time with --since", "more lines match than could be read: the oldest are shown")
-}
-
-// attribute asks who has redriven the letters of an answer, where its lines do not say so.
-func (o *whyOptions) attribute(ctx context.Context, source history.Source, a *history.Answer) error {
-	from, to, open := a.Unattributed()
-	if !open || o.isLocal() {
-		return nil
-	}
-	found, err := source.Find(ctx, history.OfRedrives(to), from)
-	if err != nil {
-		return err
-	}
-	a.Attribute(found.Lines)
-	a.Scan.Add(found.Scan)
-	return nil
 }
 
 // question returns what the person asks, by exactly one of the ways.

@@ -259,8 +259,10 @@ func (d *shopDay) run() {
 	d.await("generic.evt-1008.0", "deactivated")
 	d.post(b, order("evt-1009", "1009", 9, ""), daySecret, 200)
 	d.await("generic.evt-1009.0", "rejected")
+	held := d.letter(b, "held")
+	d.commanded("licensectl dlq redrive", requestItem(d.t, held, deactivation.AuditReleased), "ada@example.com", "refunds of the spring sale, checked")
 	release := fmt.Sprintf(`{"released":{"by":"ada@example.com","at":%q,"reason":"refunds of the spring sale, checked"},`, time.Now().UTC().Format(time.RFC3339))
-	b.Queue.Send(d.t.Context(), []queue.Entry{{Body: release + d.letter(b, "held")[1:], Group: "generic"}})
+	b.Queue.Send(d.t.Context(), []queue.Entry{{Body: release + held[1:], Group: "generic"}})
 	d.await("generic.evt-1009.0", "deactivated")
 
 	// 1010 is pending, so a person decides.
@@ -280,15 +282,55 @@ func (d *shopDay) run() {
 		d.t.Fatal(err)
 	}
 	again := d.letterOf(s, "generic.evt-1011.0")
-	d.logs.Put(dayWebhooks, time.Now(), fmt.Sprintf(`{"timestamp":%q,"level":"INFO","message":"audit","phase":"begin","command":"licensectl dlq redrive","actor":"arn:aws:sts::123456789012:assumed-role/Support/sam","comment":"license created by hand"}`,
-		time.Now().UTC().Format(time.RFC3339Nano)))
+	d.commanded("licensectl dlq redrive", requestItem(d.t, again, deactivation.AuditUnchanged), "arn:aws:sts::123456789012:assumed-role/Support/sam", "license created by hand")
 	s.Queue.Send(d.t.Context(), []queue.Entry{{Body: again, Group: "generic"}})
 	d.await("generic.evt-1011.0", "deactivated")
+
+	// 1012 names no device, and the refund is not a real one: its letter is purged.
+	d.post(s, strings.Replace(order("evt-1012", "1012", 14, ""), `"hardware_id"`, `"machine"`, 1), daySecret, 200)
+	d.commanded("licensectl dlq purge", deactivation.AuditItem{
+		ID: "generic.evt-1012", Source: "generic", Event: "evt-1012", Order: "1012", Reason: deactivation.ReasonUnmappable, Decision: deactivation.AuditPurged,
+	}, "ada@example.com", "a test order of the shop")
+
+	// The license of 1008 is given back.
+	back := deactivation.AuditItem{
+		ID: "restore-q7z3k2ma.0", Order: "1008", LicenseHash: deactivation.HashLicense(dayKey(8)), License: deactivation.Shorten(dayKey(8)), Product: "acme-pro",
+		Decision: deactivation.AuditEnable,
+	}
+	d.commanded("licensectl restore", back, "ada@example.com", "the refund was a mistake, ticket 4712")
+	back.Outcome = deactivation.AuditEnabled
+	d.commanded("licensectl restore", back, "ada@example.com", "the refund was a mistake, ticket 4712")
 
 	// 1013 is decided in watch mode, before the stack is switched to act.
 	w := d.stack(func(c *local.Config) { c.Watch = true })
 	d.post(w, order("evt-1013", "1013", 13, ""), daySecret, 200)
 	d.await("generic.evt-1013.0", "rejected")
+}
+
+// requestItem is the letter with that body as a command's item.
+func requestItem(t *testing.T, body, decision string) deactivation.AuditItem {
+	t.Helper()
+	r, _, err := deactivation.Parse(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.AuditItem(decision)
+}
+
+// commanded writes the lines of a command of licensectl: those of its end for an item with an outcome.
+func (d *shopDay) commanded(command string, item deactivation.AuditItem, by, comment string) {
+	d.t.Helper()
+	line := deactivation.Audit{At: time.Now().UTC(), Phase: deactivation.AuditBegin, Command: command, Actor: by, Comment: comment}
+	if item.Outcome != "" {
+		line.Phase = deactivation.AuditEnd
+	}
+	texts, err := logTexts(line, []deactivation.AuditItem{item})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, text := range texts {
+		d.logs.Put(dayWebhooks, time.Now(), text)
+	}
 }
 
 func campusRow(n int, key string) string {

@@ -46,7 +46,7 @@ func printAnswer(w io.Writer, name string, a history.Answer) {
 // needsPerson reports whether somebody has to look at a request.
 func needsPerson(r history.Request) bool {
 	switch deactivation.Outcome(r.Outcome) {
-	case deactivation.Deactivated, deactivation.AlreadyInactive:
+	case deactivation.Deactivated, deactivation.AlreadyInactive, history.OutcomePurged, history.OutcomeRedriven, deactivation.AuditEnabled:
 		return false
 	}
 	return true
@@ -131,12 +131,13 @@ type followed struct {
 
 // printOutcome prints a line of --follow, if the log line is about an outcome.
 func (o *whyOptions) printOutcome(w io.Writer, l history.Line) error {
-	if l.Text == deactivation.LogDelivery {
-		return nil
-	}
 	outcome := l.Outcome
-	if l.Text == deactivation.LogDeadLetter {
+	switch l.Text {
+	case deactivation.LogMessage:
+	case deactivation.LogDeadLetter:
 		outcome = string(deactivation.Rejected)
+	default: // a delivery, or what a command does
+		return nil
 	}
 	if o.asJSON {
 		return writeJSON(w, followed{l.Time, l.ID, outcome, l.Code, l.Attempts, l.Reason, l.Detail, l.License})

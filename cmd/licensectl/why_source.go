@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/smithy-go"
 
@@ -96,6 +97,7 @@ func (i insights) Result(ctx context.Context, id string) (history.Result, error)
 		return history.Result{}, err
 	}
 	result := history.Result{Status: history.Status(out.Status)}
+	result.At, _ = awsmiddleware.GetServerTime(out.ResultMetadata)
 	for _, row := range out.Results {
 		fields := map[string]string{}
 		for _, field := range row {

@@ -13,11 +13,11 @@ const (
 	LogEvent  = "event"
 	LogCause  = "cause"
 	LogRule   = "rule"
-	// LogOrder holds the order's ids as one text, separated by one blank each: CloudWatch Logs Insights flattens a list into
-	// order.0, order.1, …, so a query for an id would have to name each, and AWS does not say whether "or" uses an index.
+	// LogOrder holds the order's ids as one text (JoinTexts): CloudWatch Logs Insights flattens a list into order.0, order.1,
+	// …, so a query for an id would have to name each, and AWS does not say whether "or" uses an index.
 	LogOrder = "order"
 	LogRun   = "run" // name of the bulk run
-	// LogLicenseHash holds the hashes (HashLicense) of the licenses as one text, separated by one blank each.
+	// LogLicenseHash holds the hashes (HashLicense) of the licenses as one text (JoinTexts).
 	LogLicenseHash = "license_hash"
 	LogReason      = "reason"
 	LogCode        = "code"

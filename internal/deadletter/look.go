@@ -38,6 +38,7 @@ type Look struct {
 	Seen    int       // letters that were received
 	Matched int       // letters that the filter matches, without Max
 	More    bool      // the look ended at MaxSeen letters: the queue may hold more
+	Left    []*Letter // of the last Run: those that were not sent, or not deleted where there is nothing to send
 
 	hold     *hold
 	endKeep  context.CancelFunc

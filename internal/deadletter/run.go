@@ -51,12 +51,14 @@ func (l *Look) Confirm(ctx context.Context) error {
 // done, if it is not nil, gets the result after each batch.
 //
 // It stops at the first batch of which nothing could be sent, and when ctx ends; a batch that has begun is finished. The
-// error says why it stopped. The result counts every letter of moves.
+// error says why it stopped. The result counts every letter of moves, and l.Left lists those that are Kept or Lost.
 func (l *Look) Run(ctx context.Context, moves []Move, to Sender, perSecond float64, done func(Result)) (Result, error) {
 	limiter := rate.NewLimiter(rate.Limit(perSecond), maxInFlight)
 	var total Result
 	var stopped error
-	for begin := 0; begin < len(moves) && stopped == nil; {
+	l.Left = nil
+	begin := 0
+	for begin < len(moves) && stopped == nil {
 		end := batchEnd(moves, begin)
 		if err := wait(ctx, limiter, moves[begin:end]); err != nil {
 			stopped = err
@@ -73,6 +75,9 @@ func (l *Look) Run(ctx context.Context, moves []Move, to Sender, perSecond float
 		begin = end
 	}
 	total.Kept += len(moves) - total.Sum()
+	for _, m := range moves[begin:] {
+		l.Left = append(l.Left, m.Letter)
+	}
 	return total, stopped
 }
 
@@ -141,11 +146,13 @@ func (l *Look) move(ctx context.Context, moves []Move, to Sender) (Result, error
 	}
 
 	var sent, kept []string
-	for _, id := range ids {
+	for i, id := range ids {
 		switch {
 		case lost[id]:
+			l.Left = append(l.Left, moves[i].Letter)
 		case refused[id] != nil:
 			kept = append(kept, id)
+			l.Left = append(l.Left, moves[i].Letter)
 		default:
 			sent = append(sent, id)
 		}

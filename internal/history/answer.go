@@ -25,6 +25,12 @@ type Answer struct {
 const (
 	// OutcomeWaiting: it is in the queue, and the worker has not received it yet.
 	OutcomeWaiting = "waiting"
+	// OutcomePurged: a person has deleted its dead letter.
+	OutcomePurged = "purged"
+	// OutcomeRedriven: a person has made requests of the event, which have timelines of their own.
+	OutcomeRedriven = "redriven"
+	// OutcomeAsked: a person has asked to enable a license again, and the log does not say what came of it.
+	OutcomeAsked = "asked"
 )
 
 // Request is one request with its timeline, or one event that made no request.
@@ -57,8 +63,6 @@ type Step struct {
 	Step string    `json:"step"` // one of the constants Step…
 	Text string    `json:"text"`
 	By   string    `json:"by,omitempty"` // the person who did it
-
-	reason, code string // of the letter that was redriven
 }
 
 // The steps, in the order in which they usually come.
@@ -68,6 +72,10 @@ const (
 	StepQueued    = "queued"
 	StepReleased  = "released" // a person let a held message act
 	StepRedriven  = "redriven" // it came back from the dead-letter queue, or was sent again
+	StepPurged    = "purged"   // a person deleted its dead letter
+	StepKept      = "kept"     // its dead letter was to be redriven or purged, and was not
+	StepAsked     = "asked"    // a person asked to enable the license again
+	StepFailed    = "failed"
 	StepTried     = "tried"
 	StepAnswered  = "answered"  // by the License API
 	StepLookedUp  = "looked up" // which licenses and devices there are
@@ -94,6 +102,8 @@ func Tell(q Question, found Found) Answer {
 			t.deadLetter(line)
 		case deactivation.LogMessage:
 			t.message(line)
+		case deactivation.LogAudit:
+			t.audit(line)
 		}
 	}
 	a := Answer{Question: q, Requests: t.requests(), Counts: map[string]int{}, Lines: found.Lines, Scan: found.Scan}

@@ -33,6 +33,7 @@ type fakeLogs struct {
 	looks   int // how many results say that the query still runs
 	status  history.Status
 	stopped int
+	at      time.Time // of the service's clock
 }
 
 func newFake(t *testing.T) *fakeLogs {
@@ -49,7 +50,7 @@ func (f *fakeLogs) Result(_ context.Context, id string) (history.Result, error) 
 	if f.looks--; f.looks >= 0 {
 		return history.Result{Status: history.Running}, nil
 	}
-	result := history.Result{Status: f.status}
+	result := history.Result{Status: f.status, At: f.at}
 	for _, row := range f.Logs.Result(id) {
 		if _, isLine := row["@message"]; !isLine {
 			result.Rows = append(result.Rows, row)

@@ -25,6 +25,9 @@ type Result struct {
 	Bytes   int64               // scanned; 0 if it is not known
 	Records int64               // scanned
 	Matched int64
+
+	// At is when the service answered, by its own clock; zero if it is not known.
+	At time.Time
 }
 
 // Status is the state of a query.
@@ -59,8 +62,12 @@ type Insights struct {
 // errGroups is the error of an Insights with too few or too many log groups.
 var errGroups = fmt.Errorf("history: a query reads 1 to %d log groups", MaxGroups)
 
+// clockTolerance is how far the clock of this machine may be behind that of the service: its answers say a whole second.
+const clockTolerance = 2 * time.Second
+
 // Find implements Source. One query answers a question, unless it has more than maxRows lines: then the next query begins at
-// the time of the last line. OfLatest is always one query.
+// the time of the last line. OfLatest is always one such query. Where the clock of this machine is behind, a further query reads
+// the lines until the service's own time.
 func (i *Insights) Find(ctx context.Context, q Question, since time.Time) (Found, error) {
 	if err := q.Check(); err != nil {
 		return Found{}, err
@@ -70,10 +77,8 @@ func (i *Insights) Find(ctx context.Context, q Question, since time.Time) (Found
 	}
 	begin := time.Now()
 	found := Found{Scan: Scan{Groups: i.Groups, From: since, To: i.Now()}}
-	if !q.redrives.IsZero() {
-		found.Scan.To = q.redrives
-	}
 	seen := map[string]bool{} // two pages share the lines of a second
+	corrected := false
 	for from := since; ; {
 		page, err := i.run(ctx, q.Query(), from, found.Scan.To)
 		if err != nil {
@@ -95,6 +100,11 @@ func (i *Insights) Find(ctx context.Context, q Question, since time.Time) (Found
 			}
 		}
 		if len(page.Lines) < maxRows {
+			if behind := page.At.Sub(i.Now()); !page.At.IsZero() && behind > clockTolerance && !corrected {
+				corrected = true
+				from, found.Scan.To = found.Scan.To, found.Scan.To.Add(behind)
+				continue
+			}
 			break
 		}
 		if q.latest { // one query has the latest lines; those before them are not asked for

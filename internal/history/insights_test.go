@@ -87,6 +87,25 @@ func TestLinesThatDoNotFitAreReported(t *testing.T) {
 	}
 }
 
+// TestAClockThatIsBehindDoesNotHideTheLatestLines: the service's own time is the end.
+func TestAClockThatIsBehindDoesNotHideTheLatestLines(t *testing.T) {
+	t.Parallel()
+	for behind, want := range map[time.Duration]struct{ lines, queries int }{
+		0: {1, 1}, 2 * time.Second: {1, 1}, time.Hour: {2, 2}, -time.Hour: {1, 1},
+	} {
+		f := newFake(t)
+		f.Put(groups()[1], noon(), message(t, noon(), "early", "r"))
+		f.Put(groups()[1], noon().Add(30*time.Minute), message(t, noon().Add(30*time.Minute), "late", "r"))
+		i := f.insights()
+		i.Now = func() time.Time { return noon().Add(time.Minute) }
+		f.at = i.Now().Add(behind)
+		found, err := i.Find(t.Context(), history.OfRun("r"), noon().Add(-time.Hour))
+		if err != nil || len(found.Lines) != want.lines || found.Scan.Queries != want.queries {
+			t.Errorf("%v behind: %d lines in %d queries (%v), want %+v", behind, len(found.Lines), found.Scan.Queries, err, want)
+		}
+	}
+}
+
 func TestAQueryThatNobodyWaitsForIsStopped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -20,7 +20,7 @@ type Line struct {
 	Event       string    `json:"event,omitempty"`
 	Cause       string    `json:"cause,omitempty"`
 	Rule        string    `json:"rule,omitempty"`
-	Order       string    `json:"order,omitempty"` // ids joined with blanks, like LicenseHash
+	Order       string    `json:"order,omitempty"` // deactivation.JoinTexts, like LicenseHash
 	Run         string    `json:"run,omitempty"`
 	LicenseHash string    `json:"license_hash,omitempty"`
 	Reason      string    `json:"reason,omitempty"`
@@ -59,11 +59,10 @@ type Line struct {
 
 	Invocation string `json:"requestId,omitempty"` // Lambda's id of it
 
-	// Of the line of a command of licensectl (deactivation.Audit).
-	Phase     string   `json:"phase,omitempty"`
-	Command   string   `json:"command,omitempty"`
-	Actor     string   `json:"actor,omitempty"`
-	Arguments []string `json:"arguments,omitempty"`
+	// Of the line of a command of licensectl (deactivation.Audit, deactivation.AuditItem).
+	Phase   string `json:"phase,omitempty"`
+	Command string `json:"command,omitempty"`
+	Actor   string `json:"actor,omitempty"`
 }
 
 // parse reads a log line. ok is false for a line that is none of those that a question is about: a metric, a line of the
@@ -94,7 +93,7 @@ func (l Line) began() time.Time {
 
 // Key is a text that differs between different lines. A line that two queries return has the same one.
 func (l Line) Key() string {
-	return strings.Join([]string{l.Time.Format(time.RFC3339Nano), l.Text, l.ID, l.Invocation, l.Event, l.Outcome, strconv.Itoa(l.Attempts)}, "\x00")
+	return strings.Join([]string{l.Time.Format(time.RFC3339Nano), l.Text, l.ID, l.Invocation, l.Event, l.Outcome, strconv.Itoa(l.Attempts), l.Phase, l.Decision}, "\x00")
 }
 
 // isFinal reports whether a message with that outcome has left the queue.

@@ -31,9 +31,6 @@ func (q Question) filter() string {
 		return deactivation.LogLicenseHash + " like " + part(q.LicenseHash)
 	case q.ID != "":
 		return ofID(q.ID)
-	case !q.redrives.IsZero():
-		return fmt.Sprintf(`%s = "%s" and %s and %s = "%s"`, deactivation.LogText, deactivation.LogAudit,
-			isOneOf(deactivation.LogCommand, redriveCommands()), deactivation.LogPhase, deactivation.AuditBegin)
 	}
 	if q.latest {
 		return isOneOf(deactivation.LogText, latestTexts())
@@ -66,8 +63,8 @@ func ofID(id string) string {
 	return deactivation.LogID + " like /^" + escaped(id) + `(\.[0-9]+)?$/` + pattern
 }
 
-// part is the pattern of a text that is joined with others by blanks.
-func part(text string) string { return "/(^| )" + escaped(text) + "( |$)/" }
+// part is the pattern of a text that is joined with others (deactivation.JoinTexts).
+func part(text string) string { return "/(^| )" + escaped(deactivation.JoinedText(text)) + "( |$)/" }
 
 // isOneOf is the condition that a field is one of the texts.
 func isOneOf(field string, texts []string) string {

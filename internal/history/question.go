@@ -5,21 +5,17 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"license-deactivator/internal/deactivation"
 )
 
-// Question is what a person asks about. Exactly one field is set. Make it with OfOrder, OfLicense, OfID, OfRun,
-// OfLatest or OfRedrives.
+// Question is what a person asks about. Exactly one field is set. Make it with OfOrder, OfLicense, OfID, OfRun or
+// OfLatest.
 type Question struct {
 	Order       string `json:"order,omitempty"`        // one id of the order
 	LicenseHash string `json:"license_hash,omitempty"` // deactivation.HashLicense of the key
 	ID          string `json:"id,omitempty"`           // of a request, or of an event: its source and event id
 	Run         string `json:"run,omitempty"`          // name of a bulk run
-
-	// redrives asks who has redriven dead letters until that time; see Answer.Attribute.
-	redrives time.Time
 
 	// latest asks for everything; see OfLatest.
 	latest bool
@@ -43,9 +39,6 @@ func OfRun(name string) Question { return Question{Run: deactivation.CleanText(n
 // question, and says in Scan.Incomplete that there are more.
 func OfLatest() Question { return Question{latest: true} }
 
-// OfRedrives asks who has begun to redrive dead letters with licensectl until that time.
-func OfRedrives(until time.Time) Question { return Question{redrives: until} }
-
 // errQuestion is the error of a question about nothing or about several things.
 var errQuestion = errors.New("history: a question is about one of order, license, id and run")
 
@@ -55,7 +48,7 @@ var licenseHash = regexp.MustCompile(`^[0-9a-f]{16}$`)
 // Check refuses a question that is not about exactly one thing, and a license_hash that is not a hash.
 func (q Question) Check() error {
 	n := 0
-	for _, set := range []bool{q.Order != "", q.LicenseHash != "", q.ID != "", q.Run != "", !q.redrives.IsZero(), q.latest} {
+	for _, set := range []bool{q.Order != "", q.LicenseHash != "", q.ID != "", q.Run != "", q.latest} {
 		if set {
 			n++
 		}
@@ -78,8 +71,6 @@ func (q Question) String() string {
 		return "the license with hash " + q.LicenseHash
 	case q.ID != "":
 		return "id " + q.ID
-	case !q.redrives.IsZero():
-		return "redrives of dead letters"
 	case q.latest:
 		return "the latest events"
 	}
@@ -106,8 +97,6 @@ func (q Question) matches(l Line) bool {
 	case q.ID != "":
 		event, isRequest := eventOf(q.ID)
 		return l.ID == q.ID || isRequest && l.ID == event || isRequestOf(l.ID, q.ID)
-	case !q.redrives.IsZero():
-		return l.Text == deactivation.LogAudit && slices.Contains(redriveCommands(), l.Command) && l.Phase == deactivation.AuditBegin && !l.Time.After(q.redrives)
 	}
 	if q.latest {
 		return slices.Contains(latestTexts(), l.Text)
@@ -119,9 +108,6 @@ func (q Question) matches(l Line) bool {
 func latestTexts() []string {
 	return []string{deactivation.LogDelivery, deactivation.LogMessage, deactivation.LogDeadLetter}
 }
-
-// redriveCommands are how the audit lines of a redrive name its command: from a terminal, and from the console's page.
-func redriveCommands() []string { return []string{"licensectl dlq redrive", "licensectl console redrive"} }
 
 // isRequestOf reports whether an id is that of a request of the event.
 func isRequestOf(id, event string) bool {
@@ -141,7 +127,7 @@ func (q Question) isAbout(l Line, id string, own map[string]bool) bool {
 	return true
 }
 
-// isPart reports whether one of the texts that are joined with blanks is the given one.
+// isPart reports whether one of the joined texts (deactivation.JoinTexts) is the given one.
 func isPart(joined, text string) bool {
-	return strings.Contains(" "+joined+" ", " "+text+" ")
+	return strings.Contains(" "+joined+" ", " "+deactivation.JoinedText(text)+" ")
 }

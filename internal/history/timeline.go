@@ -24,6 +24,11 @@ type progress struct {
 	attempts  int    // of its latest message line
 	delivered bool   // a step says how it came
 	released  string // the release that was told last
+
+	// Of the command that has sent its message last: whether the message is not received yet, who, and why.
+	sent            bool
+	sentBy, sentFor string
+	before          result // before the command
 }
 
 // of returns the progress of an id.
@@ -120,13 +125,14 @@ func (t *teller) message(l Line) {
 	p.tellArrival(l)
 	if l.ReleasedBy != "" && p.released != l.ReleasedBy+l.ReleasedAt.String() {
 		p.released = l.ReleasedBy + l.ReleasedAt.String()
-		p.add(cmp.Or(l.ReleasedAt, l.Time), StepReleased, l.ReleasedBy, "by "+l.ReleasedBy, l.ReleasedReason)
+		if l.ReleasedBy != p.sentBy || l.ReleasedReason != p.sentFor { // else the command's step says it
+			p.add(cmp.Or(l.ReleasedAt, l.Time), StepReleased, l.ReleasedBy, "by "+l.ReleasedBy, l.ReleasedReason)
+		}
 	}
 	if back != "" {
 		p.add(l.Time, StepRedriven, cmp.Or(l.ReleasedBy, l.By), back, l.Comment)
-		letter := &p.Steps[len(p.Steps)-1]
-		letter.reason, letter.code = p.Reason, p.Code
 	}
+	p.sent = false
 	p.attempts = l.Attempts
 	p.tellTry(l)
 	p.tellOutcome(l)
@@ -150,10 +156,10 @@ func (p *progress) tellArrival(l Line) {
 	p.add(at, StepQueued, l.By, "request "+p.ID, of(l.Run))
 }
 
-// cameBack says from where a message came that had left the queue, and that no delivery's line has queued again; "" for any
-// other message. SQS counts the receives of a message that was sent again from 1.
+// cameBack says from where a message came that had left the queue, and that neither a delivery's line nor a command has queued
+// again; "" for any other message. SQS counts the receives of a message that was sent again from 1.
 func (p *progress) cameBack(l Line) string {
-	if !isFinal(p.Outcome) || len(p.Steps) == 0 || p.Steps[len(p.Steps)-1].Step == StepQueued || p.attempts > 0 && l.Attempts > p.attempts {
+	if p.sent || !isFinal(p.Outcome) || len(p.Steps) == 0 || p.Steps[len(p.Steps)-1].Step == StepQueued || p.attempts > 0 && l.Attempts > p.attempts {
 		return ""
 	}
 	if p.Outcome == string(deactivation.Rejected) {
@@ -227,7 +233,7 @@ func (p *progress) learn(l Line) {
 	set := func(field *string, text string) { *field = cmp.Or(text, *field) }
 	set(&p.Source, l.Source)
 	set(&p.Event, l.Event)
-	set(&p.Order, l.Order)
+	set(&p.Order, strings.Join(deactivation.SplitTexts(l.Order), " "))
 	set(&p.Cause, l.Cause)
 	set(&p.Rule, l.Rule)
 	set(&p.Run, l.Run)

@@ -92,7 +92,7 @@ func (g APIGateway) deliver(w http.ResponseWriter, r *http.Request) {
 // It checks no signature: in AWS the caller's role is the permission. A page in a browser on this machine must not
 // reach it. It therefore refuses a request from another origin, and one by a name that was rebound to loopback.
 func (g APIGateway) invoke(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Origin") != "" || isRebound(r) {
+	if !IsProgram(r) {
 		http.Error(w, `{"message":"only a program on this machine may invoke the function"}`, http.StatusForbidden)
 		return
 	}
@@ -132,6 +132,10 @@ func (g APIGateway) invoke(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(out)
 	}
 }
+
+// IsProgram reports whether a request is that of a program, and not that of a page in a browser on this machine: it is not from
+// another origin, and not by a name that was rebound to loopback.
+func IsProgram(r *http.Request) bool { return r.Header.Get("Origin") == "" && !isRebound(r) }
 
 // isRebound reports whether a request reached the loopback interface under a name that is not this machine's. That
 // happens after DNS rebinding in a browser: the page's own name then resolves to 127.0.0.1.

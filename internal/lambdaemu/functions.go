@@ -30,7 +30,7 @@ func configuredFunction(r *http.Request) (name string, ok bool) {
 
 // ServeHTTP implements http.Handler. A page in a browser is refused, as for invocations.
 func (a FunctionsAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Origin") != "" || isRebound(r) {
+	if !IsProgram(r) {
 		http.Error(w, `{"message":"only a program on this machine may read the configuration"}`, http.StatusForbidden)
 		return
 	}

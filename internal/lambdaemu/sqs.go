@@ -70,7 +70,7 @@ type sqsFailure struct {
 
 // ServeHTTP implements http.Handler.
 func (a SQSAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Origin") != "" || isRebound(r) {
+	if !IsProgram(r) {
 		http.Error(w, `{"message":"only a program on this machine may use the queues"}`, http.StatusForbidden)
 		return
 	}

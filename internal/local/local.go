@@ -163,10 +163,14 @@ func (c Config) parseLicense(text string) (secrets.License, error) {
 }
 
 // ServeHTTP serves deliveries at /webhooks/{source}, direct invocations at Lambda's own path, the worker's variables, both
-// queues by SQS's protocol, and questions at GET /history.
+// queues by SQS's protocol, questions at GET /history, and the log lines that licensectl writes.
 func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.history != nil && r.URL.Path == HistoryPath {
 		s.serveHistory(w, r)
+		return
+	}
+	if s.history != nil && servesLogs(r) {
+		s.serveLogs(w, r)
 		return
 	}
 	if s.functions.Serves(r) {

@@ -18,7 +18,6 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -36,8 +35,8 @@ const maxTextRunes = deactivation.MaxFieldRunes
 // would exceed CloudWatch's 1 MiB for one event; request_count gives their number.
 const maxListed = 50
 
-// maxLongRunes bounds the joined lists, the report of a look-up and the values of a rule: fifty texts of the longest
-// accepted length and the blanks between them.
+// maxLongRunes bounds the report of a look-up and the values of a rule: fifty texts of the longest accepted length and the
+// blanks between them.
 const maxLongRunes = maxListed * (maxTextRunes + 1)
 
 // Texts of the lines. They are constants of this package, since sloglint does not check those of another one.
@@ -360,17 +359,13 @@ func texts(pairs ...string) []slog.Attr {
 
 func list(name string, values []string) slog.Attr { return slog.Any(name, listed(values)) }
 
-// joined is a list as one text with a blank between its items (deactivation.LogOrder); nothing for an empty list. Each
-// item is cleaned and bounded, since a query cleans the text that it asks for in the same way.
+// joined is a list as one text (deactivation.JoinTexts); nothing for an empty list.
 func joined(name string, items []string) []slog.Attr {
-	var out strings.Builder
-	for _, item := range items[:min(len(items), maxListed)] {
-		if out.Len() > 0 {
-			out.WriteByte(' ')
-		}
-		out.WriteString(deactivation.CleanText(item))
+	text := deactivation.JoinTexts(items)
+	if text == "" {
+		return nil
 	}
-	return long(name, out.String())
+	return []slog.Attr{slog.String(name, text)}
 }
 
 // long is a text of our own, up to maxLongRunes; nothing for an empty one.

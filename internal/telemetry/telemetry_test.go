@@ -118,7 +118,7 @@ func TestDeliverySaysWhatWasAnswered(t *testing.T) {
 			LicenseHashes: []string{"0123456789abcdef"}, Order: []string{"pi_1", "10\n01"},
 		}, map[string]any{
 			"level": "INFO", "message": "delivery", "id": "stripe.evt_1", "source": "stripe", "event": "evt_1", "cause": "refund", "rule": "refunded in full",
-			"values": "data.object.refunded true", "license_hash": "0123456789abcdef", "order": "pi_1 10 01",
+			"values": "data.object.refunded true", "license_hash": "0123456789abcdef", "order": "pi_1 10%2001",
 			"answer": "accepted", "status": 200.0, "request_count": 2.0, "requests": []any{"stripe.evt_1.0", "stripe.evt_1.1"},
 		}},
 		{"a direct invocation", telemetry.Delivery{
