@@ -32,6 +32,7 @@ type Tree struct {
 type Expression struct {
 	text string
 	path *jmespath.JMESPath
+	line int // of the file
 }
 
 var errPanicked = errors.New("the expression makes the JMESPath library fail; it is malformed")
@@ -58,6 +59,16 @@ func Compile(text string) (e *Expression, err error) {
 	}
 	return e, nil
 }
+
+// At returns the expression with the line of the file on which it stands.
+func (e *Expression) At(line int) *Expression {
+	at := *e
+	at.line = line
+	return &at
+}
+
+// Line returns the line of At, 0 without one.
+func (e *Expression) Line() int { return e.line }
 
 // String returns the expression as it was written.
 func (e *Expression) String() string { return e.text }

@@ -236,6 +236,7 @@ func (s *Source) check(line int) error {
 			add(scheme.line, "%s", problem)
 		}
 	}
+	s.checkCovers(add)
 	if problem := s.verification.pingProblem(); problem != "" {
 		add(s.verification.pingLine, "%s", problem)
 	}

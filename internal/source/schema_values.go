@@ -21,7 +21,7 @@ func readExpression(to **expression.Expression) reader {
 		if err != nil {
 			return errorAt(node, "%s", err)
 		}
-		*to = compiled
+		*to = compiled.At(node.Line)
 		return nil
 	}
 }

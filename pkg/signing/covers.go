@@ -61,6 +61,11 @@ func (s *Scheme) checkCovers() error {
 	return nil
 }
 
+// ReadsForm reports whether the scheme reads the body as a form.
+func (s *Scheme) ReadsForm() bool {
+	return len(s.spec.Field) > 0 || s.spec.Canonical != "" || s.holds(pieceField)
+}
+
 // CoversPart reports whether the signature covers only some fields of the form, which are then Spec.Covers.
 func (s *Scheme) CoversPart() bool { return s.holds(pieceField) && !s.holds(pieceBody) }
 

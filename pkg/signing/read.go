@@ -8,14 +8,9 @@ import (
 	"strings"
 )
 
-// readsForm reports whether the scheme reads the body as a form.
-func (s *Scheme) readsForm() bool {
-	return len(s.spec.Field) > 0 || s.spec.Canonical != "" || s.holds(pieceField)
-}
-
 // fieldsOf reads the fields of a delivery, nil for a scheme that needs none.
 func (s *Scheme) fieldsOf(d Delivery) ([]Field, error) {
-	if !s.readsForm() {
+	if !s.ReadsForm() {
 		return nil, nil
 	}
 	return ReadFields(d.Body)
