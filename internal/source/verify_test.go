@@ -1,6 +1,8 @@
 package source_test
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"slices"
@@ -156,6 +158,50 @@ rules: [{name: r, when: a, cause: refund}]
 		events, err := s.Explain(v, source.Options{})
 		if !errors.Is(err, want.err) || len(events) != len(want.unreadable) {
 			t.Errorf("Explain of %.40q: %d events, %v, want %d, %v", body, len(events), err, len(want.unreadable), want.err)
+		}
+	}
+}
+
+// TestASecretAndAPublicKeyEachHaveTheirScheme: standard.yaml verifies v1 with a secret and v1a with a public key. Neither
+// is ever used for the other: whoever knows the public key could otherwise sign with it.
+func TestASecretAndAPublicKeyEachHaveTheirScheme(t *testing.T) {
+	t.Parallel()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const secret = "whsec_c2VjcmV0LW9uZQ=="
+	bare := base64.StdEncoding.EncodeToString(public)
+	whpk, whsk := "whpk_"+bare, "whsk_"+base64.StdEncoding.EncodeToString(private)
+	s := get(t, load(t, ""), "standard")
+	id := map[string]string{"webhook-id": "msg_1"}
+	byPublicKey := signedBy(t, s, whsk, `{}`, clock, id)
+	bySecret := signedBy(t, s, secret, `{}`, clock, id)
+	byPublicKeyAsSecret := signedBy(t, s, "whsec_"+bare, `{}`, clock, id)
+	for name, c := range map[string]struct {
+		d       signing.Delivery
+		secrets []string
+		scheme  string // "": refused
+	}{
+		"v1a":                         {byPublicKey, []string{whpk}, "Ed25519 signature of {webhook-id}.{timestamp}.{body}, base64, in webhook-signature, at most 5m old"},
+		"v1a, next to a secret":       {byPublicKey, []string{secret, whpk}, "Ed25519"},
+		"v1, next to a public key":    {bySecret, []string{whpk, secret}, "HMAC-SHA256"},
+		"v1a without a public key":    {byPublicKey, []string{secret}, ""},
+		"v1 without a secret":         {bySecret, []string{whpk}, ""},
+		"v1, made with a public key":  {byPublicKeyAsSecret, []string{whpk}, ""},
+		"v1a by the sender's own key": {byPublicKey, []string{whsk}, "Ed25519"},
+	} {
+		v, err := s.Verify(c.d, clock, c.secrets)
+		if (err == nil) != (c.scheme != "") || !strings.HasPrefix(v.Scheme(), c.scheme) {
+			t.Errorf("%s: %v, scheme %q, want %q", name, err, v.Scheme(), c.scheme)
+		}
+		if errors.Is(err, source.ErrSecret) {
+			t.Errorf("%s: the deployment is at fault: %v", name, err)
+		}
+	}
+	for _, broken := range []string{"whpk_canary", "whpk_" + base64.StdEncoding.EncodeToString(make([]byte, 32)), "-----BEGIN PUBLIC KEY-----"} {
+		if err := s.CheckKeys([]string{secret, broken}); !errors.Is(err, source.ErrSecret) || !strings.Contains(err.Error(), "number 2") || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: %v", broken, err)
 		}
 	}
 }
