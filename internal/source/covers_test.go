@@ -5,9 +5,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/source"
-	"license-deactivator/pkg/signing"
 )
 
 // partly is a sender like PayPro: a plain hash of four fields of a form. Its rules read nothing else.
@@ -121,88 +119,6 @@ rules: [{name: r, when: a == 'b'}]
 		_, err := source.Load(fstest.MapFS{"tiny.yaml": {Data: []byte(file[:at] + to + file[at+len("key: base64}"):])}})
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: got %v, want %q", to, err, want)
-		}
-	}
-}
-
-// TestOnlySignedFieldsOfAFormAreRead: whatever stands next to the signed fields, the mapping and its explanation stay the
-// same. The file's own look-up reads ORDER_ID, and the parts below are those that a reader of forms could take for it.
-func TestOnlySignedFieldsOfAFormAreRead(t *testing.T) {
-	t.Parallel()
-	s := get(t, load(t, partly), "tiny")
-	const body = "ORDER_ID=A-1001&STATUS=Refunded&TEST=0&TYPE=Refund"
-	d := signing.Delivery{Method: "POST", Header: map[string]string{}, Body: []byte(body)}
-	if err := s.Sign(&d, clock, "secret"); err != nil {
-		t.Fatal(err)
-	}
-	m := mappedOf(t, s, d)
-	if m.Answer != deactivation.Accepted || len(m.Requests) != 1 || m.Requests[0].Lookup.Order[0].ID != "A-1001" || m.EventID() != "A-1001-Refund" {
-		t.Fatalf("%+v", m)
-	}
-	for _, more := range []string{
-		"LICENSE_KEY=other", "ORDER_ID[]=A-9999", "ORDER_ID[a]=A-9999", "ORDER_ID%5B0%5D=A-9999", "order_id=A-9999", "STATUS[]=Paid",
-		"&&", "x", "a=1&a[b]=2", "%E9=1", "ORDER_ID+=A-9999", "+ORDER_ID=A-9999", "TEST_MODE=1", "a[b][b][b][b][b][b][b][b][b][b][b][b][b][b][b][b][b][b]=1",
-	} {
-		for _, changed := range []string{string(d.Body) + "&" + more, more + "&" + string(d.Body)} {
-			other := d
-			other.Body = []byte(changed)
-			if got := mappedOf(t, s, other); got.Answer != m.Answer || got.Requests[0].ID != m.Requests[0].ID || asText(got.Requests[0].License) != asText(m.Requests[0].License) ||
-				len(got.Requests[0].Lookup.Order) != 1 || got.Requests[0].Lookup.Order[0] != m.Requests[0].Lookup.Order[0] {
-				t.Errorf("%s: %+v\nwant %+v", more, got, m)
-			}
-		}
-	}
-}
-
-// mappedOf verifies a delivery and maps its one event, with look-up.
-func mappedOf(t *testing.T, s *source.Source, d signing.Delivery) source.Mapping {
-	t.Helper()
-	v, err := s.Verify(d, clock, []string{"secret"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v.ReceivedAt = clock
-	mappings, err := s.Map(v, source.Options{LookUp: true})
-	if err != nil || len(mappings) != 1 {
-		t.Fatalf("%d events, %v", len(mappings), err)
-	}
-	return mappings[0]
-}
-
-// TestAParkedFormHoldsNoSignature: it is mapped again from the dead letter as before.
-func TestAParkedFormHoldsNoSignature(t *testing.T) {
-	t.Parallel()
-	for name, file := range map[string]string{"partly": partly, "whole": signedWhole} {
-		s := get(t, load(t, file), "tiny")
-		body := "ORDER_ID=A-1001&STATUS=Refunded&TEST=0&TYPE=Refund&NOTE=a+b"
-		if name == "whole" {
-			body = "HASH=canary&REFNO=1&IPN=7&TYPE=REFUND&KEY=AAAA"
-		}
-		d := signing.Delivery{Method: "POST", Header: map[string]string{}, Body: []byte(body)}
-		if err := s.Sign(&d, clock, "secret"); err != nil {
-			t.Fatal(err)
-		}
-		v, err := s.Verify(d, clock, []string{"secret"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		v.ReceivedAt = clock
-		mappings, err := s.Map(v, source.Options{})
-		if err != nil || mappings[0].Answer != deactivation.Unmappable {
-			t.Fatalf("%s: %+v, %v", name, mappings, err)
-		}
-		parked := s.Park(v, mappings)
-		want := strings.NewReplacer("HASH=canary", "HASH=").Replace(body) + "&" + strings.SplitN(parked.Scheme, ":", 2)[1] + "="
-		if string(parked.Body) != want {
-			t.Errorf("%s: parked %s, want %s", name, parked.Body, want)
-		}
-		restored, err := s.Restore(parked)
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, err := s.Map(restored, source.Options{})
-		if err != nil || again[0].Event != mappings[0].Event || again[0].Problem != mappings[0].Problem || strings.Join(again[0].Missing, " ") != strings.Join(mappings[0].Missing, " ") {
-			t.Errorf("%s: mapped again %+v, want %+v", name, again, mappings)
 		}
 	}
 }
