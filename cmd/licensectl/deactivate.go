@@ -28,7 +28,7 @@ type deactivateOptions struct {
 	direct bulkDirect
 	pace   paceFlags
 
-	maps, sets []string
+	columnFlags
 	max        int
 	journal    string
 	stopAbove  float64
@@ -81,9 +81,8 @@ that changed, or the outcomes of the first rows.`,
 	o.target.addFlags(cmd, webhookFunctionName)
 	o.direct.addFlags(cmd)
 	o.pace.addFlags(cmd)
+	o.columnFlags.addFlags(cmd)
 	f := cmd.Flags()
-	f.StringArrayVar(&o.maps, "map", nil, "COLUMN=FIELD: the column is that field; COLUMN= ignores it; may be repeated")
-	f.StringArrayVar(&o.sets, "set", nil, "FIELD=VALUE: every row has this value; may be repeated")
 	f.IntVar(&o.max, "max", defaultMaxRows, "do nothing if the file has more valid rows")
 	f.StringVar(&o.journal, "journal", "", `the journal's file (default: FILE.journal); "-" needs it`)
 	f.BoolVar(&o.toAPI, "direct", false, "call the License API from this machine, with the keys of --secrets")
@@ -92,26 +91,7 @@ that changed, or the outcomes of the first rows.`,
 	f.DurationVar(&o.canaryWait, "canary-wait", defaultCanaryWait, "how long the outcomes of the first rows may take")
 	f.BoolVar(&o.noCanary, "no-canary", false, "send without a look at the outcomes of the first rows")
 	f.BoolVar(&o.asJSON, "json", false, "print events, one JSON object on each line; the last one has the count")
-	_ = cmd.RegisterFlagCompletionFunc("map", completeFields(true))
-	_ = cmd.RegisterFlagCompletionFunc("set", completeFields(false))
 	return cmd
-}
-
-// completeFields completes the field behind "COLUMN=", or the field before "=VALUE".
-func completeFields(afterColumn bool) cobra.CompletionFunc {
-	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-		column, _, found := strings.Cut(typed, "=")
-		var texts []string
-		for _, name := range bulk.FieldNames() {
-			switch {
-			case afterColumn && found:
-				texts = append(texts, column+"="+name)
-			case !afterColumn && !found:
-				texts = append(texts, name+"=")
-			}
-		}
-		return texts, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
-	}
 }
 
 func (o *deactivateOptions) check(cmd *cobra.Command, file string) error {
@@ -148,32 +128,6 @@ func (o *deactivateOptions) check(cmd *cobra.Command, file string) error {
 		return misused("leave one of them out", "--direct and a function exclude each other")
 	}
 	return o.direct.check()
-}
-
-// columns reads --map and --set.
-func (o *deactivateOptions) columns() (bulk.Columns, error) {
-	c := bulk.Columns{Map: map[string]string{}, Set: map[string]string{}}
-	for _, text := range o.maps {
-		at := strings.LastIndexByte(text, '=')
-		if at < 1 {
-			return c, misused("give COLUMN=FIELD, or COLUMN= to ignore the column", "--map %s is not of that form", text)
-		}
-		if _, twice := c.Map[text[:at]]; twice {
-			return c, misused("leave one of them out", "--map %s is given twice", text[:at])
-		}
-		c.Map[text[:at]] = text[at+1:]
-	}
-	for _, text := range o.sets {
-		name, value, found := strings.Cut(text, "=")
-		if !found {
-			return c, misused("give FIELD=VALUE", "--set has no value")
-		}
-		if _, twice := c.Set[name]; twice {
-			return c, misused("leave one of them out", "--set %s is given twice", name)
-		}
-		c.Set[name] = value
-	}
-	return c, nil
 }
 
 func (o *deactivateOptions) run(cmd *cobra.Command, file string) error {

@@ -31,6 +31,9 @@ type rejectedEvent struct {
 	bulk.RejectedRow
 }
 
+// previewMargin is the width of the names of a preview's lines.
+const previewMargin = len("Licenses  ")
+
 // printPreview prints what would happen.
 func (o *deactivateOptions) printPreview(cmd *cobra.Command, r *bulk.Run, job bulk.Job) {
 	s := r.Plan.Summary
@@ -54,14 +57,14 @@ func (o *deactivateOptions) printPreview(cmd *cobra.Command, r *bulk.Run, job bu
 	w := cmd.OutOrStdout()
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
+		fmt.Fprintf(table, "%s\t%s\n", name, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n"+strings.Repeat(" ", previewMargin), "\n\t"))
 	}
 	line("File", "%s", job.Name)
 	line("Target", "%s", r.Plan.Header.Target)
 	line("Run", "%s", r.Plan.Header.Run)
 	line("Columns", "%s", columnsText(s, r.Plan.Header.Set))
 	if len(s.Ignored) > 0 {
-		line("Ignored", "%s", visible(strings.Join(s.Ignored, ", ")))
+		line("Ignored", "%s", ignoredText(s.Ignored))
 	}
 	line("Rows", "%d: %d valid, %s, %d rejected", s.Rows, s.Valid, count(s.Duplicates, "duplicate"), s.Rejected)
 	if sent > 0 {
@@ -106,7 +109,15 @@ func columnsText(s bulk.Summary, set []string) string {
 	if len(texts) == 0 {
 		return "whole rows"
 	}
-	return strings.Join(texts, ", ")
+	return wrappedList(texts, previewMargin)
+}
+
+func ignoredText(columns []string) string {
+	var texts []string
+	for _, name := range columns {
+		texts = append(texts, visible(name))
+	}
+	return wrappedList(texts, previewMargin)
 }
 
 func licensesText(s bulk.Summary) string {

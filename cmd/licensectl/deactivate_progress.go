@@ -83,11 +83,16 @@ func (p *bulkProgress) showBar(now bulk.Progress) {
 	_ = p.bar.Set64(now.Done)
 }
 
-// end ends the phase and takes its bar away.
-func (p *bulkProgress) end() {
+// clear takes the bar away until the next show.
+func (p *bulkProgress) clear() {
 	if p.bar != nil {
 		_ = p.bar.Clear()
 	}
+}
+
+// end ends the phase and takes its bar away.
+func (p *bulkProgress) end() {
+	p.clear()
 	p.phase, p.tenth, p.bar = "", 0, nil
 }
 
@@ -97,6 +102,8 @@ func phaseText(phase string) string {
 		return "Reading"
 	case bulk.PhaseSend:
 		return "Sending"
+	case phaseCheck:
+		return "Checking"
 	}
 	return "Outcomes"
 }

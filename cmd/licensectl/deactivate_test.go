@@ -24,7 +24,8 @@ XY,KEY-000005,device-000005,1005,"a, b",c,d
 const mixedPreview = `File      refunds.csv
 Target    licensectl local at http://127.0.0.1:8080
 Run       <run>
-Columns   Product Code → product, License Key → license_key, Device → hardware_id, Order → order
+Columns   Product Code → product, License Key → license_key,
+          Device → hardware_id, Order → order
 Ignored   Buyer
 Rows      6: 2 valid, 1 duplicate, 3 rejected
 Licenses  2 of 1 product (rows: XY 2)

@@ -36,9 +36,14 @@ type springFlags struct {
 }
 
 func (f *springFlags) addFlags(cmd *cobra.Command) {
+	f.addManagementFlags(cmd)
+	cmd.Flags().StringVar(&f.licenseAPI, "license-api", "", "address of the License API, with /api/v4 (default: the stack's, or "+defaultLicenseAPI+")")
+}
+
+// addManagementFlags adds the flags of a command that calls the Management API alone.
+func (f *springFlags) addManagementFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.secretsFile, "secrets", "",
 		`file with {"license_api":{"api_key":"…","shared_key":"…","management_api_key":"…"},"webhooks":{}}, in place of the stack's secret`)
-	cmd.Flags().StringVar(&f.licenseAPI, "license-api", "", "address of the License API, with /api/v4 (default: the stack's, or "+defaultLicenseAPI+")")
 	cmd.Flags().StringVar(&f.managementAPI, "management-api", "", "address of the Management API, with /api/v1 (default: the stack's, or "+defaultManagementAPI+")")
 	cmd.Flags().Float64Var(&f.managementPerMinute, "management-calls-per-minute", besideCallsPerMinute,
 		"calls to the Management API a minute; the company's quota is shared with the stack and with other integrations")

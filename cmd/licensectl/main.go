@@ -71,6 +71,9 @@ func (c clock) run(ctx context.Context, args []string, stdin io.Reader, stdout, 
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		fmt.Fprintln(stderr, "licensectl: error: interrupted")
+		if next, ok := errors.AsType[*failure](err); ok && next.hint != "" {
+			fmt.Fprintf(stderr, "licensectl: hint: %s\n", next.hint)
+		}
 		return exitFailed
 	}
 	fmt.Fprintf(stderr, "licensectl: error: %v\n", err)
@@ -147,6 +150,7 @@ Begin with:  licensectl local`,
 		newResolve(f.load, c),
 		newRestore(f.load),
 		newDeactivate(f.load),
+		newReconcile(f.load, c),
 		newDLQ(f, c),
 		newWhy(c),
 		newOffline(),
