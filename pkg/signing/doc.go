@@ -26,9 +26,15 @@
 //	key, err := scheme.NewKey(secret)
 //	err = scheme.Verify(delivery, time.Now(), key)
 //
+// A signature may also be in a field of a form. Then it covers the fields that Spec.Signed names, as in {field:ORDER_ID},
+// or every value ([Spec.Canonical]); [Scheme.CoveredBody] leaves these alone, which a caller may rely on. It may be made by
+// a MAC, by a plain hash with the secret inside, or by the sender's private key, of which the receiver has the public one.
+// The key is never taken from the request.
+//
 // # What Verify guarantees
 //
-// The body is not parsed. MACs are compared as raw bytes and in constant time. Hexadecimal and base64 text passes only
+// The body is not parsed, except for the fields of a form that are signed or carry the signature. A field that was sent
+// twice is refused, since the sender may have signed the one and a reader use the other. MACs are compared as raw bytes and in constant time. Hexadecimal and base64 text passes only
 // in its one canonical form, and a timestamp is signed as its text, so any change is refused. Unknown parts of a header
 // are ignored: senders add new ones. A timestamp outside the tolerance is refused, in the past and in the future.
 // Several keys and several signatures may be present, because senders rotate their secrets. No error holds a key, a MAC
@@ -36,9 +42,10 @@
 //
 // # Limits
 //
-// A request file is read up to 64 KiB, a header and an address up to 8 KiB, a header up to 64 parts, a key up to 1 KiB,
-// and up to 16 keys are tried. The whole body is hashed: the caller limits it first. Signatures by public key (PayPal,
-// v1a of Standard Webhooks) and plain hashes (HubSpot v1 and v2) are not schemes of this package.
+// A request file is read up to 64 KiB, a header, an address and a field with a signature up to 8 KiB, a header up to 64
+// parts, a form up to 10,000 fields, a secret up to 1 KiB, a PEM up to 8 KiB. Up to 16 keys are tried, and up to 8 signatures
+// of a public key. An RSA key has 2048 to 8192 bits. The whole body is hashed: the caller limits it first. MD5 and SHA-1 are
+// refused.
 //
 // The package reads no clock, no environment and no network. All of it is safe for concurrent use.
 package signing

@@ -11,8 +11,8 @@ import (
 	"license-deactivator/pkg/signing"
 )
 
-// payPro is the scheme of PayPro Global's IPN, https://developers.payproglobal.com/docs/ipn/: SHA-256 of six fields and
-// the key, in a field.
+// payPro is the scheme of PayPro Global's IPN, https://developers.payproglobal.com: SHA-256 of six fields and the key, in a
+// field.
 func payPro() signing.Spec {
 	return signing.Spec{
 		Field: []string{"SIGNATURE"}, Form: "{signature}", MAC: "sha256", Encoding: "hex",
@@ -21,8 +21,8 @@ func payPro() signing.Spec {
 	}
 }
 
-// twoCheckout is the scheme of 2Checkout's IPN, https://verifone.cloud/docs/2checkout/API-Integration/Webhooks/06Instant_Payment_Notification_%2528IPN%2529:
-// every value after its length in bytes, in the order received, without the three fields of signatures.
+// twoCheckout is the scheme of 2Checkout's IPN, https://github.com/2Checkout/2checkout-php-sdk, Tokens.php: every value after
+// its length in bytes, in the order received, without the three fields of signatures.
 func twoCheckout() signing.Spec {
 	return signing.Spec{
 		Field: []string{"SIGNATURE_SHA3_256"}, Skip: []string{"SIGNATURE_SHA2_256", "HASH"}, Form: "{signature}",
@@ -166,6 +166,7 @@ func TestNewSchemeRefusesWhatAFormCannotProve(t *testing.T) {
 		"no fields and no body":         {payPro, func(s *signing.Spec) { s.Signed, s.Covers = "{secret}", nil }, "signed: does not hold {body}"},
 		"a plain hash without secret":   {payPro, func(s *signing.Spec) { s.Signed = strings.Replace(s.Signed, "{secret}", "", 1) }, "mac: sha256 needs {secret}"},
 		"an HMAC with a secret inside":  {payPro, func(s *signing.Spec) { s.MAC = "hmac-sha256" }, `mac: "hmac-sha256" does not go with {secret}`},
+		"a zero byte":                   {payPro, func(s *signing.Spec) { s.Signed += "\x00" }, "signed: holds a zero byte"},
 		"no covers":                     {payPro, func(s *signing.Spec) { s.Covers = nil }, "covers: is missing: signed does not hold {body}, so list the fields that it covers: [ORDER_ID, "},
 		"covers more":                   {payPro, func(s *signing.Spec) { s.Covers = append(s.Covers, "LICENSE_KEY") }, "covers: [ORDER_ID, "},
 		"covers less":                   {payPro, func(s *signing.Spec) { s.Covers = s.Covers[1:] }, "is not what signed covers"},

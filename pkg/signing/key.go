@@ -30,7 +30,7 @@ type Key struct {
 func newKey(bytes []byte) Key { return Key{bytes: func() []byte { return bytes }} }
 
 // NewKey reads the text of a secret or of a public key in the scheme's key form. It refuses an empty key (also after
-// decoding), white space at its ends, control characters, more than 1 KiB (PEM: 4 KiB), base64 that is not canonical
+// decoding), white space at its ends, control characters, more than 1 KiB (PEM: 8 KiB), base64 that is not canonical
 // (padding is optional), hexadecimal with a character that is none, and a public key as the secret of a MAC: with it
 // anybody could sign. [Scheme.PublicKey] schemes also read the sender's private key, with which Sign signs. The error
 // never holds the text.

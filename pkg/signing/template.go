@@ -52,6 +52,9 @@ func (s *Scheme) compileSigned() error {
 	if len(s.spec.Signed) > maxTemplateBytes {
 		return bad("signed", "longer than %d bytes", maxTemplateBytes)
 	}
+	if strings.ContainsRune(s.spec.Signed, 0) {
+		return bad("signed", "holds a zero byte")
+	}
 	for rest := s.spec.Signed; rest != ""; {
 		text, after, braced := strings.Cut(rest, "{")
 		if strings.Contains(text, "}") {
