@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"license-deactivator/internal/console"
 )
 
 // Measures of the printed page, in columns.
@@ -15,25 +17,50 @@ const (
 	columnWidth  = 44 // the widest column; a longer cell overflows
 )
 
-// page prints sections: a heading at the left edge, its lines to the right of it.
+// page prints sections: a heading at the left edge, its lines to the right of it. With keep set it prints nothing and keeps
+// them for the console's page, which wraps and aligns them itself.
 type page struct {
 	w       io.Writer
 	heading string
+	keep    *[]console.Section
 }
 
 func (p *page) section(heading string) {
 	p.heading = heading
+	if p.keep != nil {
+		*p.keep = append(*p.keep, console.Section{Heading: heading})
+		return
+	}
 	fmt.Fprintln(p.w)
 }
 
+// kept keeps a block of the present section. It reports false where the page prints.
+func (p *page) kept(b console.Block) bool {
+	if p.keep == nil {
+		return false
+	}
+	if n := len(*p.keep); n > 0 {
+		last := &(*p.keep)[n-1]
+		last.Blocks = append(last.Blocks, b)
+	}
+	return true
+}
+
 func (p *page) line(format string, args ...any) {
+	if p.kept(console.Block{Text: visible(fmt.Sprintf(format, args...))}) {
+		return
+	}
 	text := fmt.Sprintf("%-*s%s", headingWidth, p.heading, fmt.Sprintf(format, args...))
 	p.outside(strings.TrimRight(text, " "))
 	p.heading = ""
 }
 
-// outside prints a line outside of all sections.
-func (p *page) outside(line string) { fmt.Fprintln(p.w, visible(line)) }
+// outside prints a line outside of all sections. It is not kept.
+func (p *page) outside(line string) {
+	if p.keep == nil {
+		fmt.Fprintln(p.w, visible(line))
+	}
+}
 
 // visible replaces the characters that a terminal executes or does not show, so that no value of an event can change
 // the output around it: control characters, line breaks, invisible characters and those that reverse the direction of
@@ -52,7 +79,7 @@ func visible(text string) string {
 
 // prose prints a text of any length, wrapped at the width of the page.
 func (p *page) prose(text string) {
-	if text == "" {
+	if text == "" || p.kept(console.Block{Text: visible(text)}) {
 		return
 	}
 	for _, line := range wrap(text, ruleWidth-headingWidth) {
@@ -80,6 +107,10 @@ type row []string
 
 // table prints rows with aligned columns. A cell longer than columnWidth shifts the rest of its own row only.
 func (p *page) table(rows []row) {
+	if p.keep != nil {
+		p.keepTable(rows)
+		return
+	}
 	var widths []int
 	for _, r := range rows {
 		for i, cell := range r {
@@ -101,4 +132,18 @@ func (p *page) table(rows []row) {
 		}
 		p.line("%s", text.String())
 	}
+}
+
+// keepTable keeps a table.
+func (p *page) keepTable(rows []row) {
+	if len(rows) == 0 {
+		return
+	}
+	cells := make([][]string, len(rows))
+	for i, r := range rows {
+		for _, cell := range r {
+			cells[i] = append(cells[i], visible(cell))
+		}
+	}
+	p.kept(console.Block{Table: cells})
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"license-deactivator/internal/console"
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/source"
 	"license-deactivator/internal/webhook"
@@ -16,7 +17,17 @@ import (
 const shownBodyRunes = 400
 
 func printExplanation(w io.Writer, s subject, e webhook.Explanation) {
-	p := &page{w: w}
+	(&page{w: w}).explanation(s, e)
+}
+
+// explainedForPage is an explanation for the console's page.
+func explainedForPage(s subject, e webhook.Explanation) console.Explanation {
+	out := console.Explanation{Name: s.name, About: s.about}
+	(&page{w: io.Discard, keep: &out.Sections}).explanation(s, e)
+	return out
+}
+
+func (p *page) explanation(s subject, e webhook.Explanation) {
 	p.outside(s.name)
 	if s.about != "" {
 		for _, line := range wrap(s.about, ruleWidth) {
@@ -29,7 +40,7 @@ func printExplanation(w io.Writer, s subject, e webhook.Explanation) {
 	for i, event := range e.Events {
 		if len(e.Events) > 1 {
 			title := fmt.Sprintf("── Event %d of %d ", i+1, len(e.Events))
-			fmt.Fprintf(w, "\n%s%s\n", title, strings.Repeat("─", ruleWidth-utf8.RuneCountInString(title)))
+			fmt.Fprintf(p.w, "\n%s%s\n", title, strings.Repeat("─", ruleWidth-utf8.RuneCountInString(title)))
 			p.section("BECOMES")
 			p.prose(becomes(event))
 		}
@@ -39,7 +50,7 @@ func printExplanation(w io.Writer, s subject, e webhook.Explanation) {
 		}
 	}
 	if len(e.Events) > 1 {
-		fmt.Fprintf(w, "\n%s\n", strings.Repeat("─", ruleWidth))
+		fmt.Fprintf(p.w, "\n%s\n", strings.Repeat("─", ruleWidth))
 	}
 	p.answer(s, e)
 }

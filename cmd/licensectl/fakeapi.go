@@ -49,7 +49,7 @@ Without --state the API key is ` + local.APIKey + `, the shared key ` + local.Sh
   licensectl fake-api --addr 127.0.0.1:9000 --state state.json --fail 503`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkAddress(addr); err != nil {
+			if err := checkAddress("addr", addr); err != nil {
 				return err
 			}
 			api, err := openFake(stateFile, faults)
@@ -111,7 +111,7 @@ func readState(file string) (licenseapitest.State, error) {
 func serveFake(ctx context.Context, addr string, api *licenseapitest.Server, stdout io.Writer) error {
 	address, stop, err := local.Serve(ctx, addr, api, func(context.Context) {})
 	if err != nil {
-		return listenFailed(err)
+		return listenFailed("addr", err)
 	}
 	fmt.Fprintf(stdout, "License API  %s%s (fake)\nManagement   %s%s (fake)\nUntil Ctrl-C.\n",
 		address, licenseapitest.Base, address, licenseapitest.ManagementBase)

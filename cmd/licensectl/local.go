@@ -38,6 +38,7 @@ const (
 
 type localOptions struct {
 	addr            string
+	consoleAddr     string
 	secretsFile     string
 	licenseAPI      string
 	managementAPI   string
@@ -96,6 +97,7 @@ With --json stdout holds only JSON objects; addresses, warnings and log lines go
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.addr, "addr", defaultAddress, "address to listen on; port 0 chooses a free one")
+	f.StringVar(&o.consoleAddr, "console-addr", defaultConsoleAddress, "address of this machine on which the page listens; port 0 chooses a free one")
 	f.StringVar(&o.secretsFile, "secrets", "", `file with {"license_api":{"api_key":"…","shared_key":"…","management_api_key":"…"},"webhooks":{"stripe":"…"}} (default: fixed secrets for trials)`)
 	f.StringVar(&o.licenseAPI, "license-api", "", "address of a License API, with /api/v4, instead of the fake")
 	f.StringVar(&o.managementAPI, "management-api", "", "address of a Management API, with /api/v1, next to --license-api; it switches the look-up on")
@@ -157,7 +159,16 @@ func (o localOptions) check() error {
 	if err := o.checkLookUp(); err != nil {
 		return err
 	}
-	return checkAddress(o.addr)
+	if err := checkAddress("addr", o.addr); err != nil {
+		return err
+	}
+	if err := checkAddress("console-addr", o.consoleAddr); err != nil {
+		return err
+	}
+	if host, _, _ := net.SplitHostPort(o.consoleAddr); !isLoopback(host) {
+		return misused("give an address such as 127.0.0.1:0", "--console-addr %q can be reached from other machines, and the page is for this one alone", o.consoleAddr)
+	}
+	return nil
 }
 
 // run starts the License API and the system, sends the samples and waits for Ctrl-C.
@@ -183,30 +194,47 @@ func (o localOptions) run(ctx context.Context, sources *source.Sources, stdout, 
 
 	tried := sample.NewRun(len(o.faults) > 0, o.surgeLimit > 0)
 	out := &printer{stdout: stdout, stderr: stderr, asJSON: o.asJSON}
-	stack, err := local.New(o.config(stored, sources, called, tried, out, stderr))
+	memory := new(history.Memory)
+	stack, err := local.New(o.config(stored, sources, called, tried, out, stderr, memory))
 	if err != nil && o.licenseAPI != "" {
 		return failed(fmt.Errorf("--license-api: %w", err), "give an address such as https://api.licensespring.com/api/v4")
 	}
 	if err != nil {
 		return failed(err, "")
 	}
-	address, stop, err := local.Serve(ctx, o.addr, stack, stack.Run)
+	policy := webhook.Policy{MaxEventAge: o.maxEventAge, LookUp: called.management != ""}
+	accepted := &receivedDeliveries{sources: sources, policy: policy}
+	address, stop, err := local.Serve(ctx, o.addr, accepted.handler(stack), stack.Run)
 	if err != nil {
-		return listenFailed(err)
+		return listenFailed("addr", err)
 	}
 	defer stop()
 	if host, _, err := net.SplitHostPort(o.addr); err == nil && !isLoopback(host) {
 		fmt.Fprintf(stderr, "licensectl: warning: %s can be reached from other machines, and direct invocations need no signature\n", o.addr)
 	}
-	o.greet(out.people(), address, called, webhooks)
+	chosen, skipped := o.chooseSamples(samples, sources, webhooks)
+	page := ""
+	if !o.once {
+		c := &localConsole{
+			options: o, stack: stack, memory: memory, received: accepted, sources: sources, webhooks: webhooks, policy: policy, lookUp: onOff(policy.LookUp), address: address,
+		}
+		if o.licenseAPI == "" { // the samples' licenses are the fake's
+			c.samples = chosen
+		}
+		var stopPage func()
+		if page, stopPage, err = c.serve(ctx); err != nil {
+			return listenFailed("console-addr", err)
+		}
+		defer stopPage()
+	}
+	o.greet(out.people(), page, address, called, webhooks)
 
 	if o.licenseAPI == "" {
-		samples, skipped := o.chooseSamples(samples, sources, webhooks)
 		for _, text := range skipped {
 			fmt.Fprintln(out.people(), text)
 		}
 		to := sample.Target{Address: address, LookUp: true, Signer: signers(sources), Secret: firstSecret(webhooks)}
-		if err := o.sendSamples(ctx, out, tried, to, samples); err != nil || o.once {
+		if err := o.sendSamples(ctx, out, tried, to, chosen); err != nil || o.once {
 			return err
 		}
 		if !o.asJSON {
@@ -299,13 +327,12 @@ func (o localOptions) expects(s sample.Sample, sources *source.Sources) (isTest,
 	return isTest, isStale
 }
 
-func (o localOptions) config(stored local.Secrets, sources *source.Sources, called apis, tried *sample.Run, out *printer, stderr io.Writer) local.Config {
+func (o localOptions) config(stored local.Secrets, sources *source.Sources, called apis, tried *sample.Run, out *printer, stderr io.Writer, memory *history.Memory) local.Config {
 	level := slog.LevelError // the tables say the rest
 	if o.asJSON {
 		level = slog.LevelInfo
 	}
 	licenseAPI, webhooks := stored.Readers(o.secretsFile)
-	memory := new(history.Memory)
 	return local.Config{
 		Sources: sources, LicenseSecret: licenseAPI, WebhookSecrets: webhooks, LicenseAPI: called.license, TokenURL: o.tokenURL(called.license),
 		CallsPerSecond: o.callsPerSecond, CallsInFlight: o.callsInFlight, FirstRetry: o.clock.firstRetry,
@@ -423,26 +450,34 @@ func firstSecret(webhooks secrets.Webhooks) func(string) string {
 	}
 }
 
-// checkAddress refuses an --addr that is not host:port.
-func checkAddress(addr string) error {
+// checkAddress refuses a flag's address that is not host:port.
+func checkAddress(flag, addr string) error {
 	_, port, err := net.SplitHostPort(addr)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		return misused("give host:port, such as 127.0.0.1:8080; port 0 chooses a free one", "--addr %q is not an address", addr)
+		return misused("give host:port, such as 127.0.0.1:8080; port 0 chooses a free one", "--%s %q is not an address", flag, addr)
 	}
 	return nil
 }
 
-// listenFailed returns the error for an --addr on which the command cannot listen.
-func listenFailed(err error) error {
-	hint := "give another address with --addr; port 0 chooses a free one"
+// onOff is a switch in words.
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+// listenFailed returns the error for a flag's address on which the command cannot listen.
+func listenFailed(flag string, err error) error {
+	hint := "give another address with --" + flag + "; port 0 chooses a free one"
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		hint = "is another licensectl running? give another port with --addr; port 0 chooses a free one"
+		hint = "is another licensectl running? give another port with --" + flag + "; port 0 chooses a free one"
 	case errors.Is(err, fs.ErrPermission):
-		hint = "ports below 1024 need privileges; give another port with --addr"
+		hint = "ports below 1024 need privileges; give another port with --" + flag
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		hint = "this machine does not have that address; every machine has 127.0.0.1"
 	}

@@ -16,8 +16,11 @@ import (
 	"license-deactivator/internal/telemetry"
 )
 
-// greet prints the addresses, the settings and the fixed secrets.
-func (o localOptions) greet(w io.Writer, address string, called apis, webhooks secrets.Webhooks) {
+// greet prints the addresses, the settings and the fixed secrets. page is the address of the console; "" without one.
+func (o localOptions) greet(w io.Writer, page, address string, called apis, webhooks secrets.Webhooks) {
+	if page != "" {
+		fmt.Fprintf(w, "Console      %s\n", page)
+	}
 	fmt.Fprintf(w, "Webhook      %s/webhooks/{source}\n", address)
 	fmt.Fprintf(w, "Invocation   %s/2015-03-31/functions/webhook/invocations\n", address)
 	if o.licenseAPI != "" {

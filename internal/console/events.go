@@ -18,6 +18,9 @@ type eventRow struct {
 	history.Request
 	At  time.Time // its last step
 	Why string    // its code, reason or rule, in a few words
+
+	FirstOrder string // of several ids of the order
+	More       bool   // there are others
 }
 
 // eventFilter chooses rows. Its zero value chooses all.
@@ -56,6 +59,7 @@ func eventRows(requests []history.Request, f eventFilter) []eventRow {
 
 func newEventRow(r history.Request) eventRow {
 	row := eventRow{Request: r}
+	row.FirstOrder, _, row.More = strings.Cut(r.Order, " ")
 	for _, s := range r.Steps {
 		if s.At.After(row.At) {
 			row.At = s.At

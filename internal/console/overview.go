@@ -22,7 +22,7 @@ type overviewPage struct {
 	Windows  []window
 	Writes   bool
 	Overview Overview
-	Now      any
+	Brake    string
 
 	Total    int
 	Answers  []deactivation.Answer // columns of Sources
@@ -32,7 +32,6 @@ type overviewPage struct {
 	Latest   []eventRow
 	Scan     history.Scan
 	Samples  bool
-	HasNotes bool
 }
 
 // sourceRow is the deliveries of a sender by answer.
@@ -72,7 +71,7 @@ func (s *Server) overviewAs(name string, r *http.Request) (view, error) {
 	}
 	page := overviewPage{
 		Place: s.Place, Live: "/view/overview/live?since=" + back.Name, Every: s.refreshEvery(), Window: back, Windows: windows(), Writes: s.AllowWrites,
-		Overview: state, Now: now, Samples: s.Samples != nil,
+		Overview: state, Brake: brakeText(state.Brake), Samples: s.Samples != nil,
 	}
 	answer, err := s.History.Ask(r.Context(), history.OfLatest(), back.since(now))
 	if err != nil {
@@ -125,6 +124,17 @@ func (p *overviewPage) count() {
 		}
 		p.Outcomes = append(p.Outcomes, tile)
 	}
+}
+
+// brakeText says what the brake allows; "" if that is not known.
+func brakeText(limit *int) string {
+	switch {
+	case limit == nil:
+		return ""
+	case *limit == 0:
+		return "No brake."
+	}
+	return "Brake at " + countOf(*limit, "license") + " of a source in an hour."
 }
 
 func newRateCard(name string, rate *Rate) rateCard {

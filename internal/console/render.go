@@ -164,7 +164,7 @@ func per(step time.Duration) string {
 	case time.Hour:
 		return "an hour"
 	}
-	return "in " + step.String()
+	return "in " + span(step, 2)
 }
 
 // span is how long n steps take: "1 h", "30 min".
