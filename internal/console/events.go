@@ -15,7 +15,7 @@ import (
 
 // eventRow is an event or a request with what became of it.
 type eventRow struct {
-	history.Request
+	*history.Request
 	At  time.Time // its last step
 	Why string    // its code, reason or rule, in a few words
 
@@ -32,7 +32,7 @@ func filterOf(values url.Values) eventFilter {
 	return eventFilter{Source: values.Get("source"), Outcome: values.Get("outcome"), Text: strings.TrimSpace(values.Get("text"))}
 }
 
-func (f eventFilter) chooses(r history.Request) bool {
+func (f eventFilter) chooses(r *history.Request) bool {
 	if f.Source != "" && r.Source != f.Source || f.Outcome != "" && r.Outcome != f.Outcome && r.Reason != f.Outcome {
 		return false
 	}
@@ -46,19 +46,19 @@ func (f eventFilter) chooses(r history.Request) bool {
 }
 
 // eventRows are the chosen requests and events, the latest first.
-func eventRows(requests []history.Request, f eventFilter) []eventRow {
-	var rows []eventRow
-	for _, r := range requests {
-		if f.chooses(r) {
-			rows = append(rows, newEventRow(r))
+func eventRows(requests []history.Request, f eventFilter) []*eventRow {
+	rows := make([]*eventRow, 0, len(requests))
+	for i := range requests {
+		if f.chooses(&requests[i]) {
+			rows = append(rows, newEventRow(&requests[i]))
 		}
 	}
-	slices.SortStableFunc(rows, func(a, b eventRow) int { return b.At.Compare(a.At) })
+	slices.SortStableFunc(rows, func(a, b *eventRow) int { return b.At.Compare(a.At) })
 	return rows
 }
 
-func newEventRow(r history.Request) eventRow {
-	row := eventRow{Request: r}
+func newEventRow(r *history.Request) *eventRow {
+	row := &eventRow{Request: r}
 	row.FirstOrder, _, row.More = strings.Cut(r.Order, " ")
 	for _, s := range r.Steps {
 		if s.At.After(row.At) {
@@ -88,7 +88,7 @@ type eventsPage struct {
 	Filter   eventFilter
 	Sources  []string
 	Outcomes []string
-	Rows     []eventRow
+	Rows     []*eventRow
 	Pager    pager
 	All      int // rows without the filter
 	Scan     history.Scan

@@ -193,4 +193,4 @@ type hinted struct{ error }
 
 func (hinted) Hint() string { return "choose a profile with AWS_PROFILE" }
 
-var errAWS = hinted{errors.New("AWS refuses the credentials")} //nolint:gochecknoglobals // a constant
+var errAWS = hinted{errors.New("AWS refuses the credentials")}

@@ -29,7 +29,7 @@ type overviewPage struct {
 	Sources  []sourceRow
 	Outcomes []outcomeTile
 	Rates    []rateCard
-	Latest   []eventRow
+	Latest   []*eventRow
 	Scan     history.Scan
 	Samples  bool
 }
