@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -115,7 +116,7 @@ func (s *Server) eventsAs(name string, r *http.Request) (view, error) {
 	page.Sources, page.Outcomes = choices(answer.Requests)
 	v := view{name: name}
 	if values.Has(pushParameter) {
-		values.Del(pushParameter)
+		maps.DeleteFunc(values, func(name string, of []string) bool { return name == pushParameter || strings.Join(of, "") == "" })
 		v.push = "/events?" + values.Encode()
 	}
 	if pager.Page == 1 { // a later page does not move below its reader

@@ -23,7 +23,7 @@ type pages struct{ all *template.Template }
 func parsePages() (*pages, error) {
 	all, err := template.New("").Funcs(template.FuncMap{
 		"nav": nav, "stamp": stamp, "iso": iso, "tone": tone, "says": says, "of": countOf, "join": strings.Join, "number": number, "svg": sparkline, "cost": cost, "page": page, "pick": pick, "planOf": planOf,
-		"only": only, "unless": unless, "sum": sum, "calls": calls, "per": per, "span": span,
+		"only": only, "matched": matched, "unless": unless, "sum": sum, "calls": calls, "per": per, "span": span,
 	}).ParseFS(templates, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("console: %w", err)
@@ -178,3 +178,6 @@ func span(step time.Duration, n int) string {
 		return strconv.Itoa(int(d/time.Second)) + " s"
 	}
 }
+
+// matched reports whether a line of an explanation is the rule that decides.
+func matched(line string) bool { return strings.Contains(line, "  YES: ") }
