@@ -38,3 +38,12 @@ func newKey(t *testing.T, scheme *signing.Scheme, text string) signing.Key {
 	}
 	return key
 }
+
+func newSigningKey(t *testing.T, scheme *signing.Scheme, text string) signing.Key {
+	t.Helper()
+	key, err := scheme.NewSigningKey(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}

@@ -111,7 +111,7 @@ func TestWeSignByPublicKeyAndNodeVerifies(t *testing.T) {
 	now := time.Now()
 	for algorithmName, a := range algorithms() {
 		scheme, own, others := v1a(t, a), nodePair(t, a), nodePair(t, a)
-		key := newKey(t, scheme, own.Private)
+		key := newSigningKey(t, scheme, own.Private)
 		var stamp string
 		var signatures []string
 		for _, name := range slices.Sorted(maps.Keys(bodies())) {
@@ -145,7 +145,7 @@ func TestOpenSSLAndWeVerifyEachOthersSignatures(t *testing.T) {
 		openssl(t, append(append([]string{"genpkey"}, a.make...), "-out", private)...)
 		openssl(t, "pkey", "-in", private, "-pubout", "-out", public)
 		key := newKey(t, scheme, strings.TrimSpace(string(readFile(t, public))))
-		signer := newKey(t, scheme, strings.TrimSpace(string(readFile(t, private))))
+		signer := newSigningKey(t, scheme, strings.TrimSpace(string(readFile(t, private))))
 
 		d := delivery("webhook", now, "", nil)
 		names, signed := messages(d.Header["webhook-timestamp"])

@@ -83,7 +83,7 @@ func (s *Source) GuessScheme(d signing.Delivery) string {
 func (s *Source) Sign(d *signing.Delivery, now time.Time, secret string) error {
 	var problems []error
 	for _, scheme := range s.verification.schemes {
-		key, err := scheme.NewKey(secret)
+		key, err := scheme.NewSigningKey(secret)
 		if err == nil {
 			err = scheme.Sign(d, now, key)
 		}
@@ -93,6 +93,16 @@ func (s *Source) Sign(d *signing.Delivery, now time.Time, secret string) error {
 		problems = append(problems, err)
 	}
 	return fmt.Errorf("source: the delivery cannot be signed as %s does: %w", s.Name, errors.Join(problems...))
+}
+
+// VerifyingSecret returns what verifies what a secret signs: the public key of a private key, or the secret itself.
+func (s *Source) VerifyingSecret(secret string) string {
+	for _, scheme := range s.verification.schemes {
+		if text := scheme.VerifyingText(secret); text != secret {
+			return text
+		}
+	}
+	return secret
 }
 
 // CheckKeys returns an error that wraps ErrSecret if a secret cannot be a key of one of the file's schemes.

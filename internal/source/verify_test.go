@@ -183,13 +183,12 @@ func TestASecretAndAPublicKeyEachHaveTheirScheme(t *testing.T) {
 		secrets []string
 		scheme  string // "": refused
 	}{
-		"v1a":                         {byPublicKey, []string{whpk}, "Ed25519 signature of {webhook-id}.{timestamp}.{body}, base64, in webhook-signature, at most 5m old"},
-		"v1a, next to a secret":       {byPublicKey, []string{secret, whpk}, "Ed25519"},
-		"v1, next to a public key":    {bySecret, []string{whpk, secret}, "HMAC-SHA256"},
-		"v1a without a public key":    {byPublicKey, []string{secret}, ""},
-		"v1 without a secret":         {bySecret, []string{whpk}, ""},
-		"v1, made with a public key":  {byPublicKeyAsSecret, []string{whpk}, ""},
-		"v1a by the sender's own key": {byPublicKey, []string{whsk}, "Ed25519"},
+		"v1a":                        {byPublicKey, []string{whpk}, "Ed25519 signature of {webhook-id}.{timestamp}.{body}, base64, in webhook-signature, at most 5m old"},
+		"v1a, next to a secret":      {byPublicKey, []string{secret, whpk}, "Ed25519"},
+		"v1, next to a public key":   {bySecret, []string{whpk, secret}, "HMAC-SHA256"},
+		"v1a without a public key":   {byPublicKey, []string{secret}, ""},
+		"v1 without a secret":        {bySecret, []string{whpk}, ""},
+		"v1, made with a public key": {byPublicKeyAsSecret, []string{whpk}, ""},
 	} {
 		v, err := s.Verify(c.d, clock, c.secrets)
 		if (err == nil) != (c.scheme != "") || !strings.HasPrefix(v.Scheme(), c.scheme) {
@@ -199,7 +198,10 @@ func TestASecretAndAPublicKeyEachHaveTheirScheme(t *testing.T) {
 			t.Errorf("%s: the deployment is at fault: %v", name, err)
 		}
 	}
-	for _, broken := range []string{"whpk_canary", "whpk_" + base64.StdEncoding.EncodeToString(make([]byte, 32)), "-----BEGIN PUBLIC KEY-----"} {
+	if got := s.VerifyingSecret(whsk); got != whpk || s.VerifyingSecret(secret) != secret || s.VerifyingSecret(whpk) != whpk {
+		t.Errorf("the private key is verified by %s", got)
+	}
+	for _, broken := range []string{whsk, "whpk_canary", "whpk_" + base64.StdEncoding.EncodeToString(make([]byte, 32)), "-----BEGIN PUBLIC KEY-----"} {
 		if err := s.CheckKeys([]string{secret, broken}); !errors.Is(err, source.ErrSecret) || !strings.Contains(err.Error(), "number 2") || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: %v", broken, err)
 		}

@@ -24,7 +24,7 @@ type Key struct {
 	// does). For a func it prints only the address.
 	bytes   func() []byte           // of a MAC, or the secret itself
 	public  func() crypto.PublicKey // ed25519.PublicKey or *rsa.PublicKey
-	private func() crypto.Signer    // with public, where the text was that of a private key
+	private func() crypto.Signer    // with public, of NewSigningKey
 }
 
 func newKey(bytes []byte) Key { return Key{bytes: func() []byte { return bytes }} }
@@ -32,8 +32,7 @@ func newKey(bytes []byte) Key { return Key{bytes: func() []byte { return bytes }
 // NewKey reads the text of a secret or of a public key in the scheme's key form. It refuses an empty key (also after
 // decoding), white space at its ends, control characters, more than 1 KiB (PEM: 8 KiB), base64 that is not canonical
 // (padding is optional), hexadecimal with a character that is none, and a public key as the secret of a MAC: with it
-// anybody could sign. [Scheme.PublicKey] schemes also read the sender's private key, with which Sign signs. The error
-// never holds the text.
+// anybody could sign. A private key is refused; see NewSigningKey. The error never holds the text.
 func (s *Scheme) NewKey(text string) (Key, error) {
 	if s.PublicKey() {
 		return s.newPublicKey(text)

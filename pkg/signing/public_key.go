@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -34,31 +33,26 @@ func IsPublicKey(text string) bool {
 	return strings.HasPrefix(text, pemBegin) || strings.HasPrefix(text, publicPrefix) || strings.HasPrefix(text, privatePrefix)
 }
 
-// newPublicKey reads a public key, or a private key with its public half.
+// newPublicKey reads a public key. A private key is refused: whoever reads the secrets could sign with it.
 func (s *Scheme) newPublicKey(text string) (Key, error) {
-	var parsed any
-	var err error
+	parse := s.parseEd25519
 	if s.spec.Key == keyPEM {
-		parsed, err = parsePEM(text)
-	} else {
-		parsed, err = s.parseEd25519(text)
+		parse = parsePEM
+	}
+	public, err := parse(text)
+	if err == nil {
+		err = s.checkPublic(public)
 	}
 	if err != nil {
 		return Key{}, err
 	}
-	key := Key{public: func() crypto.PublicKey { return parsed }}
-	if signer, ok := parsed.(crypto.Signer); ok {
-		public := signer.Public()
-		key = Key{public: func() crypto.PublicKey { return public }, private: func() crypto.Signer { return signer }}
-	}
-	if err := s.checkPublic(key.public()); err != nil {
-		return Key{}, err
-	}
-	return key, nil
+	return Key{public: func() crypto.PublicKey { return public }}, nil
 }
 
-// parsePEM reads a PEM block of a public or private key.
-func parsePEM(text string) (any, error) {
+var errPrivateKey = errors.New("signing: key: a private key; store its public key alone, which verifies")
+
+// decodePEM reads the one PEM block of a text.
+func decodePEM(text string) (*pem.Block, error) {
 	if len(text) > maxPEMBytes {
 		return nil, fmt.Errorf("signing: key: longer than %d bytes", maxPEMBytes)
 	}
@@ -66,70 +60,60 @@ func parsePEM(text string) (any, error) {
 	if block == nil || !strings.HasPrefix(text, pemBegin) || strings.TrimSpace(string(rest)) != "" {
 		return nil, errors.New("signing: key: not one PEM block, -----BEGIN PUBLIC KEY-----")
 	}
-	var parsed any
-	var err error
-	switch block.Type {
-	case "PUBLIC KEY":
-		parsed, err = x509.ParsePKIXPublicKey(block.Bytes)
-	case "RSA PUBLIC KEY":
-		parsed, err = x509.ParsePKCS1PublicKey(block.Bytes)
-	case "PRIVATE KEY":
-		parsed, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-	case "RSA PRIVATE KEY":
-		parsed, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-	case "CERTIFICATE":
-		return nil, errors.New("signing: key: a certificate; store its public key: openssl x509 -pubkey -noout")
-	default:
-		return nil, errors.New("signing: key: a PEM block that is no public key; it begins with -----BEGIN PUBLIC KEY-----")
-	}
-	if err != nil { // err may show parts of the key
-		return nil, errors.New("signing: key: a PEM block whose content is no key")
-	}
-	return parsed, nil
+	return block, nil
 }
 
-// parseEd25519 reads the 32 bytes of a public key, or a private key: its 64 bytes, or 32 after whsk_. A KeyPrefix is
-// needed, since 32 bytes in base64 may just as well be the secret of a MAC.
-func (s *Scheme) parseEd25519(text string) (any, error) {
-	if err := checkSecret("key", text); err != nil {
-		return nil, err
-	}
-	if s.spec.Key == keyHex {
-		bytes, err := hex.DecodeString(text)
-		if err != nil {
-			return nil, errors.New("signing: key: not hexadecimal")
-		}
-		return ed25519Of(bytes, false)
-	}
-	text, private := strings.CutPrefix(text, privatePrefix)
-	if !private {
-		rest, ok := strings.CutPrefix(text, s.spec.KeyPrefix)
-		if !ok {
-			return nil, fmt.Errorf("signing: key: a public key without its prefix %s", s.spec.KeyPrefix)
-		}
-		text = rest
-	}
-	bytes, err := decodeKeyText(text)
+// errNoPEMKey does not quote the parser's error, which may show parts of the key.
+var errNoPEMKey = errors.New("signing: key: a PEM block whose content is no key")
+
+// parsePEM reads a PEM block of a public key.
+func parsePEM(text string) (public crypto.PublicKey, err error) {
+	block, err := decodePEM(text)
 	if err != nil {
 		return nil, err
 	}
-	return ed25519Of(bytes, private)
+	switch {
+	case block.Type == "PUBLIC KEY":
+		public, err = x509.ParsePKIXPublicKey(block.Bytes)
+	case block.Type == "RSA PUBLIC KEY":
+		public, err = x509.ParsePKCS1PublicKey(block.Bytes)
+	case block.Type == "CERTIFICATE":
+		return nil, errors.New("signing: key: a certificate; store its public key: openssl x509 -pubkey -noout")
+	case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+		return nil, errPrivateKey
+	default:
+		return nil, errors.New("signing: key: a PEM block that is no public key; it begins with -----BEGIN PUBLIC KEY-----")
+	}
+	if err != nil {
+		return nil, errNoPEMKey
+	}
+	return public, nil
 }
 
-func ed25519Of(bytes []byte, private bool) (any, error) {
-	switch {
-	case len(bytes) == ed25519.PrivateKeySize:
-		key := ed25519.NewKeyFromSeed(bytes[:ed25519.SeedSize])
-		if !key.Equal(ed25519.PrivateKey(bytes)) {
-			return nil, errors.New("signing: key: an ed25519 private key whose public half is another one's")
-		}
-		return key, nil
-	case len(bytes) == ed25519.SeedSize && private:
-		return ed25519.NewKeyFromSeed(bytes), nil
-	case len(bytes) == ed25519.PublicKeySize && !private:
-		return ed25519.PublicKey(bytes), nil
+// parseEd25519 reads the 32 bytes of a public key. A KeyPrefix is needed, since 32 bytes in base64 may just as well be the
+// secret of a MAC.
+func (s *Scheme) parseEd25519(text string) (crypto.PublicKey, error) {
+	if err := checkSecret("key", text); err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("signing: key: an ed25519 public key has %d bytes, not %d", ed25519.PublicKeySize, len(bytes))
+	if strings.HasPrefix(text, privatePrefix) {
+		return nil, errPrivateKey
+	}
+	if rest, ok := strings.CutPrefix(text, s.spec.KeyPrefix); !ok {
+		return nil, fmt.Errorf("signing: key: a public key without its prefix %s", s.spec.KeyPrefix)
+	} else if s.spec.Key == keyBase64 {
+		text = rest
+	}
+	bytes, err := s.decodeKey(text)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(bytes) == ed25519.PrivateKeySize:
+		return nil, errPrivateKey
+	case len(bytes) != ed25519.PublicKeySize:
+		return nil, fmt.Errorf("signing: key: an ed25519 public key has %d bytes, not %d", ed25519.PublicKeySize, len(bytes))
+	}
+	return ed25519.PublicKey(bytes), nil
 }
 
 // fits reports whether a public key is of the scheme's kind.

@@ -81,6 +81,15 @@ func rsaKey(t *testing.T, bits int) *rsa.PrivateKey {
 	return key
 }
 
+func mustSigningKey(t *testing.T, scheme *signing.Scheme, text string) signing.Key {
+	t.Helper()
+	key, err := scheme.NewSigningKey(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 func TestEd25519VerifiesTheSignatureOfTheRFC(t *testing.T) {
 	t.Parallel()
 	public := unhex(t, rfcPublic)
@@ -94,11 +103,6 @@ func TestEd25519VerifiesTheSignatureOfTheRFC(t *testing.T) {
 		"base64": {byPublicKey("ed25519", "hex", "base64"), base64.StdEncoding.EncodeToString(public)},
 		"whpk_":  {prefixed, "whpk_" + base64.StdEncoding.EncodeToString(public)},
 		"pem":    {byPublicKey("ed25519", "hex", "pem"), publicPEM(t, ed25519.PublicKey(public))},
-		// The private key stands for its public one, and signs the same.
-		"whsk_, a seed": {prefixed, "whsk_" + base64.StdEncoding.EncodeToString(unhex(t, rfcSeed))},
-		"whsk_, whole":  {prefixed, "whsk_" + base64.StdEncoding.EncodeToString(unhex(t, rfcSeed+rfcPublic))},
-		"private hex":   {byPublicKey("ed25519", "hex", "hex"), rfcSeed + rfcPublic},
-		"private pem":   {byPublicKey("ed25519", "hex", "pem"), privatePEM(t, ed25519.NewKeyFromSeed(unhex(t, rfcSeed)))},
 	} {
 		scheme := mustScheme(t, test.spec)
 		key := mustKey(t, scheme, test.key)
@@ -111,15 +115,70 @@ func TestEd25519VerifiesTheSignatureOfTheRFC(t *testing.T) {
 			t.Errorf("%s: a longer body: %v", name, err)
 		}
 		again := signing.Delivery{Body: unhex(t, rfcMessage)}
-		err := scheme.Sign(&again, noon(), key)
-		switch {
-		case strings.HasPrefix(name, "private") || strings.HasPrefix(name, "whsk_"):
-			if err != nil || again.Header["x"] != rfcSignature {
-				t.Errorf("%s: signs %v, %v", name, again.Header, err)
-			}
-		case !errors.Is(err, signing.ErrNoKey) || again.Header != nil:
+		if err := scheme.Sign(&again, noon(), key); !errors.Is(err, signing.ErrNoKey) || again.Header != nil {
 			t.Errorf("%s: a public key signs: %v", name, err)
 		}
+		if _, err := scheme.NewSigningKey(test.key); err == nil {
+			t.Errorf("%s: a public key is a signing key", name)
+		}
+		if got := scheme.VerifyingText(test.key); got != test.key {
+			t.Errorf("%s: %s verifies in place of the key itself", name, got)
+		}
+	}
+}
+
+// The private key signs as in the RFC, and stands for its public one in the same form. It is no key of a receiver.
+func TestAPrivateKeySignsAndIsNotStored(t *testing.T) {
+	t.Parallel()
+	prefixed := byPublicKey("ed25519", "hex", "base64")
+	prefixed.KeyPrefix = "whpk_"
+	whpk := "whpk_" + base64.StdEncoding.EncodeToString(unhex(t, rfcPublic))
+	inRSA := rsaKey(t, 2048)
+	for name, test := range map[string]struct {
+		spec         signing.Spec
+		text, public string
+	}{
+		"whsk_, a seed":    {prefixed, "whsk_" + base64.StdEncoding.EncodeToString(unhex(t, rfcSeed)), whpk},
+		"whsk_, whole":     {prefixed, "whsk_" + base64.StdEncoding.EncodeToString(unhex(t, rfcSeed+rfcPublic)), whpk},
+		"hexadecimal":      {byPublicKey("ed25519", "hex", "hex"), rfcSeed + rfcPublic, rfcPublic},
+		"PEM":              {byPublicKey("ed25519", "hex", "pem"), privatePEM(t, ed25519.NewKeyFromSeed(unhex(t, rfcSeed))), publicPEM(t, ed25519.PublicKey(unhex(t, rfcPublic)))},
+		"RSA, PEM, PKCS#8": {byPublicKey("rsa-sha256", "hex", "pem"), privatePEM(t, inRSA), publicPEM(t, &inRSA.PublicKey)},
+		"RSA, PEM, PKCS#1": {byPublicKey("rsa-sha256", "hex", "pem"), asPEM(t, "RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(inRSA), nil), publicPEM(t, &inRSA.PublicKey)},
+	} {
+		scheme := mustScheme(t, test.spec)
+		if _, err := scheme.NewKey(test.text); err == nil || !strings.Contains(err.Error(), "a private key; store its public key alone") {
+			t.Errorf("%s: as a receiver's key: %v", name, err)
+		}
+		signer, err := scheme.NewSigningKey(test.text)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		d := signing.Delivery{Body: unhex(t, rfcMessage)}
+		if err := scheme.Sign(&d, noon(), signer); err != nil || test.spec.MAC == "ed25519" && d.Header["x"] != rfcSignature {
+			t.Errorf("%s: signs %v, %v", name, d.Header, err)
+		}
+		public := scheme.VerifyingText(test.text)
+		if public != test.public {
+			t.Errorf("%s: its public key is %s, want %s", name, public, test.public)
+		}
+		if err := scheme.Verify(d, noon(), mustKey(t, scheme, public)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, text := range []string{"", "canary", "whsk_canary", "whsk_", "whsk_AAAA", rfcPublic} {
+		if _, err := mustScheme(t, prefixed).NewSigningKey(text); err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%q signs, or %v shows it", text, err)
+		}
+	}
+	pair := rfcSeed + strings.Repeat("ab", 32)
+	if _, err := mustScheme(t, byPublicKey("ed25519", "hex", "hex")).NewSigningKey(pair); err == nil || !strings.Contains(err.Error(), "whose public half is another one's") {
+		t.Errorf("a pair of two keys: %v", err)
+	}
+	if key, err := mustScheme(t, byPublicKey("rsa-sha256", "hex", "pem")).NewSigningKey(privatePEM(t, rsaKey(t, 1024))); err == nil || !strings.Contains(err.Error(), "1024 bits") {
+		t.Errorf("a short key signs: %v, %v", key, err)
+	}
+	if text := mustScheme(t, specs()["stripe"]).VerifyingText("whsk_x"); text != "whsk_x" {
+		t.Errorf("a secret became %s", text)
 	}
 }
 
@@ -129,20 +188,19 @@ func TestRSAVerifiesWhatAPrivateKeySigned(t *testing.T) {
 	scheme := mustScheme(t, byPublicKey("rsa-sha256", "base64", "pem"))
 	d := signing.Delivery{Body: []byte(`{"id":1}`)}
 	pkcs1 := asPEM(t, "RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(private), nil)
-	if err := scheme.Sign(&d, noon(), mustKey(t, scheme, pkcs1)); err != nil {
+	if err := scheme.Sign(&d, noon(), mustSigningKey(t, scheme, pkcs1)); err != nil {
 		t.Fatal(err)
 	}
 	right := d.Header["x"]
 	for name, text := range map[string]string{
 		"PKIX":   publicPEM(t, &private.PublicKey),
 		"PKCS#1": asPEM(t, "RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&private.PublicKey), nil),
-		"PKCS#8": privatePEM(t, private),
 	} {
 		if err := scheme.Verify(d, noon(), mustKey(t, scheme, text)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	key := mustKey(t, scheme, pkcs1)
+	key := mustKey(t, scheme, publicPEM(t, &private.PublicKey))
 	raw, err := base64.StdEncoding.DecodeString(right)
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +241,7 @@ func TestNewKeyRefusesAKeyWithWhichOthersCouldSign(t *testing.T) {
 		text, want string
 	}{
 		"RSA of 1024 bits":            {rsaPEM, publicPEM(t, &weak.PublicKey), "an RSA key of 1024 bits; it must have 2048 to 8192"},
-		"RSA of 1024 bits, private":   {rsaPEM, privatePEM(t, weak), "an RSA key of 1024 bits"},
+		"a private key of RSA":        {rsaPEM, privatePEM(t, strong), "a private key; store its public key alone"},
 		"an ed25519 key for RSA":      {rsaPEM, publicPEM(t, ed.Public()), "of another algorithm than rsa-sha256"},
 		"an elliptic curve for RSA":   {rsaPEM, publicPEM(t, &ec.PublicKey), "of another algorithm than rsa-sha256"},
 		"an RSA key for ed25519":      {inPEM, publicPEM(t, &strong.PublicKey), "of another algorithm than ed25519"},
@@ -198,7 +256,7 @@ func TestNewKeyRefusesAKeyWithWhichOthersCouldSign(t *testing.T) {
 		"31 bytes":                    {inHex, rfcPublic[2:], "an ed25519 public key has 32 bytes, not 31"},
 		"no bytes":                    {inHex, "", "empty"},
 		"no hexadecimal":              {inHex, "canary", "not hexadecimal"},
-		"a pair of two keys":          {inHex, rfcSeed + strings.Repeat("ab", 32), "whose public half is another one's"},
+		"a private key of ed25519":    {inHex, rfcSeed + rfcPublic, "a private key; store its public key alone"},
 		"no prefix":                   {v1a(), strings.TrimPrefix(whpk, "whpk_"), "a public key without its prefix whpk_"},
 		"another prefix":              {v1a(), "whsec_" + strings.TrimPrefix(whpk, "whpk_"), "a public key without its prefix whpk_"},
 		"a prefix and no base64":      {v1a(), "whpk_canary!", "not standard base64"},
@@ -276,8 +334,8 @@ func TestAKeyIsOnlyForTheSchemesOfItsKind(t *testing.T) {
 	t.Parallel()
 	ed, rsaScheme, mac := mustScheme(t, byPublicKey("ed25519", "hex", "pem")), mustScheme(t, byPublicKey("rsa-sha256", "base64", "pem")), mustScheme(t, specs()["generic"])
 	keys := map[*signing.Scheme]signing.Key{
-		ed:        mustKey(t, ed, privatePEM(t, ed25519.NewKeyFromSeed(unhex(t, rfcSeed)))),
-		rsaScheme: mustKey(t, rsaScheme, privatePEM(t, rsaKey(t, 2048))),
+		ed:        mustSigningKey(t, ed, privatePEM(t, ed25519.NewKeyFromSeed(unhex(t, rfcSeed)))),
+		rsaScheme: mustSigningKey(t, rsaScheme, privatePEM(t, rsaKey(t, 2048))),
 		mac:       mustKey(t, mac, "secret"),
 	}
 	for scheme := range keys {
@@ -297,8 +355,8 @@ func TestAKeyIsOnlyForTheSchemesOfItsKind(t *testing.T) {
 func TestV1aIsVerifiedPartByPart(t *testing.T) {
 	t.Parallel()
 	scheme := mustScheme(t, v1a())
-	key := mustKey(t, scheme, "whsk_"+base64.StdEncoding.EncodeToString(unhex(t, rfcSeed)))
-	other := mustKey(t, scheme, "whsk_"+base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)))
+	key := mustSigningKey(t, scheme, "whsk_"+base64.StdEncoding.EncodeToString(unhex(t, rfcSeed)))
+	other := mustSigningKey(t, scheme, "whsk_"+base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)))
 	d := signed(t, scheme, key, `{"type":"order.refunded"}`)
 	right := d.Header["webhook-signature"]
 	wrong := signed(t, scheme, other, `{"type":"order.refunded"}`).Header["webhook-signature"]
