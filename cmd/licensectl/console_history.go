@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -19,7 +20,7 @@ const (
 // stackHistory is console.History of a deployed stack: it asks the log as licensectl why does.
 type stackHistory struct {
 	why  whyOptions
-	logs history.Source
+	logs history.Source // nil: no log group is known
 	now  func() time.Time
 
 	mu     sync.Mutex // held while the log is asked
@@ -39,6 +40,9 @@ type latestLines struct {
 func (h *stackHistory) Ask(ctx context.Context, q history.Question, since time.Time) (history.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, whyTimeout)
 	defer cancel()
+	if h.logs == nil {
+		return history.Answer{}, failed(errors.New("no log group is known: it says what arrived and what became of it"), "name the stack with --stack")
+	}
 	if q != history.OfLatest() {
 		return h.why.ask(ctx, h.logs, q, since)
 	}

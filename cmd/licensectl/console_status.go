@@ -107,6 +107,7 @@ func (s *stackStatus) addSettings(ctx context.Context, o *console.Overview, now 
 	if worker == "" {
 		return
 	}
+	o.License = &console.Rate{Step: time.Minute, Counts: "answers"}
 	w, err := s.settings.get(now, time.Time{}, countsFor, func() (config.Worker, error) {
 		variables, err := s.at.variables(ctx, worker)
 		if err != nil {
@@ -123,10 +124,10 @@ func (s *stackStatus) addSettings(ctx context.Context, o *console.Overview, now 
 		o.Mode = modeWatch
 	}
 	o.Brake = &w.SurgeLimit
-	o.License = &console.Rate{Limit: w.CallsPerSecond * time.Minute.Seconds(), Step: time.Minute, Counts: "answers of the License API"}
+	o.License.Limit = w.CallsPerSecond * time.Minute.Seconds()
 	if w.LookUp {
 		o.LookUp = "on"
-		o.Management = &console.Rate{Limit: float64(w.ManagementCallsPerMinute), Step: time.Minute, Counts: "answers of the Management API"}
+		o.Management = &console.Rate{Limit: float64(w.ManagementCallsPerMinute), Step: time.Minute, Counts: "answers"}
 	}
 }
 
@@ -147,10 +148,7 @@ func (s *stackStatus) addCounts(ctx context.Context, o *console.Overview, now, s
 		o.Notes = append(o.Notes, note("the metrics", err, "cloudwatch:GetMetricData"))
 		return
 	}
-	o.Outcomes = m.outcomes
-	if o.License != nil {
-		o.License.Calls = m.license.calls
-	}
+	o.Outcomes, o.License.Calls = m.outcomes, m.license.calls
 	if o.Management != nil {
 		o.Management.Calls = m.management.calls
 	}
