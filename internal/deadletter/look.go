@@ -126,7 +126,7 @@ type scan struct {
 
 // run receives until the queue hands out no further letter.
 func (s *scan) run(ctx context.Context, q Queue) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := withoutDeadline(ctx)
 	defer cancel()
 	var all sync.WaitGroup
 	for range receivers {
@@ -139,6 +139,18 @@ func (s *scan) run(ctx context.Context, q Queue) error {
 	}
 	all.Wait()
 	return s.failed
+}
+
+// withoutDeadline is a context that ends with ctx and has no deadline: before a deadline, the queue abandons a call after a third
+// of a second and makes it again. The letters of an abandoned receive would be hidden for 30 seconds, and this look would not
+// see them.
+func withoutDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	free, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	return free, func() {
+		stop()
+		cancel()
+	}
 }
 
 // fail keeps the first error: the others follow from it.

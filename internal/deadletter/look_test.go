@@ -1,6 +1,9 @@
 package deadletter_test
 
 import (
+	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -169,4 +172,43 @@ func TestFilters(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
+}
+
+// watchedQueue notes whether a receive has a deadline.
+type watchedQueue struct {
+	*queue.Memory
+	deadlines atomic.Int32
+}
+
+func (q *watchedQueue) Receive(ctx context.Context, n int, wait, visibility time.Duration) ([]queue.Received, error) {
+	if _, has := ctx.Deadline(); has {
+		q.deadlines.Add(1)
+	}
+	return q.Memory.Receive(ctx, n, wait, visibility)
+}
+
+// TestALookGivesItsReceivesTime: the queue abandons a call early where its context has a deadline, and the letters of an abandoned
+// receive stay hidden. The look still ends with its context.
+func TestALookGivesItsReceivesTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := &watchedQueue{Memory: fill(t, 3)}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		look, err := deadletter.Open(ctx, q, deadletter.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		look.Close()
+		if n := q.deadlines.Load(); n != 0 || look.Seen != 21 {
+			t.Errorf("%d receives with a deadline, %d letters seen", n, look.Seen)
+		}
+		empty := &watchedQueue{Memory: queue.NewMemory(queue.MemoryConfig{})}
+		short, end := context.WithTimeout(t.Context(), time.Second)
+		defer end()
+		begin := time.Now()
+		if _, err := deadletter.Open(short, empty, deadletter.Options{Poll: 20 * time.Second}); !errors.Is(err, context.Canceled) || time.Since(begin) > 2*time.Second {
+			t.Errorf("after %v: %v", time.Since(begin), err)
+		}
+	})
 }
