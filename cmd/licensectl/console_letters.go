@@ -89,7 +89,7 @@ func (d *letterDesk) List(ctx context.Context, f console.LetterFilter) (console.
 	defer end()
 	list := console.LetterList{Seen: found.Seen, Notes: found.notes()}
 	for _, l := range found.Chosen {
-		list.Letters = append(list.Letters, letterOf(l))
+		list.Letters = append(list.Letters, letterOf(l, found.place.target))
 	}
 	return list, nil
 }
@@ -105,7 +105,7 @@ func (d *letterDesk) Show(ctx context.Context, id string) (console.Letter, error
 		return console.Letter{}, console.ErrNoLetter
 	}
 	l := found.Chosen[0]
-	letter := letterOf(l)
+	letter := letterOf(l, found.place.target)
 	letter.Content = contentOf(l)
 	if l.Event != nil {
 		sources, err := d.sources()
@@ -121,13 +121,13 @@ func (d *letterDesk) Show(ctx context.Context, id string) (console.Letter, error
 }
 
 // letterOf is a letter without its content.
-func letterOf(l *deadletter.Letter) console.Letter {
+func letterOf(l *deadletter.Letter, at *target) console.Letter {
 	line := lineOf(l)
 	way, why := deadletter.Redrive(l, true)
 	return console.Letter{
 		ID: line.ID, MessageID: line.MessageID, Reason: l.Reason, Code: line.Code, Detail: line.Detail, Source: line.Source, Attempts: line.Attempts,
 		At: line.At, Kind: line.Kind, Orders: line.Order, Is: sentence(line.Is), ToDo: sentence(line.Do),
-		Redrive: sentence(redriveText(way, why)), Way: line.Redrive, Command: nextCommand(l, way),
+		Redrive: sentence(redriveText(way, why)), Way: line.Redrive, Command: strings.Join(nextCommand(l, way, at), " "),
 	}
 }
 

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -160,9 +162,22 @@ func (p *place) look(ctx context.Context, o deadletter.Options) (*lookedAt, erro
 		if ctx.Err() != nil {
 			return nil, failed(ctx.Err(), "")
 		}
-		return nil, awsFailed(err, "sqs:ReceiveMessage and sqs:ChangeMessageVisibility", "the dead-letter queue cannot be read")
+		return nil, p.unreadable(err)
 	}
 	return &lookedAt{look, p, hidden}, nil
+}
+
+// unreadable is the error of a dead-letter queue that cannot be read.
+func (p *place) unreadable(err error) error {
+	text := "the dead-letter queue cannot be read"
+	if p.isLocal() {
+		if _, ok := errors.AsType[net.Error](err); ok {
+			return failed(fmt.Errorf("%s: nothing answers at %s", text, p.endpoint), "is licensectl local running at that address? licensectl local starts it")
+		}
+	} else {
+		text += " at " + p.of(deadLetterQueueURL)
+	}
+	return awsFailed(err, "sqs:ReceiveMessage and sqs:ChangeMessageVisibility", text)
 }
 
 // queue returns a queue of the place; the place was opened with it.

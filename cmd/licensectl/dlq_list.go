@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,30 +60,31 @@ func (o *listOptions) run(cmd *cobra.Command) error {
 		printLetters(cmd.OutOrStdout(), found.Chosen, now)
 	default:
 		printGroups(cmd.OutOrStdout(), groups, now)
-		fmt.Fprintf(cmd.OutOrStdout(), "\n%s in %s. --ids lists each; show ID explains one.\n", count(len(found.Chosen), "letter"), count(len(groups), "group"))
+		text := fmt.Sprintf("%s in %s. --ids lists each; show ID explains one.", count(len(found.Chosen), "letter"), count(len(groups), "group"))
+		fmt.Fprintln(cmd.OutOrStdout(), "\n"+fold(cmd.OutOrStdout(), text, 0))
 	}
 	for _, note := range found.notes() {
-		fmt.Fprintln(cmd.OutOrStdout(), note)
+		fmt.Fprintln(cmd.OutOrStdout(), fold(cmd.OutOrStdout(), note, 0))
 	}
 	return nil
 }
 
 func printGroups(w io.Writer, groups []deadletter.Group, now time.Time) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "REASON\tCODE\tSOURCE\tLETTERS\tAGE")
+	var rows [][]string
 	for _, g := range groups {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\n", visible(string(g.Reason)), orDash(visible(g.Code)), orDash(visible(g.Source)), len(g.Letters), ages(g.Letters, now))
+		rows = append(rows, []string{
+			visible(string(g.Reason)), orDash(visible(g.Code)), orDash(visible(g.Source)), strconv.Itoa(len(g.Letters)), ages(g.Letters, now),
+		})
 	}
-	_ = table.Flush() // checkedWriter keeps a write error
+	printColumns(w, []string{"REASON", "CODE", "SOURCE", "LETTERS", "AGE"}, rows)
 }
 
 func printLetters(w io.Writer, letters []*deadletter.Letter, now time.Time) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tREASON\tCODE\tAGE\tDETAIL")
+	var rows [][]string
 	for _, l := range letters {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", visible(l.ID()), visible(string(l.Reason)), orDash(visible(l.Code)), ago(l.At(), now), orDash(visible(l.Detail)))
+		rows = append(rows, []string{visible(l.ID()), visible(string(l.Reason)), orDash(visible(l.Code)), ago(l.At(), now), orDash(visible(l.Detail))})
 	}
-	_ = table.Flush() // checkedWriter keeps a write error
+	printColumns(w, []string{"ID", "REASON", "CODE", "AGE", "DETAIL"}, rows)
 }
 
 // groupLine is a group in JSON.

@@ -7,8 +7,8 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -77,7 +77,7 @@ func (o *actOptions) run(cmd *cobra.Command, args []string, p *plan, released fu
 		return held("look at the plan again, without --yes", "the plan is %s now, not %s: nothing was done", p.Hash, visible(o.plan))
 	}
 	n := len(p.Moves)
-	act, err := o.allow(cmd, n, p.do+" "+count(n, "letter"))
+	act, err := o.allow(cmd, n, p.does())
 	if err != nil || !act {
 		return err
 	}
@@ -204,20 +204,45 @@ func (p *plan) show(cmd *cobra.Command, o *actOptions) error {
 	}
 	w := cmd.OutOrStdout()
 	if len(p.Steps) == 0 {
-		fmt.Fprintf(w, "No letter to %s: none of %s matches.\n", p.do, count(p.found.Seen, "letter"))
-	} else {
-		p.table(w)
-		p.differences(w)
+		fmt.Fprintln(w, fold(w, fmt.Sprintf("Nothing to %s in %s: %s.", p.do, p.where(), noneOf(p.found.Seen)), 0))
+		return p.writeNotes(w)
 	}
-	fmt.Fprintf(w, "\nPlan %s: %s %s in %s", p.Hash, p.do, count(len(p.Moves), "letter"), p.where())
+	p.table(w)
+	p.differences(w)
+	if len(p.Moves) == 0 {
+		fmt.Fprintln(w, "\n"+fold(w, fmt.Sprintf("Nothing to %s in %s.", p.do, p.where()), 0))
+		return p.writeNotes(w)
+	}
+	text := fmt.Sprintf("Plan %s: %s in %s", p.Hash, p.does(), p.where())
 	if took := time.Duration(float64(p.Messages()) / o.perSecond * float64(time.Second)); took > 2*time.Second {
-		fmt.Fprintf(w, ", in %s at %v a second", took.Round(time.Second), o.perSecond)
+		text += fmt.Sprintf(", in %s at %v a second", took.Round(time.Second), o.perSecond)
 	}
-	fmt.Fprintln(w, ".")
+	fmt.Fprintln(w, "\n"+fold(w, text+".", 0))
+	return p.writeNotes(w)
+}
+
+func (p *plan) writeNotes(w io.Writer) error {
 	for _, note := range p.notes() {
-		fmt.Fprintln(w, note)
+		fmt.Fprintln(w, fold(w, note, 0))
 	}
 	return nil
+}
+
+// does says what the plan does: "redrive 2 letters", and of events also how many requests they make.
+func (p *plan) does() string {
+	text := p.do + " " + count(len(p.Moves), "letter")
+	if p.do == doRedrive && p.Messages() != len(p.Moves) {
+		text += " as " + count(p.Messages(), "request")
+	}
+	return text
+}
+
+// noneOf says that a filter chooses none of some letters.
+func noneOf(seen int) string {
+	if seen == 0 {
+		return "the dead-letter queue is empty"
+	}
+	return "none of " + count(seen, "letter") + " matches"
 }
 
 // where describes the dead-letter queue for a person.
@@ -244,16 +269,16 @@ func (p *plan) notes() []string {
 // table prints the steps, grouped.
 func (p *plan) table(w io.Writer) {
 	groups, kept := p.Groups()
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "REASON\tCODE\tSOURCE\tLETTERS\tAGE\tHOW")
+	var rows [][]string
 	for _, g := range groups {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", visible(string(g.Reason)), orDash(visible(g.Code)), orDash(visible(g.Source)), len(g.Letters),
-			ages(g.Letters, p.opened), visible(string(g.How)))
+		rows = append(rows, []string{
+			visible(string(g.Reason)), orDash(visible(g.Code)), orDash(visible(g.Source)), strconv.Itoa(len(g.Letters)), ages(g.Letters, p.opened), visible(string(g.How)),
+		})
 	}
-	_ = table.Flush() // checkedWriter keeps a write error
+	printColumns(w, []string{"REASON", "CODE", "SOURCE", "LETTERS", "AGE", "HOW"}, rows)
 	for _, why := range slices.Sorted(maps.Keys(kept)) {
 		p := page{w: w}
-		for _, line := range wrap(fmt.Sprintf("%s kept: %s.", is(kept[why], "letter"), strings.TrimSuffix(why, ".")), ruleWidth) {
+		for _, line := range wrap(fmt.Sprintf("%s kept: %s.", is(kept[why], "letter"), strings.TrimSuffix(why, ".")), pageWidth(w)) {
 			p.outside(line)
 		}
 	}
@@ -273,9 +298,9 @@ func (p *plan) differences(w io.Writer) {
 			fmt.Fprintln(w, "\n… and more events; --json lists them all.")
 			return
 		}
-		fmt.Fprintf(w, "\n%s\n  before  %s\n", visible(s.Letter.ID()), visible(s.Before))
+		fmt.Fprintf(w, "\n%s\n%s\n", visible(s.Letter.ID()), fold(w, "  before  "+visible(s.Before), 10))
 		for i, line := range s.After {
-			fmt.Fprintf(w, "  %-6s  %s\n", []string{"after", ""}[min(i, 1)], visible(line))
+			fmt.Fprintln(w, fold(w, fmt.Sprintf("  %-6s  %s", []string{"after", ""}[min(i, 1)], visible(line)), 10))
 		}
 	}
 }

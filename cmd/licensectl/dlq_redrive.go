@@ -44,7 +44,7 @@ Correct the cause first: a letter that is sent without a correction comes back. 
 Without --comment there is only the plan. On a terminal --comment TEXT is enough, and redrive asks for the count. Scripts
 give --comment TEXT --yes --expect N, and --plan HASH to be sure of the letters too.
 
-Exit codes: 0 all done, 1 none, 2 usage, 3 some, 4 another count or plan, nothing was done.`,
+Exit codes: 0 all done, or nothing to do; 1 none done, 2 usage, 3 some done, 4 another count or plan: nothing was done.`,
 		Example: `  licensectl dlq redrive --reason held --source stripe --stack license-deactivator
   licensectl dlq redrive --reason held --source stripe --stack license-deactivator --comment "spring sale, checked" --yes --expect 12
   licensectl dlq redrive --reason unmappable --source shopify --remap --sources my-sources --stack license-deactivator
@@ -141,7 +141,7 @@ the letters with export first. A letter that is no message of this system is del
 Without --comment there is only the plan. On a terminal --comment TEXT is enough, and purge asks for the count. Scripts give
 --comment TEXT --yes --expect N, and --plan HASH to be sure of the letters too.
 
-Exit codes: 0 all done, 1 none, 2 usage, 3 some, 4 another count or plan, nothing was done.`,
+Exit codes: 0 all done, or nothing to do; 1 none done, 2 usage, 3 some done, 4 another count or plan: nothing was done.`,
 		Example: `  licensectl dlq purge --reason reversed --before 7d --stack license-deactivator
   licensectl dlq purge --id stripe.evt_3Nx --stack license-deactivator --comment "not real, ticket 4711" --yes --expect 1`,
 		Args: cobra.NoArgs,

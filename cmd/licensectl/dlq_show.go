@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -87,9 +88,9 @@ func (o *showOptions) run(cmd *cobra.Command, ids []string) error {
 			continue
 		}
 		if i > 0 {
-			fmt.Fprintln(cmd.OutOrStdout(), "\n"+strings.Repeat("─", ruleWidth)+"\n")
+			fmt.Fprintln(cmd.OutOrStdout(), "\n"+strings.Repeat("─", pageWidth(cmd.OutOrStdout()))+"\n")
 		}
-		p := printLetter(cmd.OutOrStdout(), l, now)
+		p := printLetter(cmd.OutOrStdout(), l, &o.target, now)
 		if o.logs {
 			p.log(log)
 		}
@@ -110,7 +111,7 @@ func (o *showOptions) run(cmd *cobra.Command, ids []string) error {
 	return failed(errors.New(visible("no visible letter has the id "+strings.Join(missing, ", "))), hint)
 }
 
-func printLetter(w io.Writer, l *deadletter.Letter, now time.Time) *page {
+func printLetter(w io.Writer, l *deadletter.Letter, at *target, now time.Time) *page {
 	p := &page{w: w, heading: "LETTER"}
 	rows := []row{{"id", l.ID()}, {"reason", string(l.Reason)}}
 	add := func(name, value string) {
@@ -142,7 +143,7 @@ func printLetter(w io.Writer, l *deadletter.Letter, now time.Time) *page {
 	way, why := deadletter.Redrive(l, true)
 	p.section("REDRIVE")
 	p.prose(sentence(redriveText(way, why)))
-	p.line("%s", nextCommand(l, way))
+	p.command(nextCommand(l, way, at))
 	return p
 }
 
@@ -164,16 +165,48 @@ func (p *page) log(requests []history.Request) {
 	}
 }
 
-// nextCommand is the command that finishes a letter, without the flags that say where it acts.
-func nextCommand(l *deadletter.Letter, way deadletter.Way) string {
-	const with = ` --comment "why"`
+// command prints a command that can be pasted: where it is longer than a line, the lines end in a backslash.
+func (p *page) command(parts []string) {
+	blanks, next := strings.Repeat(" ", headingWidth), "  "
+	line := parts[0]
+	for _, part := range parts[1:] {
+		const end = ` \`
+		if len(blanks)+len(line)+len(" "+part)+len(end) > pageWidth(p.w) {
+			fmt.Fprintln(p.w, blanks+visible(line)+end)
+			line = next + part
+			continue
+		}
+		line += " " + part
+	}
+	fmt.Fprintln(p.w, blanks+visible(line))
+}
+
+// nextCommand is the command that finishes a letter, with the flags that say where it acts: its name, then each flag with its
+// value.
+func nextCommand(l *deadletter.Letter, way deadletter.Way, at *target) []string {
+	name, edit := "licensectl dlq redrive", ""
 	switch way {
 	case deadletter.Kept:
-		return "licensectl dlq purge --id " + l.ID() + with
+		name = "licensectl dlq purge"
 	case deadletter.Mapped:
-		return "licensectl dlq redrive --id " + l.ID() + " --edit" + with
+		edit = "--edit"
 	}
-	return "licensectl dlq redrive --id " + l.ID() + with
+	parts := nonEmpty(name, "--id "+shellWord(l.ID()), edit)
+	for _, flag := range at.values() {
+		parts = append(parts, "--"+flag[0]+" "+shellWord(flag[1]))
+	}
+	return append(parts, `--comment "why"`)
+}
+
+// plainWord is a text that a shell does not change.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+
+// shellWord is a text as one word of a shell's command.
+func shellWord(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // redriveText says what a redrive would do with a letter.

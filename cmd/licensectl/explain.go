@@ -91,12 +91,12 @@ func (o explainOptions) run(cmd *cobra.Command, f *files, args []string) error {
 		errs = append(errs, unread...)
 		for _, s := range subjects {
 			var text bytes.Buffer
-			if err := s.print(&text); err != nil {
+			if err := s.print(sized{&text, outputWidth(cmd.OutOrStdout())}); err != nil {
 				errs = append(errs, err)
 				continue
 			}
 			if printed++; printed > 1 {
-				fmt.Fprintln(cmd.OutOrStdout(), "\n"+strings.Repeat("─", ruleWidth)+"\n")
+				fmt.Fprintln(cmd.OutOrStdout(), "\n"+strings.Repeat("─", pageWidth(cmd.OutOrStdout()))+"\n")
 			}
 			_, _ = text.WriteTo(cmd.OutOrStdout()) // checkedWriter keeps a write error
 		}

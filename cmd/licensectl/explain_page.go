@@ -57,9 +57,15 @@ func (p *page) line(format string, args ...any) {
 
 // outside prints a line outside of all sections. It is not kept.
 func (p *page) outside(line string) {
-	if p.keep == nil {
-		fmt.Fprintln(p.w, visible(line))
+	if p.keep != nil {
+		return
 	}
+	line = visible(line)
+	indent := headingWidth
+	if blanks := len(line) - len(strings.TrimLeft(line, " ")); blanks > 0 {
+		indent = blanks
+	}
+	fmt.Fprintln(p.w, fold(p.w, line, indent+2))
 }
 
 // visible replaces the characters that a terminal executes or does not show, so that no value of an event can change
@@ -82,7 +88,7 @@ func (p *page) prose(text string) {
 	if text == "" || p.kept(console.Block{Text: visible(text)}) {
 		return
 	}
-	for _, line := range wrap(text, ruleWidth-headingWidth) {
+	for _, line := range wrap(text, pageWidth(p.w)-headingWidth) {
 		p.line("%s", line)
 	}
 }

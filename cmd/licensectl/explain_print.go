@@ -30,7 +30,7 @@ func explainedForPage(s subject, e webhook.Explanation) console.Explanation {
 func (p *page) explanation(s subject, e webhook.Explanation) {
 	p.outside(s.name)
 	if s.about != "" {
-		for _, line := range wrap(s.about, ruleWidth) {
+		for _, line := range wrap(s.about, pageWidth(p.w)) {
 			p.outside(line)
 		}
 	}
@@ -40,7 +40,7 @@ func (p *page) explanation(s subject, e webhook.Explanation) {
 	for i, event := range e.Events {
 		if len(e.Events) > 1 {
 			title := fmt.Sprintf("── Event %d of %d ", i+1, len(e.Events))
-			fmt.Fprintf(p.w, "\n%s%s\n", title, strings.Repeat("─", ruleWidth-utf8.RuneCountInString(title)))
+			fmt.Fprintf(p.w, "\n%s%s\n", title, strings.Repeat("─", pageWidth(p.w)-utf8.RuneCountInString(title)))
 			p.section("BECOMES")
 			p.prose(becomes(event))
 		}
@@ -50,7 +50,7 @@ func (p *page) explanation(s subject, e webhook.Explanation) {
 		}
 	}
 	if len(e.Events) > 1 {
-		fmt.Fprintf(p.w, "\n%s\n", strings.Repeat("─", ruleWidth))
+		fmt.Fprintf(p.w, "\n%s\n", strings.Repeat("─", pageWidth(p.w)))
 	}
 	p.answer(s, e)
 }

@@ -16,7 +16,16 @@ import (
 // returns what the terminal shows, with the typed text as the terminal echoes it.
 func onTerminal(t *testing.T, typed string, args ...string) (code int, shown string) {
 	t.Helper()
+	return onTerminalOf(t, 0, typed, args...)
+}
+
+// onTerminalOf is onTerminal with a terminal that has that many columns; 0: it does not say how many.
+func onTerminalOf(t *testing.T, columns uint16, typed string, args ...string) (code int, shown string) {
+	t.Helper()
 	person, terminal := openPTY(t)
+	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns}); err != nil {
+		t.Fatal(err)
+	}
 	seen := newBuffer()
 	read := make(chan struct{})
 	go func() {

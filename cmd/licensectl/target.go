@@ -176,6 +176,23 @@ func (t *target) flags() string {
 	return strings.Join(names, ", ")
 }
 
+// values are the flags that were given, each with its value.
+func (t *target) values() (flags [][2]string) {
+	add := func(flag, value string) {
+		if value != "" {
+			flags = append(flags, [2]string{flag, value})
+		}
+	}
+	add("stack", t.stack)
+	add("endpoint-url", t.endpoint)
+	for _, r := range []resource{webhookFunctionName, queueURL, deadLetterQueueURL} {
+		if value := t.named[r]; value != nil {
+			add(r.flag(), *value)
+		}
+	}
+	return flags
+}
+
 // String describes the target for a person, such as "stack shop", "function my-webhook" or "licensectl local at
 // http://127.0.0.1:8080".
 func (t *target) String() string {

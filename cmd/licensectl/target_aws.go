@@ -113,6 +113,9 @@ func awsProblem(err error) string {
 	return err.Error()
 }
 
+// hintNotAWS is the hint for an answer that is not one of AWS.
+const hintNotAWS = "what answers at this address is neither AWS nor licensectl local: check --endpoint-url and AWS_ENDPOINT_URL"
+
 // awsHint returns what to do about an error of AWS.
 func awsHint(err error, right string) string {
 	if answer, ok := errors.AsType[smithy.APIError](err); ok {
@@ -124,8 +127,15 @@ func awsHint(err error, right string) string {
 			return "AWS refuses the credentials: " + hintCredentials
 		case "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestThrottled":
 			return "AWS throttles the calls of this account: try again in a minute"
+		case "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue":
+			return "there is no queue with this address: compare it with the output of the stack, the region (AWS_REGION) and the account (AWS_PROFILE)"
+		case "UnknownError": // an answer without a code of AWS
+			return hintNotAWS
 		}
 		return ""
+	}
+	if _, ok := errors.AsType[*smithy.DeserializationError](err); ok {
+		return hintNotAWS
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return "AWS cannot be reached: check the network, the region and --endpoint-url"

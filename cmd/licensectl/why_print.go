@@ -14,6 +14,9 @@ import (
 // shownTimelines is how many requests are printed in full; of a bulk run those that need a person come first in --json.
 const shownTimelines = 20
 
+// stepIndent is where the second line of a step begins, in a terminal that is too narrow for one.
+const stepIndent = 6
+
 func writeJSON(w io.Writer, value any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -38,7 +41,7 @@ func printAnswer(w io.Writer, name string, a history.Answer) {
 		printTimeline(w, r)
 	}
 	if hidden := len(a.Requests) - len(shown); hidden > 0 {
-		fmt.Fprintf(w, "\n%s more; --json has all, --id shows one.\n", count(hidden, "request"))
+		fmt.Fprintln(w, "\n"+fold(w, count(hidden, "request")+" more; --json has all, --id shows one.", 0))
 	}
 	printSummary(w, a)
 }
@@ -60,7 +63,7 @@ func printTimeline(w io.Writer, r history.Request) {
 	if r.Code != "" {
 		outcome += ", " + r.Code
 	}
-	fmt.Fprintf(w, "\n%s: %s\n", r.ID, outcome)
+	fmt.Fprintln(w, "\n"+fold(w, r.ID+": "+outcome, stepIndent))
 	var about []string
 	for _, part := range []struct{ what, text string }{
 		{"license", r.License}, {"user", r.User}, {"product", r.Product}, {"device", r.Device}, {"order", r.Order}, {"cause", r.Cause}, {"run", r.Run},
@@ -70,14 +73,14 @@ func printTimeline(w io.Writer, r history.Request) {
 		}
 	}
 	if len(about) > 0 {
-		fmt.Fprintf(w, "  %s\n", strings.Join(about, ", "))
+		fmt.Fprintln(w, fold(w, "  "+strings.Join(about, ", "), stepIndent))
 	}
 	for _, s := range r.Steps {
 		by := ""
 		if s.By != "" && !strings.Contains(s.Text, s.By) {
 			by = " (by " + s.By + ")"
 		}
-		fmt.Fprintf(w, "  %s  %-9s  %s%s\n", s.At.UTC().Format(time.DateTime), s.Step, s.Text, by)
+		fmt.Fprintln(w, fold(w, fmt.Sprintf("  %s  %-9s  %s%s", s.At.UTC().Format(time.DateTime), s.Step, s.Text, by), stepIndent))
 	}
 }
 
@@ -88,12 +91,13 @@ func printSummary(w io.Writer, a history.Answer) {
 		parts = append(parts, fmt.Sprintf("%d %s", a.Counts[outcome], outcome))
 	}
 	if len(parts) > 0 {
-		fmt.Fprintf(w, "\n%s: %s. Times are UTC.\n", count(len(a.Requests), "request"), strings.Join(parts, ", "))
+		fmt.Fprintln(w, "\n"+fold(w, fmt.Sprintf("%s: %s. Times are UTC.", count(len(a.Requests), "request"), strings.Join(parts, ", ")), 0))
 	}
 	if len(a.Scan.Groups) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "Scanned %s of %s in %.1f s, %s USD.\n", size(a.Scan.Bytes), count(len(a.Scan.Groups), "log group"), a.Scan.Seconds, dollars(a.Scan.Dollars))
+	scanned := fmt.Sprintf("Scanned %s of %s in %.1f s, %s USD.", size(a.Scan.Bytes), count(len(a.Scan.Groups), "log group"), a.Scan.Seconds, dollars(a.Scan.Dollars))
+	fmt.Fprintln(w, fold(w, scanned, 0))
 }
 
 // size is a number of bytes for a person.
@@ -143,7 +147,7 @@ func (o *whyOptions) printOutcome(w io.Writer, l history.Line) error {
 		return writeJSON(w, followed{l.Time, l.ID, outcome, l.Code, l.Attempts, l.Reason, l.Detail, l.License})
 	}
 	why := strings.Join(nonEmpty(l.License, l.Code, l.Reason, l.Detail), ", ")
-	_, err := fmt.Fprintf(w, "%s  %-16s  %s  %s\n", l.Time.UTC().Format(time.TimeOnly), outcome, l.ID, why)
+	_, err := fmt.Fprintln(w, fold(w, fmt.Sprintf("%s  %-16s  %s  %s", l.Time.UTC().Format(time.TimeOnly), outcome, l.ID, why), stepIndent))
 	return err
 }
 

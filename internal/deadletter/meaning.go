@@ -44,7 +44,7 @@ func Meanings() []Meaning {
 			"look at the sender's log of deliveries, and at the order; to deactivate its license redrive --edit, else purge the letter"},
 		{deactivation.ReasonReversed, "", "an event that takes an earlier one back: a dispute won, a refund that failed",
 			"if a license was deactivated for the earlier event, give it back with licensectl restore or in LicenseSpring; then purge the letter. A redrive never sends it"},
-		{deactivation.ReasonStale, "", "a request of an event that was older than MAX_EVENT_AGE (14 days) when it was received, by its own time: an old order that was edited, or a replay; `detail` says its time and age",
+		{deactivation.ReasonStale, "", "a request of an event that was older than MAX_EVENT_AGE allows (14 days, unless it is set otherwise) when it was received, by its own time: an old order that was edited, or a replay; `detail` says its time and age",
 			"look at the order; redrive releases the letter, else purge it"},
 		{deactivation.ReasonInvalid, "", "not a message in the wire form of this system",
 			"find out who may send to the queue; export the letter for the investigation, then purge it by --id"},

@@ -94,6 +94,10 @@ func (p *Plan) Warnings(watches, modeKnown bool) []string {
 		}
 		warnings = append(warnings, fmt.Sprintf("Warning: %s older than %d days: the order may have changed since. Look at it first.", from, OldEvent/(24*time.Hour)))
 	}
+	if several := slices.DeleteFunc(slices.Clone(p.Steps), func(s Step) bool { return s.Events < 2 }); len(several) > 0 {
+		text := "Warning: %s a delivery of several events. The requests of all of its accepted events are sent, also of those that were queued when it arrived: see above."
+		warnings = append(warnings, fmt.Sprintf(text, map[bool]string{true: "1 letter is", false: fmt.Sprint(len(several), " letters are each")}[len(several) == 1]))
+	}
 	watched := slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Letter.Reason == deactivation.ReasonWatched })
 	switch {
 	case watches:

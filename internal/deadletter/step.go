@@ -19,6 +19,7 @@ type Step struct {
 	Way    Way    // of a redrive; Purged or Kept in a purge
 	Why    string // for Kept, and for a Mapped one without a request: why it is not sent
 	Made   []deactivation.Request
+	Events int // with Remap: events of the delivery that make a request
 
 	// Before and After say what an event is that is mapped anew or completed, and what it becomes.
 	Before string
@@ -79,6 +80,9 @@ func (s *Step) Remap(sources *source.Sources, lookUp bool) {
 			s.After = append(s.After, "  "+DescribeRequest(r))
 		}
 		s.Made = append(s.Made, m.Requests...)
+		if len(m.Requests) > 0 {
+			s.Events++
+		}
 	}
 }
 
