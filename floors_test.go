@@ -75,12 +75,13 @@ func plan() map[string]room {
 		"pkg/licenseapi/licenseapitest": {floor: 1, beside: "pkg/licenseapi", usedBy: []string{"cmd/licensectl", "internal/local"}}, // fake-api, local
 
 		// 0: words
-		"internal/deactivation": {floor: 0},
-		"internal/deadline":     {floor: 0},
-		"pkg/signing":           {floor: 0},
-		"pkg/internal/apihttp":  {floor: 0},
-		"sources":               {floor: 0},
-		"events":                {floor: 0},
+		"internal/deactivation":   {floor: 0},
+		"internal/deadline":       {floor: 0},
+		"pkg/signing":             {floor: 0},
+		"pkg/signing/signingtest": {floor: 0, beside: "pkg/signing", usedBy: []string{"cmd/licensectl", "internal/local", "internal/sample"}}, // signs the samples
+		"pkg/internal/apihttp":    {floor: 0},
+		"sources":                 {floor: 0},
+		"events":                  {floor: 0},
 	}
 }
 

@@ -34,6 +34,9 @@ func newKey(bytes []byte) Key { return Key{bytes: func() []byte { return bytes }
 // (padding is optional), hexadecimal with a character that is none, and a public key as the secret of a MAC: with it
 // anybody could sign. A private key is refused; see NewSigningKey. The error never holds the text.
 func (s *Scheme) NewKey(text string) (Key, error) {
+	if s.Certified() {
+		return newPayPalKey(text)
+	}
 	if s.PublicKey() {
 		return s.newPublicKey(text)
 	}

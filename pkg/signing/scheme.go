@@ -39,6 +39,9 @@ func Canonicals() []string { return []string{lengthPrefixed} }
 // Spec is one scheme as data: the fields of `verify:` in a source's file, under the same names. Templates hold
 // placeholders in braces.
 type Spec struct {
+	// Scheme "paypal" is PayPal's, which no template describes; all other fields are then empty.
+	Scheme string
+
 	Header    []string      // names, in any case, of the header that carries Form; the first one present is used
 	Query     string        // instead of Header: the query parameter of the address that carries Form
 	Field     []string      // instead of Header: names of the form's field that carries Form; the first one present is used
@@ -68,6 +71,9 @@ type Scheme struct {
 // NewScheme compiles spec. It refuses, by name, every field that cannot work or that would leave the body or the
 // timestamp unsigned. It reports all problems at once, one a line.
 func NewScheme(spec Spec) (*Scheme, error) {
+	if spec.Scheme != "" {
+		return newPayPal(spec)
+	}
 	spec.Header = slices.Clone(spec.Header)
 	for i, name := range spec.Header {
 		spec.Header[i] = strings.ToLower(name)
@@ -93,6 +99,9 @@ func NewScheme(spec Spec) (*Scheme, error) {
 // Signs reports whether the value of the named header is signed.
 func (s *Scheme) Signs(header string) bool {
 	name := strings.ToLower(header)
+	if s.Certified() {
+		return name == payPalID || name == payPalTime
+	}
 	return slices.ContainsFunc(s.signed, func(p piece) bool {
 		return p.kind == pieceHeader && p.text == name || p.kind == pieceTimestamp && s.spec.Timestamp == name && name != ""
 	})

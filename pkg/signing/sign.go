@@ -14,6 +14,9 @@ import (
 // invalid address, a body that is no form where one is needed, and a time before 1970 give ErrMalformed. On an error d
 // is unchanged.
 func (s *Scheme) Sign(d *Delivery, now time.Time, key Key) error {
+	if s.Certified() {
+		return ErrOnlySender
+	}
 	if err := s.checkKeys([]Key{key}); err != nil {
 		return err
 	}

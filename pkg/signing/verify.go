@@ -36,6 +36,9 @@ type Delivery struct {
 	URL    string            // as the sender called it, where the scheme signs it or reads its query
 	Header map[string]string // by lower-case name
 	Body   []byte            // the raw bytes, capped by the caller
+
+	// Certificate is what a scheme that is Certified verifies with. The receiver sets it; nil for every other scheme.
+	Certificate *Certificate
 }
 
 // Verify returns nil when one of the signatures (or the secret) in d is valid for one of the keys and, if the scheme
@@ -43,6 +46,9 @@ type Delivery struct {
 // one of ErrMissing, ErrMalformed, ErrMismatch, ErrStale, ErrFuture and ErrNoKey. The time is checked last: ErrStale
 // and ErrFuture are returned only for genuine deliveries, and mean a wrong clock or a replay.
 func (s *Scheme) Verify(d Delivery, now time.Time, keys ...Key) error {
+	if s.Certified() {
+		return s.verifyPayPal(d, now, keys)
+	}
 	if err := s.checkKeys(keys); err != nil {
 		return err
 	}
