@@ -19,6 +19,7 @@ type fieldSource struct {
 	pairs       *expression.Expression // with name and value, or the object's own keys
 	name, value string                 // keys of a pair; name "": the object's own keys; value "" as well: their values are not wrapped
 	field       string                 // one field of the License API, by the expression in objects
+	json        bool                   // the value of objects is a text that holds a JSON object
 	buyer       bool                   // a buyer can write it
 }
 
@@ -97,6 +98,12 @@ func (s fieldSource) find(t expression.Tree) ([]map[string]any, error) {
 	if s.field != "" {
 		return []map[string]any{{s.field: result}}, nil
 	}
+	if s.json {
+		result, err = parsedObject(result)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", oneLine(expr.String()), err)
+		}
+	}
 	if s.pairs != nil && s.name != "" {
 		object, err := s.fromPairs(result)
 		if err != nil {
@@ -111,6 +118,20 @@ func (s fieldSource) find(t expression.Tree) ([]map[string]any, error) {
 		}
 	}
 	return objects, nil
+}
+
+// parsedObject reads a text that holds a JSON object, as in PayPal's custom_id. Any other text is a vendor's own and holds no
+// license data.
+func parsedObject(value any) (any, error) {
+	text, ok := value.(string)
+	if !ok || !strings.HasPrefix(strings.TrimSpace(text), "{") {
+		return nil, nil //nolint:nilnil // no object is no error
+	}
+	tree, err := expression.ReadJSON([]byte(text))
+	if err != nil {
+		return nil, errors.New("a text that begins as a JSON object and is none")
+	}
+	return tree.Exact, nil
 }
 
 // twoValues is the value of a name that a list of pairs holds twice with different values.

@@ -71,12 +71,14 @@ func readFieldSources(to *[]fieldSource) reader {
 func readFieldSource(node *yaml.Node) (fieldSource, error) {
 	var s fieldSource
 	var by string
+	var json *expression.Expression
 	if node.Kind != yaml.MappingNode {
 		err := readExpression(&s.objects)(node)
 		return s, err
 	}
 	readers := map[string]reader{
 		"pairs": readExpression(&s.pairs), "name": text(&s.name), "value": text(&s.value), "by": oneOf(&by, "buyer"),
+		"json": readExpression(&json),
 	}
 	for _, field := range licenseFieldNames() {
 		readers[field] = func(node *yaml.Node) error {
@@ -90,9 +92,18 @@ func readFieldSource(node *yaml.Node) (fieldSource, error) {
 	if err := keys(node, "a place", readers); err != nil {
 		return fieldSource{}, err
 	}
+	places := 0
+	for _, is := range []bool{s.pairs != nil, s.field != "", json != nil} {
+		if is {
+			places++
+		}
+	}
+	if json != nil {
+		s.objects, s.json = json, true
+	}
 	switch {
-	case (s.pairs == nil) == (s.field == ""):
-		return fieldSource{}, errorAt(node, "a field source is an expression, pairs, or one field")
+	case places != 1:
+		return fieldSource{}, errorAt(node, "a field source is an expression, pairs, or one field, or json")
 	case s.name != "" && s.value == "":
 		return fieldSource{}, errorAt(node, "value is missing: the key under which a pair holds its value")
 	case s.pairs == nil && s.name+s.value != "":
