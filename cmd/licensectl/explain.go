@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"license-deactivator/internal/certificate"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/webhook"
 )
@@ -77,7 +78,7 @@ func (o explainOptions) run(cmd *cobra.Command, f *files, args []string) error {
 		return err
 	}
 	reader := subjectReader{files: f, sources: sources, stdin: cmd.InOrStdin(), source: o.source, headers: headers, url: o.url, at: at,
-		policy: webhook.Policy{MaxEventAge: o.maxEventAge, LookUp: o.lookUp},
+		policy: webhook.Policy{MaxEventAge: o.maxEventAge, LookUp: o.lookUp, Certificates: certificate.New(certificate.Config{})},
 	}
 	if o.secretsFile != "" {
 		if reader.secrets, err = webhookSecrets(o.secretsFile); err != nil {

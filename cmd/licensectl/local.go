@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"license-deactivator/events"
+	"license-deactivator/internal/certificate"
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/history"
 	"license-deactivator/internal/local"
@@ -338,11 +339,21 @@ func (o localOptions) config(stored local.Secrets, sources *source.Sources, call
 		CallsPerSecond: o.callsPerSecond, CallsInFlight: o.callsInFlight, FirstRetry: o.clock.firstRetry,
 		ManagementAPI: called.management, ManagementAPIKey: o.fallbackKey(), ManagementCallsPerMinute: o.managementPace(),
 		AcceptTestEvents: o.testEvents == testEventsAccept, MaxEventAge: o.maxEventAge, SurgeLimit: o.surgeLimit, Watch: o.mode == modeWatch,
-		Recorder: local.NewRecorder(stderr, level, memory), History: memory,
+		Recorder: local.NewRecorder(stderr, level, memory), History: memory, Certificates: o.certificates(),
 		OnOutcome:  func(m telemetry.Message) { out.outcome(m); tried.OnOutcome(m) },
 		OnDelivery: func(d telemetry.Delivery) { out.delivery(d); tried.OnDelivery(d) },
 		OnRefused:  out.refused,
 	}
+}
+
+// certificates are those of senders that sign with one. Anybody can sign with the samples' key, so it counts only with the
+// fake APIs.
+func (o localOptions) certificates() webhook.Certificates {
+	fetched := certificate.New(certificate.Config{})
+	if o.licenseAPI != "" {
+		return fetched
+	}
+	return local.SampleCertificates(fetched)
 }
 
 // tokenURL returns where an OAuth client gets its tokens: the fake at this address, or "" with the user's own License

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"golang.org/x/sync/errgroup"
 
+	"license-deactivator/internal/certificate"
 	"license-deactivator/internal/config"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/secrets"
@@ -31,13 +32,12 @@ func main() {
 	}
 	jobs := queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.QueueURL)
 	held := secrets.NewCache(secrets.OpenSecretsManager(cfg.Config, cfg.SecretsManagerEndpoint, cfg.WebhookSecretsARN), secrets.ParseWebhooks)
-
 	known, err := source.Open(sources.FS())
 	if err != nil {
 		log.Fatal(err)
 	}
 	handler, err := webhook.New(webhook.Config{
-		Sources: known, Secrets: held, Queue: jobs, Recorder: recorder,
+		Sources: known, Secrets: held, Queue: jobs, Recorder: recorder, Certificates: certificate.New(certificate.Config{}),
 		DeadLetters: queue.OpenSQS(cfg.Config, cfg.SQSEndpoint, cfg.DeadLetterQueueURL),
 		PublicURL:   cfg.PublicURL, AcceptTestEvents: cfg.AcceptTestEvents, MaxEventAge: cfg.MaxEventAge, LookUp: cfg.LookUp,
 	})

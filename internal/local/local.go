@@ -58,6 +58,9 @@ type Config struct {
 	// MaxEventAge is the age above which the requests of an event go to the dead-letter queue; 0: no limit.
 	MaxEventAge time.Duration
 
+	// Certificates are those of senders that sign with one (PayPal): SampleCertificates for the samples.
+	Certificates webhook.Certificates
+
 	// History has the lines of Recorder (NewRecorder): GET /history answers from it. Optional.
 	History *history.Memory
 
@@ -95,7 +98,7 @@ func New(c Config) (*Stack, error) {
 	})
 	receiver, err := webhook.New(webhook.Config{
 		Sources: c.Sources, Secrets: secrets.NewCache(c.WebhookSecrets, secrets.ParseWebhooks),
-		Queue: s.Queue, DeadLetters: s.DeadLetters, Recorder: c.Recorder, OnDelivery: c.OnDelivery,
+		Queue: s.Queue, DeadLetters: s.DeadLetters, Recorder: c.Recorder, OnDelivery: c.OnDelivery, Certificates: c.Certificates,
 		PublicURL: "http://", AcceptTestEvents: c.AcceptTestEvents, MaxEventAge: c.MaxEventAge, LookUp: c.ManagementAPI != "",
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"license-deactivator/events"
+	"license-deactivator/internal/certificate"
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/queue"
 	"license-deactivator/internal/sample"
@@ -81,7 +82,8 @@ func (w *world) run(watch bool, send func(*Stack)) []queue.Received {
 	w.t.Helper()
 	license, webhooks := w.stored.Readers("")
 	stack, err := New(Config{
-		Sources: w.sources, LicenseSecret: license, WebhookSecrets: webhooks, LicenseAPI: w.url, CallsPerSecond: 1e6, CallsInFlight: 8,
+		Certificates: SampleCertificates(certificate.New(certificate.Config{})),
+		Sources:      w.sources, LicenseSecret: license, WebhookSecrets: webhooks, LicenseAPI: w.url, CallsPerSecond: 1e6, CallsInFlight: 8,
 		Watch: watch, Recorder: telemetry.New(io.Discard, slog.LevelError+1, ""),
 		OnDelivery: func(d telemetry.Delivery) { w.accepted.Add(int64(len(d.Requests))) },
 	})

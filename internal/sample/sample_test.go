@@ -15,6 +15,7 @@ import (
 	"license-deactivator/internal/sample"
 	"license-deactivator/internal/source"
 	"license-deactivator/pkg/signing"
+	"license-deactivator/pkg/signing/signingtest"
 	"license-deactivator/sources"
 )
 
@@ -63,7 +64,7 @@ func TestEverySampleBecomesWhatItsFileSays(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := signing.Delivery{Method: req.Method, URL: req.URL.String(), Header: map[string]string{}, Body: body}
+			d := signing.Delivery{Method: req.Method, URL: req.URL.String(), Header: map[string]string{}, Body: body, Certificate: signingtest.Certificate()}
 			for name := range req.Header {
 				d.Header[strings.ToLower(name)] = req.Header.Get(name)
 			}

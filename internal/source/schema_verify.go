@@ -38,7 +38,7 @@ func readVerification(to *verification) reader {
 // specReaders are the readers of a scheme's own keys. mac is any text: pkg/signing says why it refuses a word.
 func specReaders(spec *signing.Spec, unit *string) map[string]reader {
 	return map[string]reader{
-		"header": texts(&spec.Header), "query": text(&spec.Query), "field": texts(&spec.Field), "form": text(&spec.Form),
+		"scheme": oneOf(&spec.Scheme, "paypal"), "header": texts(&spec.Header), "query": text(&spec.Query), "field": texts(&spec.Field), "form": text(&spec.Form),
 		"separator": text(&spec.Separator), "timestamp": text(&spec.Timestamp), "unit": oneOf(unit, "s", "ms"),
 		"signed": text(&spec.Signed), "canonical": text(&spec.Canonical), "skip": texts(&spec.Skip), "covers": texts(&spec.Covers),
 		"mac": text(&spec.MAC), "encoding": oneOf(&spec.Encoding, "hex", "base64"), "key": text(&spec.Key),
@@ -46,8 +46,11 @@ func specReaders(spec *signing.Spec, unit *string) map[string]reader {
 	}
 }
 
-// schemeProblem returns the problem of a scheme in this file: a public key that could be taken for a secret.
+// schemeProblem returns the problem of a scheme in this file: a public key or a webhook id that could be taken for a secret.
 func (v *verification) schemeProblem(s *scheme) string {
+	if s.Certified() && len(v.schemes) > 1 {
+		return "scheme: paypal stands alone in a file: a webhook id is no secret, and with another scheme anybody who knows it could sign"
+	}
 	if v.mixed && s.PublicKey() && s.spec.Key != "pem" && s.spec.KeyPrefix != "whpk_" {
 		return "a public key next to a scheme with a secret needs key: pem or key_prefix: whpk_; without a mark it could be stored and used as a secret, with which anybody could sign"
 	}

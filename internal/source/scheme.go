@@ -27,6 +27,9 @@ func (s *scheme) signsInForm(body []byte) bool {
 
 // describe describes the signature: "HMAC-SHA256 of {timestamp}.{body}, hex, in Stripe-Signature, at most 5m old".
 func (s *scheme) describe() string {
+	if s.Certified() {
+		return "RSA-SHA256 of {transmission id}|{time}|{webhook id}|{CRC-32 of the body}, base64, in PAYPAL-TRANSMISSION-SIG, with PayPal's certificate, at most 4 days old"
+	}
 	where := "in " + strings.Join(s.spec.Header, " or ")
 	switch {
 	case s.spec.Query != "":

@@ -18,6 +18,7 @@ package source
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"license-deactivator/pkg/signing"
@@ -62,6 +63,12 @@ func (s *Source) Verify(d signing.Delivery, now time.Time, secrets []string) (Ve
 		verified.key = s.verification.keyOf(scheme, s.Name, d, now, secrets)
 	}
 	return verified, nil
+}
+
+// Certified reports whether the sender signs with a certificate: Verify then needs d.Certificate. Its error may be a
+// *signing.CertificateNeededError.
+func (s *Source) Certified() bool {
+	return slices.ContainsFunc(s.verification.schemes, func(scheme *scheme) bool { return scheme.Certified() })
 }
 
 // Assume treats a delivery as verified without checking its signature, by the scheme that it seems to be signed by. It

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -63,14 +64,14 @@ type verification struct {
 	pingLine, requireLine int // of the file
 }
 
-// complete fills in what follows from all schemes together. Each gets its name: the header that carries the signature, in
-// lower case, or "?" and the query parameter, or "field:" and the form's field. A second scheme in the same place gets
-// "#2" appended.
+// complete fills in what follows from all schemes together. Each gets its name: "paypal", the header that carries the
+// signature, in lower case, or "?" and the query parameter, or "field:" and the form's field. A second scheme in the same
+// place gets "#2" appended.
 func (v *verification) complete() {
 	seen := map[string]int{}
 	for _, s := range v.schemes {
 		v.mixed = v.mixed || s.PublicKey() != v.schemes[0].PublicKey()
-		s.name = "?" + s.spec.Query
+		s.name = cmp.Or(s.spec.Scheme, "?"+s.spec.Query)
 		if len(s.spec.Header) > 0 {
 			s.name = strings.ToLower(s.spec.Header[0])
 		}

@@ -22,6 +22,7 @@ import (
 	"license-deactivator/internal/source"
 	"license-deactivator/internal/telemetry"
 	"license-deactivator/internal/webhook"
+	"license-deactivator/pkg/signing/signingtest"
 )
 
 func allSamples(t *testing.T) []sample.Sample {
@@ -112,7 +113,7 @@ func answerOf(t *testing.T, loaded *source.Sources, s sample.Sample, c row, pati
 	letters := &fakeQueue{refuse: func(queue.Entry) bool { return c.noDLQ }}
 	handler, err := webhook.New(webhook.Config{
 		Sources: loaded, Secrets: sampleSecrets(t, loaded), Queue: jobs, DeadLetters: letters,
-		Recorder: telemetry.New(io.Discard, slog.LevelError, ""),
+		Certificates: signingtest.Certificates{}, Recorder: telemetry.New(io.Discard, slog.LevelError, ""),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +188,7 @@ func TestAnAckNeverClaimsWhatIsLost(t *testing.T) {
 			t.Parallel()
 			handler, err := webhook.New(webhook.Config{
 				Sources: loaded, Secrets: sampleSecrets(t, loaded), Queue: killer{}, DeadLetters: killer{},
-				Recorder: telemetry.New(io.Discard, slog.LevelError, ""),
+				Certificates: signingtest.Certificates{}, Recorder: telemetry.New(io.Discard, slog.LevelError, ""),
 			})
 			if err != nil {
 				t.Fatal(err)

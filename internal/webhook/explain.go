@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"time"
@@ -28,6 +29,8 @@ type Explanation struct {
 type Policy struct {
 	MaxEventAge time.Duration
 	LookUp      bool
+	// Certificates are those of senders that sign with one, for a delivery whose signature is checked. nil: it is refused.
+	Certificates Certificates
 }
 
 // Explain returns the outcome of a delivery that arrives at the given time, and the reasons. It evaluates what the
@@ -40,13 +43,19 @@ func Explain(src *source.Source, d signing.Delivery, at time.Time, all *secrets.
 	}
 	verify := func() (source.Verified, error) { return src.Assume(d) }
 	if all != nil {
-		verify = func() (source.Verified, error) { return verifyWith(*all, src, d, at) }
+		verify = func() (source.Verified, error) {
+			return verifyWith(context.Background(), policy.Certificates, *all, src, d, at)
+		}
 	}
 	verified, err := verify()
 	switch {
 	case errors.Is(err, source.ErrPing):
 		e.Ping = true
 		return e.answered(pingAnswer())
+	case errors.Is(err, errNoCertificate):
+		e = e.refused(src, refusalFor(err))
+		e.Refused = err.Error() // the sender is not told why, a person is
+		return e
 	case err != nil:
 		return e.refused(src, refusalFor(err))
 	}

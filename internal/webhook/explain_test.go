@@ -15,6 +15,7 @@ import (
 	"license-deactivator/internal/source"
 	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/signing"
+	"license-deactivator/pkg/signing/signingtest"
 )
 
 // TestExplainSaysWhatMapSays checks on every sample that tracing changes nothing.
@@ -25,16 +26,19 @@ func TestExplainSaysWhatMapSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const secret = "c2VjcmV0OmZvciB0aGUgc2FtcGxlcw==" // valid Base64, since some schemes need it
 	for _, sample := range samples {
 		t.Run(sample.Name(), func(t *testing.T) {
 			t.Parallel()
 			src, _ := sources.Get(sample.Source)
+			secret := "c2VjcmV0OmZvciB0aGUgc2FtcGxlcw==" // valid Base64, since some schemes need it
+			if src.Certified() {
+				secret = "webhook-id"
+			}
 			req, err := sample.Signed(src, "https://hooks.example.com", secret, clock)
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := signing.Delivery{Method: req.Method, URL: req.URL.String(), Header: map[string]string{}, Body: sample.Body}
+			d := signing.Delivery{Method: req.Method, URL: req.URL.String(), Header: map[string]string{}, Body: sample.Body, Certificate: signingtest.Certificate()}
 			for name := range req.Header {
 				d.Header[strings.ToLower(name)] = req.Header.Get(name)
 			}
@@ -49,7 +53,7 @@ func TestExplainSaysWhatMapSays(t *testing.T) {
 			}
 			parsed := parseSecrets(t, fmt.Sprintf(`{%q:%q}`, sample.Source, secret))
 			for _, from := range []*secrets.Webhooks{parsed, nil} {
-				e := webhook.Explain(src, d, clock, from, webhook.Policy{})
+				e := webhook.Explain(src, d, clock, from, webhook.Policy{Certificates: signingtest.Certificates{}})
 				var got []source.Mapping
 				for _, event := range e.Events {
 					got = append(got, event.Mapping)

@@ -39,6 +39,8 @@ type Config struct {
 	Queue       Sender
 	DeadLetters Sender
 	Recorder    *telemetry.Recorder
+	// Certificates are those of senders that sign with one. nil: their deliveries are answered with 503.
+	Certificates Certificates
 	// PublicURL is the URL that senders call, up to "/webhooks/"; some of them sign the address. A scheme without a
 	// host, "http://", is completed by the host that the request names. "" means "https://".
 	PublicURL string

@@ -14,11 +14,13 @@ import (
 
 	"license-deactivator/internal/deactivation"
 	"license-deactivator/internal/queue"
+	"license-deactivator/internal/sample"
 	"license-deactivator/internal/secrets"
 	"license-deactivator/internal/source"
 	"license-deactivator/internal/telemetry"
 	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/signing"
+	"license-deactivator/pkg/signing/signingtest"
 	"license-deactivator/sources"
 )
 
@@ -125,7 +127,7 @@ func newHarness(t testing.TB, tiny string, change ...func(*webhook.Config)) *har
 	b := &harness{queue: &fakeQueue{}, letters: &fakeQueue{}, secrets: &fakeSecrets{text: secretsText}, log: &bytes.Buffer{}}
 	c := webhook.Config{
 		Sources: load(t, tiny), Secrets: b.secrets, Queue: b.queue, DeadLetters: b.letters,
-		Recorder: telemetry.New(b.log, slog.LevelDebug, "webhook"), Now: func() time.Time { return clock },
+		Certificates: signingtest.Certificates{}, Recorder: telemetry.New(b.log, slog.LevelDebug, "webhook"), Now: func() time.Time { return clock },
 	}
 	for _, f := range change {
 		f(&c)
@@ -170,7 +172,7 @@ func signed(t testing.TB, b *harness, source, secret, body string, at time.Time,
 	for name, text := range headers {
 		d.Header[name] = text
 	}
-	if err := s.Sign(&d, at, secret); err != nil {
+	if err := sample.Sign(s, &d, at, secret); err != nil {
 		t.Fatal(err)
 	}
 	return delivery{source: source, body: string(d.Body), headers: d.Header}

@@ -20,6 +20,7 @@ import (
 	"license-deactivator/internal/telemetry"
 	"license-deactivator/internal/webhook"
 	"license-deactivator/pkg/signing"
+	"license-deactivator/pkg/signing/signingtest"
 )
 
 // unsignedDelivery is a delivery before it is signed.
@@ -72,7 +73,7 @@ func newPolicyHarness(t *testing.T, lookUp bool) *policyHarness {
 func (h *policyHarness) rule(t *testing.T, m unsignedDelivery) (rulings []ruling) {
 	source, _ := h.Sources.Get(m.source)
 	d := signing.Delivery{Method: "POST", URL: "https://hooks.example.com/webhooks/" + m.source, Header: m.headers, Body: m.body}
-	if err := source.Sign(&d, clock, sampleSecret(m.source)); err != nil {
+	if err := sample.Sign(source, &d, clock, sampleSecret(m.source)); err != nil {
 		t.Errorf("%s: %v", m.source, err)
 		return nil
 	}
@@ -194,7 +195,7 @@ func newQuietHandler(tb testing.TB) *webhook.Handler {
 	}
 	handler, err := webhook.New(webhook.Config{
 		Sources: loaded, Secrets: heldSecrets{parsed}, Queue: discardQueue{}, DeadLetters: discardQueue{},
-		Recorder: telemetry.New(io.Discard, slog.LevelInfo, "webhook"), PublicURL: "https://hooks.example.com",
+		Certificates: signingtest.Certificates{}, Recorder: telemetry.New(io.Discard, slog.LevelInfo, "webhook"), PublicURL: "https://hooks.example.com",
 		Now: func() time.Time { return clock },
 	})
 	if err != nil {

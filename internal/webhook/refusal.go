@@ -19,6 +19,8 @@ type refusal struct {
 var (
 	errNoSecret = errors.New("no secret for this source") // answered like a source without a file
 	errNoAccess = errors.New("the webhook secrets cannot be read")
+
+	errNoCertificate = errors.New("the sender's certificate cannot be fetched")
 )
 
 // refusalFor is the one table from an error of verifying or mapping a delivery to its answer. An error that is not
@@ -29,7 +31,7 @@ func refusalFor(err error) *refusal {
 		r := unknownSource()
 		r.code = deactivation.CodeUnverified // the source has a file, so its secret is missing
 		return r
-	case errors.Is(err, errNoAccess), errors.Is(err, source.ErrSecret):
+	case errors.Is(err, errNoAccess), errors.Is(err, source.ErrSecret), errors.Is(err, errNoCertificate):
 		return unavailable()
 	}
 	return &refusal{http.StatusUnauthorized, err.Error(), deactivation.CodeUnverified} // also source.ErrNotRequired

@@ -15,7 +15,8 @@ import (
 
 // verify reads the source's secrets and verifies the delivery with them. A signature that no secret verifies, and a
 // source without a secret, may mean that a new secret has just been stored: then the secrets are read again and tried
-// once more. The errors are those of source.Verify, errNoSecret and errNoAccess.
+// once more. The errors are those of source.Verify, errNoSecret, errNoAccess and
+// errNoCertificate.
 func (h *Handler) verify(ctx context.Context, src *source.Source, d signing.Delivery) (source.Verified, error) {
 	ctx, cancel := deadline.Before(ctx, answerReserve+deadLetterReserve)
 	defer cancel()
@@ -28,20 +29,23 @@ func (h *Handler) verify(ctx context.Context, src *source.Source, d signing.Deli
 		h.reportSecrets(ctx, "webhook secrets: refresh failed; using the cached value", held.RefreshErr)
 	}
 	keys := held.Value
-	verified, err := verifyWith(keys, src, d, h.Now())
+	verified, err := verifyWith(ctx, h.Certificates, keys, src, d, h.Now())
 	if errors.Is(err, signing.ErrMismatch) || errors.Is(err, errNoSecret) || errors.Is(err, source.ErrSecret) {
 		fresh, freshErr := h.Secrets.Refresh(ctx, held.Version)
 		if freshErr == nil && fresh.Version != held.Version {
 			keys = fresh.Value
-			verified, err = verifyWith(keys, src, d, h.Now())
+			verified, err = verifyWith(ctx, h.Certificates, keys, src, d, h.Now())
 		}
 	}
 	if own, _ := keys.Keys(src.Name); len(own) > signing.MaxKeys {
 		h.Recorder.Fault(ctx, fmt.Sprintf("the webhook secrets hold %d keys of %s, and only the first %d are tried: delete those that the sender does not use any more",
 			len(own), src.Name, signing.MaxKeys), nil)
 	}
-	if errors.Is(err, source.ErrSecret) {
+	switch {
+	case errors.Is(err, source.ErrSecret):
 		h.Recorder.Fault(ctx, "webhook secrets", err)
+	case errors.Is(err, errNoCertificate): // no fault of the configuration: an unproved delivery named the address
+		h.Recorder.Logger().WarnContext(ctx, "certificate unavailable", deactivation.LogSource, src.Name, deactivation.LogError, err.Error())
 	}
 	return verified, err
 }
@@ -58,7 +62,9 @@ func (h *Handler) reportSecrets(ctx context.Context, what string, err error) {
 
 // verifyWith verifies a delivery with the source's own secrets. If there are more keys than are tried, the first ones
 // count: a delivery that one of them verifies is genuine, and to refuse it would be to lose it.
-func verifyWith(all secrets.Webhooks, src *source.Source, d signing.Delivery, now time.Time) (source.Verified, error) {
+func verifyWith(
+	ctx context.Context, certificates Certificates, all secrets.Webhooks, src *source.Source, d signing.Delivery, now time.Time,
+) (source.Verified, error) {
 	own, err := all.Keys(src.Name)
 	if err != nil {
 		return source.Verified{}, fmt.Errorf("%w: %w", source.ErrSecret, err)
@@ -66,5 +72,9 @@ func verifyWith(all secrets.Webhooks, src *source.Source, d signing.Delivery, no
 	if len(own) == 0 {
 		return source.Verified{}, errNoSecret
 	}
-	return src.Verify(d, now, own[:min(len(own), signing.MaxKeys)])
+	own = own[:min(len(own), signing.MaxKeys)]
+	if src.Certified() {
+		return verifyCertified(ctx, certificates, own, src, d, now)
+	}
+	return src.Verify(d, now, own)
 }
