@@ -115,6 +115,31 @@ func TestImportsOnlyGoDown(t *testing.T) {
 	}
 }
 
+// TestTheFunctionsHoldNoTestRoom follows the imports of the deployed functions: what a test room trusts, such as the samples'
+// private key in pkg/signing/signingtest, must not come with them by any way.
+func TestTheFunctionsHoldNoTestRoom(t *testing.T) {
+	t.Parallel()
+	_, edges := survey(t, ".")
+	for _, function := range []string{"functions/webhook", "functions/worker"} {
+		from := map[string]string{function: ""}
+		for todo := []string{function}; len(todo) > 0; todo = todo[1:] {
+			for _, e := range edges {
+				if _, seen := from[e.to]; e.from != todo[0] || e.test || seen {
+					continue
+				}
+				from[e.to] = e.from
+				todo = append(todo, e.to)
+				if plan()[e.to].beside != "" || e.to == "internal/sample" || e.to == "internal/local" {
+					t.Errorf("%s holds %s, by %s", function, e.to, e.from)
+				}
+			}
+		}
+		if len(from) < 5 {
+			t.Errorf("%s imports %d rooms: the test looks in the wrong place", function, len(from)-1)
+		}
+	}
+}
+
 // TestJudgeRefuses shows that each rule refuses an import.
 func TestJudgeRefuses(t *testing.T) {
 	t.Parallel()

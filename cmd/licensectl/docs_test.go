@@ -49,7 +49,7 @@ func TestEverySenderHasItsPage(t *testing.T) {
 	// The senders that we ship. A user's own sender is one file in sources/ and needs no page.
 	for _, name := range []string{
 		"chargebee", "fastspring", "generic", "hubspot", "lemonsqueezy", "paddle", "recurly", "salesforce", "salesforce-flow",
-		"shopify", "standard", "stripe", "woocommerce",
+		"shopify", "standard", "stripe", "woocommerce", "paypal",
 	} {
 		if !slices.Contains(pages, name) {
 			t.Errorf("docs/senders/%s.md is missing: say what to switch on at the sender; begin with generic.md", name)
@@ -211,8 +211,11 @@ func TestSecretsOfThePagesAreOfTheRightForm(t *testing.T) {
 			t.Errorf("%s: the secrets on the page hold %d for it (%v)", name, len(keys), err)
 		}
 		for _, key := range keys { // the scheme takes it: base64 where it must be
-			d := signing.Delivery{Method: "POST", URL: "https://hooks.example.com/webhooks/" + name, Header: map[string]string{"webhook-id": "msg_1"}}
-			if err := sourceOf(t, builtIn(t), name).Sign(&d, time.Now(), key); err != nil {
+			d := signing.Delivery{
+				Method: "POST", URL: "https://hooks.example.com/webhooks/" + name,
+				Header: map[string]string{"webhook-id": "msg_1", "paypal-transmission-id": "69cd13f0"},
+			}
+			if err := sample.Sign(sourceOf(t, builtIn(t), name), &d, time.Now(), key); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

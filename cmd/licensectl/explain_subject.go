@@ -258,7 +258,7 @@ func (r subjectReader) sample(s subject, sample sample.Sample) (subject, error) 
 		}
 		s.secrets = &fixed
 	}
-	s.policy.Certificates = local.SampleCertificates(r.policy.Certificates)
+	s.policy.Certificates = local.SampleCertificates(r.policy.Certificates, true)
 	s.signature = "Signed just now as " + source.Name + " does, with " + with + ": a sample has no signature."
 	secret := firstSecret(*s.secrets)(source.Name)
 	if secret == "" && r.secrets == nil { // a sender of the user's own

@@ -349,11 +349,7 @@ func (o localOptions) config(stored local.Secrets, sources *source.Sources, call
 // certificates are those of senders that sign with one. Anybody can sign with the samples' key, so it counts only with the
 // fake APIs.
 func (o localOptions) certificates() webhook.Certificates {
-	fetched := certificate.New(certificate.Config{})
-	if o.licenseAPI != "" {
-		return fetched
-	}
-	return local.SampleCertificates(fetched)
+	return local.SampleCertificates(certificate.New(certificate.Config{}), o.licenseAPI == "")
 }
 
 // tokenURL returns where an OAuth client gets its tokens: the fake at this address, or "" with the user's own License

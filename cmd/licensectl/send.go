@@ -65,14 +65,14 @@ An event has the same effect as the store's own: at a deployed address a license
 			if err != nil {
 				return err
 			}
-			req, secret, err := o.request(sources, f, file)
+			req, source, secret, err := o.request(sources, f, file)
 			if err != nil {
 				return err
 			}
 			if o.printEvent {
 				return printEvent(cmd.OutOrStdout(), req)
 			}
-			return post(cmd.Context(), cmd.OutOrStdout(), req, secret)
+			return post(cmd.Context(), cmd.OutOrStdout(), req, source, secret)
 		},
 	}
 	cmd.Flags().StringVar(&o.to, "to", "http://"+defaultAddress, "address to post to, up to /webhooks/")
@@ -100,41 +100,41 @@ func (o sendOptions) file(args []string) (string, error) {
 	return "events/" + o.source + "/" + o.sample, nil
 }
 
-// request returns the signed request of a sample's file, and the secret that signed it.
-func (o sendOptions) request(sources *source.Sources, f *files, file string) (req *http.Request, secret string, err error) {
+// request returns the signed request of a sample's file, its sender, and the secret that signed it.
+func (o sendOptions) request(sources *source.Sources, f *files, file string) (req *http.Request, source *source.Source, secret string, err error) {
 	to, err := url.Parse(o.to)
 	switch { // without the address: it may hold a token
 	case err != nil, to.Scheme != "http" && to.Scheme != "https", to.Host == "":
-		return nil, "", misused("give --to with http:// or https://, such as http://"+defaultAddress, "--to is not an address")
+		return nil, nil, "", misused("give --to with http:// or https://, such as http://"+defaultAddress, "--to is not an address")
 	case to.RawQuery != "" || to.ForceQuery || to.Fragment != "" || to.User != nil:
-		return nil, "", misused("give --to up to /webhooks/; send adds a token where the sender has one", "--to has a query, a fragment or a user")
+		return nil, nil, "", misused("give --to up to /webhooks/; send adds a token where the sender has one", "--to has a query, a fragment or a user")
 	}
 	if _, known := sources.Get(o.source); o.source != "" && !known {
-		return nil, "", noSource(sources, o.source)
+		return nil, nil, "", noSource(sources, o.source)
 	}
 	sample, err := f.sample(file)
 	if err != nil && o.sample != "" {
-		return nil, "", failed(fmt.Errorf("%s has no sample %q", o.source, o.sample), "its samples are "+strings.Join(f.cases(o.source), ", "))
+		return nil, nil, "", failed(fmt.Errorf("%s has no sample %q", o.source, o.sample), "its samples are "+strings.Join(f.cases(o.source), ", "))
 	}
 	if err != nil {
-		return nil, "", failed(err, "FILE is a delivery's body, such as events/stripe/full-refund.json")
+		return nil, nil, "", failed(err, "FILE is a delivery's body, such as events/stripe/full-refund.json")
 	}
 	if o.source != "" {
 		sample.Source = o.source
 	}
 	source, ok := sources.Get(sample.Source)
 	if !ok {
-		return nil, "", failed(fmt.Errorf("%s does not name its sender: its folder is %q, and there is no such source", file, sample.Source), nameSourceHint(sources))
+		return nil, nil, "", failed(fmt.Errorf("%s does not name its sender: its folder is %q, and there is no such source", file, sample.Source), nameSourceHint(sources))
 	}
 	secret, err = signingSecret(sources, o.secretsFile, sample.Source)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, "", err
 	}
 	req, err = sample.Signed(source, o.to, secret, time.Now())
 	if err != nil {
-		return nil, "", failed(err, "the .yaml file next to FILE holds the sender's headers; is one missing?")
+		return nil, nil, "", failed(err, "the .yaml file next to FILE holds the sender's headers; is one missing?")
 	}
-	return req, secret, nil
+	return req, source, secret, nil
 }
 
 // nameSourceHint lists the senders.
@@ -186,7 +186,7 @@ func printEvent(stdout io.Writer, req *http.Request) error {
 
 // post sends the request and prints the answer. An answer without success is an error with a hint. It follows no
 // redirect, since senders do not. It prints no part of the secret, which may be a token in the address.
-func post(ctx context.Context, stdout io.Writer, req *http.Request, secret string) error {
+func post(ctx context.Context, stdout io.Writer, req *http.Request, from *source.Source, secret string) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	hide := strings.NewReplacer(secret, "…", url.QueryEscape(secret), "…", html.EscapeString(secret), "…").Replace
@@ -205,13 +205,16 @@ func post(ctx context.Context, stdout io.Writer, req *http.Request, secret strin
 	}
 	fmt.Fprintf(stdout, "%s\n%s\n", hide(resp.Status), hide(strings.TrimSpace(string(body))))
 	if resp.StatusCode >= http.StatusMultipleChoices {
-		return failed(fmt.Errorf("delivery rejected: HTTP %d", resp.StatusCode), hintFor(resp.StatusCode))
+		return failed(fmt.Errorf("delivery rejected: HTTP %d", resp.StatusCode), hintFor(from, resp.StatusCode))
 	}
 	return nil
 }
 
 // hintFor returns what to check when a delivery is refused.
-func hintFor(status int) string {
+func hintFor(from *source.Source, status int) string {
+	if from.Certified() && (status == http.StatusUnauthorized || status == http.StatusServiceUnavailable) {
+		return "only " + from.Name + " can sign for a deployed function; the key of the samples counts for licensectl local alone, with its own License API"
+	}
 	if status < http.StatusBadRequest {
 		return "senders follow no redirect: give the final address with --to"
 	}

@@ -10,9 +10,13 @@ import (
 	"license-deactivator/pkg/signing/signingtest"
 )
 
-// SampleCertificates are the certificates of other, and beside them the one with which samples are signed. Its private key
-// is public, so they are for a process without effect on real licenses, and for explaining samples.
-func SampleCertificates(other webhook.Certificates) webhook.Certificates {
+// SampleCertificates are the certificates of other, and beside them the one with which samples are signed, which is never
+// fetched. Its private key is public: trusted is for a process without effect on real licenses, and for explaining samples.
+// Elsewhere a sample is refused.
+func SampleCertificates(other webhook.Certificates, trusted bool) webhook.Certificates {
+	if !trusted {
+		return sampleCertificates{other, other.Roots}
+	}
 	return sampleCertificates{other, sync.OnceValue(func() *x509.CertPool {
 		roots := other.Roots().Clone()
 		signingtest.AddRoot(roots)

@@ -82,7 +82,7 @@ func (w *world) run(watch bool, send func(*Stack)) []queue.Received {
 	w.t.Helper()
 	license, webhooks := w.stored.Readers("")
 	stack, err := New(Config{
-		Certificates: SampleCertificates(certificate.New(certificate.Config{})),
+		Certificates: SampleCertificates(certificate.New(certificate.Config{}), true),
 		Sources:      w.sources, LicenseSecret: license, WebhookSecrets: webhooks, LicenseAPI: w.url, CallsPerSecond: 1e6, CallsInFlight: 8,
 		Watch: watch, Recorder: telemetry.New(io.Discard, slog.LevelError+1, ""),
 		OnDelivery: func(d telemetry.Delivery) { w.accepted.Add(int64(len(d.Requests))) },

@@ -104,3 +104,21 @@ func TestAFolderWithoutFilesIsRefused(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+func TestPayPalsSchemeStandsAloneInAFile(t *testing.T) {
+	t.Parallel()
+	const rest = "license: [data]\nevent: {type: type}\nrules: [{name: r, type: t, cause: refund}]\n"
+	for file, want := range map[string]string{
+		"verify: {scheme: paypal}\n" + rest:                           "",
+		"verify: {scheme: paypal, require: \"kind == 'a'\"}\n" + rest: "",
+		"verify: {scheme: stripe}\n" + rest:                           `tiny.yaml:1: "stripe" is not one of paypal`,
+		"verify: {scheme: paypal, header: X-Sig}\n" + rest:            "tiny.yaml:1: signing: scheme: stands alone",
+		"verify: {scheme: paypal, tolerance: 5m}\n" + rest:            "tiny.yaml:1: signing: scheme: stands alone",
+		"verify: [{scheme: paypal}, {header: X-Sig, form: \"{signature}\", signed: \"{body}\", mac: hmac-sha256, encoding: hex}]\n" + rest: "a webhook id is no secret",
+	} {
+		_, err := source.Load(fstest.MapFS{"tiny.yaml": {Data: []byte(file)}})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s\ngot  %v\nwant %s", file, err, want)
+		}
+	}
+}

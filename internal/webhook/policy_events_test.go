@@ -23,7 +23,7 @@ func (d randomEvents) delivery(sources []string) unsignedDelivery {
 	makers := map[string]func() any{
 		"stripe": d.stripe, "fastspring": d.fastspring, "standard": d.standard, "generic": d.standard,
 		"paddle": d.paddle, "woocommerce": d.woo, "lemonsqueezy": d.lemonsqueezy, "hubspot": d.hubspot, "chargebee": d.chargebee,
-		"recurly": d.recurly, "salesforce-flow": d.flow, "shopify": d.shopify,
+		"recurly": d.recurly, "salesforce-flow": d.flow, "shopify": d.shopify, "paypal": d.paypal,
 	}
 	switch m.source {
 	case "salesforce":
@@ -33,6 +33,8 @@ func (d randomEvents) delivery(sources []string) unsignedDelivery {
 		return m
 	case "standard":
 		m.headers["webhook-id"] = d.id("msg_")
+	case "paypal":
+		m.headers["paypal-transmission-id"] = "69cd13f0-d67a-11e5-baa3-778b53f4ae55"
 	case "shopify": // the topic is not signed and may be any
 		m.headers["x-shopify-topic"] = d.text("orders/updated", "orders/cancelled", "refunds/create", "disputes/create", "disputes/update")
 		m.headers["x-shopify-event-id"] = d.id("")

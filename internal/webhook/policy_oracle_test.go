@@ -90,6 +90,8 @@ func oracle(t testing.TB, source string, headers map[string]string, body []byte)
 		return one(chargebeePolicy)
 	case "recurly":
 		return one(recurlyPolicy)
+	case "paypal":
+		return one(payPalPolicy)
 	case "salesforce-flow":
 		return one(func(e any) ruling {
 			if marked(e) {

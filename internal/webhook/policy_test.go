@@ -164,7 +164,7 @@ func compareSample(t *testing.T, s sample.Sample, lookUp bool, rulings []ruling)
 // shipped are the senders whose policy is ours. A sender that a user adds is tested by its samples.
 func shipped() []string {
 	return []string{
-		"chargebee", "fastspring", "generic", "hubspot", "lemonsqueezy", "paddle", "recurly", "salesforce", "salesforce-flow",
+		"chargebee", "fastspring", "generic", "hubspot", "lemonsqueezy", "paddle", "paypal", "recurly", "salesforce", "salesforce-flow",
 		"shopify", "standard", "stripe", "woocommerce",
 	}
 }
