@@ -68,6 +68,7 @@ func (s *Source) Dangers() []Danger {
 			add(r.line, len(r.types) > 0 && d.onEmpty, "rule %q %s: %s", r.name, d, what)
 		}
 	}
+	s.neighbourDangers(add)
 	slices.SortStableFunc(all, func(a, b Danger) int { return a.Line - b.Line })
 	return all
 }

@@ -168,3 +168,35 @@ func TestTheBuiltInFilesHoldNoDanger(t *testing.T) {
 		}
 	}
 }
+
+// TestTheNeighbourOfAnIDIsCompared: 1000234 and Refunded have the signature of 1000 and 234Refunded.
+func TestTheNeighbourOfAnIDIsCompared(t *testing.T) {
+	t.Parallel()
+	const warning = `rule "refunded" does not compare STATUS, which is signed next to ORDER_ID without a mark between them`
+	for name, c := range map[string]struct {
+		change []string
+		want   string
+	}{
+		"compared":             {nil, ""},
+		"not compared":         {[]string{", when: STATUS == 'Refunded'", ""}, warning},
+		"in one of two":        {[]string{"STATUS == 'Refunded'", "[STATUS == 'Refunded', TEST == '0']"}, warning},
+		"a mark between them":  {[]string{", when: STATUS == 'Refunded'", "", "{field:ORDER_ID}{field", "{field:ORDER_ID}|{field"}, ""},
+		"the secret":           {[]string{", when: STATUS == 'Refunded'", "", "{field:STATUS}{secret}", "{secret}{field:STATUS}"}, ""},
+		"no id":                {[]string{", when: STATUS == 'Refunded'", "", "order: ORDER_ID", "order: TEST", "license_key: ORDER_ID", "license_key: TEST"}, ""},
+		"the type":             {[]string{", when: STATUS == 'Refunded'", "", "type: TYPE,", "type: STATUS,"}, ""},
+		"a rule that ignores":  {[]string{", when: STATUS == 'Refunded', cause: refund", ", ignore: true"}, ""},
+		"the id stands second": {[]string{", when: STATUS == 'Refunded'", "", "{field:ORDER_ID}{field:STATUS}", "{field:STATUS}{field:ORDER_ID}"}, warning},
+	} {
+		s := get(t, load(t, strings.NewReplacer(c.change...).Replace(partly)), "tiny")
+		var got []string
+		for _, d := range s.Dangers() {
+			got = append(got, d.Text)
+			if !d.Warning || d.Line != 13 {
+				t.Errorf("%s: %+v, want a warning on line 13", name, d)
+			}
+		}
+		if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || !strings.HasPrefix(got[0], c.want)) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

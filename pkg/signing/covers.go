@@ -69,6 +69,17 @@ func (s *Scheme) ReadsForm() bool {
 // CoversPart reports whether the signature covers only some fields of the form, which are then Spec.Covers.
 func (s *Scheme) CoversPart() bool { return s.holds(pieceField) && !s.holds(pieceBody) }
 
+// Neighbours returns the pairs of fields that Signed joins without a text between them. Characters that move from the end of
+// the one to the beginning of the other leave the signature as it is.
+func (s *Scheme) Neighbours() (pairs [][2]string) {
+	for i := 1; i < len(s.signed); i++ {
+		if a, b := s.signed[i-1], s.signed[i]; a.kind == pieceField && b.kind == pieceField {
+			pairs = append(pairs, [2]string{a.text, b.text})
+		}
+	}
+	return pairs
+}
+
 // SignatureFields returns the names of the fields that the signature cannot cover: those that carry it, and those that
 // the canonical form leaves out.
 func (s *Scheme) SignatureFields() []string { return slices.Concat(s.spec.Field, s.spec.Skip) }
