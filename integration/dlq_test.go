@@ -244,7 +244,12 @@ func TestAnOperatorFindsTheLettersOfAStackOnMoto(t *testing.T) {
 		}
 	}
 	found, err := logs.FilterLogEvents(t.Context(), &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group})
-	if err != nil || len(found.Events) != 2 || !strings.Contains(aws.ToString(found.Events[1].Message), `"phase":"end"`) {
-		t.Errorf("the audit lines: %v, %v", found, err)
+	if err != nil || len(found.Events) != 4 || !strings.Contains(aws.ToString(found.Events[3].Message), `"phase":"end"`) {
+		t.Fatalf("the audit lines: %v, %v", found, err)
+	}
+	for i, event := range found.Events[1:3] { // one for each letter
+		if line := aws.ToString(event.Message); !strings.Contains(line, `"decision":"released"`) || !strings.Contains(line, fmt.Sprintf("%q", letterID(deactivation.ReasonHeld, i))) {
+			t.Errorf("line %d: %s", i, line)
+		}
 	}
 }

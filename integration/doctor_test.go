@@ -125,7 +125,7 @@ func TestDoctorExaminesAStack(t *testing.T) {
 		"ok       License API       http://" + host + "/api/v4 accepts the signature\n",
 		"ok       Management API    http://" + host + "/api/v1 accepts the key; its filters work\n",
 		"warning  senders' secrets  no sender has a secret",
-		"ok       alarms            every one of 1 alarm has an action\n",
+		"ok       alarms            1 alarm, each with an action\n",
 		"has 1 subscriber\n",
 		"\n14 ok, 1 warning, 0 failed\n",
 	} {
@@ -144,7 +144,7 @@ func TestDoctorExaminesAStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, code = doctor(silent, endpoint)
-	for _, want := range []string{"failed   alarm topic       ", "has no subscriber: an alarm notifies nobody", "warning  dead-letter queue a person has to look at 1 letter"} {
+	for _, want := range []string{"failed   alarm topic       ", "has no subscriber: nobody is notified of an alarm", "warning  dead-letter queue 1 letter to review"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q", want)
 		}

@@ -185,10 +185,10 @@ func (p *page) command(parts []string) {
 // value.
 func nextCommand(l *deadletter.Letter, way deadletter.Way, at *target) []string {
 	name, edit := "licensectl dlq redrive", ""
-	switch way {
-	case deadletter.Kept:
+	switch {
+	case way == deadletter.Kept || !l.IsOurs():
 		name = "licensectl dlq purge"
-	case deadletter.Mapped:
+	case way == deadletter.Mapped:
 		edit = "--edit"
 	}
 	parts := nonEmpty(name, "--id "+shellWord(l.ID()), edit)

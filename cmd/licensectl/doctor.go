@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -113,9 +114,10 @@ func (d *doctor) report(state, check, hint, format string, args ...any) {
 		d.err = errors.Join(d.err, printObjects(d.cmd, r))
 		return
 	}
-	fmt.Fprintf(d.out, "%-8s %-17s %s\n", r.State, r.Check, visible(r.Detail))
+	const indent = 27 // of the detail
+	fmt.Fprintln(d.out, fold(d.out, fmt.Sprintf("%-8s %-17s %s", r.State, r.Check, visible(r.Detail)), indent))
 	if r.Hint != "" {
-		fmt.Fprintf(d.out, "%26s hint: %s\n", "", visible(r.Hint))
+		fmt.Fprintln(d.out, fold(d.out, strings.Repeat(" ", indent)+"hint: "+visible(r.Hint), indent))
 	}
 }
 

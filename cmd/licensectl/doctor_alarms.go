@@ -33,7 +33,7 @@ func (d *doctor) checkAlarms(ctx context.Context) {
 		d.fail(check, awsHint(err, "cloudformation:ListStackResources and cloudwatch:DescribeAlarms"), "%s", awsProblem(err))
 		return
 	case len(alarms) == 0:
-		d.fail(check, "deploy it with the present template", "the stack %s has no alarm", d.at.stack)
+		d.fail(check, "deploy the stack with the present template", "the stack %s has no alarm", d.at.stack)
 		return
 	}
 	for _, topic := range d.examineAlarms(alarms) {
@@ -70,9 +70,9 @@ func (d *doctor) examineAlarms(alarms []cwtypes.MetricAlarm) []string {
 		d.warn(check, "aws cloudwatch enable-alarm-actions --alarm-names …", "their actions are disabled: %s", strings.Join(disabled, ", "))
 	}
 	if len(silent) > 0 {
-		d.fail(check, "deploy it with AlarmTopicArn", "%d of %s notify nobody", len(silent), count(len(alarms), "alarm"))
+		d.fail(check, "deploy the stack with the parameter AlarmTopicArn", "%d of %s without an action: nobody is notified", len(silent), count(len(alarms), "alarm"))
 	} else {
-		d.ok(check, "every one of %s has an action", count(len(alarms), "alarm"))
+		d.ok(check, "%s, each with an action", count(len(alarms), "alarm"))
 	}
 	return slices.Sorted(maps.Keys(topics))
 }
@@ -130,7 +130,7 @@ func (d *doctor) checkTopic(ctx context.Context, topic string) {
 	case confirmed == 0 && pending > 0:
 		d.fail(check, "open the confirmation e-mail of AWS", "%s has no confirmed subscriber, %d unconfirmed", topic, pending)
 	case confirmed == 0:
-		d.fail(check, "aws sns subscribe --topic-arn … --protocol email --notification-endpoint …", "%s has no subscriber: an alarm notifies nobody", topic)
+		d.fail(check, "aws sns subscribe --topic-arn … --protocol email --notification-endpoint …", "%s has no subscriber: nobody is notified of an alarm", topic)
 	default:
 		d.ok(check, "%s has %s", topic, count(confirmed, "subscriber"))
 	}

@@ -120,7 +120,7 @@ func (d *doctor) checkQueues(ctx context.Context) {
 		case err != nil:
 			d.fail(q.check, awsHint(err, "sqs:GetQueueAttributes"), "%s: %s", url, awsProblem(err))
 		case q.r == deadLetterQueueURL && visible+hidden > 0:
-			d.warn(q.check, "licensectl dlq list says why", "a person has to look at %s", count(visible+hidden, "letter"))
+			d.warn(q.check, "licensectl dlq list says why", "%s to review", count(visible+hidden, "letter"))
 		default:
 			d.ok(q.check, "%s, %d of them hidden", count(visible+hidden, "message"), hidden)
 		}

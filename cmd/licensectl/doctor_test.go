@@ -223,8 +223,8 @@ func TestDoctorSaysWhichAlarmsNotifyNobody(t *testing.T) {
 		topics []string
 		want   string
 	}{
-		"all well":          {[]types.MetricAlarm{alarm("a", "OK", true, topic), alarm("b", "OK", true, topic)}, []string{topic}, "ok       alarms            every one of 2 alarms has an action\n"},
-		"one notifies none": {[]types.MetricAlarm{alarm("a", "OK", true, topic), alarm("b", "OK", true)}, []string{topic}, "failed   alarms            1 of 2 alarms notify nobody\n"},
+		"all well":          {[]types.MetricAlarm{alarm("a", "OK", true, topic), alarm("b", "OK", true, topic)}, []string{topic}, "ok       alarms            2 alarms, each with an action\n"},
+		"one notifies none": {[]types.MetricAlarm{alarm("a", "OK", true, topic), alarm("b", "OK", true)}, []string{topic}, "failed   alarms            1 of 2 alarms without an action: nobody is notified\n"},
 		"one in ALARM":      {[]types.MetricAlarm{alarm("a", "ALARM", true, topic)}, []string{topic}, "warning  alarms            in state ALARM: a\n"},
 		"one is disabled":   {[]types.MetricAlarm{alarm("a", "OK", false, topic)}, []string{topic}, "warning  alarms            their actions are disabled: a\n"},
 	} {
