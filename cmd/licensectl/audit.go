@@ -72,6 +72,15 @@ func (p *place) audit(line deactivation.Audit) *audit {
 	return a
 }
 
+// orStderr prints the lines of a command that are kept nowhere: the log of licensectl local ends with it, and no other one is
+// known without --stack.
+func (a *audit) orStderr(cmd *cobra.Command) *audit {
+	if !a.isKept() {
+		a.journal = func(line deactivation.Audit) error { return printLines(cmd.ErrOrStderr(), []any{line}) }
+	}
+	return a
+}
+
 // isKept reports whether the line of the command is kept in the log group of a stack.
 func (a *audit) isKept() bool { return a.logs != nil && !a.isLocal }
 

@@ -62,8 +62,8 @@ The preview reads the whole file and asks the target about each row by a dry run
 the rejected rows with their line and reason as FILE.rejected.csv. N, the count that --expect wants, is the number of
 distinct valid rows of the file, also when a run is resumed. A file that changed since its preview is refused.
 
-The first ten rows are a canary: their outcomes are looked at before more is sent, and again after fifty. The run stops if more than
-20 % of them are rejected. To resume a run that was stopped or killed, give the same command again.
+The first ten rows are a canary: more is sent only when their outcomes are known, and nothing if all of them are rejected. The run
+stops if more than 20 % of the first fifty are rejected. To resume a run that was stopped or killed, give the same command again.
 
 --direct calls the License API from this machine, without AWS: 1 call a second unless --calls-per-second says otherwise.
 
@@ -87,7 +87,7 @@ that changed, or the outcomes of the first rows.`,
 	f.StringVar(&o.journal, "journal", "", `the journal's file (default: FILE.journal); "-" needs it`)
 	f.BoolVar(&o.toAPI, "direct", false, "call the License API from this machine, with the keys of --secrets")
 	f.BoolVar(&o.wait, "wait", false, "follow the outcomes to the last one and sum them up")
-	f.Float64Var(&o.stopAbove, "stop-above", defaultStopAbove, "stop if more than this percentage of the first 10 or 50 rows is rejected")
+	f.Float64Var(&o.stopAbove, "stop-above", defaultStopAbove, "stop if more than this percentage of the first 50 rows is rejected, or all of the first 10; 100 never stops")
 	f.DurationVar(&o.canaryWait, "canary-wait", defaultCanaryWait, "how long the outcomes of the first rows may take")
 	f.BoolVar(&o.noCanary, "no-canary", false, "send without a look at the outcomes of the first rows")
 	f.BoolVar(&o.asJSON, "json", false, "print events, one JSON object on each line; the last one has the count")
@@ -218,14 +218,17 @@ func (o *deactivateOptions) failed(err error, job bulk.Job, report *bulk.Report)
 	}
 	text := errors.New(strings.TrimPrefix(err.Error(), "bulk: "))
 	switch {
+	case errors.Is(err, context.Canceled) && report == nil:
+		return failed(err, "nothing was sent")
 	case errors.Is(err, context.Canceled):
-		return err
+		return failed(err, "the same command sends the rest; ids are made from the content, so a row that is sent twice has one id")
 	case errors.Is(err, bulk.ErrChanged):
 		return &failure{fmt.Errorf("%s: %w; nothing more was sent", job.Name, text),
 			"look at a preview first, without --comment and --yes; if a run has begun, restore the file, or move " + job.Journal + " away to begin another run", exitHeld}
 	case errors.Is(err, bulk.ErrStopped):
 		return &failure{fmt.Errorf("%w; nothing more was sent", text),
-			"correct what is wrong, such as a --map; the rest is sent by the same command, and --stop-above allows more rejected rows", exitHeld}
+			"licensectl dlq list has the rejected rows. If the file and its columns are right, redrive them and give the same command again, or add --stop-above 100. " +
+				"If not, purge them, move " + job.Journal + " away, and preview the corrected file or --map: it is another run", exitHeld}
 	case errors.Is(err, bulk.ErrBusy):
 		return held("wait until it ends", "%s: another licensectl works on this run: nothing was done", job.Journal)
 	case errors.Is(err, bulk.ErrColumns):

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"text/tabwriter"
@@ -153,6 +154,8 @@ func (o *deactivateOptions) finish(cmd *cobra.Command, r *bulk.Run, report bulk.
 	switch {
 	case stopped != nil:
 		return stopped
+	case errors.Is(follow, context.Canceled):
+		return failed(follow, "all rows are sent, and the worker goes on; the same command with --wait follows it again")
 	case follow != nil:
 		return follow
 	}

@@ -44,7 +44,7 @@ func (d *bulkDirect) check() error {
 	if d.secretsFile == "" {
 		return misused(`name a file that holds {"license_api":{"api_key":"…","shared_key":"…"},"webhooks":{}}`, "--direct needs --secrets FILE")
 	}
-	return nil
+	return checkLicenseAPI(d.address)
 }
 
 // open starts the system. closeTarget stops it.

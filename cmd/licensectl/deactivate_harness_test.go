@@ -113,3 +113,23 @@ func readFile(t *testing.T, path string) string {
 }
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
+
+func moveAway(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Rename(path, path+".before"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// auditPhases returns the phases of the audit lines among an output.
+func auditPhases(t *testing.T, text string) string {
+	t.Helper()
+	var phases []string
+	for line := range strings.Lines(text) {
+		var audit struct{ Phase, Actor, Comment string }
+		if json.Unmarshal([]byte(line), &audit) == nil && audit.Phase != "" && audit.Actor != "" && audit.Comment != "" {
+			phases = append(phases, audit.Phase)
+		}
+	}
+	return strings.Join(phases, " ")
+}

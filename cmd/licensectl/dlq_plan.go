@@ -85,10 +85,7 @@ func (o *actOptions) run(cmd *cobra.Command, args []string, p *plan, released fu
 	if err := p.found.Confirm(ctx); err != nil {
 		return held("look at the plan again, without --yes", "the plan no longer matches the dead-letter queue: %v: nothing was done", err)
 	}
-	log := newAudit(cmd, args, p.found.place, p.found.place.actor(ctx), o.comment)
-	if !log.isKept() { // the log of licensectl local ends with it, and no other one is known without --stack
-		log.journal = func(line deactivation.Audit) error { return printLines(cmd.ErrOrStderr(), []any{line}) }
-	}
+	log := newAudit(cmd, args, p.found.place, p.found.place.actor(ctx), o.comment).orStderr(cmd)
 	result, stopped, err := p.act(ctx, log, released, o.perSecond, progress(cmd.ErrOrStderr(), p.do, n))
 	if err != nil {
 		return err

@@ -77,6 +77,9 @@ func (o explainOptions) run(cmd *cobra.Command, f *files, args []string) error {
 	if err != nil {
 		return err
 	}
+	if _, known := sources.Get(o.source); o.source != "" && !known {
+		return noSource(sources, o.source)
+	}
 	reader := subjectReader{files: f, sources: sources, stdin: cmd.InOrStdin(), source: o.source, headers: headers, url: o.url, at: at,
 		policy: webhook.Policy{MaxEventAge: o.maxEventAge, LookUp: o.lookUp, Certificates: certificate.New(certificate.Config{})},
 	}

@@ -230,11 +230,7 @@ func (r subjectReader) sourceOf(name string) (*source.Source, error) {
 	if ok {
 		return source, nil
 	}
-	hint := nameSourceHint(r.sources)
-	if r.source == "" {
-		return nil, failed(errors.New("the sender of the event is not known"), hint)
-	}
-	return nil, failed(fmt.Errorf("there is no source %q", name), hint)
+	return nil, failed(errors.New("the sender of the event is not known"), nameSourceHint(r.sources)) // the one of --source is
 }
 
 // sample signs a sample as its sender does: a sample has no signature.

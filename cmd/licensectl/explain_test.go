@@ -275,7 +275,7 @@ func TestExplainSaysWhatItCannotRead(t *testing.T) {
 		"too large a pipe":  {strings.Repeat(" ", maxSubjectBytes+1), []string{"-"}, exitFailed, "standard input is larger than"},
 		"an empty pipe":     {"", []string{"-"}, exitFailed, "error: standard input is empty"},
 		"whose":             {"{}", []string{"-"}, exitFailed, "hint: name the sender with --source: "},
-		"an unknown sender": {"{}", []string{"-", "--source", "nobody"}, exitFailed, `there is no source "nobody"`},
+		"an unknown sender": {"{}", []string{"-", "--source", "nobody"}, exitUsage, `there is no source "nobody"`},
 		"a request":         {request, []string{"-"}, exitFailed, "is not an event but the request stripe.evt_1.0"},
 		"a letter of nobody": {`{"v":1,"kind":"event","source":"nobody","headers":{},"body":"e30="}`, []string{"-"}, exitFailed,
 			"hint: name the sender with --source"},

@@ -57,7 +57,10 @@ func (f *springFlags) check(to *target) error {
 	case f.secretsFile == "" && to.stack == "" && !to.isLocal():
 		return misused("name a deployed stack with --stack, or the file with the keys with --secrets", "there are no keys for LicenseSpring")
 	}
-	return nil
+	if err := checkLicenseAPI(f.licenseAPI); err != nil {
+		return err
+	}
+	return checkManagementAPI(f.managementAPI)
 }
 
 // spring is LicenseSpring as a command reaches it. It is never printed.

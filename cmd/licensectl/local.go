@@ -157,6 +157,9 @@ func (o localOptions) check() error {
 	case len(o.faults) > 0 && o.licenseAPI != "":
 		return misused("leave one of them out", "--fail is for the fake License API, and --license-api names another")
 	}
+	if err := checkLicenseAPI(o.licenseAPI); err != nil {
+		return err
+	}
 	if err := o.checkLookUp(); err != nil {
 		return err
 	}
@@ -198,7 +201,7 @@ func (o localOptions) run(ctx context.Context, sources *source.Sources, stdout, 
 	memory := new(history.Memory)
 	stack, err := local.New(o.config(stored, sources, called, tried, out, stderr, memory))
 	if err != nil && o.licenseAPI != "" {
-		return failed(fmt.Errorf("--license-api: %w", err), "give an address such as https://api.licensespring.com/api/v4")
+		return misused("give an address such as "+defaultLicenseAPI, "--license-api: %v", err)
 	}
 	if err != nil {
 		return failed(err, "")

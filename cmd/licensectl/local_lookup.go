@@ -103,8 +103,11 @@ func (o localOptions) checkLookUp() error {
 	case o.managementAPI == "":
 		return nil
 	}
+	if err := checkManagementAPI(o.managementAPI); err != nil {
+		return err
+	}
 	if _, err := managementapi.New(managementapi.Config{BaseURL: o.managementAPI}); err != nil {
-		return failed(fmt.Errorf("--management-api: %w", err), "give an address such as https://saas.licensespring.com/api/v1")
+		return misused("give an address such as "+defaultManagementAPI, "--management-api: %v", err)
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func (d *directAPI) check() error {
 	if d.secretsFile == "" {
 		return misused(`name a file that holds {"license_api":{"api_key":"…","shared_key":"…"},"webhooks":{}}`, "--direct needs --secrets FILE")
 	}
-	return nil
+	return checkLicenseAPI(d.address)
 }
 
 var errInterrupted = errors.New("interrupted")

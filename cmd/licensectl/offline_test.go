@@ -203,7 +203,7 @@ func TestOfflineSubmitActsOnlyWithACommentAndTheRightCount(t *testing.T) {
 		"from stdin, a count to type":   {[]string{"-", "--comment", "x"}, typist{strings.NewReader("")}, 2, 0, "the count cannot be typed"},
 		"no file":                       {nil, nil, 2, 0, "requires at least 1 arg"},
 		"a function, too":               {two("--function", "f"), nil, 2, 0, "--direct and a function exclude each other"},
-		"an address that is none":       {two("--license-api", "ftp://x", "--comment", "x", "--yes", "--expect", "2"), nil, 2, 0, "BaseURL"},
+		"an address that is none":       {two("--license-api", "ftp://x/api/v4", "--comment", "x", "--yes", "--expect", "2"), nil, 2, 0, "BaseURL"},
 		"a form, posted by nobody else": {two("--multipart", "--comment", "x", "--yes", "--expect", "2"), nil, 0, 2, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -58,7 +58,7 @@ Exit codes: 0 all well, 1 failed or nothing found, 2 usage, 3 partly, 4 held by 
   licensectl resolve --order pi_3Nx --stack license-deactivator --disable --comment "ticket 4711" --yes --expect 2
   licensectl resolve --key AAAA-BBBB-CCCC-DDDD --secrets secrets.json --direct --comment "ticket 4711"
   licensectl resolve --subscription sub_1 --endpoint-url http://` + defaultAddress + ` --json`,
-		Args: cobra.NoArgs,
+		Args: oneIDByFlag,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.resolve(cmd, c) },
 	}
 	o.addFlags(cmd)

@@ -85,7 +85,7 @@ func (o *resolveOptions) resolve(cmd *cobra.Command, c clock) error {
 		return err
 	}
 	by := o.at.actor(cmd.Context())
-	trail := newAudit(cmd, nil, o.at, by, o.comment)
+	trail := newAudit(cmd, nil, o.at, by, o.comment).orStderr(cmd)
 	if err := trail.begin(cmd.Context(), map[string]int{"licenses": licenses, "devices": devicesToFree(o.preview), "disable": toDisable(o.preview)}); err != nil {
 		return err
 	}

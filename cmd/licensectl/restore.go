@@ -39,7 +39,7 @@ Exit codes: 0 all well, 1 failed or nothing found, 2 usage, 3 partly, 4 held by 
 		Example: `  licensectl restore --order pi_3Nx --stack license-deactivator
   licensectl restore --order pi_3Nx --stack license-deactivator --comment "dispute won, ticket 4711" --yes --expect 2
   licensectl restore --key AAAA-BBBB-CCCC-DDDD --secrets secrets.json --json`,
-		Args: cobra.NoArgs,
+		Args: oneIDByFlag,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.restore(cmd) },
 	}
 	o.addFlags(cmd)
@@ -70,7 +70,7 @@ func (o *resolveOptions) restore(cmd *cobra.Command) error {
 	if err != nil || !act {
 		return err
 	}
-	trail := newAudit(cmd, nil, o.at, o.at.actor(cmd.Context()), o.comment)
+	trail := newAudit(cmd, nil, o.at, o.at.actor(cmd.Context()), o.comment).orStderr(cmd)
 	items := o.restoreItems(disabled)
 	if err := trail.begin(cmd.Context(), map[string]int{"licenses": len(disabled)}, items...); err != nil {
 		return err

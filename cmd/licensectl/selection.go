@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -20,8 +24,25 @@ type selection struct {
 
 func (s *selection) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.order, "order", "", "the order's id, exactly as LicenseSpring has it")
-	cmd.Flags().StringVar(&s.key, "key", "", "a license key")
+	cmd.Flags().StringVar(&s.key, "key", "", "a license key; - reads it from stdin")
 	cmd.Flags().StringVar(&s.subscription, "subscription", "", "the subscription's id, exactly as LicenseSpring has it")
+}
+
+// oneIDByFlag refuses arguments: which kind of id one would be cannot be known.
+func oneIDByFlag(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return misused("say what it is: "+cmd.CommandPath()+" --order ID, --key KEY or --subscription ID", "%s takes no argument", cmd.Name())
+	}
+	return nil
+}
+
+// readKey reads a license key from stdin: one line, so that a terminal needs no end of input.
+func readKey(in io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(in, maxKeyBytes)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", failed(fmt.Errorf("the key cannot be read from stdin: %w", err), "")
+	}
+	return strings.TrimSpace(line), nil
 }
 
 // value returns the id and the filter by which its licenses are listed.
@@ -46,6 +67,16 @@ func (s *selection) check(cmd *cobra.Command) error {
 	}
 	if given != 1 {
 		return misused("give one id, such as --order pi_3Nx", "exactly one of --order, --key and --subscription is needed, not %d", given)
+	}
+	if s.by == "key" && s.key == "-" {
+		if isTerminal(cmd.InOrStdin()) {
+			fmt.Fprint(cmd.ErrOrStderr(), "License key: ")
+		}
+		key, err := readKey(cmd.InOrStdin())
+		if err != nil {
+			return err
+		}
+		s.key = key
 	}
 	_, by := s.value()
 	if err := by.Check(); err != nil {

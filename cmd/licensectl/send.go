@@ -114,7 +114,7 @@ func (o sendOptions) request(sources *source.Sources, f *files, file string) (re
 	}
 	sample, err := f.sample(file)
 	if err != nil && o.sample != "" {
-		return nil, nil, "", failed(fmt.Errorf("%s has no sample %q", o.source, o.sample), "its samples are "+strings.Join(f.cases(o.source), ", "))
+		return nil, nil, "", misused("its samples are "+strings.Join(f.cases(o.source), ", "), "%s has no sample %q", o.source, o.sample)
 	}
 	if err != nil {
 		return nil, nil, "", failed(err, "FILE is a delivery's body, such as events/stripe/full-refund.json")
@@ -143,7 +143,7 @@ func nameSourceHint(sources *source.Sources) string {
 }
 
 func noSource(sources *source.Sources, name string) error {
-	return failed(fmt.Errorf("there is no source %q", name), nameSourceHint(sources))
+	return misused(nameSourceHint(sources), "there is no source %q", name)
 }
 
 // signingSecret returns a source's first secret: from the file, or the fixed one.

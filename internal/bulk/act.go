@@ -136,14 +136,17 @@ func (a *Act) Send(ctx context.Context, s Sending) (Report, error) {
 	total := a.run.Plan.Summary.Valid
 	for state.sent < len(a.run.Plan.batches) {
 		if before := state.sent; !s.Canary.Off && (before == 1 || before == 2) && state.accepted+state.rejected > 0 {
-			outcomes, due := s.Outcomes, state.accepted
+			outcomes, due, first := s.Outcomes, state.accepted, state.accepted
 			if len(state.outcomes) > 0 { // the target waits for them
 				counted := Counts{Outcomes: maps.Clone(state.outcomes)}
 				outcomes = func(context.Context, string) (Counts, error) { return counted, nil }
 				due = counted.Final()
 			}
+			if before == 1 {
+				first += a.run.Plan.batches[1].Rows
+			}
 			var err error
-			if seen, err = s.Canary.look(ctx, run, due, outcomes, a.run.job.progress); err != nil {
+			if seen, err = s.Canary.look(ctx, run, due, first, outcomes, a.run.job.progress); err != nil {
 				return report(seen), err
 			}
 			if s.Looked != nil {

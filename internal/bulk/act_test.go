@@ -524,8 +524,8 @@ func TestTheOutcomesOfTheFirstRowsDecideAboutTheRest(t *testing.T) {
 		"they take a moment":   {[]outcomes{{}, {ok: 4, wait: 6}, {ok: 10}, {ok: 50}}, []int{10, 40, 50}, 1250 * time.Millisecond, ""},
 		"already inactive":     {[]outcomes{{deactivation.AlreadyInactive: 10}, {deactivation.AlreadyInactive: 50}}, []int{10, 40, 50}, 0, ""},
 		"a fifth fails":        {[]outcomes{{ok: 8, bad: 2}, {ok: 40, bad: 10}}, []int{10, 40, 50}, 0, ""},
-		"more of ten fail":     {[]outcomes{{ok: 7, bad: 3}}, []int{10}, 0, "bulk: stopped: of the first 10 rows more than 20 % are rejected: 7 deactivated, 3 rejected"},
-		"all of ten fail":      {[]outcomes{{}, {bad: 3}}, []int{10}, 500 * time.Millisecond, "bulk: stopped: of the first 10 rows more than 20 % are rejected: 3 rejected"},
+		"many of ten fail":     {[]outcomes{{ok: 1, bad: 9}, {ok: 40, bad: 10}}, []int{10, 40, 50}, 0, ""},
+		"all of ten fail":      {[]outcomes{{}, {bad: 3}, {bad: 10}}, []int{10}, 1250 * time.Millisecond, "bulk: stopped: the first 10 rows are all rejected: 10 rejected"},
 		"more of fifty fail":   {[]outcomes{{ok: 10}, {ok: 20}, {ok: 20, bad: 11}}, []int{10, 40}, 500 * time.Millisecond, "bulk: stopped: of the first 50 rows more than 20 % are rejected: 20 deactivated, 11 rejected"},
 		"none in time":         {[]outcomes{{wait: 2, ok: 1}}, []int{10}, time.Minute, "bulk: stopped: 9 of the first 10 rows have no final outcome after 1m0s: 1 deactivated, 2 deferred"},
 		"none at all, in time": {[]outcomes{{}}, []int{10}, time.Minute, "bulk: stopped: 10 of the first 10 rows have no final outcome after 1m0s: no outcome"},
@@ -635,4 +635,47 @@ func TestFollowEndsWithTheLastOutcome(t *testing.T) {
 			t.Errorf("%v, %v, asked %d times", counts, err, asked)
 		}
 	})
+}
+
+// TestTheShareOfASmallFileIsCertainEarly: three of twelve rows are more than a fifth, whatever the last two do.
+func TestTheShareOfASmallFileIsCertainEarly(t *testing.T) {
+	t.Parallel()
+	for rows, want := range map[int]int{12: 10, 15: 15} {
+		to, asked := &target{}, 0
+		j := newJob(t, csvOf(rows), to)
+		preview(t, j)
+		s := Sending{
+			Outcomes: outcomesOf(&asked, map[deactivation.Outcome]int{deactivation.Deactivated: 7, deactivation.Rejected: 3}),
+			Canary:   Canary{MaxFailing: 0.2, Patience: time.Minute},
+		}
+		report, err := act(t, j, s)
+		if report.Rows != want || errors.Is(err, ErrStopped) != (want < rows) {
+			t.Errorf("%d rows: %d sent, %v; want %d", rows, report.Rows, err, want)
+		}
+	}
+}
+
+// TestARejectedRunGoesOnOnceItsRowsSucceed: its letters were redriven.
+func TestARejectedRunGoesOnOnceItsRowsSucceed(t *testing.T) {
+	t.Parallel()
+	to := &target{}
+	j := newJob(t, csvOf(30), to)
+	preview(t, j)
+	var tally Tally
+	s := Sending{
+		Outcomes: func(context.Context, string) (Counts, error) { return tally.Counts(), nil },
+		Canary:   Canary{MaxFailing: 0.2, Patience: time.Minute},
+	}
+	for n := range 10 {
+		tally.Add(itoa(n), deactivation.Rejected, "unknown_product")
+	}
+	if report, err := act(t, j, s); !errors.Is(err, ErrStopped) || report.Rows != 10 {
+		t.Fatalf("%d sent, %v", report.Rows, err)
+	}
+	for n := range 10 {
+		tally.Add(itoa(n), deactivation.Deactivated, "")
+	}
+	if report, err := act(t, j, s); err != nil || report.Rows != 30 {
+		t.Errorf("after a redrive: %d sent, %v", report.Rows, err)
+	}
 }

@@ -64,7 +64,7 @@ const (
 type Canary struct {
 	Off bool // send without a look at the outcomes
 
-	// MaxFailing is the share of rejected ones, 0 to 1, above which the run stops.
+	// MaxFailing is the share of rejected ones among the first 50 rows, 0 to 1, above which the run stops.
 	MaxFailing float64
 
 	// Patience is how long the outcomes may take.
@@ -72,8 +72,9 @@ type Canary struct {
 }
 
 // look waits for the final outcomes of the accepted rows, and returns an error that wraps ErrStopped if the run must not go
-// on: too many are rejected, or the outcomes do not come in time.
-func (c Canary) look(ctx context.Context, run string, accepted int, outcomes Outcomes, progress func(Progress)) (Counts, error) {
+// on: too many are rejected, or the outcomes do not come in time. The share counts among the first rows, of which the accepted
+// ones may be a part: then it is too many if it is certain, or if all of them are rejected.
+func (c Canary) look(ctx context.Context, run string, accepted, first int, outcomes Outcomes, progress func(Progress)) (Counts, error) {
 	if outcomes == nil {
 		return Counts{}, fmt.Errorf("%w: the outcomes of the first %d rows cannot be read here", ErrStopped, accepted)
 	}
@@ -84,8 +85,11 @@ func (c Canary) look(ctx context.Context, run string, accepted int, outcomes Out
 			return counts, fmt.Errorf("%w: the outcomes of the first %d rows cannot be read: %w", ErrStopped, accepted, err)
 		}
 		progress(Progress{Phase: PhaseOutcomes, Done: int64(min(counts.Final(), accepted)), Total: int64(accepted)})
-		if rejected := counts.Outcomes[deactivation.Rejected]; float64(rejected) > c.MaxFailing*float64(accepted) {
-			return counts, fmt.Errorf("%w: of the first %d rows more than %.0f %% are rejected: %s", ErrStopped, accepted, 100*c.MaxFailing, counts)
+		switch rejected := counts.Outcomes[deactivation.Rejected]; {
+		case float64(rejected) > c.MaxFailing*float64(first):
+			return counts, fmt.Errorf("%w: of the first %d rows more than %.0f %% are rejected: %s", ErrStopped, first, 100*c.MaxFailing, counts)
+		case rejected == accepted && c.MaxFailing < 1:
+			return counts, fmt.Errorf("%w: the first %d rows are all rejected: %s", ErrStopped, accepted, counts)
 		}
 		if counts.Final() >= accepted {
 			return counts, nil
@@ -117,10 +121,12 @@ func Follow(ctx context.Context, run string, accepted int, outcomes Outcomes, pr
 	}
 }
 
-// Tally counts the requests of a run by their latest outcome, from the outcomes of all receives in any order of requests. It
-// counts each request once, whatever follows its final outcome, and keeps a hash of each. The zero value is empty.
+// Tally counts the requests of a run by their outcomes, from those of all receives, in any order and also twice. It counts each
+// request once: a success is the last word, since a rejected request that was redriven may end well, and keeps a hash of
+// each. The zero value is empty.
 type Tally struct {
-	final    seen
+	done     seen             // succeeded
+	rejected map[string]*seen // by code; one that succeeds later is in done, too
 	deferred map[digest]struct{}
 	counts   Counts
 }
@@ -128,23 +134,43 @@ type Tally struct {
 // Add takes an outcome of a request. code says why it was rejected.
 func (t *Tally) Add(id string, outcome deactivation.Outcome, code string) {
 	if t.counts.Outcomes == nil {
-		t.deferred, t.counts = map[digest]struct{}{}, Counts{map[deactivation.Outcome]int{}, map[string]int{}}
+		t.rejected, t.deferred, t.counts = map[string]*seen{}, map[digest]struct{}{}, Counts{map[deactivation.Outcome]int{}, map[string]int{}}
 	}
 	d := digestOf(id)
-	if outcome == deactivation.Deferred {
-		if !t.final.has(d) {
-			t.deferred[d] = struct{}{}
+	before, wasRejected := t.rejection(d)
+	switch {
+	case t.done.has(d), wasRejected && (outcome == deactivation.Rejected || outcome == deactivation.Deferred):
+		return
+	case outcome == deactivation.Deferred:
+		t.deferred[d] = struct{}{}
+		return
+	case wasRejected: // and was redriven
+		t.counts.Outcomes[deactivation.Rejected]--
+		if t.counts.Codes[before]--; t.counts.Codes[before] == 0 {
+			delete(t.counts.Codes, before)
 		}
-		return
-	}
-	if !t.final.add(d) {
-		return
 	}
 	delete(t.deferred, d)
 	t.counts.Outcomes[outcome]++
-	if outcome == deactivation.Rejected {
-		t.counts.Codes[code]++
+	if outcome != deactivation.Rejected {
+		t.done.add(d)
+		return
 	}
+	t.counts.Codes[code]++
+	if t.rejected[code] == nil {
+		t.rejected[code] = &seen{}
+	}
+	t.rejected[code].add(d)
+}
+
+// rejection returns the code with which a request was rejected.
+func (t *Tally) rejection(d digest) (code string, found bool) {
+	for code, rejected := range t.rejected {
+		if rejected.has(d) {
+			return code, true
+		}
+	}
+	return "", false
 }
 
 // Counts returns the counts so far.

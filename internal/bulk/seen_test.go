@@ -82,17 +82,18 @@ func TestATallyCountsEachRequestOnce(t *testing.T) {
 	}{
 		{"a", "deferred", ""}, {"a", "deferred", ""}, {"b", "deactivated", ""}, {"b", "already_inactive", ""}, {"b", "deferred", ""},
 		{"c", "deferred", ""}, {"c", "rejected", "license_not_found"}, {"c", "rejected", "license_not_found"}, {"d", "rejected", "unknown_product"},
+		{"e", "rejected", "license_disabled"}, {"e", "deferred", ""}, {"e", "deactivated", ""}, {"e", "rejected", "license_disabled"}, // redriven, and the first line is read again
 	} {
 		tally.Add(o.id, o.outcome, o.code)
 	}
 	want := Counts{
-		Outcomes: map[deactivation.Outcome]int{"deferred": 1, "deactivated": 1, "rejected": 2},
+		Outcomes: map[deactivation.Outcome]int{"deferred": 1, "deactivated": 2, "rejected": 2},
 		Codes:    map[string]int{"license_not_found": 1, "unknown_product": 1},
 	}
 	if diff := cmp.Diff(want, tally.Counts()); diff != "" {
 		t.Error(diff)
 	}
-	if got := tally.Counts().String(); got != "1 deactivated, 1 deferred, 2 rejected (license_not_found 1, unknown_product 1)" {
+	if got := tally.Counts().String(); got != "2 deactivated, 1 deferred, 2 rejected (license_not_found 1, unknown_product 1)" {
 		t.Error(got)
 	}
 }
