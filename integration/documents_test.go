@@ -234,7 +234,7 @@ func TestThePageOfOperationsListsEveryMetricAndAlarm(t *testing.T) {
 	}
 
 	for name, want := range map[string]string{
-		"docs/operations.md": fmt.Sprintf("%d metrics and %d alarms watch, with look-up one more alarm for each sender", len(metrics), len(alarms)),
+		"docs/operations.md": fmt.Sprintf("%d metrics and %d alarms, with look-up one more alarm for each sender", len(metrics), len(alarms)),
 		"docs/deploy.md": fmt.Sprintf("| %d alarms on %d metrics; with look-up %d more on %d | %.2f; %.2f |", len(alarms), alarmMetrics, ofSenders, senderMetrics,
 			0.10*float64(alarmMetrics), 0.10*float64(alarmMetrics+senderMetrics)),
 	} {

@@ -39,7 +39,7 @@ func newWhy(c clock) *cobra.Command {
 		Use:   "why [ORDER]",
 		Short: "Say what became of an order, a license, a request or a bulk run, and why",
 		Long: `why reads the log of both functions and prints what happened: delivered, decided by which rule on which values, queued, tried,
-answered, verified, parked in the dead-letter queue, redriven, and by whom.
+answered, verified, parked in the dead-letter queue; and what a person did: redriven, released, purged, or a license enabled again.
 
 Ask by ORDER (one id of the order at the store: payment, order, invoice, with look-up also the subscription), by --license KEY, by --id
 of a request or an event, or by the name of a bulk --run. No key leaves this machine: the query holds its hash. "--license -" reads the key from stdin.
