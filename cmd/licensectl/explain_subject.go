@@ -56,7 +56,21 @@ func (s subject) explain() (webhook.Explanation, error) {
 	if s.parked != nil {
 		return webhook.ExplainParked(s.source, *s.parked, s.policy)
 	}
-	return webhook.Explain(s.source, s.delivery, s.at, s.secrets, s.policy), nil
+	return webhook.Explain(s.source, s.delivery, s.at, s.verifying(), s.policy), nil
+}
+
+// verifying returns the secrets with the public key in place of a private one, with which a sample is signed.
+func (s subject) verifying() *secrets.Webhooks {
+	if s.secrets == nil {
+		return nil
+	}
+	replaced := s.secrets.Replace(func(name, text string) string {
+		if name != s.source.Name {
+			return text
+		}
+		return s.source.VerifyingSecret(text)
+	})
+	return &replaced
 }
 
 // lookUpHelps reports whether an event that is explained without look-up would be accepted with it.
@@ -268,7 +282,11 @@ func (r subjectReader) sample(s subject, sample sample.Sample) (subject, error) 
 	if err != nil {
 		return s, failed(err, "is a header missing in the .yaml file next to it, or is the secret not in this sender's form?")
 	}
-	s.delivery = delivery(sample.Body, nil)
+	body, err := io.ReadAll(req.Body) // it may hold the signature
+	if err != nil {
+		return s, failed(err, "")
+	}
+	s.delivery = delivery(body, nil)
 	s.delivery.URL = req.URL.String()
 	for name := range req.Header {
 		s.delivery.Header[strings.ToLower(name)] = req.Header.Get(name)

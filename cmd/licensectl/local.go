@@ -428,12 +428,13 @@ func (o localOptions) checkSecrets(stored local.Secrets, sources *source.Sources
 	if err != nil {
 		return secrets.Webhooks{}, err
 	}
+	verifying := local.Verifying(sources, webhooks)
 	for _, name := range webhooks.Sources() {
 		source, ok := sources.Get(name)
 		if !ok && o.secretsFile != "" {
 			fmt.Fprintf(stderr, "licensectl: warning: there is a secret for %q, but no sender's file; known are %s\n", name, strings.Join(sources.Names(), ", "))
 		}
-		texts, err := webhooks.Keys(name)
+		texts, err := verifying.Keys(name)
 		if ok && err == nil {
 			err = source.CheckKeys(texts)
 		}

@@ -41,7 +41,7 @@ func (o localOptions) greet(w io.Writer, page, address string, called apis, webh
 	} else {
 		fmt.Fprintf(w, "Secrets      fixed ones, for trials only:\n")
 		for _, name := range webhooks.Sources() {
-			fmt.Fprintf(w, "             %-16s %s\n", name, firstSecret(webhooks)(name))
+			fmt.Fprintf(w, "             %-16s %s\n", name, strings.ReplaceAll(firstSecret(webhooks)(name), "\n", `\n`))
 		}
 	}
 	if len(o.faults) > 0 {

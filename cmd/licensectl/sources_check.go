@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/local"
 	"license-deactivator/internal/sample"
 	"license-deactivator/internal/source"
 	"license-deactivator/internal/webhook"
@@ -246,6 +247,7 @@ func (c *check) secrets(file string, sources *source.Sources) error {
 		return err
 	}
 	var without []string
+	verifying := local.Verifying(sources, *webhooks)
 	for _, name := range sources.Names() {
 		texts, err := webhooks.Keys(name)
 		if err == nil && len(texts) == 0 {
@@ -253,7 +255,10 @@ func (c *check) secrets(file string, sources *source.Sources) error {
 			continue
 		}
 		if source, _ := sources.Get(name); err == nil {
-			err = source.CheckKeys(texts)
+			public, _ := verifying.Keys(name)
+			if err = source.CheckKeys(public); err == nil && !slices.Equal(texts, public) {
+				c.warn(file, "a secret of %q is a private key: it signs samples on this machine; store its public key alone in AWS", name)
+			}
 		}
 		if err != nil {
 			c.fault(file, "%v", err)

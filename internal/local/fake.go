@@ -2,11 +2,17 @@ package local
 
 import (
 	"cmp"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/csv"
+	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"slices"
+	"strings"
 
 	"license-deactivator/events"
 	"license-deactivator/internal/deactivation"
@@ -57,12 +63,35 @@ func fixedSecret(source *source.Source) string {
 	}
 	plain := "local-" + source.Name
 	encoded := base64.StdEncoding.EncodeToString([]byte(plain + "-webhooks-secret"))
-	for _, text := range []string{plain, encoded, "whsec_" + encoded} {
-		if source.CheckKeys([]string{text}) == nil {
+	for _, text := range append([]string{plain, encoded, "whsec_" + encoded, hex.EncodeToString([]byte(plain))}, fixedPrivateKeys(plain)...) {
+		if source.CheckKeys([]string{source.VerifyingSecret(text)}) == nil {
 			return text
 		}
 	}
 	return plain
+}
+
+// fixedPrivateKeys returns one Ed25519 key in each form, for a sender that signs by it. An RSA key is not made: it would
+// take a second, and another one in each process.
+func fixedPrivateKeys(name string) []string {
+	seed := sha256.Sum256([]byte(name))
+	key := ed25519.NewKeyFromSeed(seed[:])
+	texts := []string{"whsk_" + base64.StdEncoding.EncodeToString(key), base64.StdEncoding.EncodeToString(key), hex.EncodeToString(key)}
+	if der, err := x509.MarshalPKCS8PrivateKey(key); err == nil {
+		texts = append(texts, strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))))
+	}
+	return texts
+}
+
+// Verifying returns the senders' secrets as the handler may hold them: the public key in place of a private one, with
+// which the samples are signed.
+func Verifying(sources *source.Sources, stored secrets.Webhooks) secrets.Webhooks {
+	return stored.Replace(func(name, text string) string {
+		if source, ok := sources.Get(name); ok {
+			return source.VerifyingSecret(text)
+		}
+		return text
+	})
 }
 
 // NewFakeAPI returns the fake APIs. They accept the license secret, an API key or an OAuth client, and the key of the

@@ -97,7 +97,7 @@ func New(c Config) (*Stack, error) {
 		Visibility: lambdaemu.VisibilityTimeout, MaxReceiveCount: lambdaemu.MaxReceiveCount, DeadLetter: s.DeadLetters,
 	})
 	receiver, err := webhook.New(webhook.Config{
-		Sources: c.Sources, Secrets: secrets.NewCache(c.WebhookSecrets, secrets.ParseWebhooks),
+		Sources: c.Sources, Secrets: secrets.NewCache(c.WebhookSecrets, c.parseWebhooks),
 		Queue: s.Queue, DeadLetters: s.DeadLetters, Recorder: c.Recorder, OnDelivery: c.OnDelivery, Certificates: c.Certificates,
 		PublicURL: "http://", AcceptTestEvents: c.AcceptTestEvents, MaxEventAge: c.MaxEventAge, LookUp: c.ManagementAPI != "",
 	})
@@ -153,6 +153,15 @@ func (c Config) observed(function lambdaemu.Function) lambdaemu.Function {
 		}
 		return answer, err
 	}
+}
+
+// parseWebhooks reads the senders' secrets as the handler may hold them.
+func (c Config) parseWebhooks(text string) (secrets.Webhooks, error) {
+	stored, err := secrets.ParseWebhooks(text)
+	if err != nil {
+		return stored, err
+	}
+	return Verifying(c.Sources, stored), nil
 }
 
 // parseLicense reads the License API's secret. With TokenURL set, an OAuth client's secret is sent only

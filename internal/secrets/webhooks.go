@@ -57,6 +57,19 @@ func (w Webhooks) Keys(source string) (texts []string, err error) {
 	return keys.texts, keys.err
 }
 
+// Replace returns the secrets with each key replaced by what f returns for it.
+func (w Webhooks) Replace(f func(source, text string) string) Webhooks {
+	replaced := Webhooks{sources: make(map[string]sourceKeys, len(w.sources))}
+	for source, keys := range w.sources {
+		texts := make([]string, len(keys.texts))
+		for i, text := range keys.texts {
+			texts[i] = f(source, text)
+		}
+		replaced.sources[source] = sourceKeys{texts, keys.err}
+	}
+	return replaced
+}
+
 // Sources lists the sources that the secret names, sorted.
 func (w Webhooks) Sources() []string {
 	return slices.Sorted(maps.Keys(w.sources))

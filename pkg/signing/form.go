@@ -1,10 +1,6 @@
 package signing
 
-import (
-	"cmp"
-	"slices"
-	"strings"
-)
+import "strings"
 
 // formPart is one part of a form: text, then {timestamp} or the proof, which is {signature} or {secret}.
 type formPart struct {
@@ -47,7 +43,9 @@ func (s *Scheme) compileForm() error {
 		return bad("form", "must hold {%s} once, and {timestamp} once at most", proof)
 	}
 
-	slices.SortFunc(s.form, func(a, b formPart) int { return cmp.Compare(a.rank(), b.rank()) })
+	if len(s.form) == 2 && s.form[1].rank() < s.form[0].rank() {
+		s.form[0], s.form[1] = s.form[1], s.form[0]
+	}
 	return s.checkParts()
 }
 
