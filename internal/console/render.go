@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"license-deactivator/internal/deactivation"
 )
@@ -23,7 +25,7 @@ type pages struct{ all *template.Template }
 func parsePages() (*pages, error) {
 	all, err := template.New("").Funcs(template.FuncMap{
 		"nav": nav, "stamp": stamp, "iso": iso, "tone": tone, "says": says, "of": countOf, "join": strings.Join, "number": number, "svg": sparkline, "cost": cost, "page": page, "pick": pick, "planOf": planOf,
-		"only": only, "matched": matched, "unless": unless, "sum": sum, "calls": calls, "per": per, "span": span,
+		"only": only, "matched": matched, "sentence": sentence, "unless": unless, "sum": sum, "calls": calls, "per": per, "span": span,
 	}).ParseFS(templates, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("console: %w", err)
@@ -181,3 +183,10 @@ func span(step time.Duration, n int) string {
 
 // matched reports whether a line of an explanation is the rule that decides.
 func matched(line string) bool { return strings.Contains(line, "  YES: ") }
+
+// sentence is a text of a table of meanings as a sentence of its own: with a capital, and without the marks of code.
+func sentence(text string) string {
+	text = strings.ReplaceAll(text, "`", "")
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:]
+}
