@@ -66,6 +66,9 @@ func newLocal(load func() (*source.Sources, error), c clock) *cobra.Command {
 machine. It sends the samples of events/ as their senders do and prints the outcome of each and the reason. Then it serves your
 own requests until Ctrl-C. It needs no AWS and no network.
 
+It prints the address of its page first: what arrives, what became of it, and the dead letters, with a button for each sample. The
+page listens on this machine alone, and its address holds a new token at each start.
+
 Deliveries go to POST /webhooks/<source>. GET /history?order=1001 (or license, id, run) says what became of an order, like licensectl why. Direct invocations go to the path of Lambda's API, so this works:
   aws lambda invoke --endpoint-url http://127.0.0.1:8080 --region us-east-1 --no-sign-request \
     --function-name webhook --payload fileb://events/bulk.json out.json
@@ -166,13 +169,7 @@ func (o localOptions) check() error {
 	if err := checkAddress("addr", o.addr); err != nil {
 		return err
 	}
-	if err := checkAddress("console-addr", o.consoleAddr); err != nil {
-		return err
-	}
-	if host, _, _ := net.SplitHostPort(o.consoleAddr); !isLoopback(host) {
-		return misused("give an address such as 127.0.0.1:0", "--console-addr %q can be reached from other machines, and the page is for this one alone", o.consoleAddr)
-	}
-	return nil
+	return checkPageAddress("console-addr", o.consoleAddr)
 }
 
 // run starts the License API and the system, sends the samples and waits for Ctrl-C.
