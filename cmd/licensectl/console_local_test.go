@@ -18,14 +18,14 @@ type localPage struct {
 	base, token string
 }
 
-var consoleLine = regexp.MustCompile(`^Console +(http://127\.0\.0\.1:[0-9]+/)#([A-Z2-7]{26})\n`)
+var localConsoleLine = regexp.MustCompile(`^Console +(http://127\.0\.0\.1:[0-9]+/)#([A-Z2-7]{26})\n`)
 
 // startPage starts licensectl local and waits until the samples have their outcomes.
 func startPage(t *testing.T, args ...string) localPage {
 	t.Helper()
 	r := start(t, append([]string{"local", quick}, args...)...)
 	text := r.stdout.await(t, "end of the samples", func(text string) bool { return strings.Contains(text, "\nListening on ") })
-	line := consoleLine.FindStringSubmatch(text)
+	line := localConsoleLine.FindStringSubmatch(text)
 	if line == nil {
 		t.Fatalf("the first line is not the page's address:\n%.200s", text)
 	}
