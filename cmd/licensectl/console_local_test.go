@@ -101,6 +101,33 @@ func TestThePageOfLocalShowsWhatArrivesAndWhatBecameOfIt(t *testing.T) {
 	}
 }
 
+// TestThePageExplainsADeliveryOfEverySender: its signature is checked again, as it was at its arrival.
+func TestThePageExplainsADeliveryOfEverySender(t *testing.T) {
+	t.Parallel()
+	p := startPage(t)
+	first := map[string]string{} // sample by sender
+	for _, name := range regexp.MustCompile(`name="name" value="([^"]+)"`).FindAllStringSubmatch(p.want(t, http.MethodGet, "samples", nil), -1) {
+		sender, _, _ := strings.Cut(name[1], "/")
+		if first[sender] == "" {
+			first[sender] = name[1]
+		}
+	}
+	if want := len(builtInSources(t).Names()); len(first) != want {
+		t.Errorf("samples of %d senders, want %d", len(first), want)
+	}
+	for sender, name := range first {
+		body := p.want(t, http.MethodPost, "samples/send", url.Values{"name": {name}}, "200")
+		link := regexp.MustCompile(`href="/(event\?id=[^"]+)"`).FindStringSubmatch(body)
+		if link == nil {
+			t.Errorf("%s: the answer names no event: %s", name, body)
+			continue
+		}
+		if explained := p.want(t, http.MethodGet, strings.ReplaceAll(link[1], "&amp;", "&"), nil, "<h3>SIGNATURE</h3>"); !strings.Contains(explained, "<p>valid</p>") {
+			t.Errorf("%s: the signature of %s is not valid\n%s", sender, name, explained)
+		}
+	}
+}
+
 // TestThePageHasAnAddressOfThisMachine: --addr may be open to others, the page is not.
 func TestThePageHasAnAddressOfThisMachine(t *testing.T) {
 	t.Parallel()

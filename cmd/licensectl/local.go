@@ -203,7 +203,7 @@ func (o localOptions) run(ctx context.Context, sources *source.Sources, stdout, 
 	if err != nil {
 		return failed(err, "")
 	}
-	policy := webhook.Policy{MaxEventAge: o.maxEventAge, LookUp: called.management != ""}
+	policy := webhook.Policy{MaxEventAge: o.maxEventAge, LookUp: called.management != "", Certificates: o.certificates()}
 	accepted := &receivedDeliveries{sources: sources, policy: policy}
 	address, stop, err := local.Serve(ctx, o.addr, accepted.handler(stack), stack.Run)
 	if err != nil {
