@@ -135,7 +135,8 @@ func (v verification) guess(d signing.Delivery) *scheme {
 }
 
 // keys returns the keys of a scheme. Where the file has schemes of both kinds, a secret belongs to those with a public
-// key if it says that it is one (PEM, whpk_), else to the others. In every other file each secret is for each scheme.
+// key if it says that it is one (PEM, whpk_), else to the others. In every other file each secret is for each scheme. A
+// secret that is no key of this scheme, but one of a scheme with another form of key, is for that one alone (Polar).
 func (v verification) keys(s *scheme, source string, secrets []string) ([]signing.Key, error) {
 	keys := make([]signing.Key, 0, len(secrets))
 	for i, text := range secrets {
@@ -143,10 +144,23 @@ func (v verification) keys(s *scheme, source string, secrets []string) ([]signin
 			continue
 		}
 		key, err := s.NewKey(text)
-		if err != nil {
+		switch {
+		case err == nil:
+			keys = append(keys, key)
+		case !v.otherFormTakes(s, text):
 			return nil, fmt.Errorf("%w: number %d of %q in the webhook secrets: %w", ErrSecret, i+1, source, err)
 		}
-		keys = append(keys, key)
 	}
 	return keys, nil
+}
+
+// otherFormTakes reports whether a scheme of the same kind, with another form of key than s, can use the secret.
+func (v verification) otherFormTakes(s *scheme, secret string) bool {
+	return slices.ContainsFunc(v.schemes, func(other *scheme) bool {
+		if other.spec.Key == s.spec.Key || other.PublicKey() != s.PublicKey() {
+			return false
+		}
+		_, err := other.NewKey(secret)
+		return err == nil
+	})
 }
