@@ -35,6 +35,7 @@ type Options struct {
 // Mapping is the result for one event of a delivery, and the reason.
 type Mapping struct {
 	Event    string // the sender's event id, or the body's SHA-256
+	Type     string // of the event, for a dialect whose answer names it (AppSumo); else ""
 	Answer   deactivation.Answer
 	Rule     string                 // that matched; "" for none
 	Values   string                 // on which that rule matched, in one line without keys; "" for none
@@ -108,6 +109,9 @@ func (s *Source) mapEvent(f facts, index int, bodyHash func() string, receivedAt
 	if err != nil {
 		m.Problem = "event id: " + err.Error()
 		return m
+	}
+	if s.Dialect == AppSumo {
+		m.Type, _ = s.event.kind.find(f) // applyRules reports its error
 	}
 	test, err := s.event.test.holds(f)
 	if err != nil {

@@ -28,7 +28,7 @@ func readSource(name string, document *yaml.Node) (*Source, error) {
 		"lines":       readLines(&s.licenses.lines),
 		"lookup":      readLookup(&s.lookup),
 		"rules":       readRules(&s.rules),
-		"answer":      oneOf(&dialect, string(FastSpring), string(Salesforce), string(TwoCheckout)),
+		"answer":      oneOf(&dialect, string(FastSpring), string(Salesforce), string(TwoCheckout), string(AppSumo)),
 		"enqueue_for": duration(&s.EnqueueFor),
 	})
 	if err != nil {

@@ -32,6 +32,7 @@ const (
 	Plain      Dialect = ""           // only the status counts
 	FastSpring Dialect = "fastspring" // 202 with the ids of the events that are done
 	Salesforce Dialect = "salesforce" // a SOAP acknowledgement
+	AppSumo    Dialect = "appsumo"    // JSON with the event's type and "success": true
 	// TwoCheckout is a receipt that is signed with the key that verified the delivery.
 	TwoCheckout Dialect = "2checkout"
 )

@@ -87,16 +87,25 @@ func answerFor(dialect source.Dialect, outcomes []outcome, receipt func() string
 			answer = o.Answer
 		}
 	}
+	if dialect == source.AppSumo {
+		return appSumo(answer, outcomes[0].Type)
+	}
 	return plain(answer, ids, missing)
 }
 
 // answerPing answers and logs a sender's ping.
 func (h *Handler) answerPing(ctx context.Context, src *source.Source) response {
 	h.log(ctx, telemetry.Delivery{Source: src.Name, Rule: "ping", Answer: deactivation.Ignored, Status: http.StatusOK})
-	return pingAnswer()
+	return pingAnswer(src.Dialect)
 }
 
-func pingAnswer() response { return plain(deactivation.Ignored, nil, nil) }
+// pingAnswer answers a ping, which is not read. AppSumo's is a purchase: https://docs.licensing.appsumo.com/webhook/webhook__getting_started.html
+func pingAnswer(dialect source.Dialect) response {
+	if dialect == source.AppSumo {
+		return appSumo(deactivation.Ignored, "purchase")
+	}
+	return plain(deactivation.Ignored, nil, nil)
+}
 
 // refuse answers and logs a delivery that is refused. from is nil for an unknown source.
 func (h *Handler) refuse(ctx context.Context, src *source.Source, r *refusal) response {
@@ -129,6 +138,16 @@ func plain(answer deactivation.Answer, ids, missing []string) response {
 		IDs     []string            `json:"ids,omitempty"`
 		Missing []string            `json:"missing,omitempty"`
 	}{answer, ids, missing})
+	return response{http.StatusOK, header("application/json"), string(body)}
+}
+
+// appSumo is the answer without which AppSumo does not save the address, and delivers an event again.
+func appSumo(answer deactivation.Answer, event string) response {
+	body, _ := json.Marshal(struct { //nolint:errchkjson // texts
+		Answer  deactivation.Answer `json:"answer"`
+		Event   string              `json:"event"`
+		Success bool                `json:"success"`
+	}{answer, event, true})
 	return response{http.StatusOK, header("application/json"), string(body)}
 }
 

@@ -51,7 +51,7 @@ func Explain(src *source.Source, d signing.Delivery, at time.Time, all *secrets.
 	switch {
 	case errors.Is(err, source.ErrPing):
 		e.Ping = true
-		return e.answered(pingAnswer())
+		return e.answered(pingAnswer(src.Dialect))
 	case errors.Is(err, errNoCertificate):
 		e = e.refused(src, refusalFor(err))
 		e.Refused = err.Error() // the sender is not told why, a person is
