@@ -48,8 +48,8 @@ func TestEverySenderHasItsPage(t *testing.T) {
 	}
 	// The senders that we ship. A user's own sender is one file in sources/ and needs no page.
 	for _, name := range []string{
-		"chargebee", "fastspring", "generic", "hubspot", "lemonsqueezy", "paddle", "recurly", "salesforce", "salesforce-flow",
-		"shopify", "standard", "stripe", "woocommerce", "paypal",
+		"appsumo", "chargebee", "creem", "dodo", "fastspring", "generic", "hubspot", "lemonsqueezy", "paddle", "paypal", "polar", "recurly", "salesforce",
+		"salesforce-flow", "sendowl", "shopify", "square", "standard", "stripe", "woocommerce", "zoho-payments",
 	} {
 		if !slices.Contains(pages, name) {
 			t.Errorf("docs/senders/%s.md is missing: say what to switch on at the sender; begin with generic.md", name)

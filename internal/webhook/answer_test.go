@@ -163,6 +163,9 @@ func answerOf(t *testing.T, loaded *source.Sources, s sample.Sample, c row, pati
 			t.Errorf("answer %s, want %s", got.Body, ack)
 		}
 	}
+	if says := `"success":true}`; s.Source == "appsumo" && (want == 200) != strings.HasSuffix(got.Body, says) {
+		t.Errorf("answer %d %s; success must be true, and with 200 alone", got.StatusCode, got.Body)
+	}
 	if want >= 400 && len(jobs.taken)+len(letters.taken) > 0 {
 		t.Error("a refused delivery is in a queue")
 	}

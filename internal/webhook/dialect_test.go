@@ -158,3 +158,39 @@ func TestAPingIsAnsweredAndNothingElseHappens(t *testing.T) {
 		}
 	}
 }
+
+// TestAppSumoIsAnsweredWithTheEventAndSuccess: without both, AppSumo does not save the address and sends the event again.
+func TestAppSumoIsAnsweredWithTheEventAndSuccess(t *testing.T) {
+	t.Parallel()
+	const secret, license = "appsumo-canary", `{"license_key":"00000000-aaaa-1111-bbbb-abcdef012345","plan_id":"1510ad39","event":"%s","event_timestamp":1795348800000,%s"extra":{"reason":"%s"}}`
+	b := newHarness(t, "")
+	b.secrets.text = `{"appsumo":"` + secret + `"}`
+	for _, c := range []struct {
+		name, body     string
+		signed         bool
+		status         int
+		answer, event  string
+		queued, parked int
+	}{
+		{"a test request", fmt.Sprintf(license, "purchase", `"test":true,`, "Test event"), true, 200, "ignored", "purchase", 0, 0},
+		{"a test request without a signature", fmt.Sprintf(license, "purchase", `"test": true,`, "Test event"), false, 200, "ignored", "purchase", 0, 0},
+		{"an activation", fmt.Sprintf(license, "activate", `"test":false,`, "Purchased by the customer"), true, 200, "ignored", "activate", 0, 0},
+		{"a refund", fmt.Sprintf(license, "deactivate", `"test":false,`, "Refunded by the user"), true, 200, "unmappable", "deactivate", 0, 1},
+		{"a refund without a signature", fmt.Sprintf(license, "deactivate", `"test":false,`, "Refunded by the user"), false, 401, "", "", 0, 0},
+		{"a refund that says test in its reason, without a signature", fmt.Sprintf(license, "deactivate", "", `\"test\":true`), false, 401, "", "", 0, 0},
+	} {
+		b.queue.taken, b.letters.taken = nil, nil
+		d := delivery{source: "appsumo", body: c.body}
+		if c.signed {
+			d = signed(t, b, "appsumo", secret, c.body, clock, nil)
+		}
+		got := b.post(t, d)
+		want := fmt.Sprintf(`{"answer":"%s","event":"%s","success":true}`, c.answer, c.event)
+		if got.StatusCode != c.status || c.status == 200 && got.Body != want || c.status != 200 && strings.Contains(got.Body, "success") {
+			t.Errorf("%s: answer %d %s, want %d %s", c.name, got.StatusCode, got.Body, c.status, want)
+		}
+		if len(b.queue.taken) != c.queued || len(b.letters.taken) != c.parked {
+			t.Errorf("%s: %d messages and %d letters, want %d and %d", c.name, len(b.queue.taken), len(b.letters.taken), c.queued, c.parked)
+		}
+	}
+}

@@ -24,6 +24,7 @@ func (d randomEvents) delivery(sources []string) unsignedDelivery {
 		"stripe": d.stripe, "fastspring": d.fastspring, "standard": d.standard, "generic": d.standard,
 		"paddle": d.paddle, "woocommerce": d.woo, "lemonsqueezy": d.lemonsqueezy, "hubspot": d.hubspot, "chargebee": d.chargebee,
 		"recurly": d.recurly, "salesforce-flow": d.flow, "shopify": d.shopify, "paypal": d.paypal,
+		"square": d.square, "appsumo": d.appSumo, "sendowl": d.sendOwl, "creem": d.creem, "polar": d.polar, "dodo": d.dodo, "zoho-payments": d.zohoPayments,
 	}
 	switch m.source {
 	case "salesforce":
@@ -31,7 +32,7 @@ func (d randomEvents) delivery(sources []string) unsignedDelivery {
 			m.body = d.one(append([]byte("\ufeff"), m.body...), bytes.ToValidUTF8(m.body[:len(m.body)/2], nil), []byte("{}")).([]byte)
 		}
 		return m
-	case "standard":
+	case "standard", "polar", "dodo":
 		m.headers["webhook-id"] = d.id("msg_")
 	case "paypal":
 		m.headers["paypal-transmission-id"] = "69cd13f0-d67a-11e5-baa3-778b53f4ae55"

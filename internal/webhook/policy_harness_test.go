@@ -141,7 +141,7 @@ func printed(rulings []ruling) string {
 // sampleSecret is the secret that signs samples here; any other would do.
 func sampleSecret(source string) string {
 	switch source {
-	case "standard":
+	case "standard", "dodo", "polar":
 		return "whsec_bG9jYWwtc3RhbmRhcmQtd2ViaG9va3Mtc2VjcmV0LTAx"
 	case "chargebee":
 		return "user:password-canary"

@@ -148,8 +148,12 @@ func usable(value any, of string) (string, bool) {
 		return "", false
 	}
 	switch strings.ToLower(id) { // of what the generator makes
-	case "null", "none", "n/a", "000", "{{order_id}}", "order_empty":
+	case "null", "none", "n/a", "000", "{{order_id}}":
 		return "", false
+	case "order_empty":
+		if of != "key" {
+			return "", false
+		}
 	case "trial_17":
 		return id, of != "order"
 	}
@@ -252,7 +256,14 @@ func identity(w wish) string { return strings.ToLower(strings.Join(w.keys, "") +
 
 func (l *lookUp) isComplete(w wish) bool { return len(w.devices) > 0 && w.product != "" }
 
-func (l *lookUp) isKey(w wish) bool { return len(w.keys) > 0 && len([]rune(w.keys[0])) >= 3 }
+// isKey says whether a license may be asked for by its key: a placeholder is none.
+func (l *lookUp) isKey(w wish) bool {
+	if len(w.keys) == 0 {
+		return false
+	}
+	_, ok := usable(w.keys[0], "key")
+	return ok
+}
 
 // mayFindOrder: an order that was never paid needs license data of its own.
 func (l *lookUp) mayFindOrder() bool { return l.by.finds() && l.cause != "order_cancelled" }

@@ -57,9 +57,17 @@ func oracle(t testing.TB, source string, headers map[string]string, body []byte)
 		}
 		return all
 	}
+	if policy := shopPolicy(source); policy != nil {
+		return one(policy)
+	}
 	switch source {
 	case "stripe":
 		return one(stripePolicy)
+	case "sendowl":
+		if many, isList := event.([]any); isList {
+			return each(many, sendOwlPolicy)
+		}
+		return one(sendOwlPolicy)
 	case "shopify":
 		return one(func(e any) ruling { return shopifyPolicy(e, headers["x-shopify-test"] == "true") })
 	case "fastspring":
