@@ -228,6 +228,12 @@ func TestARunWhoseOutcomesTurnBadStopsAfterFifty(t *testing.T) {
 	if code, _, stderr := s.deactivate(t, act...); code != exitHeld || s.enqueued(t) != 50 {
 		t.Errorf("again: exit code %d, %d requests, %s", code, s.enqueued(t), stderr)
 	}
+	for _, left := range []string{"250", "299", "301"} { // N is that of the file, on a resume too
+		code, _, stderr := s.deactivate(t, path, "--comment", "ticket 1", "--yes", "--expect", left, "--stop-above", "100")
+		if code != exitHeld || !strings.Contains(stderr, "the preview counts 300, not "+left+": nothing was done\n") || s.enqueued(t) != 50 {
+			t.Errorf("--expect %s: exit code %d, %d requests, %s", left, code, s.enqueued(t), stderr)
+		}
+	}
 	if code, _, stderr := s.deactivate(t, append(act, "--stop-above", "100")...); code != exitDone || !strings.Contains(stderr, "Sent 300 of 300 rows") {
 		t.Errorf("with --stop-above: exit code %d, %s", code, stderr)
 	}
@@ -314,5 +320,16 @@ func TestDeactivateDirectNeedsNoFunction(t *testing.T) {
 		"--license-api", s.apiURL, "--comment", "x", "--yes", "--expect", "2")
 	if code != exitFailed || !strings.Contains(stderr, "licensectl: error: no call can succeed: bad_credentials ") {
 		t.Errorf("wrong keys: exit code %d, %s", code, stderr)
+	}
+}
+
+// TestAThousandRowsAreTheMostWithoutMax.
+func TestAThousandRowsAreTheMostWithoutMax(t *testing.T) {
+	t.Parallel()
+	s := startBulk(t, 1)
+	path := refunds(t, 1001)
+	code, stdout, stderr := s.deactivate(t, path, "--comment", "ticket 1", "--yes", "--expect", "1001", "--no-canary")
+	if code != exitHeld || !strings.Contains(stderr, "licensectl: error: the file has 1001 valid rows, and --max is 1000: nothing was done\n") || s.calls() != 0 {
+		t.Errorf("exit code %d, %d calls\n%s\n%s", code, s.calls(), stdout, stderr)
 	}
 }

@@ -248,7 +248,7 @@ func (o *reconcileOptions) stop(cmd *cobra.Command, sum reconciled, active *bulk
 	o.progress.end()
 	hint := ""
 	if sum.checked > 0 && line > 0 {
-		hint = fmt.Sprintf("the rows before line %d are checked; go on with the same flags: licensectl reconcile %s --from-line %d", line, file, line)
+		hint = fmt.Sprintf("the rows before line %d are checked; go on with the same flags: licensectl reconcile %s --from-line %d", line, shellWord(file), line)
 	}
 	o.printSum(cmd, sum, active, err.Error())
 	text, code := err, exitPartly
@@ -270,7 +270,7 @@ func (o *reconcileOptions) next() string {
 	case o.target.isLocal():
 		return " --endpoint-url " + o.target.endpoint
 	case o.spring.secretsFile != "":
-		return " --direct --secrets " + o.spring.secretsFile
+		return " --direct --secrets " + shellWord(o.spring.secretsFile)
 	}
 	return ""
 }

@@ -90,7 +90,7 @@ func (o *reconcileOptions) printSum(cmd *cobra.Command, s reconciled, active *bu
 	_ = table.Flush() // likewise
 	switch {
 	case file != "":
-		fmt.Fprintf(w, "\n%s in %s. To see what deactivating them does:\n  licensectl deactivate %s\n", are(active.Rows(), "active device"), file, file+o.next())
+		fmt.Fprintf(w, "\n%s in %s. To see what deactivating them does:\n  licensectl deactivate %s\n", are(active.Rows(), "active device"), file, shellWord(file)+o.next())
 	case stopped == "":
 		fmt.Fprintln(w, "\nNo license of the file has an active device.")
 	}

@@ -369,6 +369,16 @@ func TestTheExamplesOfReconcileRun(t *testing.T) { //nolint:paralleltest // the 
 	}
 }
 
+// TestTheNextCommandCanBePasted also with a file whose name has blanks.
+func TestTheNextCommandCanBePasted(t *testing.T) {
+	t.Parallel()
+	r := startReconcile(t, "", refundedLicenses()...)
+	r.path = file(t, "my refunds.csv", "order\nC-1001\n")
+	if code, stdout, stderr := command(t, r.args()...); code != exitDone || !strings.Contains(stdout, "\n  licensectl deactivate '"+r.path+".active.csv' --direct") {
+		t.Errorf("exit code %d\n%s\n%s", code, stdout, stderr)
+	}
+}
+
 func TestReconcileReplacesNoFileUnasked(t *testing.T) {
 	t.Parallel()
 	r := startReconcile(t, refundExport, refundedLicenses()...)
