@@ -88,7 +88,7 @@ func (c Canary) look(ctx context.Context, run string, accepted, first int, outco
 		switch rejected := counts.Outcomes[deactivation.Rejected]; {
 		case float64(rejected) > c.MaxFailing*float64(first):
 			return counts, fmt.Errorf("%w: of the first %d rows more than %.0f %% are rejected: %s", ErrStopped, first, 100*c.MaxFailing, counts)
-		case rejected == accepted && c.MaxFailing < 1:
+		case rejected > 0 && rejected == accepted && c.MaxFailing < 1:
 			return counts, fmt.Errorf("%w: the first %d rows are all rejected: %s", ErrStopped, accepted, counts)
 		}
 		if counts.Final() >= accepted {
