@@ -72,11 +72,7 @@ func TestTheCommandThatShowPrintsCanBePasted(t *testing.T) {
 		if code != exitDone || !found {
 			t.Fatalf("%s: exit code %d\n%s", name, code, shown)
 		}
-		var args []string
-		for _, word := range shellLine(t, "dlq redrive"+text) {
-			args = append(args, word)
-		}
-		args = append(args, "--yes", "--expect", "1", "--per-second", "1000")
+		args := append(shellLine(t, "dlq redrive"+text), "--yes", "--expect", "1", "--per-second", "1000")
 		if code, stdout, stderr := command(t, args...); code != exitDone || q.jobs.Len() != 1 {
 			t.Errorf("%s: %q: exit code %d, %s%s", name, args, code, stdout, stderr)
 		}

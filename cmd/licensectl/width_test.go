@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -123,5 +125,24 @@ func TestATableThatDoesNotFitIsPrintedAsBlocks(t *testing.T) {
 	want := fmt.Sprintf("REASON  held\nCODE    surge\nDETAIL  51 licenses in an hour, at most\n%s50\n\nREASON  stale\nDETAIL  old\n", strings.Repeat(" ", 8))
 	if diff := cmp.Diff(want, narrow.String()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestColumnsGivesTheWidthOfAnyOutput: also of a pipe, and before that of the terminal.
+func TestColumnsGivesTheWidthOfAnyOutput(t *testing.T) {
+	_, terminal := openPTY(t)
+	if got := outputWidth(terminal); os.Getenv("COLUMNS") == "" && got != 0 {
+		t.Errorf("a terminal that does not say its width has %d columns", got)
+	}
+	for value, want := range map[string]int{"60": 60, "200": 200, "10": minWidth, "": 0, "0": 0, "x": 0, "-5": 0} {
+		t.Setenv("COLUMNS", value)
+		for _, w := range []io.Writer{&bytes.Buffer{}, terminal, &checkedWriter{to: terminal}} {
+			if got := outputWidth(w); got != want {
+				t.Errorf("COLUMNS=%s: %d columns, want %d", value, got, want)
+			}
+		}
+		if got := pageWidth(terminal); want > ruleWidth && got != ruleWidth || want > 0 && want <= ruleWidth && got != want || want == 0 && got != ruleWidth {
+			t.Errorf("COLUMNS=%s: a page of %d columns", value, got)
+		}
 	}
 }
