@@ -22,6 +22,9 @@ type eventRow struct {
 
 	FirstOrder string // of several ids of the order
 	More       bool   // there are others
+
+	// HasID: it has a page of its own. Deliveries that were refused have no id; those of a sender are one row.
+	HasID bool
 }
 
 // eventFilter chooses rows. Its zero value chooses all.
@@ -59,7 +62,7 @@ func eventRows(requests []history.Request, f eventFilter) []*eventRow {
 }
 
 func newEventRow(r *history.Request) *eventRow {
-	row := &eventRow{Request: r}
+	row := &eventRow{Request: r, HasID: r.ID != r.Source && r.Outcome != string(deactivation.Refused)}
 	row.FirstOrder, _, row.More = strings.Cut(r.Order, " ")
 	for _, s := range r.Steps {
 		if s.At.After(row.At) {

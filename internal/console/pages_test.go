@@ -150,6 +150,19 @@ func TestEventsAreFilteredAndTheLatestIsFirst(t *testing.T) {
 	}
 }
 
+// TestRefusedDeliveriesAreOneRowWithoutAPage: they have no id by which the log could be asked.
+func TestRefusedDeliveriesAreOneRowWithoutAPage(t *testing.T) {
+	t.Parallel()
+	p := newPage(t, &place{})
+	for range 3 {
+		p.line(t, `{"timestamp":%q,"message":"delivery","source":"stripe","answer":"refused","status":401,"problem":"the signature does not match"}`, noon().Add(-time.Minute).Format(time.RFC3339))
+	}
+	w := p.get("/view/events")
+	if text := shown(t, w.Body.String()); !strings.Contains(text, "stripe refused the signature does not match") || strings.Contains(w.Body.String(), "/event?id=") {
+		t.Errorf("%s", w.Body)
+	}
+}
+
 // TestManyEventsAreShownInPages: 10,000 rows on one page are slow, and break its layout.
 func TestManyEventsAreShownInPages(t *testing.T) {
 	t.Parallel()
@@ -219,6 +232,11 @@ func TestLettersAreGroupedAndAGroupIsChosen(t *testing.T) {
 	chosen := p.get("/view/letters?reason=held&code=surge&source=stripe").Body.String()
 	if text := shown(t, chosen); !strings.Contains(text, "1 letter reason held, code surge, source stripe") || !strings.Contains(text, "Plan a purge") {
 		t.Errorf("the group: %s", text)
+	}
+	for query, want := range map[string]string{"reason=held": "Plan a redrive Plan a purge", "id=stripe.evt_1.0": "Plan a release Plan a purge", "reason=unmappable": "Plan to map anew Plan a purge"} {
+		if text := shown(t, p.get("/view/letters?"+query).Body.String()); !strings.Contains(text, want) {
+			t.Errorf("%s lacks %q: %s", query, want, text)
+		}
 	}
 	if text := shown(t, p.get("/view/letters?reason=held&nocode=1").Body.String()); !strings.Contains(text, "No letter matches.") {
 		t.Errorf("held letters without a code: %s", text)

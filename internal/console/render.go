@@ -25,7 +25,7 @@ type pages struct{ all *template.Template }
 func parsePages() (*pages, error) {
 	all, err := template.New("").Funcs(template.FuncMap{
 		"nav": nav, "stamp": stamp, "iso": iso, "tone": tone, "says": says, "of": countOf, "join": strings.Join, "number": number, "svg": sparkline, "cost": cost, "page": page, "pick": pick, "planOf": planOf,
-		"only": only, "matched": matched, "sentence": sentence, "unless": unless, "sum": sum, "calls": calls, "per": per, "span": span,
+		"only": only, "wayOf": func(way string, f LetterFilter) planForms { return planForms{way, f} }, "matched": matched, "sentence": sentence, "unless": unless, "sum": sum, "calls": calls, "per": per, "span": span,
 	}).ParseFS(templates, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("console: %w", err)
@@ -134,6 +134,12 @@ type planForm struct {
 	Do, Label string
 	Filter    LetterFilter
 	Remap     bool
+}
+
+// planForms are the buttons for letters with which a redrive does the same.
+type planForms struct {
+	Way    string
+	Filter LetterFilter
 }
 
 func planOf(do, label string, f LetterFilter, remap bool) planForm {

@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// static are the files that the page loads. htmx.min.js is htmx 2.0.11 as the npm package htmx.org has it; its license is beside
+// it.
+//
 //go:embed static
 var static embed.FS
 
