@@ -134,15 +134,19 @@ need-java:
 	  echo "java is older than 17; install a newer one with: apt-get install openjdk-17-jre-headless (or brew install openjdk)" >&2; exit 1; }
 
 # sam build calls these with ARTIFACTS_DIR set. The binary is static, since arm64's C library is not this machine's. It
-# has no RPC mode, which only the go1.x runtime needs, and no paths, so that the same source gives the same bytes.
+# has no RPC mode, which only the go1.x runtime needs, and no paths, so that the same source gives the same bytes. The
+# webhook has no HTTP/2 (128 KB of the zip): it calls SQS and Secrets Manager, which take HTTP/1.1. The worker's calls
+# to the License API share one HTTP/2 connection.
 build-WebhookFunction: FUNCTION = webhook
+build-WebhookFunction: TAGS = lambda.norpc,nethttpomithttp2
 build-WorkerFunction:  FUNCTION = worker
+build-WorkerFunction:  TAGS = lambda.norpc
 build-WebhookFunction: ## Build the webhook's bootstrap into ARTIFACTS_DIR; sam build calls it
 build-WorkerFunction: ## Build the worker's bootstrap into ARTIFACTS_DIR; sam build calls it
 build-WebhookFunction build-WorkerFunction: need-go
 	@test -n "$(ARTIFACTS_DIR)" || { echo "ARTIFACTS_DIR is not set; use: make build" >&2; exit 1; }
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_GOARCH) go build -trimpath -buildvcs=false \
-	  -tags lambda.norpc -ldflags "-s -w" -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(FUNCTION)
+	  -tags $(TAGS) -ldflags "-s -w" -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(FUNCTION)
 
 .PHONY: need-go
 need-go:

@@ -33,7 +33,7 @@ func BenchmarkBulk(b *testing.B) {
 	}{{"slow", 20 * time.Millisecond, 0}, {"slow-6MB", 20 * time.Millisecond, bulkFiller}, {"hangs-6MB", time.Hour, bulkFiller}} {
 		b.Run(c.name, func(b *testing.B) {
 			event := bulkEvent(b, c.filler)
-			bootstrap := built(b, "", "../functions/webhook")
+			bootstrap := build(b, "WebhookFunction")
 			var took, accepted []float64
 			held := 0.0
 			for b.Loop() {

@@ -3,12 +3,8 @@
 package integration
 
 import (
-	"archive/zip"
-	"bytes"
-	"compress/flate"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"testing"
@@ -36,7 +32,7 @@ const (
 // which is their warm-up. The difference is what they do beyond nothing. It reports the minimum of all runs: other load
 // on the machine only adds to it.
 func BenchmarkColdStart(b *testing.B) {
-	bare, webhook, worker := built(b, "", "./testdata/bare"), built(b, "", "../functions/webhook"), built(b, "", "../functions/worker")
+	bare, webhook, worker := builtBare(b), build(b, "WebhookFunction"), build(b, "WorkerFunction")
 	var took [3][]float64
 	for b.Loop() {
 		took[0] = append(took[0], coldBare(b, bare))
@@ -81,11 +77,11 @@ func BenchmarkFirstInvocation(b *testing.B) {
 		b.Fatal(err)
 	}
 	for _, f := range []struct {
-		name, secret string
-		event        []byte
-	}{{"webhook", webhookSecret, delivery}, {"worker", workerSecret, batchOfTen(b)}} {
+		name, logicalID, secret string
+		event                   []byte
+	}{{"webhook", "WebhookFunction", webhookSecret, delivery}, {"worker", "WorkerFunction", workerSecret, batchOfTen(b)}} {
 		b.Run(f.name, func(b *testing.B) {
-			bootstrap := built(b, "", "../functions/"+f.name)
+			bootstrap := build(b, f.logicalID)
 			var first, warm []float64
 			held := 0.0
 			for b.Loop() {
@@ -127,33 +123,19 @@ func BenchmarkFirstInvocation(b *testing.B) {
 
 // BenchmarkSize reports the size of what is deployed: each bootstrap for arm64, zipped.
 func BenchmarkSize(b *testing.B) {
-	for _, name := range []string{"webhook", "worker"} {
+	for name, logicalID := range map[string]string{"webhook": "WebhookFunction", "worker": "WorkerFunction"} {
 		b.Run(name, func(b *testing.B) {
-			content, err := os.ReadFile(built(b, "arm64", "../functions/"+name))
+			content, err := os.ReadFile(buildFor(b, logicalID, "arm64"))
 			if err != nil {
 				b.Fatal(err)
 			}
-			var packed bytes.Buffer
+			var size int
 			for b.Loop() {
-				packed.Reset()
-				archive := zip.NewWriter(&packed)
-				archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
-					return flate.NewWriter(w, flate.BestCompression)
-				})
-				file, err := archive.Create("bootstrap")
-				if err != nil {
-					b.Fatal(err)
-				}
-				if _, err := file.Write(content); err != nil {
-					b.Fatal(err)
-				}
-				if err := archive.Close(); err != nil {
-					b.Fatal(err)
-				}
+				size = len(zipped(b, content))
 			}
 			const mega = 1e6
 			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(float64(packed.Len())/mega, "zip-MB")
+			b.ReportMetric(float64(size)/mega, "zip-MB")
 			b.ReportMetric(float64(len(content))/mega, "bootstrap-MB")
 		})
 	}

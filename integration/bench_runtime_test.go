@@ -30,17 +30,14 @@ const benchPatience = 30 * time.Second
 // benchSecretARN is the ARN of no real secret: the fake cloud has one secret for each function.
 const benchSecretARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:bench-AbCdEf"
 
-// built compiles a program for this machine, or for Lambda's, with the settings of the Makefile, and returns its path.
-func built(b *testing.B, goarch, packagePath string) string {
+// builtBare compiles the program that the functions are compared with, with the settings of the Makefile, and returns its path.
+func builtBare(b *testing.B) string {
 	b.Helper()
 	out := filepath.Join(b.TempDir(), "bootstrap")
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", out, packagePath)
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", out, "./testdata/bare")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if goarch != "" {
-		cmd.Env = append(cmd.Env, "GOOS=linux", "GOARCH="+goarch)
-	}
 	if text, err := cmd.CombinedOutput(); err != nil {
-		b.Fatalf("build %s: %v\n%s", packagePath, err, text)
+		b.Fatalf("build: %v\n%s", err, text)
 	}
 	return out
 }

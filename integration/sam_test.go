@@ -3,7 +3,11 @@
 package integration
 
 import (
+	"archive/zip"
+	"bytes"
+	"compress/flate"
 	"debug/elf"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -41,7 +45,44 @@ func TestSAMBuildsBothFunctions(t *testing.T) {
 			continue
 		}
 		checkStaticARM64(t, filepath.Join(artifact, "bootstrap"))
+		checkZipped(t, filepath.Join(artifact, "bootstrap"))
 	}
+}
+
+// maxZipped bounds a function's zip, in bytes: Lambda fetches and unpacks it at a cold start.
+const maxZipped = 3_500_000
+
+func checkZipped(t *testing.T, name string) {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if size := len(zipped(t, content)); size > maxZipped {
+		t.Errorf("%s has %d bytes in a zip, want at most %d", name, size, maxZipped)
+	}
+}
+
+// zipped returns a zip of a bootstrap, as small as deflate makes it.
+func zipped(tb testing.TB, content []byte) []byte {
+	tb.Helper()
+	var packed bytes.Buffer
+	archive := zip.NewWriter(&packed)
+	archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
+		return flate.NewWriter(w, flate.BestCompression)
+	})
+	file, err := archive.Create("bootstrap")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := file.Write(content); err != nil {
+		tb.Fatal(err)
+	}
+	if err := archive.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return packed.Bytes()
 }
 
 func checkStaticARM64(t *testing.T, name string) {

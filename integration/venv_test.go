@@ -57,8 +57,14 @@ func command(ctx context.Context, t testing.TB, name string, args ...string) *ex
 // returns its path.
 func build(t testing.TB, logicalID string) string {
 	t.Helper()
+	return buildFor(t, logicalID, runtime.GOARCH)
+}
+
+// buildFor is build for another machine.
+func buildFor(t testing.TB, logicalID, goarch string) string {
+	t.Helper()
 	dir := t.TempDir()
-	out, err := command(t.Context(), t, "make", "build-"+logicalID, "ARTIFACTS_DIR="+dir, "LAMBDA_GOARCH="+runtime.GOARCH).CombinedOutput()
+	out, err := command(t.Context(), t, "make", "build-"+logicalID, "ARTIFACTS_DIR="+dir, "LAMBDA_GOARCH="+goarch).CombinedOutput()
 	if err != nil {
 		t.Fatalf("make build-%s: %v\n%s", logicalID, err, out)
 	}
