@@ -21,7 +21,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.csv *.json */*
+//go:embed *.csv *.json */*.json */*.xml */*.form */*.yaml
 var files embed.FS
 
 // FS returns the files of this directory. It is never nil and cannot be written to.

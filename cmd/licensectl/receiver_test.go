@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +33,7 @@ type receiver struct {
 	source *source.Source
 	secret string
 	sample sample.Sample // one that deactivates; of a sender that names no device one that is unmappable
+	field  string        // the field of the form that holds the signature, of a sender that signs there
 	signed []string      // the headers that signing sets; none: the token is in the address
 	worked int           // outcomes that must have been printed by now
 }
@@ -51,10 +53,10 @@ func newReceiver(t *testing.T, sources *source.Sources, samples []sample.Sample,
 			mine = append(mine, s)
 		}
 	}
-	r := &receiver{secret: receiverSecret(name)}
+	r := &receiver{secret: receiverSecret(name), field: map[string]string{"paypro": "SIGNATURE", "2checkout": "SIGNATURE_SHA3_256"}[name]}
 	r.source, _ = sources.Get(name)
 	r.sample = mine[slices.IndexFunc(mine, func(s sample.Sample) bool {
-		if namesNoDevice(name) {
+		if namesNoDevice(name) || r.field != "" {
 			return s.Answer == deactivation.Unmappable
 		}
 		return len(s.Requests) == 1 && s.Requests[0].Outcome == deactivation.Deactivated
@@ -228,13 +230,21 @@ func (r *receiver) refusesWhatItMust(t *testing.T) {
 func (r *receiver) keepsWhatItCannotRead(t *testing.T) {
 	t.Helper()
 	body := r.sample.Body
-	for name, unreadable := range map[string][]byte{
+	bodies := map[string][]byte{
 		"empty":         nil,
 		"malformed":     body[:len(body)/2],
 		"invalid UTF-8": bytes.Replace(body, []byte("a"), []byte("\xFF"), 1),
 		"deep":          []byte(strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)),
 		"deep XML":      []byte(strings.Repeat("<a>", 30_000) + strings.Repeat("</a>", 30_000)),
-	} {
+	}
+	if r.field != "" { // what is no form has no signature in it
+		bodies = map[string][]byte{
+			"invalid UTF-8":   bytes.ReplaceAll(body, []byte("%40"), []byte("%FF")),
+			"a contradiction": append(bytes.Clone(body), "&a=1&a[b]=2"...),
+			"deep":            append(bytes.Clone(body), ("&a" + strings.Repeat("[b]", 300) + "=1")...),
+		}
+	}
+	for name, unreadable := range bodies {
 		if got := r.send(t, r.request(t, unreadable, time.Now(), r.secret)); got != http.StatusOK {
 			t.Errorf("%s: %d, want 200", name, got)
 		}
@@ -270,7 +280,7 @@ func (r *receiver) refusesMalformedSignatures(t *testing.T) {
 	}
 	for i, change := range malformed {
 		req := r.request(t, r.sample.Body, time.Now(), r.secret)
-		same := true
+		same := r.field == "" || !changeField(t, req, r.field, change)
 		for _, header := range r.signed {
 			value := req.Header.Get(header)
 			if changed := change(value); changed != value && !strings.ContainsAny(changed, "\x7f\x00") {
@@ -278,7 +288,7 @@ func (r *receiver) refusesMalformedSignatures(t *testing.T) {
 				same = false
 			}
 		}
-		if len(r.signed) == 0 {
+		if len(r.signed) == 0 && r.field == "" {
 			query := req.URL.Query()
 			value := query.Get("token")
 			query.Set("token", change(value))
@@ -293,9 +303,29 @@ func (r *receiver) refusesMalformedSignatures(t *testing.T) {
 	}
 }
 
+// changeField changes the first field of that name in the form of a request, and reports whether it is another now.
+func changeField(t *testing.T, q *http.Request, name string, change func(string) string) bool {
+	t.Helper()
+	body, err := io.ReadAll(q.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(body), name+"=")
+	value, after, more := strings.Cut(rest, "&")
+	if !found {
+		t.Fatalf("no field %s", name)
+	}
+	if more {
+		after = "&" + after
+	}
+	changed := before + name + "=" + url.QueryEscape(change(value)) + after
+	q.Body, q.ContentLength = io.NopCloser(strings.NewReader(changed)), int64(len(changed))
+	return change(value) != value
+}
+
 func (r *receiver) takesWhatItMust(t *testing.T) {
 	t.Helper()
-	n := len(r.sample.Requests) // 1, or 0 for Recurly
+	n := len(r.sample.Requests) // 1, or 0 of a sender that cannot deactivate without look-up
 	body, calls := r.sample.Body, 0
 	expect := func(what string, deliveries int, requests ...*http.Request) {
 		t.Helper()

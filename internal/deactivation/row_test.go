@@ -155,8 +155,8 @@ func TestTheIDOfARowComesFromItsContent(t *testing.T) {
 func TestNamesOfSources(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bool{
-		"stripe": true, "salesforce-flow": true, "a1": true, strings.Repeat("a", 32): true,
-		"": false, "Stripe": false, "1a": false, "-a": false, "a b": false, "a\n": false, strings.Repeat("a", 33): false,
+		"stripe": true, "salesforce-flow": true, "a1": true, "2checkout": true, strings.Repeat("a", 32): true,
+		"": false, "Stripe": false, "-a": false, "a b": false, "a\n": false, strings.Repeat("a", 33): false,
 	} {
 		if got := deactivation.IsSourceName(name); got != want {
 			t.Errorf("%q: %v, want %v", name, got, want)

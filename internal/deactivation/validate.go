@@ -214,7 +214,7 @@ func (l License) longTexts() [5]namedText {
 	}
 }
 
-var sourceName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+var sourceName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
 // IsSourceName reports whether a text can name a source: lower-case letters, digits and hyphens, at most 32.
 func IsSourceName(name string) bool { return sourceName.MatchString(name) }

@@ -10,6 +10,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -100,8 +101,11 @@ func floorOf(tb testing.TB, s sample.Sample) func(testing.TB, []byte) {
 	hashed := s.Source != "chargebee" && s.Source != "salesforce" && s.Source != "salesforce-flow"
 	key := []byte(sampleSecret(s.Source))
 	decode := decodeTree
-	if bytes.HasPrefix(bytes.TrimSpace(s.Body), []byte("<")) {
+	switch {
+	case bytes.HasPrefix(bytes.TrimSpace(s.Body), []byte("<")):
 		decode = decodeTokens
+	case strings.HasPrefix(s.Headers["Content-Type"], "application/x-www-form-urlencoded"):
+		decode = decodeFields
 	}
 	return func(tb testing.TB, payload []byte) {
 		var event struct {
@@ -139,6 +143,11 @@ func decodeTree(body []byte) error {
 	dec.UseNumber()
 	var tree any
 	return dec.Decode(&tree)
+}
+
+func decodeFields(body []byte) error {
+	_, err := url.ParseQuery(string(body))
+	return err
 }
 
 func decodeTokens(body []byte) error {

@@ -38,7 +38,7 @@ func TestExplainSaysWhatMapSays(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := signing.Delivery{Method: req.Method, URL: req.URL.String(), Header: map[string]string{}, Body: sample.Body, Certificate: signingtest.Certificate()}
+			d := signing.Delivery{Method: req.Method, URL: req.URL.String(), Header: map[string]string{}, Body: bodyOf(t, req), Certificate: signingtest.Certificate()}
 			for name := range req.Header {
 				d.Header[strings.ToLower(name)] = req.Header.Get(name)
 			}

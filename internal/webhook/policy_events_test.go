@@ -32,6 +32,12 @@ func (d randomEvents) delivery(sources []string) unsignedDelivery {
 			m.body = d.one(append([]byte("\ufeff"), m.body...), bytes.ToValidUTF8(m.body[:len(m.body)/2], nil), []byte("{}")).([]byte)
 		}
 		return m
+	case "paypro":
+		d.payPro(&m)
+		return m
+	case "2checkout":
+		d.twoCheckout(&m)
+		return m
 	case "standard", "polar", "dodo":
 		m.headers["webhook-id"] = d.id("msg_")
 	case "paypal":

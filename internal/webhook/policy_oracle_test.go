@@ -25,8 +25,13 @@ import (
 func oracle(t testing.TB, source string, headers map[string]string, body []byte) []ruling {
 	t.Helper()
 	body = bytes.TrimPrefix(body, []byte("\ufeff"))
-	if source == "salesforce" {
+	switch source {
+	case "salesforce":
 		return salesforcePolicy(body)
+	case "paypro":
+		return formPolicy(headers, onlyCovered(body), payProPolicy)
+	case "2checkout":
+		return formPolicy(headers, body, twoCheckoutPolicy, "SIGNATURE_SHA3_256", "SIGNATURE_SHA2_256", "HASH")
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
