@@ -4,7 +4,7 @@
 //	cd oracles && go test ./...
 //
 // Public keys and SHA-3 are judged by Node's crypto and by OpenSSL, 2Checkout's canonical form by a second implementation
-// in testdata, which Node runs. A test without node (20 or newer) or openssl (3) fails and says how to install it.
+// in testdata, which Node runs, PayPal's certificates and signature by OpenSSL. A test without node (20 or newer) or openssl (3) fails and says how to install it.
 //
 // The libraries read the clock and allow five minutes, so these tests sign with the present time.
 package oracles

@@ -5,9 +5,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
+	"license-deactivator/internal/certificate"
 	"license-deactivator/internal/local"
 	"license-deactivator/internal/secrets"
+	"license-deactivator/pkg/signing"
 )
 
 // checkSources loads the senders' files.
@@ -45,6 +48,9 @@ func (d *doctor) checkSenders(ctx context.Context) {
 			d.warn("secret of "+name, "remove it, or add the file sources/"+name+".yaml", "there is a secret and no file of the sender")
 		default:
 			usable = append(usable, name)
+			if source.Certified() {
+				d.checkCertificates(name, keys)
+			}
 		}
 	}
 	if len(usable) == 0 {
@@ -58,6 +64,33 @@ func (d *doctor) checkSenders(ctx context.Context) {
 	}
 	d.ok("senders' secrets", "%s%s", strings.Join(usable, ", "), without)
 	d.checkAddresses(ctx, usable)
+}
+
+// certificateNotice is how long before the end of a stored certificate doctor warns.
+const certificateNotice = 30 * 24 * time.Hour
+
+// checkCertificates checks the certificates among the secrets of a sender that signs with one.
+func (d *doctor) checkCertificates(name string, keys []string) {
+	const hint = "store the one at the address in PAYPAL-CERT-URL: docs/senders/paypal.md, \"In a closed network\""
+	roots := certificate.New(certificate.Config{}).Roots()
+	for i, key := range keys {
+		problem := func(at time.Time) error {
+			live := signing.CheckPayPalCertificate([]byte(key), roots, at, false)
+			if live == nil || signing.CheckPayPalCertificate([]byte(key), roots, at, true) == nil {
+				return nil
+			}
+			return live
+		}
+		if !strings.Contains(key, "-----BEGIN") {
+			continue
+		}
+		check := "certificate of " + name
+		if err := problem(time.Now()); err != nil {
+			d.fail(check, hint, "number %d of its secrets: %v", i+1, err)
+		} else if problem(time.Now().Add(certificateNotice)) != nil {
+			d.warn(check, hint, "number %d of its secrets ends within 30 days", i+1)
+		}
+	}
 }
 
 // checkMissing names the files of --sources without a secret: a folder of one's own holds the senders that are used, the

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"license-deactivator/pkg/licenseapi/licenseapitest"
+	"license-deactivator/pkg/signing/signingtest"
 )
 
 // counted puts the number of the senders' files into a text, and the number of all but one.
@@ -106,6 +107,8 @@ func TestDoctorSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 			[]string{"failed   License API       ", "internal_error", "hint: try again"}},
 		"a secret of the wrong form": {doctorLicense, `{"stripe":"whsec_canary","standard":"canary!"}`, nil, exitFailed,
 			[]string{"failed   secret of standard", "ok       senders' secrets  stripe; OTHERS files without\n", "hint: store the secret again"}},
+		"a stored certificate that leads nowhere": {doctorLicense, storedCertificate(t), nil, exitFailed,
+			[]string{"failed   certificate of paypal number 2 of its secrets: signing: certificate not accepted: it does not lead to a trusted root", "hint: store the one at the address"}},
 		"a secret of nobody": {doctorLicense, `{"stripe":"whsec_canary","strype":"whsec_canary"}`, nil, exitDone,
 			[]string{"warning  secret of strype  there is a secret and no file of the sender", "hint: remove it"}},
 		"no sender": {doctorLicense, `{}`, nil, exitDone,
@@ -234,4 +237,14 @@ func TestDoctorSaysWhichAlarmsNotifyNobody(t *testing.T) {
 			t.Errorf("%s: topics %v, %s, want %v, %s", name, topics, &out, c.topics, c.want)
 		}
 	}
+}
+
+// storedCertificate are the secrets of PayPal with the samples' certificate, which leads to no root of the system.
+func storedCertificate(t *testing.T) string {
+	t.Helper()
+	text, err := json.Marshal(map[string][]string{"paypal": {"canary-webhook-id", strings.TrimSpace(string(signingtest.PayPalChain()))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

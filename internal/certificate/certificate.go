@@ -143,7 +143,7 @@ func (s *Store) fetch(ctx context.Context, address string, sandbox bool) entry {
 		}
 		return failed("%w", err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return failed("HTTP %d in place of a certificate", resp.StatusCode)
 	}

@@ -31,6 +31,10 @@
 // a MAC, by a plain hash with the secret inside, or by the sender's private key, of which the receiver has the public one.
 // The key is never taken from the request.
 //
+// PayPal's scheme is none that a Spec describes but by its name. A delivery names the address of the certificate that signed
+// it: Verify returns a [CertificateNeededError] with the address once every other check has passed, the caller fetches the
+// certificate and verifies again with it in [Delivery.Certificate], beside the roots that the caller trusts.
+//
 // # What Verify guarantees
 //
 // The body is not parsed, except for the fields of a form that are signed or carry the signature. A field that was sent
@@ -44,7 +48,7 @@
 //
 // A request file is read up to 64 KiB, a header, an address and a field with a signature up to 8 KiB, a header up to 64
 // parts, a form up to 10,000 fields, a secret up to 1 KiB, a PEM up to 8 KiB. Up to 16 keys are tried, and up to 8 signatures
-// of a public key. An RSA key has 2048 to 8192 bits. The whole body is hashed: the caller limits it first. MD5 and SHA-1 are
+// of a public key. An RSA key has 2048 to 8192 bits. A certificate chain has up to 64 KiB and 8 certificates. The whole body is hashed: the caller limits it first. MD5 and SHA-1 are
 // refused.
 //
 // The package reads no clock, no environment and no network. All of it is safe for concurrent use.

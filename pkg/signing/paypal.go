@@ -199,6 +199,8 @@ func payPalKeys(keys []Key, sandbox bool) (ids []string, stored [][]byte, err er
 	switch {
 	case len(ids) > 0:
 		return ids, stored, nil
+	case len(stored) == len(keys):
+		return nil, nil, fmt.Errorf("%w: certificates are stored, and no webhook id", ErrMismatch)
 	case sandbox:
 		return nil, nil, fmt.Errorf("%w: it comes from PayPal's sandbox, and no webhook id is stored as %sID", ErrMismatch, payPalSandbox)
 	}

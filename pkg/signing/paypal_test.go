@@ -485,7 +485,11 @@ func TestACertificateIsAskedForLast(t *testing.T) {
 	if err := c.verify(t); !errors.As(err, &needed) || !errors.Is(needed.Stored, signing.ErrCertificate) {
 		t.Errorf("with a stored one that has expired: %v", err)
 	}
-	c.keys[1] = stored
+	c.keys = []string{stored}
+	if err := c.verify(t); !errors.Is(err, signing.ErrMismatch) || !strings.Contains(err.Error(), "no webhook id") {
+		t.Errorf("with a stored one and no webhook id: %v", err)
+	}
+	c.keys = []string{"0EH40505U7160970P", stored}
 	c.d.Body = []byte("{}")
 	if err := c.verify(t); !errors.As(err, &needed) || !errors.Is(needed.Stored, signing.ErrMismatch) {
 		t.Errorf("another body, so perhaps another certificate: %v", err)
