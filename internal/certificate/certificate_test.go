@@ -166,8 +166,12 @@ func TestOneFetchServesEveryCaller(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		p := &payPal{answer: func(*http.Request) (*http.Response, error) {
-			<-release
+		p := &payPal{answer: func(r *http.Request) (*http.Response, error) {
+			select {
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			case <-release:
+			}
 			return answered(200, string(signingtest.PayPalChain())), nil
 		}}
 		store := newStore(p)
@@ -183,6 +187,7 @@ func TestOneFetchServesEveryCaller(t *testing.T) {
 				_, err := store.Get(ctx, base+"CERT-1")
 				results <- err
 			}()
+			synctest.Wait() // the impatient one begins the fetch
 		}
 		time.Sleep(2 * time.Second)
 		if err := <-results; !errors.Is(err, context.DeadlineExceeded) {
@@ -254,6 +259,18 @@ func TestEightCertificatesAreKept(t *testing.T) {
 		if p.total() != before {
 			t.Errorf("%d requests for the eight that are kept", p.total()-before)
 		}
+		p.answer = func(*http.Request) (*http.Response, error) { return answered(404, ""), nil }
+		if _, err := store.Get(t.Context(), base+"forged"); err == nil {
+			t.Error("a forged address has a certificate")
+		}
+		p.answer = nil
+		for n := 1; n < 9; n++ {
+			get(n)
+		}
+		if p.total() != before+1 {
+			t.Errorf("%d requests, so a failure took the place of a certificate", p.total()-before)
+		}
+		before = p.total()
 		if get(0); p.total() != before+1 {
 			t.Error("the oldest one was kept, too")
 		}
