@@ -176,7 +176,7 @@ func TestASecretAndAPublicKeyEachHaveTheirScheme(t *testing.T) {
 	s := get(t, load(t, ""), "standard")
 	id := map[string]string{"webhook-id": "msg_1"}
 	byPublicKey := signedBy(t, s, whsk, `{}`, clock, id)
-	bySecret := signedBy(t, s, secret, `{}`, clock, id)
+	bySecret := signedBy(t, s, secret, `{"by":"secret"}`, clock, id)
 	byPublicKeyAsSecret := signedBy(t, s, "whsec_"+bare, `{}`, clock, id)
 	for name, c := range map[string]struct {
 		d       signing.Delivery

@@ -37,7 +37,7 @@ func ReadFields(body []byte) ([]Field, error) {
 		name, value, _ := strings.Cut(part, "=")
 		field, err := unescapeField(name, value)
 		if err != nil {
-			return nil, fmt.Errorf("%w: field %d of the form: %s", ErrMalformed, len(fields)+1, err)
+			return nil, fmt.Errorf("%w: field %d of the form: %w", ErrMalformed, len(fields)+1, err)
 		}
 		fields = append(fields, field)
 	}
