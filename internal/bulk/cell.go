@@ -36,7 +36,7 @@ func spoiled(text string) string {
 		return "" // neither of those below
 	case isNumberStart(text[0]) && scientific.MatchString(text):
 		return "is a number in scientific notation, whose last digits are lost; format the column as text and export it again"
-	case formulaError.MatchString(text):
+	case text[0] == '#' && formulaError.MatchString(text):
 		return "is the error of a formula; correct the formula and export it again"
 	case text[0] == '=':
 		return "is a formula; export values"
@@ -46,6 +46,6 @@ func spoiled(text string) string {
 	return ""
 }
 
-// isNumberStart reports whether a number may begin with the character: most cells with a hyphen are ids, and the expression
+// isNumberStart reports whether a number may begin with the character: most cells with a hyphen are ids, and an expression
 // takes longer.
 func isNumberStart(c byte) bool { return '0' <= c && c <= '9' || c == '+' || c == '-' }
