@@ -4,6 +4,8 @@
 
 VENV     := .venv
 NODE     := .node
+# a Chromium, by its name or path, for make test-browser
+CHROMIUM ?= chromium
 # ElasticMQ's jars, for make soak
 ELASTICMQ := .elasticmq
 FUZZTIME ?= 60s
@@ -17,7 +19,7 @@ export SAM_CLI_TELEMETRY := 0
 export __SAM_CLI_APP_DIR := $(CURDIR)/$(VENV)/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sim worlds check build fuzz bench venv node build-WebhookFunction build-WorkerFunction
+.PHONY: help run test test-browser sim worlds check build fuzz bench venv node build-WebhookFunction build-WorkerFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[A-Za-z0-9-]+:.*## / { printf "  %-23s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -25,7 +27,7 @@ help: ## List the targets
 run: need-go ## Watch refunds become deactivated licenses, in one process on loopback, until Ctrl-C
 	go run ./cmd/licensectl local
 
-test: need-go venv node ## Run every test: tier 1 (Go alone), the oracles, tier 2 (moto, emulator, sam, SDKs); RACE=-race finds races
+test: need-go venv node ## Run every test but the browser's: tier 1 (Go alone), the oracles, tier 2 (moto, emulator, sam, SDKs); RACE=-race finds races
 	@echo "tier 1: Go alone. Tier 2 tests moto, the built functions and the template"
 	go test $(RACE) ./...
 	@echo "oracles: other people's libraries verify our signatures"
@@ -33,6 +35,9 @@ test: need-go venv node ## Run every test: tier 1 (Go alone), the oracles, tier 
 	@echo "tier 2: moto, the built functions under the Runtime Interface Emulator, sam validate and sam build, LicenseSpring's SDKs"
 	go test -tags integration -count=1 ./integration/...
 	@echo "not tested: sam deploy (needs an AWS account), sam local (needs Docker); see README.md"
+
+test-browser: need-go chromium browser/node_modules/installed ## Drive the console in Chromium, about a minute; screenshots into browser/pictures
+	CHROMIUM=$$(command -v $(CHROMIUM)) node --test browser/*.test.js
 
 # One case is skipped: ElasticMQ accepts a visibility that ends more than 12 hours after the receive, and SQS refuses it.
 soak: need-go need-java $(ELASTICMQ)/installed ## Run tier 3 on ElasticMQ (Java, Maven), some minutes: volume, storms, kill -9; SOAK_SEED=n repeats its faults
@@ -107,16 +112,25 @@ $(VENV)/installed: tools/requirements.txt
 node: $(NODE)/installed ## Create .node with LicenseSpring's Node SDK
 
 # The stamp is written last, as above. No install script runs: the packages have everything that the SDK needs here.
-$(NODE)/installed: tools/node/package.json tools/node/package-lock.json
-	@command -v node >/dev/null && command -v npm >/dev/null || { \
-	  echo "node or npm is missing; install Node 20 or newer with: apt-get install nodejs npm (or brew install node)" >&2; exit 1; }
-	@node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' || { \
-	  echo "node is older than 20; install a newer one: https://nodejs.org/en/download" >&2; exit 1; }
+$(NODE)/installed: tools/node/package.json tools/node/package-lock.json | need-node
 	rm -rf $(NODE)
 	mkdir $(NODE)
 	cp tools/node/package.json tools/node/package-lock.json $(NODE)
 	npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
+
+# The stamp is written last, as above. Playwright's own browsers are not installed: the tests use the system's Chromium.
+browser/node_modules/installed: browser/package.json browser/package-lock.json | need-node
+	npm ci --prefix browser --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+# Debian's Chromium. Where it is missing and this user may install packages, as on CI's machine, it is installed, with a font.
+.PHONY: chromium
+chromium:
+	@command -v $(CHROMIUM) >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] || as_root="sudo -n"; packages="chromium fonts-liberation"; \
+	  $$as_root apt-get update -qq && $$as_root apt-get install -qq -y --no-install-recommends $$packages; } || { \
+	  echo "$(CHROMIUM) is missing; install Chromium with: apt-get install chromium (or brew install chromium), or name it with CHROMIUM=" >&2; exit 1; }
 
 # The stamp is written last, as above. The tests start java by themselves.
 $(ELASTICMQ)/installed: tools/elasticmq/pom.xml
@@ -151,3 +165,10 @@ build-WebhookFunction build-WorkerFunction: need-go
 .PHONY: need-go
 need-go:
 	@command -v go >/dev/null || { echo "go is missing; install Go 1.26 or newer: https://go.dev/doc/install" >&2; exit 1; }
+
+.PHONY: need-node
+need-node:
+	@command -v node >/dev/null && command -v npm >/dev/null || { \
+	  echo "node or npm is missing; install Node 20 or newer with: apt-get install nodejs npm (or brew install node)" >&2; exit 1; }
+	@node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' || { \
+	  echo "node is older than 20; install a newer one: https://nodejs.org/en/download" >&2; exit 1; }
