@@ -253,18 +253,18 @@ func (d randomEvents) twoCheckout(m *unsignedDelivery) {
 	kind := "REGULAR"
 	if whole { // all tags are there, in this order: status 2, message 3, refund 4, chargeback 5
 		lines = max(lines, 1)
-		set := func(status, refund, chargeback string) {
-			all[2][1], all[3][1], all[4][1], all[5][1] = status, status, refund, chargeback
+		set := func(status, chargeback string) {
+			all[2][1], all[3][1], all[4][1], all[5][1] = status, status, "", chargeback
 		}
 		switch d.IntN(12) {
 		case 0, 1:
-			set("COMPLETE", "", "LOST")
+			set("COMPLETE", "LOST")
 		case 2:
-			set("COMPLETE", "", "WON")
+			set("COMPLETE", "WON")
 		case 3:
-			set("COMPLETE", "", d.text("OPEN", "REQUESTED"))
+			set("COMPLETE", d.text("OPEN", "REQUESTED"))
 		case 4:
-			set(d.text("REVERSED", "CANCELED"), "", "NONE")
+			set(d.text("REVERSED", "CANCELED"), "NONE")
 		case 5:
 			kind = "RENEWAL"
 		}
