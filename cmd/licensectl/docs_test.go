@@ -48,7 +48,7 @@ func TestEverySenderHasItsPage(t *testing.T) {
 	}
 	// The senders that we ship. A user's own sender is one file in sources/ and needs no page.
 	for _, name := range []string{
-		"2checkout", "appsumo", "chargebee", "creem", "dodo", "fastspring", "generic", "hubspot", "lemonsqueezy", "paddle", "paypal", "paypro", "polar",
+		"2checkout", "appsumo", "chargebee", "creem", "dodo", "fastspring", "generic", "gumroad", "hubspot", "lemonsqueezy", "maxio", "paddle", "paypal", "paypro", "polar",
 		"recurly", "salesforce", "salesforce-flow", "sendowl", "shopify", "square", "standard", "stripe", "woocommerce", "zoho-payments",
 	} {
 		if !slices.Contains(pages, name) {

@@ -142,6 +142,7 @@ func TestEverySourceHasSamplesAndEverySampleASource(t *testing.T) {
 		"recurly":       deactivation.Accepted, // recurly's events name no license
 		"square":        deactivation.Accepted, // nor do Square's
 		"appsumo":       deactivation.Accepted, // AppSumo's name no device
+		"maxio":         deactivation.Accepted, // nor do Maxio's name a license
 		"zoho-payments": deactivation.Accepted, // Zoho's do not say how much was paid
 		"paypro":        deactivation.Accepted, // the license is not signed: only a look-up finds it
 		"2checkout":     deactivation.Accepted, // no device is named: only a look-up finds it

@@ -32,6 +32,8 @@ func TestTheSendersOfShopsVerifyWhatOthersSigned(t *testing.T) {
 		{"zoho-payments", "canary-key-1", "",
 			map[string]string{"x-zoho-webhook-signature": "t=1795348800,v=b7cdde46b73a7368498ab070c3a93d6475638fac066523fb700ba8f0edbc1957"}, true},
 		{"creem", "canary-key-1", "", map[string]string{"creem-signature": "e0c38de6dd368864fc99ab9179305f0f00b64e9027d7fac553e960323bb6d530"}, false},
+		{"maxio", "canary-key-1", "",
+			map[string]string{"x-chargify-webhook-signature-hmac-sha-256": "e0c38de6dd368864fc99ab9179305f0f00b64e9027d7fac553e960323bb6d530"}, false},
 		{"sendowl", "canary-key-1", "", map[string]string{"x-sendowl-hmac-sha256": "4MON5t02iGT8mauReTBfDwC2TpAn1/rFU+lgMju21TA="}, false},
 	} {
 		t.Run(c.source, func(t *testing.T) {

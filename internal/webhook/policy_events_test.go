@@ -27,6 +27,12 @@ func (d randomEvents) delivery(sources []string) unsignedDelivery {
 		"square": d.square, "appsumo": d.appSumo, "sendowl": d.sendOwl, "creem": d.creem, "polar": d.polar, "dodo": d.dodo, "zoho-payments": d.zohoPayments,
 	}
 	switch m.source {
+	case "gumroad":
+		m.body = asForm(d.gumroad())
+		return m
+	case "maxio":
+		m.body = asForm(d.maxio())
+		return m
 	case "salesforce":
 		if m.body = d.salesforce(); d.in(60) {
 			m.body = d.one(append([]byte("\ufeff"), m.body...), bytes.ToValidUTF8(m.body[:len(m.body)/2], nil), []byte("{}")).([]byte)

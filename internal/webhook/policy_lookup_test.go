@@ -148,7 +148,7 @@ func usable(value any, of string) (string, bool) {
 		return "", false
 	}
 	switch strings.ToLower(id) { // of what the generator makes
-	case "null", "none", "n/a", "000", "{{order_id}}":
+	case "null", "none", "n/a", "000", "{{order_id}}", "true":
 		return "", false
 	case "order_empty":
 		if of != "key" {

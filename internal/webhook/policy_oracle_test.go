@@ -32,6 +32,10 @@ func oracle(t testing.TB, source string, headers map[string]string, body []byte)
 		return formPolicy(headers, onlyCovered(body), payProPolicy)
 	case "2checkout":
 		return formPolicy(headers, body, twoCheckoutPolicy, "SIGNATURE_SHA3_256", "SIGNATURE_SHA2_256", "HASH")
+	case "gumroad":
+		return []ruling{gumroadPolicy(formTree(body))}
+	case "maxio":
+		return []ruling{maxioPolicy(formTree(body))}
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()

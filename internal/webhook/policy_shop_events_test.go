@@ -1,5 +1,11 @@
 package webhook_test
 
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
 // The events of the shops of policy_shops_test.go, at random.
 
 func (d randomEvents) square() any {
@@ -38,7 +44,7 @@ func (d randomEvents) sendOwl() any {
 		}
 		return o
 	}
-	order := object{"for_subscription": d.in(8), "access_allowed": d.in(8), "buyer_email": d.email()}
+	order := object{"for_subscription": d.in(8), "access_allowed": d.in(4), "buyer_email": d.email()}
 	d.put(order, "state", d.text("refunded", "refunded", "refunded", "refunded", "refunded", "chargeback", "chargeback", "chargeback", "in_dispute", "complete", "failed", "free", "imported", "fraud_review",
 		"subscription_active", "subscription_cancelling", "subscription_cancelled", "subscription_complete", "archived"))
 	d.ids(order, "id")
@@ -78,7 +84,7 @@ func (d randomEvents) creem() any {
 	paid := d.one(9900, 300, 100)
 	transaction := object{"mode": mode(), "order": d.ref(), "id": d.ref()}
 	d.put(transaction, "amount_paid", paid)
-	d.put(transaction, "refunded_amount", d.one(paid, paid, paid, 100, 9900, 0, nil))
+	d.put(transaction, "refunded_amount", d.one(paid, paid, paid, 100, 0, 0, nil))
 	about := object{"id": d.ref(), "mode": mode(), "transaction": transaction, "order": object{"id": d.ref(), "mode": mode()}, "customer": object{"email": d.email()},
 		"checkout": object{"id": d.ref(), "request_id": d.ref()}}
 	d.put(about, "status", d.text("succeeded", "succeeded", "succeeded", "succeeded", "pending", "canceled", "canceled", "canceled", "active"))
@@ -112,7 +118,7 @@ func (d randomEvents) dodo() any {
 	about := object{"customer": object{"email": d.email()}}
 	d.ids(about, "payment_id", "subscription_id")
 	d.put(about, "metadata", d.free())
-	d.put(about, "is_partial", d.one(false, false, false, false, true, nil, "false", 0))
+	d.put(about, "is_partial", d.one(false, false, false, true, true, nil, "false", 0))
 	d.put(about, "dispute_stage", d.text("dispute", "dispute", "pre_arbitration", "pre_dispute"))
 	d.put(about, "cancel_at_next_billing_date", d.one(false, false, true, nil))
 	event := object{"business_id": "bus_1", "timestamp": "2026-11-01T12:00:00Z", "data": about}
@@ -126,5 +132,79 @@ func (d randomEvents) zohoPayments() any {
 	event := object{"event_id": d.number(), "event_time": 1790000000000, "event_object": object{"refund": refund}}
 	d.live(event, "live_mode", true)
 	d.put(event, "event_type", d.text("refund.succeeded", "refund.succeeded", "refund.failed", "payment.succeeded", "payout.paid"))
+	return event
+}
+
+// asForm writes the texts, numbers and booleans of an object as a form, and those of an object or a list in it.
+func asForm(o object) []byte {
+	var fields []string
+	add := func(name string, value any) {
+		switch value.(type) {
+		case string, bool, int, int64:
+			if text := fmt.Sprint(value); text != "" {
+				fields = append(fields, strings.NewReplacer("%5B", "[", "%5D", "]").Replace(url.QueryEscape(name))+"="+url.QueryEscape(text))
+			}
+		}
+	}
+	var within func(prefix string, o object)
+	within = func(prefix string, o object) {
+		for name, value := range o {
+			if prefix != "" {
+				name = prefix + "[" + name + "]"
+			}
+			switch v := value.(type) {
+			case object:
+				within(name, v)
+			case []any:
+				for _, item := range v {
+					add(name+"[]", item)
+				}
+			default:
+				add(name, v)
+			}
+		}
+	}
+	within("", o)
+	return []byte(strings.Join(fields, "&"))
+}
+
+func (d randomEvents) gumroad() object {
+	event := object{"product_name": "Acme Pro", "email": d.email(), "card": object{"visual": "**** 4242"}}
+	d.put(event, "resource_name", d.text("refund", "refund", "refund", "refund", "dispute", "dispute", "dispute_won", "subscription_ended", "subscription_ended", "subscription_restarted", "cancellation", "sale", "sale"))
+	d.ids(event, "sale_id", "order_number", "subscription_id")
+	d.put(event, "refunded", d.one(true, true, false))
+	d.put(event, "disputed", d.one(true, false))
+	d.put(event, "dispute_won", d.in(4))
+	if d.in(12) {
+		event["test"] = d.flag()
+	}
+	if d.in(6) {
+		event["is_recurring_charge"] = true
+	}
+	if d.in(4) {
+		event["user_email"], event["ended_reason"] = d.email(), d.text("cancelled", "failed_payment", "fixed_subscription_period_ended")
+	}
+	event["purchase_ids"] = []any{d.id("p"), d.id("p")}
+	if d.flag() {
+		event["license_key"] = d.text("KEY-1", "KEY-2", "KEY-1,KEY-2", "K3", "7")
+	}
+	if fields, ok := d.free().(object); ok && d.flag() {
+		own := object{}
+		for name, value := range fields {
+			if text, ok := value.(string); ok {
+				own[name] = text
+			}
+		}
+		event["custom_fields"] = own
+	}
+	return event
+}
+
+func (d randomEvents) maxio() object {
+	subscription := object{"customer": object{"email": d.email()}}
+	d.ids(subscription, "id", "reference")
+	d.put(subscription, "state", d.text("canceled", "canceled", "expired", "unpaid", "past_due", "active"))
+	event := object{"id": d.id(""), "payload": object{"site": object{"id": 31615}, "subscription": subscription}}
+	d.put(event, "event", d.text("subscription_state_change", "subscription_state_change", "subscription_state_change", "refund_success", "chargeback_lost", "chargeback_accepted", "renewal_success"))
 	return event
 }

@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"net/url"
 	"strings"
 )
 
@@ -245,4 +246,86 @@ func zohoPaymentsPolicy(e any) ruling {
 	default:
 		return known(kind)
 	}
+}
+
+// formTree reads a form by net/url: a[b]=c as an object, a[]=b as a list.
+func formTree(body []byte) any {
+	fields, err := url.ParseQuery(string(body))
+	if err != nil || len(fields) == 0 {
+		return nil
+	}
+	tree := map[string]any{}
+	for name, texts := range fields {
+		at, path := tree, strings.Split(strings.ReplaceAll(name, "]", ""), "[")
+		for ; len(path) > 1 && path[1] != ""; path = path[1:] {
+			if _, ok := at[path[0]]; !ok {
+				at[path[0]] = map[string]any{}
+			}
+			at, _ = at[path[0]].(map[string]any)
+		}
+		if len(path) == 1 {
+			at[path[0]] = texts[0]
+			continue
+		}
+		var many []any
+		for _, text := range texts {
+			many = append(many, text)
+		}
+		at[path[0]] = many
+	}
+	return tree
+}
+
+// gumroadPolicy: a full refund that is no renewal's, a chargeback, of which only a win is reported, and the end of a
+// subscription that is not paid off. A buyer may have written every name of a license.
+func gumroadPolicy(e any) ruling {
+	if is(get(e, "test"), "true") {
+		return ignored()
+	}
+	by := look{order: append(sure(get(e, "sale_id")), weak(get(e, "order_number"))), email: either(get(e, "email"), get(e, "user_email"))}
+	act := func(cause string, disable bool) ruling {
+		own := map[string]any{"license_key": get(e, "license_key")}
+		return deactivate(first(place{own, true}, place{get(e, "custom_fields"), true})).lookedUp(cause, disable, by)
+	}
+	switch kind := get(e, "resource_name"); kind {
+	case "refund":
+		switch {
+		case is(get(e, "is_recurring_charge"), "true"), is(get(e, "refunded"), "false"):
+			return ignored()
+		case is(get(e, "refunded"), "true"):
+			return act("refund", true)
+		}
+		return review()
+	case "dispute":
+		if is(get(e, "disputed"), "true") && is(get(e, "dispute_won"), "false") {
+			return act("dispute", true)
+		}
+		return review()
+	case "dispute_won", "subscription_restarted":
+		return reversed()
+	case "subscription_ended":
+		if is(get(e, "ended_reason"), "fixed_subscription_period_ended") {
+			return review()
+		}
+		by.order, by.subscription = sure(first1(get(e, "purchase_ids"))), get(e, "subscription_id")
+		return act("subscription_ended", false)
+	default:
+		if get(e, "sale_id") != nil && is(get(e, "refunded"), "false") && is(get(e, "disputed"), "false") {
+			return ignored()
+		}
+		return known(kind)
+	}
+}
+
+// maxioPolicy: the end of a subscription, which names no license. Refunds and chargebacks are a person's.
+func maxioPolicy(e any) ruling {
+	about, kind := get(e, "payload", "subscription"), get(e, "event")
+	switch {
+	case is(kind, "subscription_state_change") && is(get(about, "state"), "canceled", "expired"):
+		by := look{order: sure(get(about, "reference")), subscription: get(about, "id"), email: get(about, "customer", "email")}
+		return deactivate(first(place{value: e})).lookedUp("subscription_ended", false, by)
+	case is(kind, "refund_success", "chargeback_lost", "chargeback_accepted"):
+		return review()
+	}
+	return known(kind)
 }
