@@ -11,7 +11,7 @@ import (
 )
 
 // act deactivates the devices, then disables the licenses, then reads back. Devices come first: a disabled license may
-// refuse their deactivation.
+// refuse their deactivation. The effect of a reset is read back before its license is disabled.
 func (s *saga) act(ctx context.Context, f found, targets []*target) Result {
 	todo, identities := s.todo(targets)
 	buyersDevice := s.request.Buyer && !s.wholeLicense() // confirmed by now
@@ -65,9 +65,15 @@ func (s *saga) act(ctx context.Context, f found, targets []*target) Result {
 	return s.done(targets)
 }
 
-// freeDevices deactivates the devices of the licenses. waits is the first answer for which only its license has to wait, whose
+// freeDevices deactivates the devices of the licenses. waits is the first result for which only its license has to wait, whose
 // disabling is then left to a later receive.
 func (s *saga) freeDevices(ctx context.Context, todo []*target) (waits, stop *Result) {
+	wait := func(t *target, r *Result) {
+		t.waits = true
+		if waits == nil {
+			waits = r
+		}
+	}
 	for _, t := range todo {
 		for _, d := range t.free {
 			answer := s.free(ctx, t.License, d)
@@ -78,13 +84,35 @@ func (s *saga) freeDevices(ctx context.Context, todo []*target) (waits, stop *Re
 			if !answer.OfLicense {
 				return nil, deferredBy(answer)
 			}
-			if waits == nil {
-				waits = deferredBy(answer)
-			}
-			t.waits = true
+			wait(t, deferredBy(answer))
+		}
+		active, stop := s.activeAfterReset(ctx, t)
+		if stop != nil {
+			return nil, stop
+		}
+		if active != nil {
+			wait(t, withoutEffect(CodeStillActive, fmt.Sprintf("device %d of license %d was reset and is active when it is read back", active.ID, t.ID)))
 		}
 	}
 	return waits, nil
+}
+
+// activeAfterReset lists the devices of a user-based license again after they were reset, before the license is disabled: no
+// other call shows the effect of a reset. It returns the first one that is still active.
+func (s *saga) activeAfterReset(ctx context.Context, t *target) (*managementapi.Device, *Result) {
+	if !t.UserBased() || len(t.free) == 0 {
+		return nil, nil
+	}
+	devices, stop := s.devicesOf(ctx, t.License)
+	if stop != nil {
+		return nil, asDeferred(*stop)
+	}
+	for _, d := range devices {
+		if d.Active && slices.ContainsFunc(t.free, func(was managementapi.Device) bool { return was.ID == d.ID }) {
+			return &d, nil
+		}
+	}
+	return nil, nil
 }
 
 // todo returns the licenses that are to be written to, and the brake's key of each.
@@ -198,9 +226,6 @@ func (s *saga) readBack(ctx context.Context, f found, todo []*target, refusals m
 		now := after.records[at]
 		report := &s.report.Licenses[t.report]
 		report.AfterEnabled, report.AfterActive = now.Enabled, now.ActiveDevices
-		if stop := s.checkReset(ctx, t); stop != nil {
-			return stop
-		}
 		if !t.disable || t.waits || !now.Enabled {
 			continue
 		}
@@ -214,30 +239,12 @@ func (s *saga) readBack(ctx context.Context, f found, todo []*target, refusals m
 	return nil
 }
 
-// checkReset lists the devices of a user-based license again after they were reset: no other call shows the effect of a
-// reset.
-func (s *saga) checkReset(ctx context.Context, t *target) *Result {
-	if !t.UserBased() || len(t.free) == 0 {
-		return nil
-	}
-	devices, stop := s.devicesOf(ctx, t.License)
-	if stop != nil {
-		return asDeferred(*stop)
-	}
-	for _, d := range devices {
-		if d.Active && slices.ContainsFunc(t.free, func(was managementapi.Device) bool { return was.ID == d.ID }) {
-			return withoutEffect(CodeStillActive, fmt.Sprintf("device %d of license %d was reset and is active when it is read back", d.ID, t.ID))
-		}
-	}
-	return nil
-}
-
 // withoutEffect is the result of a write that the API answered with 200 and that had no effect.
 func withoutEffect(code, detail string) *Result {
 	return &Result{Outcome: deactivation.Deferred, Code: code, Detail: detail, Fault: faultIgnored}
 }
 
-// asDeferred makes a result of readBack a Deferred one: every write is done, and the next receive lists again.
+// asDeferred makes a result of reading back a Deferred one: what was written stays, and the next receive lists again.
 func asDeferred(r Result) *Result {
 	r.Outcome, r.Reason = deactivation.Deferred, ""
 	return &r

@@ -60,6 +60,36 @@ func TestAWriteWithoutEffectIsNoEnd(t *testing.T) {
 	}
 }
 
+// TestAResetWithoutEffectKeepsTheLicenseEnabled: the devices come first, also where the API begins to write again between the
+// reset and the disabling. The other license of the order does not wait.
+func TestAResetWithoutEffectKeepsTheLicenseEnabled(t *testing.T) {
+	t.Parallel()
+	a := newAPIs(t)
+	user := licenseapitest.License{ID: 3, Product: "US", Username: "u@example.com", Order: "pi_1", CustomerEmail: "a@example.com", Devices: []string{"hw1"}}
+	fake := a.serve(t, user, owned(4, "KEY-4"))
+	ignored := false
+	fake.OnManagementCall(func(c licenseapitest.ManagementCall) licenseapitest.Fault {
+		if !strings.HasSuffix(c.Path, "/reset/") || ignored {
+			return licenseapitest.Fault{}
+		}
+		ignored = true
+		return licenseapitest.Fault{Status: 200, Body: `{"message":"Device reset and license updated."}`}
+	})
+	l := a.lookup(t)
+	if result := l.Run(t.Context(), a.job(refund())); result.Outcome != deactivation.Deferred || result.Code != lookup.CodeStillActive || result.Fault == "" {
+		t.Errorf("%+v, want %s", result, lookup.CodeStillActive)
+	}
+	if diff := cmp.Diff([]licenseapitest.Write{disabled(4)}, fake.Ledger()); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+	if result := l.Run(t.Context(), a.job(refund())); result.Outcome != deactivation.Deactivated {
+		t.Errorf("then: %+v", result)
+	}
+	if writes := fake.Ledger(); len(writes) != 3 || writes[1].Device != "hw1" || writes[2] != disabled(3) {
+		t.Errorf("writes: %+v", writes)
+	}
+}
+
 // TestADisableThatIsRefused: it becomes a letter, unless the license is disabled nevertheless.
 func TestADisableThatIsRefused(t *testing.T) {
 	t.Parallel()
