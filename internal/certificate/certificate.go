@@ -7,8 +7,9 @@
 //
 // The address comes from a header of a delivery that nothing has proved yet, so it is bounded in every way: it must be one
 // of PayPal's, its connection must lead to a public address, no redirect is followed, no proxy is asked, at most 64 KiB
-// are read within three seconds, and a process makes at most 20 requests a minute. An accepted certificate is kept for a
-// day, anything else for 30 seconds, in eight entries of which a failure never takes an accepted one's place.
+// are read within three seconds, and a process makes at most 20 requests a minute for addresses at which it has found no
+// certificate yet. An accepted certificate is kept for a day, anything else for 30 seconds, in eight entries of which a
+// failure never takes an accepted one's place.
 package certificate
 
 import (
@@ -59,7 +60,7 @@ type Store struct {
 type entry struct {
 	chain    []byte
 	err      error
-	accepted bool
+	accepted bool // now, or earlier at the same address
 	until    time.Time
 }
 
@@ -128,8 +129,10 @@ func (s *Store) fetch(ctx context.Context, address string, sandbox bool) entry {
 	failed := func(format string, args ...any) entry {
 		return entry{err: fmt.Errorf("certificate: %s: "+format, append([]any{address}, args...)...), until: s.now().Add(keepFailure)}
 	}
-	if !s.mayFetch() {
-		return failed("not fetched: more than %d certificates were asked for within %v", maxFetches, fetchWindow)
+	if !s.mayFetch(address) {
+		e := failed("not fetched: more than %d certificates were asked for within %v", maxFetches, fetchWindow)
+		e.until = time.Time{} // nobody was asked, so nothing is known about this address
+		return e
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
@@ -161,10 +164,14 @@ func (s *Store) fetch(ctx context.Context, address string, sandbox bool) entry {
 	return e
 }
 
-// mayFetch counts a request, unless there were too many in the last window.
-func (s *Store) mayFetch() bool {
+// mayFetch counts a request, unless there were too many in the last window. A certificate that was accepted and is to be
+// read again is not counted: unproved deliveries, which can name any number of addresses, must not use up its request.
+func (s *Store) mayFetch(address string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.entries[address].accepted {
+		return true
+	}
 	now, recent := s.now(), s.fetches[:0]
 	for _, at := range s.fetches {
 		if now.Sub(at) < fetchWindow {
@@ -186,22 +193,35 @@ func (s *Store) cached(address string) (entry, bool) {
 	return e, ok && s.now().Before(e.until)
 }
 
-// keep stores an entry. In a full store it takes the place of the entry that ends first: a failure before an accepted
-// certificate. A failure is not stored where all others are accepted.
+// keep stores an entry that is of use later. In a full store it takes the place of a failure before that of an accepted
+// certificate, also of one that is to be read again, and of the entry that ends first among these. A failure is not stored
+// where all others are accepted.
 func (s *Store) keep(address string, e entry) {
+	if e.until.IsZero() {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, known := s.entries[address]; !known && len(s.entries) >= maxEntries {
 		first := ""
 		for other, held := range s.entries {
-			if first == "" || held.until.Before(s.entries[first].until) {
+			if first == "" || held.endsBefore(s.entries[first]) {
 				first = other
 			}
 		}
-		if s.entries[first].accepted && !e.accepted && s.now().Before(s.entries[first].until) {
+		if s.entries[first].accepted && !e.accepted {
 			return
 		}
 		delete(s.entries, first)
 	}
+	e.accepted = e.accepted || s.entries[address].accepted
 	s.entries[address] = e
+}
+
+// endsBefore orders entries by what a full store gives up first.
+func (e entry) endsBefore(other entry) bool {
+	if e.accepted != other.accepted {
+		return other.accepted
+	}
+	return e.until.Before(other.until)
 }

@@ -237,6 +237,74 @@ func TestOthersCannotCrowdACertificateOut(t *testing.T) {
 	})
 }
 
+// The flood lasts: the certificate is read again a day later, also after PayPal was out of reach, and where none is held the
+// genuine delivery gets the first request of the next minute.
+func TestAFloodOfForgedAddressesEndsNoCertificate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &payPal{}
+		genuine := func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "CERT-1") {
+				return answered(200, string(signingtest.PayPalChain())), nil
+			}
+			return answered(404, ""), nil
+		}
+		p.answer = genuine
+		store := newStore(p)
+		forged := 0
+		flood := func() {
+			for range 25 {
+				forged++
+				if _, err := store.Get(t.Context(), fmt.Sprint(base, "forged-", forged)); err == nil {
+					t.Fatal("a forged address has a certificate")
+				}
+			}
+		}
+		flood()
+		if _, err := store.Get(t.Context(), base+"CERT-1"); err == nil || !strings.Contains(err.Error(), "more than 20") {
+			t.Errorf("without a certificate, within the minute: %v", err)
+		}
+		time.Sleep(time.Minute)
+		if _, err := store.Get(t.Context(), base+"CERT-1"); err != nil {
+			t.Errorf("a minute later: %v", err)
+		}
+		time.Sleep(24 * time.Hour)
+		flood()
+		p.answer = func(*http.Request) (*http.Response, error) { return answered(503, ""), nil }
+		if _, err := store.Get(t.Context(), base+"CERT-1"); err == nil || !strings.Contains(err.Error(), "HTTP 503") {
+			t.Errorf("a day later, PayPal out of reach: %v", err)
+		}
+		p.answer = genuine
+		time.Sleep(30 * time.Second)
+		flood()
+		if _, err := store.Get(t.Context(), base+"CERT-1"); err != nil {
+			t.Errorf("after a failure: %v", err)
+		}
+	})
+}
+
+// An address for which no request was left is asked as soon as there is one: nothing is known about it.
+func TestARequestThatWasNotMadeIsNoFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &payPal{answer: func(*http.Request) (*http.Response, error) { return answered(404, ""), nil }}
+		store := newStore(p)
+		for i := range 20 {
+			_, _ = store.Get(t.Context(), fmt.Sprint(base, "forged-", i))
+			time.Sleep(2 * time.Second)
+		}
+		p.answer = nil
+		time.Sleep(19 * time.Second) // the first request was 59 seconds ago
+		if _, err := store.Get(t.Context(), base+"CERT-1"); err == nil {
+			t.Fatal("a request was left")
+		}
+		time.Sleep(2 * time.Second)
+		if _, err := store.Get(t.Context(), base+"CERT-1"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // PayPal has several certificates over the years: the ones in use stay.
 func TestEightCertificatesAreKept(t *testing.T) {
 	t.Parallel()
