@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -27,10 +28,20 @@ const (
 	publicPrefix  = "whpk_"
 )
 
-// IsPublicKey reports whether a text says of itself that it is a public key or the private key of a pair: PEM, whpk_ or
-// whsk_. Such a text is never the secret of a MAC.
+// IsPublicKey reports whether a text says of itself that it is a public key or the private key of a pair: PEM, the base64
+// of a public key's PEM without its lines, whpk_ or whsk_. Such a text is never the secret of a MAC.
 func IsPublicKey(text string) bool {
-	return strings.HasPrefix(text, pemBegin) || strings.HasPrefix(text, publicPrefix) || strings.HasPrefix(text, privatePrefix)
+	return strings.Contains(text, pemBegin) || strings.HasPrefix(text, publicPrefix) || strings.HasPrefix(text, privatePrefix) || isBareKey(text)
+}
+
+// isBareKey reports whether a text is the base64 that stands within the PEM of a public key.
+func isBareKey(text string) bool {
+	der, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return false
+	}
+	_, err = x509.ParsePKIXPublicKey(der)
+	return err == nil
 }
 
 // newPublicKey reads a public key. A private key is refused: whoever reads the secrets could sign with it.
@@ -140,6 +151,9 @@ func (s *Scheme) checkPublic(public crypto.PublicKey) error {
 	case *rsa.PublicKey:
 		if bits := key.N.BitLen(); bits < minRSABits || bits > maxRSABits {
 			return fmt.Errorf("signing: key: an RSA key of %d bits; it must have %d to %d", bits, minRSABits, maxRSABits)
+		}
+		if key.E < 3 || key.E%2 == 0 {
+			return fmt.Errorf("signing: key: an RSA key with the exponent %d; it must be odd and at least 3", key.E)
 		}
 	}
 	return nil

@@ -240,33 +240,39 @@ func TestNewKeyRefusesAKeyWithWhichOthersCouldSign(t *testing.T) {
 		spec       signing.Spec
 		text, want string
 	}{
-		"RSA of 1024 bits":            {rsaPEM, publicPEM(t, &weak.PublicKey), "an RSA key of 1024 bits; it must have 2048 to 8192"},
-		"a private key of RSA":        {rsaPEM, privatePEM(t, strong), "a private key; store its public key alone"},
-		"an ed25519 key for RSA":      {rsaPEM, publicPEM(t, ed.Public()), "of another algorithm than rsa-sha256"},
-		"an elliptic curve for RSA":   {rsaPEM, publicPEM(t, &ec.PublicKey), "of another algorithm than rsa-sha256"},
-		"an RSA key for ed25519":      {inPEM, publicPEM(t, &strong.PublicKey), "of another algorithm than ed25519"},
-		"a certificate":               {rsaPEM, asPEM(t, "CERTIFICATE", []byte("canary"), nil), "a certificate; store its public key"},
-		"PEM of another kind":         {rsaPEM, asPEM(t, "CANARY", []byte("canary"), nil), "a PEM block that is no public key"},
-		"PEM of nothing":              {rsaPEM, asPEM(t, "PUBLIC KEY", []byte("canary"), nil), "a PEM block whose content is no key"},
-		"two PEM blocks":              {rsaPEM, publicPEM(t, &strong.PublicKey) + "\n" + publicPEM(t, &strong.PublicKey), "not one PEM block"},
-		"text before a PEM block":     {rsaPEM, "canary\n" + publicPEM(t, &strong.PublicKey), "not one PEM block"},
-		"no PEM":                      {rsaPEM, "canary", "not one PEM block"},
-		"an empty PEM":                {rsaPEM, "", "not one PEM block"},
-		"a huge PEM":                  {rsaPEM, publicPEM(t, &strong.PublicKey) + strings.Repeat("\n", 9000), "longer than 8192 bytes"},
-		"31 bytes":                    {inHex, rfcPublic[2:], "an ed25519 public key has 32 bytes, not 31"},
-		"no bytes":                    {inHex, "", "empty"},
-		"no hexadecimal":              {inHex, "canary", "not hexadecimal"},
-		"a private key of ed25519":    {inHex, rfcSeed + rfcPublic, "a private key; store its public key alone"},
-		"no prefix":                   {v1a(), strings.TrimPrefix(whpk, "whpk_"), "a public key without its prefix whpk_"},
-		"another prefix":              {v1a(), "whsec_" + strings.TrimPrefix(whpk, "whpk_"), "a public key without its prefix whpk_"},
-		"a prefix and no base64":      {v1a(), "whpk_canary!", "not standard base64"},
-		"a seed as a public key":      {v1a(), "whpk_" + base64.StdEncoding.EncodeToString(make([]byte, 33)), "not 33"},
-		"a public key as a secret":    {specs()["stripe"], whpk, "a public key (PEM, whpk_) is no secret"},
-		"one in base64":               {specs()["standard-webhooks"], whpk, "a public key (PEM, whpk_) is no secret"},
-		"one that is compared":        {basic, whpk, "a public key (PEM, whpk_) is no secret"},
-		"a private key as a secret":   {specs()["stripe"], "whsk_" + strings.TrimPrefix(whpk, "whpk_"), "is no secret"},
-		"a PEM as a secret":           {specs()["stripe"], publicPEM(t, &strong.PublicKey), "is no secret"},
-		"a PEM as a hexadecimal text": {signing.Spec{Header: []string{"X"}, Form: "{signature}", Signed: "{body}", MAC: "hmac-sha3-256", Encoding: "hex", Key: "hex"}, publicPEM(t, &strong.PublicKey), "is no secret"},
+		"RSA of 1024 bits":               {rsaPEM, publicPEM(t, &weak.PublicKey), "an RSA key of 1024 bits; it must have 2048 to 8192"},
+		"a private key of RSA":           {rsaPEM, privatePEM(t, strong), "a private key; store its public key alone"},
+		"an ed25519 key for RSA":         {rsaPEM, publicPEM(t, ed.Public()), "of another algorithm than rsa-sha256"},
+		"an elliptic curve for RSA":      {rsaPEM, publicPEM(t, &ec.PublicKey), "of another algorithm than rsa-sha256"},
+		"an RSA key for ed25519":         {inPEM, publicPEM(t, &strong.PublicKey), "of another algorithm than ed25519"},
+		"a certificate":                  {rsaPEM, asPEM(t, "CERTIFICATE", []byte("canary"), nil), "a certificate; store its public key"},
+		"PEM of another kind":            {rsaPEM, asPEM(t, "CANARY", []byte("canary"), nil), "a PEM block that is no public key"},
+		"PEM of nothing":                 {rsaPEM, asPEM(t, "PUBLIC KEY", []byte("canary"), nil), "a PEM block whose content is no key"},
+		"two PEM blocks":                 {rsaPEM, publicPEM(t, &strong.PublicKey) + "\n" + publicPEM(t, &strong.PublicKey), "not one PEM block"},
+		"text before a PEM block":        {rsaPEM, "canary\n" + publicPEM(t, &strong.PublicKey), "not one PEM block"},
+		"no PEM":                         {rsaPEM, "canary", "not one PEM block"},
+		"an empty PEM":                   {rsaPEM, "", "not one PEM block"},
+		"a huge PEM":                     {rsaPEM, publicPEM(t, &strong.PublicKey) + strings.Repeat("\n", 9000), "longer than 8192 bytes"},
+		"31 bytes":                       {inHex, rfcPublic[2:], "an ed25519 public key has 32 bytes, not 31"},
+		"no bytes":                       {inHex, "", "empty"},
+		"no hexadecimal":                 {inHex, "canary", "not hexadecimal"},
+		"a private key of ed25519":       {inHex, rfcSeed + rfcPublic, "a private key; store its public key alone"},
+		"no prefix":                      {v1a(), strings.TrimPrefix(whpk, "whpk_"), "a public key without its prefix whpk_"},
+		"another prefix":                 {v1a(), "whsec_" + strings.TrimPrefix(whpk, "whpk_"), "a public key without its prefix whpk_"},
+		"a prefix and no base64":         {v1a(), "whpk_canary!", "not standard base64"},
+		"a seed as a public key":         {v1a(), "whpk_" + base64.StdEncoding.EncodeToString(make([]byte, 33)), "not 33"},
+		"a public key as a secret":       {specs()["stripe"], whpk, "a public key (PEM, whpk_) is no secret"},
+		"one in base64":                  {specs()["standard-webhooks"], whpk, "a public key (PEM, whpk_) is no secret"},
+		"one that is compared":           {basic, whpk, "a public key (PEM, whpk_) is no secret"},
+		"a private key as a secret":      {specs()["stripe"], "whsk_" + strings.TrimPrefix(whpk, "whpk_"), "is no secret"},
+		"a PEM as a secret":              {specs()["stripe"], publicPEM(t, &strong.PublicKey), "is no secret"},
+		"a PEM behind a byte order mark": {specs()["stripe"], "\ufeff" + publicPEM(t, &strong.PublicKey), "is no secret"},
+		"a PEM without its first line":   {specs()["stripe"], bare(publicPEM(t, &strong.PublicKey)), "is no secret"},
+		"a bare key as a base64 secret":  {specs()["standard-webhooks"], bare(publicPEM(t, ed.Public())), "is no secret"},
+		"a bare key that is compared":    {basic, bare(publicPEM(t, ed.Public())), "is no secret"},
+		"RSA with the exponent 1":        {rsaPEM, publicPEM(t, &rsa.PublicKey{N: strong.N, E: 1}), "an RSA key with the exponent 1"},
+		"RSA with an even exponent":      {rsaPEM, publicPEM(t, &rsa.PublicKey{N: strong.N, E: 65536}), "an RSA key with the exponent 65536"},
+		"a PEM as a hexadecimal text":    {signing.Spec{Header: []string{"X"}, Form: "{signature}", Signed: "{body}", MAC: "hmac-sha3-256", Encoding: "hex", Key: "hex"}, publicPEM(t, &strong.PublicKey), "is no secret"},
 	} {
 		key, err := mustScheme(t, test.spec).NewKey(test.text)
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(strings.ToLower(err.Error()), "canary") {
@@ -276,6 +282,12 @@ func TestNewKeyRefusesAKeyWithWhichOthersCouldSign(t *testing.T) {
 			t.Errorf("%s: the key can be used: %v", name, err)
 		}
 	}
+}
+
+// bare is a PEM's content in one line, as dashboards show it.
+func bare(text string) string {
+	lines := strings.Split(text, "\n")
+	return strings.Join(lines[1:len(lines)-1], "")
 }
 
 // smallOrder are encodings of points of small order: https://github.com/jedisct1/libsodium, ge25519_has_small_order.
