@@ -12,6 +12,10 @@ import (
 // maxFormDepth bounds the brackets of a name. A subscription of Maxio needs four; PHP reads 64.
 const maxFormDepth = 16
 
+// maxFormBrackets bounds the brackets of all names together: each may become a map of its own. 10,000 fields with 16
+// brackets would take 170 MB, of the 256 that the webhook function has.
+const maxFormBrackets = 4 * signing.MaxFields
+
 // ReadForm reads a body of the type application/x-www-form-urlencoded, in the charset of its Content-Type, as an object.
 // Brackets in a name make objects and lists, as PHP reads them:
 //
@@ -24,7 +28,8 @@ const maxFormDepth = 16
 //
 // A name whose brackets do not close, or with text behind them, is a plain name as it was written. Names that contradict
 // each other are an error: a=1&a[b]=2, a[]=1&a[b]=2, a[]=1&a[0]=2. So are a body that is no form, a Content-Type of
-// another format, a charset that is not known, and more than 10,000 fields or 16 brackets in a name.
+// another format, a charset that is not known, and more than 10,000 fields, 16 brackets in a name or
+// 40,000 in all names.
 //
 // Every value is a text in both trees: a form has no numbers. A condition compares with a text (`count == '0'`), or
 // converts (`to_number(total)`).
@@ -43,14 +48,18 @@ func ReadForm(body []byte, contentType string) (Tree, error) {
 	if err != nil {
 		return Tree{}, fmt.Errorf("it is not a form: %s", strings.TrimPrefix(err.Error(), signing.ErrMalformed.Error()+": "))
 	}
-	root := &formNode{}
+	root, brackets := &formNode{}, 0
 	for _, field := range fields {
 		name, nameErr := charset(field.Name)
 		value, valueErr := charset(field.Value)
 		if err := errors.Join(nameErr, valueErr); err != nil {
 			return Tree{}, errNotInCharset
 		}
-		if err := root.add(formPath(name), value); err != nil {
+		path := formPath(name)
+		if brackets += len(path) - 1; brackets > maxFormBrackets {
+			return Tree{}, fmt.Errorf("it is not a form: it has more than %d brackets in all names", maxFormBrackets)
+		}
+		if err := root.add(path, value); err != nil {
 			return Tree{}, fmt.Errorf("a field of the form %w", err)
 		}
 	}

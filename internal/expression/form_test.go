@@ -2,6 +2,7 @@ package expression_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/url"
 	"reflect"
@@ -96,6 +97,7 @@ func TestAFormThatContradictsItselfIsUnreadable(t *testing.T) {
 		"a[]=1&a[0]=2":                         "contradicts",
 		"a[0]=1&a[]=2":                         "contradicts",
 		"a" + strings.Repeat("[b]", 17) + "=1": "more than 16 brackets",
+		forms(2501, 16):                        "more than 40000 brackets in all names",
 		"a=1&b=%zz":                            "it is not a form: field 2 of the form: its value holds a %",
 		"=canary":                              "it has no name",
 		strings.Repeat("a&", signing.MaxFields+1): "more than 10000 fields",
@@ -118,6 +120,18 @@ func TestAFormThatContradictsItselfIsUnreadable(t *testing.T) {
 	if _, err := expression.ReadForm([]byte("a"+strings.Repeat("[b]", 16)+"=1"), formType); err != nil {
 		t.Errorf("16 brackets: %v", err)
 	}
+	if _, err := expression.ReadForm([]byte(forms(2500, 16)), formType); err != nil {
+		t.Errorf("40000 brackets: %v", err)
+	}
+}
+
+// forms is a form of so many fields, each with so many brackets in its name.
+func forms(fields, brackets int) string {
+	var form strings.Builder
+	for n := range fields {
+		fmt.Fprintf(&form, "a%d%s=1&", n, strings.Repeat("[b]", brackets))
+	}
+	return form.String()
 }
 
 // The texts are those of Python: bytes.decode("windows-1252").
