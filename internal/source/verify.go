@@ -103,7 +103,7 @@ func (v verification) verify(source string, d signing.Delivery, now time.Time, s
 			return s, nil
 		case errors.Is(err, signing.ErrMissing):
 			missing = append(missing, strings.TrimPrefix(err.Error(), signing.ErrMissing.Error()+": "))
-		default:
+		case furthest == nil || howFar(err) > howFar(furthest):
 			furthest = err
 		}
 	}
@@ -114,6 +114,18 @@ func (v verification) verify(source string, d signing.Delivery, now time.Time, s
 		return nil, ErrPing
 	}
 	return nil, fmt.Errorf("%w: %s", signing.ErrMissing, strings.Join(missing, ", or "))
+}
+
+// howFar orders the errors of a scheme by how far it came. The time is checked last, after the signature. Of two that came
+// equally far the first counts: where they differ in the unit of the timestamp alone, it is the sender's usual one.
+func howFar(err error) int {
+	switch {
+	case errors.Is(err, signing.ErrStale), errors.Is(err, signing.ErrFuture):
+		return 2
+	case errors.Is(err, signing.ErrMismatch):
+		return 1
+	}
+	return 0
 }
 
 func (v verification) isPing(body []byte) bool { return v.ping != nil && v.ping.Match(body) }

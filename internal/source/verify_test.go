@@ -69,6 +69,38 @@ func TestTheErrorOfVerifyIsThatOfTheSchemeThatCameFurthest(t *testing.T) {
 	}
 }
 
+// A wrong secret is reported as one also where a later scheme reads the same header and finds nothing of its own in it: the
+// webhook reads the secrets again only after a mismatch, so a secret that was just rotated would stay unknown.
+func TestALaterSchemeDoesNotHideHowFarAnEarlierOneCame(t *testing.T) {
+	t.Parallel()
+	public, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const secret, other = "whsec_c2VjcmV0LW9uZQ==", "whsec_c2VjcmV0LXR3bw=="
+	whpk := "whpk_" + base64.StdEncoding.EncodeToString(public)
+	standard, zoho := get(t, load(t, ""), "standard"), get(t, load(t, ""), "zoho-payments")
+	byV1 := signedBy(t, standard, secret, `{}`, clock, map[string]string{"webhook-id": "msg_1"})
+	inMilliseconds := signedBy(t, zoho, "secret", `{}`, clock, nil)
+	for name, c := range map[string]struct {
+		s       *source.Source
+		d       signing.Delivery
+		at      time.Time
+		secrets []string
+		want    error
+	}{
+		"v1 by another secret":    {standard, byV1, clock, []string{other, whpk}, signing.ErrMismatch},
+		"v1, old":                 {standard, byV1, clock.Add(time.Hour), []string{secret, whpk}, signing.ErrStale},
+		"v1, early":               {standard, byV1, clock.Add(-time.Hour), []string{secret, whpk}, signing.ErrFuture},
+		"old, in milliseconds":    {zoho, inMilliseconds, clock.Add(time.Hour), []string{"secret"}, signing.ErrStale},
+		"by another secret, Zoho": {zoho, inMilliseconds, clock, []string{"other"}, signing.ErrMismatch},
+	} {
+		if _, err := c.s.Verify(c.d, c.at, c.secrets); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
 // TestTheErrorOfVerifyNamesWhatIsMissing: the texts are those that docs/senders/your-own.md and hubspot.md promise.
 func TestTheErrorOfVerifyNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
