@@ -1,29 +1,46 @@
 package bulk
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 )
 
 // Found is an active device of a license, as a row of a file names it.
 type Found struct{ Product, LicenseKey, HardwareID string }
 
+// Fits reports whether a cell can hold the values, so that it is read again as they are: a reader cuts off white space, and
+// refuses what looks like a value that a spreadsheet has destroyed.
+func (f Found) Fits() bool {
+	for _, value := range []string{f.Product, f.LicenseKey, f.HardwareID} {
+		text, why := cell(value)
+		if text != value || text == "" || why != "" || strings.ContainsAny(text, "\r\n") {
+			return false
+		}
+	}
+	return true
+}
+
 // ActiveFile writes rows with the devices that were found for them, as a file that is an input again: the input's own columns,
 // and product, license_key and hardware_id where the input has none. Each row is on the disk once Add returns. Make it with
 // Rows.NewActiveFile, and close it.
 type ActiveFile struct {
-	path   string
-	header []string
-	cells  []activeCell // by column of the header
-	from   *Rows
-	file   *os.File // nil until the first row
-	n      int
+	path    string
+	header  []string
+	cells   []activeCell // by column of the header
+	columns []int        // of the input: of the first cells, each a column of the input
+	set     []string     // values of --set, in the order of their cells
+	from    *Rows
+	file    *os.File // nil until the first row
+	n       int
 }
 
 // activeCell is what a column has.
@@ -35,6 +52,7 @@ const (
 	cellProduct
 	cellKey
 	cellDevice
+	cellSet // the value of --set
 )
 
 // activeCellOf is the cell of a field.
@@ -65,11 +83,24 @@ func (r *Rows) NewActiveFile(path string) *ActiveFile {
 		f.header, fields["order"] = []string{"order"}, "order"
 	}
 	named := map[activeCell]bool{} // what a column has whose own name says so
-	for _, column := range f.header {
+	header := f.header
+	f.header = nil
+	for i, column := range header {
+		own, found := fieldOf(column)
+		_, isTypo := typoOf(column)
+		if found && own.name != fields[column] || !found && isTypo {
+			continue // without the flags of this command it would be that field
+		}
 		c := activeCellOf(fields[column])
-		f.cells = append(f.cells, c)
-		if own, found := fieldOf(column); found && own.name == fields[column] {
+		f.header, f.cells, f.columns = append(f.header, column), append(f.cells, c), append(f.columns, i)
+		if found {
 			named[c] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.mapping.columns.Set)) {
+		if activeCellOf(name) == cellOwn && fields[name] == "" {
+			f.header, f.set = append(f.header, name), append(f.set, r.mapping.columns.Set[name])
+			f.cells = append(f.cells, cellSet)
 		}
 	}
 	for _, needed := range []string{"product", "license_key", "hardware_id"} {
@@ -90,12 +121,12 @@ func (f *ActiveFile) Add(row Row, found Found) error {
 			return err
 		}
 	}
-	cells := make([]string, len(f.cells))
+	cells, set := make([]string, len(f.cells)), f.set
 	for i, c := range f.cells {
 		switch c {
 		case cellOwn:
-			if i < len(row.record.cells) {
-				cells[i] = row.record.cells[i]
+			if row.record.cells != nil && f.columns[i] < len(row.record.cells) {
+				cells[i] = row.record.cells[f.columns[i]]
 			} else if row.record.cells == nil && i == 0 && len(row.Request.Order) > 0 { // of NDJSON
 				cells[i] = row.Request.Order[0]
 			}
@@ -106,6 +137,8 @@ func (f *ActiveFile) Add(row Row, found Found) error {
 			cells[i] = found.LicenseKey
 		case cellDevice:
 			cells[i] = found.HardwareID
+		case cellSet:
+			cells[i], set = set[0], set[1:]
 		}
 	}
 	f.n++
@@ -138,17 +171,25 @@ func (f *ActiveFile) open() error {
 	return f.failed(f.cutTorn())
 }
 
-// cutTorn cuts off what a kill has left of a last row.
+// cutTorn cuts off what a kill has left of a last row. A line break inside of quotes ends no row.
 func (f *ActiveFile) cutTorn() error {
-	size, err := f.file.Seek(0, io.SeekEnd)
-	if err != nil {
+	if _, err := f.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	end := make([]byte, min(size, maxRowBytes))
-	if _, err := f.file.ReadAt(end, size-int64(len(end))); err != nil {
-		return err
+	var whole, read int64
+	quoted := false
+	for in := bufio.NewReader(f.file); ; read++ {
+		switch c, err := in.ReadByte(); {
+		case errors.Is(err, io.EOF):
+			return f.file.Truncate(whole)
+		case err != nil:
+			return err
+		case c == '"':
+			quoted = !quoted
+		case c == '\n' && !quoted:
+			whole = read + 1
+		}
 	}
-	return f.file.Truncate(size - int64(len(end)) + int64(bytes.LastIndexByte(end, '\n')) + 1)
 }
 
 func (f *ActiveFile) encode(to io.Writer, cells []string) error {
