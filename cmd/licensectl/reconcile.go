@@ -55,7 +55,9 @@ of that product, a device the one that it names.
   no_device   enabled, without an active device: it can be activated again
   disabled    nothing is left to do
   not_found   LicenseSpring has no license of that id
-  review      which licenses are meant is not certain; the reason is below the row
+  review      which licenses are meant is not certain; the reason is below the row. Likewise where a column says that a part
+              was refunded, where the key is of another order, and where an order is a number of up to nine digits, and
+              the column email has another address than the license's customer
   rejected    the row cannot be read, or names no id; likewise
 
 The active devices are written as FILE.active.csv (--out): the input's own columns, and product, license_key and hardware_id.
@@ -129,7 +131,7 @@ func (o *reconcileOptions) run(cmd *cobra.Command, file string) error {
 	}
 	o.progress = newBulkProgress(cmd.OutOrStdout(), cmd.ErrOrStderr(), o.asJSON)
 	defer o.progress.end()
-	checker, err := newRowChecker(keys.management, o.firstRetry)
+	checker, err := newRowChecker(keys.management, overview.export, o.firstRetry)
 	if err != nil {
 		return failed(err, "")
 	}
@@ -175,6 +177,7 @@ type survey struct {
 	todo    int // rows from --from-line on
 	columns []bulk.Column
 	ignored []string
+	export  shopExport
 }
 
 // survey reads the whole file once, without a call: a file that cannot be read fails before anything was checked.
@@ -184,6 +187,7 @@ func (o *reconcileOptions) survey(file string, columns bulk.Columns) (s survey, 
 		return s, o.failed(err, file)
 	}
 	defer rows.Close()
+	s.export.partial = map[string]bool{}
 	for all := 0; ; all++ {
 		row, err := rows.Next()
 		switch {
@@ -196,7 +200,9 @@ func (o *reconcileOptions) survey(file string, columns bulk.Columns) (s survey, 
 			return s, nil
 		case err != nil:
 			return s, o.failed(err, file)
-		case row.Line >= o.fromLine:
+		}
+		s.export.read(row)
+		if row.Line >= o.fromLine {
 			s.todo++
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"license-deactivator/internal/bulk"
@@ -33,6 +34,9 @@ func rowStates() []string {
 // codeUserBased is the code of a review: a row of a file cannot name the device of a user's license.
 const codeUserBased = "user_based"
 
+// codeOddValue is the code of a review: a cell of a file would be read as something else.
+const codeOddValue = "odd_value"
+
 // A look-up that fails by an outage is tried again a few times, with growing waits: half a minute in all.
 const (
 	lookAttempts   = 4
@@ -57,12 +61,13 @@ type checkedRow struct {
 type rowChecker struct {
 	finder     *lookup.Lookup
 	management lookup.Management
+	export     shopExport
 	firstRetry time.Duration
 }
 
-func newRowChecker(management lookup.Management, firstRetry time.Duration) (*rowChecker, error) {
+func newRowChecker(management lookup.Management, export shopExport, firstRetry time.Duration) (*rowChecker, error) {
 	finder, err := lookup.New(lookup.Config{})
-	return &rowChecker{finder, management, cmp.Or(firstRetry, firstLookAgain)}, err
+	return &rowChecker{finder, management, export, cmp.Or(firstRetry, firstLookAgain)}, err
 }
 
 // check returns what is left of a row's licenses. An error means that the row was not checked, and that the next one would
@@ -77,7 +82,7 @@ func (c *rowChecker) check(ctx context.Context, row bulk.Row) (checkedRow, error
 		checked.State = stateDuplicate
 		return checked, nil
 	}
-	request, err := lookUpOf(row.Request)
+	request, err := lookUpOf(row.Request, c.export.email(row))
 	if problem, ok := errors.AsType[*deactivation.FieldError](err); ok {
 		checked.State, checked.Code, checked.Reason = stateRejected, problem.Code, problem.Error()
 		return checked, nil
@@ -88,12 +93,60 @@ func (c *rowChecker) check(ctx context.Context, row bulk.Row) (checkedRow, error
 		return checked, err
 	}
 	checked.judge(p, row.Request.HardwareID)
-	return checked, nil
+	switch {
+	case p.Acts() && request.LicenseKey != "" && !slices.ContainsFunc(p.Licenses, func(l lookup.Planned) bool { return l.License.Key == request.LicenseKey }):
+		checked.hold(lookup.CodeUnconfirmed, "the key is none of the licenses that were found by the order")
+		return checked, nil
+	case checked.State != stateActive:
+		return checked, nil
+	case c.export.isPartial(row):
+		checked.hold(lookup.CodePartial, "the export says that only a part of the order was refunded")
+		return checked, nil
+	}
+	other, err := c.otherOrder(ctx, request, p)
+	if other != "" {
+		checked.hold(lookup.CodeMismatch, "the license of the key is none of the row's order "+other+", which has others")
+	}
+	return checked, err
+}
+
+// otherOrder returns the order of a row whose licenses do not include the one of its key; "" for none. A buyer can write
+// another's key. An order that LicenseSpring does not know says nothing.
+func (c *rowChecker) otherOrder(ctx context.Context, r deactivation.Request, p lookup.Preview) (string, error) {
+	if r.LicenseKey == "" || r.Source != bulk.Source || r.Lookup.HasCandidates() {
+		return "", nil
+	}
+	for _, l := range p.Licenses {
+		if slices.Contains(r.Order, l.License.Order) {
+			return "", nil
+		}
+	}
+	for _, id := range r.Order {
+		if managementapi.ByOrder(id).Check() != nil {
+			continue
+		}
+		byOrder := r
+		byOrder.License, byOrder.Lookup = deactivation.License{}, deactivation.Lookup{Order: []deactivation.Candidate{{ID: id}}}
+		other, err := c.preview(ctx, byOrder)
+		if err != nil {
+			return "", err
+		}
+		if wasFound(other.Result) {
+			return id, nil
+		}
+	}
+	return "", nil
+}
+
+// wasFound reports whether an id has found licenses, also where they do not count.
+func wasFound(r lookup.Result) bool {
+	return slices.ContainsFunc(r.Report.Tried, func(a lookup.Attempt) bool { return a.Found > 0 })
 }
 
 // lookUpOf returns the request that finds the licenses of a row with all their devices. A key finds its license alone: a row
-// with a mistyped one must not concern the other licenses of its order.
-func lookUpOf(r deactivation.Request) (deactivation.Request, error) {
+// with a mistyped one must not concern the other licenses of its order. The number of an order exists in other shops, too:
+// where the export has the customer's e-mail address, the license's must be the same.
+func lookUpOf(r deactivation.Request, email string) (deactivation.Request, error) {
 	invalid := func(field, why string) (deactivation.Request, error) {
 		return deactivation.Request{}, &deactivation.FieldError{Code: deactivation.CodeInvalidField, Field: field, Why: why}
 	}
@@ -106,14 +159,17 @@ func lookUpOf(r deactivation.Request) (deactivation.Request, error) {
 	case r.LicenseKey != "" && managementapi.ByLicenseKey(r.LicenseKey).Check() != nil:
 		return invalid("license_key", "is too short, or a placeholder: no license is looked up by it")
 	case r.LicenseKey != "":
+	case r.Source != bulk.Source: // a letter's order is for the log: the sender's file says by which ids a license is found
+		return deactivation.Request{}, &deactivation.FieldError{Code: deactivation.CodeMissingField, Field: "lookup", Why: "is missing in the dead letter: it has no id that a license is looked up by"}
 	case len(r.Order) == 0:
 		return deactivation.Request{}, &deactivation.FieldError{Code: deactivation.CodeMissingField, Field: "order", Why: "is missing, and so is license_key: there is nothing to look the license up by"}
 	default:
 		for _, id := range r.Order {
 			if managementapi.ByOrder(id).Check() == nil {
-				r.Lookup.Order = append(r.Lookup.Order, deactivation.Candidate{ID: id})
+				r.Lookup.Order = append(r.Lookup.Order, deactivation.Candidate{ID: id, Weak: email != "" && orderNumber.MatchString(id)})
 			}
 		}
+		r.Lookup.Email = email
 		if len(r.Lookup.Order) == 0 {
 			return invalid("order", "holds no id that a license is looked up by: each is too short, or a placeholder")
 		}
@@ -169,6 +225,9 @@ func (r *checkedRow) judge(p lookup.Preview, device string) {
 	}
 	result := p.Result
 	switch {
+	case result.Code == lookup.CodeNoLicense && wasFound(result):
+		r.State, r.Code, r.Reason = stateReview, lookup.CodeUnconfirmed, result.Report.String()
+		return
 	case result.Code == lookup.CodeNoLicense:
 		r.State = stateNotFound
 		return
@@ -199,6 +258,8 @@ func (r *checkedRow) judge(p lookup.Preview, device string) {
 	switch {
 	case r.Code == codeUserBased:
 		r.State, r.found = stateReview, nil
+	case slices.ContainsFunc(r.found, func(f bulk.Found) bool { return !f.Fits() }):
+		r.hold(codeOddValue, "the id of a device, the key or the product cannot be a cell of a file: licensectl resolve frees it")
 	case r.Devices > 0:
 		r.State = stateActive
 	case late > 0:
@@ -209,6 +270,11 @@ func (r *checkedRow) judge(p lookup.Preview, device string) {
 			r.Reason = "the device that the row names is not active; " + are(others, "other device") + " active"
 		}
 	}
+}
+
+// hold leaves the row to a person, whatever was found.
+func (r *checkedRow) hold(code, reason string) {
+	r.State, r.Code, r.Reason, r.Devices, r.found = stateReview, code, reason, 0, nil
 }
 
 // were is "1 device was", "2 devices were".

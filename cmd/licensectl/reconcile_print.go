@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -19,8 +20,13 @@ func (o *reconcileOptions) announce(cmd *cobra.Command, s survey) {
 	}
 	w := cmd.ErrOrStderr()
 	fmt.Fprintf(w, "Columns   %s\n", columnsText(bulk.Summary{Columns: s.columns}, o.setNames()))
-	if len(s.ignored) > 0 {
-		fmt.Fprintf(w, "Ignored   %s\n", ignoredText(s.ignored))
+	compared := slices.DeleteFunc(slices.Clone(s.ignored), func(column string) bool { return !isAddressColumn(column) })
+	ignored := slices.DeleteFunc(slices.Clone(s.ignored), isAddressColumn)
+	if len(compared) > 0 {
+		fmt.Fprintf(w, "Compared  %s, where an order is a short number\n", strings.Join(compared, ", "))
+	}
+	if len(ignored) > 0 {
+		fmt.Fprintf(w, "Ignored   %s\n", ignoredText(ignored))
 	}
 	perMinute := o.spring.managementPerMinute
 	takes := time.Duration(float64(s.todo*callsPerRow) / perMinute * float64(time.Minute))

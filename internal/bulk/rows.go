@@ -1,6 +1,9 @@
 package bulk
 
 import (
+	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	"license-deactivator/internal/deactivation"
@@ -21,6 +24,9 @@ type Row struct {
 
 	Rejected  *RejectedRow // why it is none; then Request is empty
 	Duplicate bool         // an earlier row asks for the same
+
+	// Others is what it has in columns that no field takes, by column.
+	Others map[string]string
 
 	record record
 }
@@ -53,6 +59,7 @@ func (r *Rows) Next() (Row, error) {
 	}
 	row := Row{Line: record.line, record: record}
 	text, why := r.mapping.row(record)
+	row.Others = r.others(record)
 	if why != nil {
 		return row.rejected(*why), nil
 	}
@@ -69,6 +76,27 @@ func (r *Rows) Next() (Row, error) {
 // Columns returns the columns that are fields, and those that no field takes. Those of NDJSON are known once they were read.
 func (r *Rows) Columns() (taken []Column, ignored []string) {
 	return r.mapping.taken, r.mapping.ignored[:min(len(r.mapping.ignored), shownIgnored)]
+}
+
+// others returns what a record has in columns that no field takes.
+func (r *Rows) others(of record) map[string]string {
+	others := map[string]string{}
+	if header := r.records.columns(); header != nil {
+		for i, column := range header[:min(len(header), len(of.cells))] {
+			if !slices.ContainsFunc(r.mapping.cells, func(c mapped) bool { return c.column == i }) {
+				others[column] = strings.TrimSpace(of.cells[i])
+			}
+		}
+		return others
+	}
+	var fields map[string]any
+	_ = json.Unmarshal([]byte(of.raw), &fields) // of a row that is no object there are none
+	for key, value := range fields {
+		if text, isText := value.(string); isText && r.mapping.named[key].name == "" {
+			others[key] = strings.TrimSpace(text)
+		}
+	}
+	return others
 }
 
 func (r Row) rejected(why problem) Row {
