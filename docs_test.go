@@ -41,7 +41,7 @@ func TestTheArchitecturePageNamesWhatExists(t *testing.T) {
 	if functions < 20 || paths < 15 {
 		t.Errorf("%d functions and %d paths: the test does not read the page", functions, paths)
 	}
-	rooms, _ := survey(t, ".")
+	rooms, _ := survey(t)
 	for _, dir := range rooms {
 		if room := plan()[dir]; room.beside == "" && room.floor < tests && !strings.Contains(page, dir) {
 			t.Errorf("%s has no row", dir)

@@ -129,7 +129,7 @@ func TestATableThatDoesNotFitIsPrintedAsBlocks(t *testing.T) {
 }
 
 // TestColumnsGivesTheWidthOfAnyOutput: also of a pipe, and before that of the terminal.
-func TestColumnsGivesTheWidthOfAnyOutput(t *testing.T) {
+func TestColumnsGivesTheWidthOfAnyOutput(t *testing.T) { //nolint:paralleltest // COLUMNS is the process's
 	_, terminal := openPTY(t)
 	if got := outputWidth(terminal); os.Getenv("COLUMNS") == "" && got != 0 {
 		t.Errorf("a terminal that does not say its width has %d columns", got)
