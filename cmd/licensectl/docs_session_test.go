@@ -86,13 +86,13 @@ func (s *session) fake() *running {
 
 var (
 	needsAWS   = regexp.MustCompile(`(^|[|;&(]\s*|\bdo )(aws|sam) |\.amazonaws\.com`)
-	redirected = regexp.MustCompile(`>>?\s*(\S+\.(?:nd)?json)`)
+	redirected = regexp.MustCompile(`>>?\s*(\S+\.(?:(?:nd)?json|pem))`)
 	testsOnly  = regexp.MustCompile(`^(make test|go test .*)$`)
 	onStack    = regexp.MustCompile(`^licensectl .*--stack `)
 	installs   = regexp.MustCompile(`^go install \./cmd/licensectl$`)
 	assigned   = regexp.MustCompile(`^([A-Z]+)=\$\((.*)\)$`)
 	openssl    = regexp.MustCompile(`^(?:\(printf '%s\.' "\$([A-Z]+)"; cat (\S+)\) \| )?openssl dgst -sha256 -hmac (\S+) -r ?(\S*) \| cut -d ' ' -f 1$`)
-	sentBy     = regexp.MustCompile(`events/([a-z-]+)/|--source ([a-z-]+)|$`)
+	sentBy     = regexp.MustCompile(`events/([a-z0-9-]+)/|--source ([a-z0-9-]+)|$`)
 	random     = regexp.MustCompile(`\$\(openssl rand -base64 (\d+)\)`)
 	shellWords = regexp.MustCompile(`"([^"]*)"|'([^']*)'|(\S+)`)
 )

@@ -162,7 +162,7 @@ func TestSamplesOfSendersWithoutASecretAreSkippedAndSaidToBe(t *testing.T) {
 	t.Parallel()
 	two := file(t, "s.json", strings.Replace(testSecrets, `"nobody":"x"`, `"shopify":"canary"`, 1))
 	code, stdout, stderr := command(t, "local", "--once", "--addr", "127.0.0.1:0", "--secrets", two, quick)
-	skipped := regexp.MustCompile(`Skipped (\d+) samples of senders without a secret in \S+s\.json: appsumo, chargebee, .*, woocommerce, .*\.\n`).FindStringSubmatch(stdout)
+	skipped := regexp.MustCompile(`Skipped (\d+) samples of senders without a secret in \S+s\.json: 2checkout, appsumo, chargebee, .*, woocommerce, .*\.\n`).FindStringSubmatch(stdout)
 	if code != exitDone || stderr != "" || skipped == nil {
 		t.Fatalf("exit code %d, stderr %q\n%s", code, stderr, stdout)
 	}
