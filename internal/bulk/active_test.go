@@ -54,7 +54,7 @@ func TestTheActiveFileHasTheInputsColumnsAndTheDevice(t *testing.T) {
 		"a row that is short": {"order,note\n1001\n", Columns{}, "order,note,product,license_key,hardware_id\n1001,,XY,K1,hw1\n"},
 		"ndjson":              {`{"order":["1001","x"],"note":1}` + "\n", Columns{}, "order,product,license_key,hardware_id\n1001,XY,K1,hw1\n"},
 		"a column ignored":    {"order,disable,note\n1001,true,a\n", Columns{Map: map[string]string{"disable": ""}}, "order,note,product,license_key,hardware_id\n1001,a,XY,K1,hw1\n"},
-		"another was chosen":  {"Order,License,Key 2,lisense\n1001,Pro,K9,x\n", Columns{Map: map[string]string{"Key 2": "license_key", "lisense": ""}}, "Order,Key 2,product,license_key,hardware_id\n1001,K1,XY,K1,hw1\n"},
+		"another was chosen":  {"Order,License,Key 2,licnse_key\n1001,Pro,K9,x\n", Columns{Map: map[string]string{"Key 2": "license_key", "licnse_key": ""}}, "Order,Key 2,product,license_key,hardware_id\n1001,K1,XY,K1,hw1\n"},
 		"a device is a key":   {"Device,order\nK9,1001\n", Columns{Map: map[string]string{"Device": "license_key"}}, "order,product,license_key,hardware_id\n1001,XY,K1,hw1\n"},
 		"set":                 {"order\n1001\n", Columns{Set: map[string]string{"product": "AB", "cause": "refund", "disable": "true"}}, "order,cause,disable,product,license_key,hardware_id\n1001,refund,true,XY,K1,hw1\n"},
 		"set, ndjson":         {`{"license_key":"K9"}` + "\n", Columns{Set: map[string]string{"order": "1001", "cause": "refund"}}, "order,cause,product,license_key,hardware_id\n1001,refund,XY,K1,hw1\n"},
