@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -76,6 +77,9 @@ func chosenBy(f console.LetterFilter, most int) deadletter.Filter {
 	}
 	if f.NoCode {
 		chosen.Codes = []string{""}
+	}
+	if f.NoSource {
+		chosen.Sources = []string{""}
 	}
 	return chosen
 }
@@ -352,28 +356,28 @@ func (d *letterDesk) Do(ctx context.Context, a console.Act, c console.Confirmati
 // argumentsOf is what was done, in the form of the arguments of licensectl dlq: readers of the log find the letters by them.
 func argumentsOf(a console.Act) []string {
 	var arguments []string
-	add := func(flag string, values ...string) {
-		values = slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
-		if len(values) == 0 {
+	add := func(flag string, chosen bool, values ...string) {
+		if !chosen {
 			return
 		}
 		var line strings.Builder
 		w := csv.NewWriter(&line)
 		_ = w.Write(values) // a strings.Builder takes everything
 		w.Flush()
-		arguments = append(arguments, deactivation.CleanText("--"+flag+"=["+strings.TrimSuffix(line.String(), "\n")+"]"))
+		list := cmp.Or(strings.TrimSuffix(line.String(), "\n"), `""`) // one empty value
+		arguments = append(arguments, deactivation.CleanText("--"+flag+"=["+list+"]"))
 	}
 	f := a.Filter
-	add("code", f.Code)
-	add("id", f.IDs...)
-	add("order", f.Order)
-	add("reason", string(f.Reason))
+	add("code", f.Code != "" || f.NoCode, f.Code)
+	add("id", len(f.IDs) > 0, f.IDs...)
+	add("order", f.Order != "", f.Order)
+	add("reason", f.Reason != "", string(f.Reason))
 	if a.Remap {
 		arguments = append(arguments, "--remap=true")
 	}
 	if a.Set != nil {
 		arguments = append(arguments, "--set=…")
 	}
-	add("source", f.Source)
+	add("source", f.Source != "" || f.NoSource, f.Source)
 	return arguments
 }

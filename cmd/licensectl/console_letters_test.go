@@ -60,6 +60,8 @@ func TestTheConsoleListsTheLettersOfDLQ(t *testing.T) {
 		{console.LetterFilter{Reason: deactivation.ReasonStale, NoCode: true}, 1},
 		{console.LetterFilter{Reason: deactivation.ReasonHeld, NoCode: true}, 0},
 		{console.LetterFilter{Source: "generic"}, 1},
+		{console.LetterFilter{Reason: deactivation.ReasonExhausted, NoCode: true}, 2},
+		{console.LetterFilter{Reason: deactivation.ReasonExhausted, NoCode: true, NoSource: true}, 1},
 		{console.LetterFilter{Order: "pi_stripe.held.1"}, 1},
 		{console.LetterFilter{IDs: []string{"stripe.held.0", "stripe.held.1"}}, 2},
 	} {
@@ -244,4 +246,23 @@ func TestALookThatIsNotWaitedForEnds(t *testing.T) {
 			t.Errorf("%v, want the end of the wait", err)
 		}
 	})
+}
+
+// TestTheAuditNamesTheChosenLetters: letters without a code or a sender are fewer than those with any.
+func TestTheAuditNamesTheChosenLetters(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		filter console.LetterFilter
+		want   []string
+	}{
+		{console.LetterFilter{}, nil},
+		{heldLetters, []string{"--reason=[held]"}},
+		{console.LetterFilter{Reason: deactivation.ReasonExhausted, NoCode: true, NoSource: true}, []string{`--code=[""]`, "--reason=[exhausted]", `--source=[""]`}},
+		{console.LetterFilter{Code: "http_503", Source: "stripe", Order: "pi_1"}, []string{"--code=[http_503]", "--order=[pi_1]", "--source=[stripe]"}},
+		{console.LetterFilter{IDs: []string{"m1", "m2"}}, []string{"--id=[m1,m2]"}},
+	} {
+		if diff := cmp.Diff(c.want, argumentsOf(console.Act{Filter: c.filter})); diff != "" {
+			t.Errorf("%+v: (-want +got)\n%s", c.filter, diff)
+		}
+	}
 }

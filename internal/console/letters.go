@@ -2,7 +2,6 @@ package console
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -41,7 +40,8 @@ type letterGroup struct {
 // letterFilter reads the filter of an address or a form.
 func letterFilter(values url.Values) LetterFilter {
 	f := LetterFilter{
-		Reason: deactivation.Reason(values.Get("reason")), Code: values.Get("code"), NoCode: values.Get("nocode") != "", Source: values.Get("source"), Order: values.Get("order"),
+		Reason: deactivation.Reason(values.Get("reason")), Code: values.Get("code"), NoCode: values.Get("nocode") != "",
+		Source: values.Get("source"), NoSource: values.Get("nosource") != "", Order: values.Get("order"),
 	}
 	if id := values.Get("id"); id != "" {
 		f.IDs = []string{id}
@@ -50,12 +50,12 @@ func letterFilter(values url.Values) LetterFilter {
 }
 
 func (f LetterFilter) isZero() bool {
-	return f.Reason == "" && f.Code == "" && !f.NoCode && f.Source == "" && f.Order == "" && len(f.IDs) == 0
+	return f.Reason == "" && f.Code == "" && !f.NoCode && f.Source == "" && !f.NoSource && f.Order == "" && len(f.IDs) == 0
 }
 
 func (f LetterFilter) chooses(l Letter) bool {
 	return (f.Reason == "" || l.Reason == f.Reason) && (f.Code == "" || l.Code == f.Code) && (!f.NoCode || l.Code == "") && (f.Source == "" || l.Source == f.Source) &&
-		(f.Order == "" || slices.Contains(l.Orders, f.Order)) && (len(f.IDs) == 0 || slices.Contains(f.IDs, l.ID) || slices.Contains(f.IDs, l.MessageID))
+		(!f.NoSource || l.Source == "") && (f.Order == "" || slices.Contains(l.Orders, f.Order)) && (len(f.IDs) == 0 || slices.Contains(f.IDs, l.ID) || slices.Contains(f.IDs, l.MessageID))
 }
 
 // letters shows all groups, and the rows of the chosen one: one look at the queue gives both.
@@ -105,6 +105,7 @@ type letterPage struct {
 	Writes      bool
 	Letter      Letter
 	Timeline    []timeline
+	Unread      string // why there is no timeline
 	Explanation *Explanation
 }
 
@@ -119,8 +120,8 @@ func (s *Server) letter(r *http.Request) (view, error) {
 	}
 	page := letterPage{Place: s.Place, Writes: s.AllowWrites, Letter: l}
 	answer, err := s.History.Ask(r.Context(), history.OfID(l.ID), s.Now().Add(-longAgo))
-	if err != nil && !errors.Is(err, r.Context().Err()) {
-		return view{}, err
+	if err != nil {
+		page.Unread = "Its timeline cannot be read: " + err.Error()
 	}
 	page.Timeline = timelines(answer.Requests)
 	if explanation, err := s.Explainer.Explain(r.Context(), l.ID); err == nil {

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 
 	"license-deactivator/internal/console"
 	"license-deactivator/internal/deactivation"
+	"license-deactivator/internal/history"
 )
 
 // TestNoPageRunsATextOfASender: a hostile text is on each page as a text, and makes no element and no attribute.
@@ -275,5 +277,87 @@ func TestAFormOfADraftBecomesAnAct(t *testing.T) {
 	want = console.Act{Do: "purge", Filter: console.LetterFilter{Reason: deactivation.ReasonHeld, NoCode: true, Source: "stripe", Order: "pi_1"}}
 	if len(p.planned) != 2 || fmt.Sprint(p.planned[1]) != fmt.Sprint(want) {
 		t.Errorf("planned %+v, want %+v", p.planned[1:], want)
+	}
+}
+
+// TestAGroupChoosesItsOwnLetters: a letter without a sender, a code or a reason is a group of its own, and what is planned for the group
+// must not reach the letters of other groups.
+func TestAGroupChoosesItsOwnLetters(t *testing.T) {
+	t.Parallel()
+	p := newPage(t, &place{letters: []console.Letter{
+		{ID: "stripe.evt_1.0", MessageID: "m1", Reason: deactivation.ReasonExhausted, Source: "stripe", At: noon(), Way: "unchanged"},
+		{ID: "stripe.evt_2.0", MessageID: "m2", Reason: deactivation.ReasonExhausted, Code: "http_503", Source: "stripe", At: noon(), Way: "unchanged"},
+		{ID: "m3", MessageID: "m3", Reason: deactivation.ReasonExhausted, At: noon(), Way: "kept"},
+	}})
+	groups := regexp.MustCompile(`hx-get="(/view/letters\?[^"]*reason=[^"]*)"`).FindAllStringSubmatch(p.get("/view/letters").Body.String(), -1)
+	if len(groups) != 3 {
+		t.Fatalf("%d groups, want 3", len(groups))
+	}
+	for _, group := range groups {
+		w := p.get(html.UnescapeString(group[1]))
+		if text := shown(t, w.Body.String()); !strings.Contains(text, " 1 letter reason exhausted") {
+			t.Errorf("%s shows %s", group[1], text)
+		}
+		form := regexp.MustCompile(`name="([a-z]+)" value="([^"]*)"`)
+		values := url.Values{}
+		for _, field := range form.FindAllStringSubmatch(w.Body.String(), -1) {
+			values.Set(field[1], field[2])
+		}
+		p.post("/view/plan", values)
+	}
+	none := 0
+	for _, a := range p.planned {
+		if a.Filter.Source == "" && a.Filter.NoSource && a.Filter.NoCode {
+			none++
+		}
+	}
+	if len(p.planned) != 3 || none != 1 {
+		t.Errorf("planned %+v, want one plan for letters without a sender", p.planned)
+	}
+}
+
+// TestLettersWithTheSameIDHavePagesOfTheirOwn: a delivery that was repeated left two letters with its id.
+func TestLettersWithTheSameIDHavePagesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	p := newPage(t, &place{letters: []console.Letter{
+		{ID: "stripe.evt_1", MessageID: "m1", Reason: deactivation.ReasonUnmappable, Source: "stripe", Detail: "the first", At: noon(), Way: "mapped"},
+		{ID: "stripe.evt_1", MessageID: "m2", Reason: deactivation.ReasonUnmappable, Source: "stripe", Detail: "the second", At: noon(), Way: "mapped"},
+	}})
+	links := regexp.MustCompile(`hx-get="(/view/letter\?[^"]*)"`).FindAllStringSubmatch(p.get("/view/letters").Body.String(), -1)
+	if len(links) != 2 {
+		t.Fatalf("%d links, want 2", len(links))
+	}
+	for i, want := range []string{"the first", "the second"} {
+		if text := shown(t, p.get(links[i][1]).Body.String()); !strings.Contains(text, want) {
+			t.Errorf("the page of letter %d lacks %q: %s", i+1, want, text)
+		}
+	}
+}
+
+// deafHistory is a history that may not be read.
+type deafHistory struct{}
+
+func (deafHistory) Ask(context.Context, history.Question, time.Time) (history.Answer, error) {
+	return history.Answer{}, errAWS
+}
+
+// TestALetterIsShownWithoutTheLog: a person may have rights to the queue and none to the log.
+func TestALetterIsShownWithoutTheLog(t *testing.T) {
+	t.Parallel()
+	p := newPage(t, (&place{}).withLetters(), func(c *console.Config) { c.History = deafHistory{} })
+	w := p.get("/view/letter?id=m1")
+	text := shown(t, w.Body.String())
+	for _, want := range []string{"Held by the brake.", "Plan a release", "Its timeline cannot be read: AWS refuses the credentials"} {
+		if w.Code != http.StatusOK || !strings.Contains(text, want) {
+			t.Errorf("%d, the letter lacks %q: %s", w.Code, want, text)
+		}
+	}
+}
+
+func TestAPageThatIsNotThereIsNotAFailureOfTheServer(t *testing.T) {
+	t.Parallel()
+	p := newPage(t, &place{}, func(c *console.Config) { c.Samples = nil })
+	if w := p.get("/view/samples"); w.Code != http.StatusNotFound {
+		t.Errorf("samples of a place without any: %d, want 404", w.Code)
 	}
 }

@@ -119,8 +119,10 @@ type LetterFilter struct {
 	// NoCode chooses letters without a code; Code is then "".
 	NoCode bool
 	Source string
-	Order  string
-	IDs    []string // of the request or the event, or the queue's message id
+	// NoSource chooses letters whose sender is not known; Source is then "".
+	NoSource bool
+	Order    string
+	IDs      []string // of the request or the event, or the queue's message id
 }
 
 // LetterList is what a look at the dead-letter queue has found.

@@ -137,6 +137,9 @@ func (f LetterFilter) String() string {
 		parts = append(parts, "without a code")
 	}
 	add("source", f.Source)
+	if f.NoSource {
+		parts = append(parts, "without a source")
+	}
 	add("order", f.Order)
 	if len(parts) == 0 {
 		return "all letters"

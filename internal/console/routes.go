@@ -123,6 +123,8 @@ func problemView(err error) (view, int) {
 		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			p.Text, status = tooLarge.Error(), http.StatusRequestEntityTooLarge
 		}
+	case errors.Is(err, errNoSamples):
+		p.Title, status = "No samples", http.StatusNotFound
 	case errors.Is(err, errReadOnly):
 		p.Title, status = "Read-only", http.StatusForbidden
 	case errors.Is(err, ErrNoLetter):
