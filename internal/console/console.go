@@ -26,6 +26,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -59,6 +60,7 @@ type Server struct {
 	handler http.Handler
 	plans   plans
 	pages   *pages
+	acting  sync.RWMutex // held for reading during an act
 }
 
 // New returns a server for addresses of this machine: addr is the host and port on which it is reached, and every request has
@@ -119,6 +121,11 @@ func hostsOf(addr string) ([]string, error) {
 	if own := net.JoinHostPort(host, port); own != hosts[0] && own != hosts[1] && own != hosts[2] {
 		hosts = append(hosts, own)
 	}
+	if port == "80" { // a browser leaves it out
+		for _, with := range hosts {
+			hosts = append(hosts, strings.TrimSuffix(with, ":80"))
+		}
+	}
 	return hosts, nil
 }
 
@@ -131,7 +138,8 @@ const (
 )
 
 // Serve listens on addr, which is an address of this machine, and serves the page. It returns the page's address with the
-// token in its fragment, and a function that stops the server.
+// token in its fragment, and a function that stops the server. That function, and the end of ctx, stop an act that is under way;
+// the function returns after the act.
 func Serve(ctx context.Context, addr string, c Config) (address string, stop func(), err error) {
 	if _, err := hostsOf(addr); err != nil {
 		return "", nil, err
@@ -145,8 +153,10 @@ func Serve(ctx context.Context, addr string, c Config) (address string, stop fun
 		_ = listener.Close()
 		return "", nil, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
 	server := &http.Server{
-		Handler: s, MaxHeaderBytes: maxHeaderBytes, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
+		BaseContext: func(net.Listener) context.Context { return ctx }, // its end tells an act to stop
+		Handler:     s, MaxHeaderBytes: maxHeaderBytes, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
 		ErrorLog: discard(),
 	}
 	done := make(chan struct{})
@@ -155,12 +165,15 @@ func Serve(ctx context.Context, addr string, c Config) (address string, stop fun
 		_ = server.Serve(listener) // ends with ErrServerClosed
 	}()
 	stop = func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-		defer cancel()
+		cancel()
+		closing, end := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer end()
 		if server.Shutdown(closing) != nil {
 			_ = server.Close()
 		}
 		<-done
+		s.acting.Lock() // an act writes its last audit line
+		defer s.acting.Unlock()
 	}
 	return "http://" + listener.Addr().String() + "/#" + s.token, stop, nil
 }

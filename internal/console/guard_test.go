@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"license-deactivator/internal/console"
 )
@@ -232,4 +234,90 @@ func TestAConfigurationNamesWhatIsMissing(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "Status, History, Explainer, Letters") {
 		t.Errorf("%v, want one that names all of them", err)
 	}
+}
+
+// TestABrowserLeavesPort80Out: the header Host of a page at port 80 has no port.
+func TestABrowserLeavesPort80Out(t *testing.T) {
+	t.Parallel()
+	p := &place{}
+	s, err := console.New(console.Config{Place: "a test", Status: p, History: p, Explainer: p, Letters: p}, "127.0.0.1:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]int{"127.0.0.1": http.StatusOK, "localhost": http.StatusOK, "[::1]": http.StatusOK, "127.0.0.1:80": http.StatusOK, "attacker.example": http.StatusForbidden} {
+		r := page{Server: s}.request(http.MethodGet, "/view/overview", nil)
+		r.Host = host
+		if w := (page{Server: s}).do(r); w.Code != want {
+			t.Errorf("host %s: %d, want %d", host, w.Code, want)
+		}
+	}
+	other := newPage(t, &place{})
+	r := other.request(http.MethodGet, "/view/overview", nil)
+	r.Host = "127.0.0.1"
+	if w := other.do(r); w.Code != http.StatusForbidden {
+		t.Errorf("another port without its number: %d, want 403", w.Code)
+	}
+}
+
+// TestTheEndOfTheServerEndsAnAct: an act that is under way is told to stop, and writes its audit line before the server's end.
+func TestTheEndOfTheServerEndsAnAct(t *testing.T) {
+	t.Parallel()
+	p := (&place{}).withLetters()
+	slow := slowLetters{place: p, begun: make(chan struct{}), stopping: make(chan struct{}), written: make(chan struct{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	at, stop, err := console.Serve(ctx, "127.0.0.1:0", console.Config{Place: "a test", Status: p, History: p, Explainer: p, Letters: slow, AllowWrites: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, token, _ := strings.Cut(at, "#")
+	post := func(target string, form url.Values) string {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+target, strings.NewReader(form.Encode()))
+		if err != nil {
+			return err.Error()
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("X-Console-Token", token)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err.Error()
+		}
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body)
+		return string(text)
+	}
+	plan := planName.FindStringSubmatch(post("view/plan", url.Values{"do": {"redrive"}}))
+	if plan == nil {
+		t.Fatal("no plan")
+	}
+	go post("view/act", url.Values{"plan": {plan[1]}, "count": {"2"}, "comment": {"ticket"}})
+	<-slow.begun
+	cancel()
+	select {
+	case <-slow.stopping: // while the server still runs
+	case <-time.After(time.Minute):
+		t.Fatal("the act is not told to stop")
+	}
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); stop() }()
+	select {
+	case <-stopped:
+		t.Error("the server ended before the act")
+	case slow.written <- struct{}{}:
+	}
+	<-stopped
+}
+
+// slowLetters acts until it is told to stop, and then writes its audit line.
+type slowLetters struct {
+	*place
+	begun, stopping, written chan struct{}
+}
+
+func (s slowLetters) Do(ctx context.Context, _ console.Act, _ console.Confirmation) (console.Result, error) {
+	close(s.begun)
+	<-ctx.Done()
+	close(s.stopping)
+	<-s.written
+	return console.Result{}, ctx.Err()
 }

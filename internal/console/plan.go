@@ -174,6 +174,8 @@ func (s *Server) act(r *http.Request) (view, error) {
 	if err := deactivation.CheckText("comment", comment); err != nil || comment == "" {
 		return view{}, errComment
 	}
+	s.acting.RLock()
+	defer s.acting.RUnlock()
 	result, err := s.Letters.Do(r.Context(), held.act, Confirmation{Hash: held.plan.Hash, Count: typed, Comment: comment})
 	if err != nil {
 		return view{}, err
