@@ -63,7 +63,11 @@ func (c *localConsole) letters() console.Letters {
 	at := &target{endpoint: reachable(c.address)}
 	return newLetterDesk(letterDesk{
 		open: func(ctx context.Context) (*place, error) {
-			return at.open(ctx, queueURL, deadLetterQueueURL, workerFunctionName)
+			p, err := at.open(ctx, queueURL, deadLetterQueueURL, workerFunctionName)
+			if err == nil {
+				p.outputs[stackMode] = c.options.mode
+			}
+			return p, err
 		},
 		sources:   func() (*source.Sources, error) { return c.sources, nil },
 		perSecond: defaultLettersPerSecond,

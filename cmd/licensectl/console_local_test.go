@@ -225,3 +225,15 @@ type discardAnswer struct{}
 func (discardAnswer) Header() http.Header         { return http.Header{} }
 func (discardAnswer) Write(p []byte) (int, error) { return len(p), nil }
 func (discardAnswer) WriteHeader(int)             {}
+
+// TestThePageOfLocalKnowsItsMode: a plan warns of letters that come back, and names no flag of another command.
+func TestThePageOfLocalKnowsItsMode(t *testing.T) {
+	t.Parallel()
+	p := startPage(t, "--mode", "watch")
+	p.stdout.await(t, "a watched request", func(text string) bool { return strings.Contains(text, "watched") })
+	p.want(t, http.MethodGet, "overview", nil, "Events are decided, and nothing is deactivated.")
+	plan := p.want(t, http.MethodPost, "plan", url.Values{"do": {"redrive"}, "reason": {"watched"}}, "is in watch mode. Each letter becomes a letter again")
+	if strings.Contains(plan, "--stack") {
+		t.Errorf("the plan names a flag that licensectl local does not have\n%s", plan)
+	}
+}
