@@ -147,3 +147,19 @@ func TestASampleIsSentAndItsEventLinked(t *testing.T) {
 		t.Error("a place without samples offers them")
 	}
 }
+
+// TestARefusedActLeadsBackToTheLetters: the plan is used up, and the page is no end.
+func TestARefusedActLeadsBackToTheLetters(t *testing.T) {
+	t.Parallel()
+	p := newPage(t, (&place{}).withLetters())
+	for name, w := range map[string]*httptest.ResponseRecorder{
+		"count": p.confirm(p.makePlan(t), "3", "ticket"), "comment": p.confirm(p.makePlan(t), "2", ""), "plan": p.confirm("gone", "2", "ticket"), "letter": p.get("/view/letter?id=gone"),
+	} {
+		if !strings.Contains(w.Body.String(), `href="/letters"`) {
+			t.Errorf("%s: no link to the letters in %s", name, w.Body)
+		}
+	}
+	if w := p.post("/view/plan", url.Values{"do": {"frobnicate"}}); strings.Contains(w.Body.String(), `href="/letters"`) {
+		t.Errorf("a form that is not the page's leads to the letters: %s", w.Body)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -100,6 +101,8 @@ type problem struct {
 	Title string
 	Text  string
 	Hint  string
+
+	Letters bool // the way on begins at the letters
 }
 
 // errForm is the error of a form that this page did not make.
@@ -138,5 +141,6 @@ func problemView(err error) (view, int) {
 		p.Hint = "Make the plan again and type the number of letters that it shows."
 	}
 	p.Text = strings.TrimPrefix(p.Text, "console: ")
+	p.Letters = slices.ContainsFunc([]error{ErrNoLetter, ErrStale, errPlanGone, ErrCount, errComment}, func(of error) bool { return errors.Is(err, of) })
 	return view{name: "problem", content: p}, status
 }
