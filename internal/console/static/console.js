@@ -6,7 +6,8 @@
   const view = () => document.getElementById("view");
   let lastLive = "";
 
-  // takeToken keeps the token for this tab alone and takes it out of the address, so that no bookmark and no history has it.
+  // takeToken keeps the token for this tab and takes it out of the address, so that no bookmark and no step back has it. The browser's
+  // list of visited pages may have the address as it was opened: the token ends with the command.
   function takeToken() {
     const found = /^#([A-Z2-7]{26})$/.exec(location.hash);
     if (!found) return false;
@@ -21,9 +22,30 @@
     document.title = "License Deactivator";
   }
 
+  // A tab that a link opened asks the other tabs of this origin for the token.
+  const tabs = new BroadcastChannel(key);
+  tabs.onmessage = (e) => {
+    const own = sessionStorage.getItem(key);
+    if (e.data === "ask") {
+      if (own) tabs.postMessage({ token: own });
+    } else if (!own && e.data.token) {
+      sessionStorage.setItem(key, e.data.token);
+      load();
+    }
+  };
+
+  // A click that opens a tab or a window is the browser's: htmx would load the page in this one.
+  document.addEventListener("click", (e) => {
+    if ((e.ctrlKey || e.metaKey || e.shiftKey) && e.target.closest("a[href]")) e.stopImmediatePropagation();
+  }, true);
+
   function load() {
     mark();
-    if (!sessionStorage.getItem(key)) return locked();
+    if (!sessionStorage.getItem(key)) {
+      locked();
+      tabs.postMessage("ask");
+      return;
+    }
     const path = location.pathname === "/" ? "/overview" : location.pathname;
     htmx.ajax("GET", "/view" + path + location.search, { target: "#view", swap: "innerHTML" }).catch(() => {});
   }
