@@ -2,8 +2,11 @@ package signing
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // canonical is the signed text of Spec.Canonical: the values of the form in the order in which they were sent, each
@@ -19,6 +22,34 @@ func (s *Scheme) canonical(fields []Field) []byte {
 		}
 	}
 	return text.Bytes()
+}
+
+// provesGrouped reports whether one of the proofs is valid for the canonical form of the fields as PHP groups them: all
+// values of IPN_PID[] stand where the first of them was sent. The sender's own library reads them like that, so the lines of
+// an order that follow each other in the body are signed either way. Where the order is the same anyway, it is false.
+func (s *Scheme) provesGrouped(keys []Key, fields []Field, proofs [][]byte) bool {
+	if s.spec.Canonical == "" {
+		return false
+	}
+	first := make(map[string]int, len(fields))
+	for i, f := range fields {
+		if _, seen := first[rootOf(f.Name)]; !seen {
+			first[rootOf(f.Name)] = i
+		}
+	}
+	byGroup := func(a, b Field) int { return cmp.Compare(first[rootOf(a.Name)], first[rootOf(b.Name)]) }
+	if slices.IsSortedFunc(fields, byGroup) {
+		return false
+	}
+	grouped := slices.Clone(fields)
+	slices.SortStableFunc(grouped, byGroup)
+	return s.proves(keys, signedText{s.canonical(grouped)}, proofs)
+}
+
+// rootOf is a name without its brackets: IPN_PID of IPN_PID[].
+func rootOf(name string) string {
+	root, _, _ := strings.Cut(name, "[")
+	return root
 }
 
 // field returns the value of a signed field. A field that was sent twice is refused: the sender may have signed the one,

@@ -41,6 +41,42 @@ const (
 	twoCheckoutSHA2 = "6a31f2dfde44e534b39939cf4b9ebf0ff2a1a3660995ada196d9630f7c836ef5"
 )
 
+// TestTheLinesOfAnOrderMayBeMixed: 2Checkout's own library reads $_POST, in which PHP has put all values of IPN_PID[] together.
+// The signature of an order whose lines follow each other is therefore over the values in that order. It is OpenSSL's HMAC of
+// 71234567112221a1b4last.
+func TestTheLinesOfAnOrderMayBeMixed(t *testing.T) {
+	t.Parallel()
+	const (
+		mixed  = "REFNO=1234567&IPN_PID[]=1&IPN_PNAME%5B%5D=a&HASH=00&IPN_PID%5B1%5D=22&IPN_PNAME[]=b&Z=last"
+		joined = "REFNO=1234567&IPN_PID[]=1&IPN_PID%5B1%5D=22&IPN_PNAME%5B%5D=a&IPN_PNAME[]=b&HASH=00&Z=last"
+		sha3   = "cb1b61f25bf79b3e7cd027979cb1ec9bf829412d9a4f8dec1bebc2babc5e7471"
+	)
+	scheme := mustScheme(t, twoCheckout())
+	key := mustKey(t, scheme, "ipn-secret")
+	for _, form := range []string{mixed, joined} {
+		d := signing.Delivery{Body: []byte(form + "&SIGNATURE_SHA3_256=" + sha3)}
+		if err := scheme.Verify(d, noon(), key); err != nil {
+			t.Errorf("%s: %v", form, err)
+		}
+		if err := scheme.Verify(d, noon(), mustKey(t, scheme, "other")); !errors.Is(err, signing.ErrMismatch) {
+			t.Errorf("%s with another key: %v", form, err)
+		}
+		d = signing.Delivery{Body: []byte(form)}
+		if err := errors.Join(scheme.Sign(&d, noon(), key), scheme.Verify(d, noon(), key)); err != nil {
+			t.Errorf("%s as it was received: %v", form, err)
+		}
+	}
+	for _, form := range []string{
+		"REFNO=1234567&IPN_PID[]=22&IPN_PNAME[]=a&IPN_PID[]=1&IPN_PNAME[]=b&Z=last", "Z=last&REFNO=1234567&IPN_PID[]=1&IPN_PNAME[]=a&IPN_PID[]=22&IPN_PNAME[]=b",
+		"REFNO=1234567&IPN_PID[]=1&X=a&IPN_PID[]=22&Y=b&Z=last&IPN_PID[]=",
+	} {
+		d := signing.Delivery{Body: []byte(form + "&SIGNATURE_SHA3_256=" + sha3)}
+		if err := scheme.Verify(d, noon(), key); !errors.Is(err, signing.ErrMismatch) {
+			t.Errorf("%s: %v", form, err)
+		}
+	}
+}
+
 func TestAFieldCarriesThePublishedSignature(t *testing.T) {
 	t.Parallel()
 	sha2 := twoCheckout()
