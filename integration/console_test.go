@@ -258,7 +258,9 @@ func TestTheConsoleRedrivesOnMoto(t *testing.T) {
 	for _, e := range found.Events {
 		lines = append(lines, aws.ToString(e.Message))
 	}
-	if text := strings.Join(lines, "\n"); len(lines) != 2 || strings.Count(text, `"command":"licensectl console redrive"`) != 2 || !strings.Contains(text, "spring sale, checked") {
+	const perLetter = 3 // of the plan, between the line of the begin and that of the end
+	if text := strings.Join(lines, "\n"); len(lines) != 2+perLetter || strings.Count(text, `"command":"licensectl console redrive"`) != len(lines) ||
+		strings.Count(text, `"decision":"released"`) != perLetter || strings.Count(text, "spring sale, checked") != len(lines) {
 		t.Errorf("audit lines\n%s", text)
 	}
 }
