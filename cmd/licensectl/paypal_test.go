@@ -29,7 +29,7 @@ func TestTheSamplesKeyCountsWithTheFakeAPIAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			running := start(t, append([]string{"local", "--json", quick, "--secrets", stored}, c.flags...)...)
-			code, stdout, stderr := command(t, "send", "--source", "paypal", "--case", "subscription-expired", "--to", running.address, "--secrets", stored)
+			code, stdout, stderr := command(t, "send", "--source", "paypal", "--case", "dispute-lost", "--to", running.address, "--secrets", stored)
 			if code != c.code || !strings.Contains(stdout, c.stdout) || !strings.Contains(stderr, c.stderr) {
 				t.Errorf("exit code %d\n%s\n%s", code, stdout, stderr)
 			}

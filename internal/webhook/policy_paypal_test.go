@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// payPalPolicy: a dispute that was lost in full by its own amounts, and an expired subscription. A refund and a payment that is
-// taken back do not say what was paid, and a cancelled subscription is paid until the end of its period: a person decides. A
-// dispute that was won is a reversal. The sandbox's events name its addresses.
+// payPalPolicy: a dispute that was lost in full by its own amounts. A refund and a payment that is taken back do not say what was
+// paid; a cancelled subscription is paid until the end of its period, and one that expired has just made its last payment: a
+// person decides. A dispute that was won is a reversal. The sandbox's events name its addresses.
 func payPalPolicy(e any) ruling {
 	r := get(e, "resource")
 	for _, link := range append(list(get(e, "links")), list(get(r, "links"))...) {
@@ -16,20 +16,19 @@ func payPalPolicy(e any) ruling {
 		}
 	}
 	switch kind := get(e, "event_type"); kind {
-	case "PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED", "PAYMENT.SALE.REFUNDED", "PAYMENT.SALE.REVERSED", "BILLING.SUBSCRIPTION.CANCELLED":
+	case "PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED", "PAYMENT.SALE.REFUNDED", "PAYMENT.SALE.REVERSED", "BILLING.SUBSCRIPTION.CANCELLED",
+		"BILLING.SUBSCRIPTION.EXPIRED":
 		return review()
 	case "CUSTOMER.DISPUTE.CREATED", "CUSTOMER.DISPUTE.UPDATED":
 		return ignored()
 	case "CUSTOMER.DISPUTE.RESOLVED":
 		switch outcome := get(r, "dispute_outcome", "outcome_code"); {
 		case is(outcome, "RESOLVED_BUYER_FAVOUR") && allGivenBack(r):
-			return payPalLicense(r).lookedUp("dispute", true, payPalLook(r, nil))
+			return payPalLicense(r).lookedUp("dispute", true, payPalLook(r))
 		case is(outcome, "RESOLVED_SELLER_FAVOUR"):
 			return reversed()
 		}
 		return review()
-	case "BILLING.SUBSCRIPTION.EXPIRED":
-		return payPalLicense(r).lookedUp("subscription_ended", false, payPalLook(r, get(r, "id")))
 	default:
 		return known(kind)
 	}
@@ -73,7 +72,7 @@ func firstOf(value any) any {
 	return nil
 }
 
-func payPalLook(r, subscription any) look {
+func payPalLook(r any) look {
 	const captures = "https://api.paypal.com/v2/payments/captures/"
 	var capture any
 	for _, link := range list(get(r, "links")) {
@@ -85,7 +84,7 @@ func payPalLook(r, subscription any) look {
 		}
 	}
 	payment := firstOf(get(r, "disputed_transactions"))
-	by := look{order: sure(capture, get(r, "sale_id"), get(payment, "seller_transaction_id")), subscription: subscription, email: get(r, "subscriber", "email_address")}
+	by := look{order: sure(capture, get(r, "sale_id"), get(payment, "seller_transaction_id")), email: get(r, "subscriber", "email_address")}
 	if custom, isText := get(r, "custom_id").(string); isText && !strings.HasPrefix(custom, "{") {
 		by.order = append(by.order, candidate{id: custom, buyer: true})
 	}
@@ -98,7 +97,7 @@ func payPalLook(r, subscription any) look {
 func (d randomEvents) paypal() any {
 	kind := d.text("PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED", "PAYMENT.SALE.REFUNDED", "PAYMENT.SALE.REVERSED", "CUSTOMER.DISPUTE.CREATED",
 		"CUSTOMER.DISPUTE.UPDATED", "CUSTOMER.DISPUTE.RESOLVED", "CUSTOMER.DISPUTE.RESOLVED", "CUSTOMER.DISPUTE.RESOLVED", "CUSTOMER.DISPUTE.RESOLVED",
-		"BILLING.SUBSCRIPTION.EXPIRED", "BILLING.SUBSCRIPTION.EXPIRED", "BILLING.SUBSCRIPTION.EXPIRED", "BILLING.SUBSCRIPTION.CANCELLED", "BILLING.SUBSCRIPTION.SUSPENDED",
+		"CUSTOMER.DISPUTE.RESOLVED", "CUSTOMER.DISPUTE.RESOLVED", "BILLING.SUBSCRIPTION.EXPIRED", "BILLING.SUBSCRIPTION.CANCELLED", "BILLING.SUBSCRIPTION.SUSPENDED",
 		"BILLING.SUBSCRIPTION.PAYMENT.FAILED", "PAYMENT.CAPTURE.COMPLETED", "BILLING.PLAN.CREATED")
 	about := object{
 		"status": d.one("COMPLETED", "COMPLETED", "PENDING", "FAILED", "CANCELLED", "EXPIRED", nil, 7), "amount": d.money("99.00"),
