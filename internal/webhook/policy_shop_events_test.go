@@ -109,8 +109,12 @@ func (d randomEvents) polar() any {
 	d.put(about, "status", d.text("refunded", "refunded", "refunded", "refunded", "partially_refunded", "paid", "failed", "canceled", "succeeded"))
 	d.put(about, "billing_reason", d.text("purchase", "purchase", "purchase", "subscription_create", "subscription_create", "subscription_cycle", "subscription_update"))
 	event := object{"timestamp": "2026-11-01T12:00:00Z", "data": about}
-	d.put(event, "type", d.text("order.refunded", "order.refunded", "order.refunded", "order.refunded", "order.refunded", "refund.updated", "refund.updated", "subscription.revoked", "subscription.revoked",
-		"subscription.canceled", "order.paid", "refund.created"))
+	kind := d.text("order.refunded", "order.refunded", "order.refunded", "order.refunded", "order.refunded", "refund.updated", "refund.updated", "subscription.revoked", "subscription.revoked",
+		"subscription.canceled", "order.paid", "refund.created")
+	if strings.HasPrefix(kind, "subscription.") {
+		d.put(about, "status", d.text("canceled", "canceled", "canceled", "past_due", "unpaid", "active", "trialing"))
+	}
+	d.put(event, "type", kind)
 	return event
 }
 

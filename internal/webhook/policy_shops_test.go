@@ -165,8 +165,8 @@ func creemPolicy(e any) ruling {
 	}
 }
 
-// polarPolicy: the full refund of a purchase or of a subscription's first payment, and the moment in which a subscription
-// gives no access any more.
+// polarPolicy: the full refund of a purchase or of a subscription's first payment, and the end of a subscription: not the day
+// on which a payment is past due, nor the one on which a customer cancels.
 func polarPolicy(e any) ruling {
 	d := get(e, "data")
 	by := look{order: sure(get(d, "id"), get(d, "checkout_id"), get(d, "metadata", "order_id")), email: get(d, "customer", "email")}
@@ -188,7 +188,15 @@ func polarPolicy(e any) ruling {
 		return review()
 	case is(kind, "refund.updated") && is(status, "failed", "canceled"):
 		return reversed()
-	case is(kind, "subscription.revoked"):
+	case is(kind, "subscription.revoked", "subscription.canceled"):
+		switch {
+		case is(kind, "subscription.revoked") && is(status, "past_due"): // the customer may still pay
+			return ignored()
+		case is(kind, "subscription.canceled") && is(status, "active", "trialing"):
+			return ignored()
+		case !is(status, "canceled"):
+			return review()
+		}
 		by.order, by.subscription = by.order[1:], get(d, "id")
 		return act("subscription_ended")
 	default:
