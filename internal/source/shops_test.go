@@ -106,3 +106,29 @@ func TestASecretOfAnotherFormIsForThatSchemeAlone(t *testing.T) {
 		t.Errorf("a secret that is a key of no scheme: %v, want ErrSecret without the secret", err)
 	}
 }
+
+// TestARetryOfGumroadIsTheSameEvent: a retry has retry_count in its body. Two events of one sale differ in what they say of it.
+func TestARetryOfGumroadIsTheSameEvent(t *testing.T) {
+	t.Parallel()
+	const (
+		sale = "sale_id=S1%3D%3D&email=a%40example.com&refunded="
+		end  = "subscription_id=B1%3D%3D&purchase_ids[]=S1%3D%3D&resource_name=subscription_ended&ended_at=2026-11-18T07:00:12Z"
+	)
+	events := []string{
+		sale + "true&resource_name=refund&disputed=false&dispute_won=false", sale + "false&resource_name=refund&disputed=false&dispute_won=false",
+		sale + "false&resource_name=dispute&disputed=true&dispute_won=false", sale + "false&resource_name=dispute_won&disputed=true&dispute_won=true",
+		sale + "false", end, strings.ReplaceAll(end, "2026-11-18", "2027-11-18"), strings.ReplaceAll(end, "B1", "B2"),
+		"resource_name=refund&refunded=true", // neither a sale nor a subscription: the bytes are the event's id
+	}
+	seen := map[string]string{}
+	for i, body := range events {
+		id := mapped(t, "gumroad", "", formHeader(), body)[0].Event
+		if seen[id] != "" {
+			t.Errorf("%s has the id of %s: %s", body, seen[id], id)
+		}
+		seen[id] = body
+		if retried := mapped(t, "gumroad", "", formHeader(), body+"&retry_count=2")[0].Event; (retried == id) != (i < len(events)-1) {
+			t.Errorf("%s: the id of the retry is %s, that of the event %s", body, retried, id)
+		}
+	}
+}
