@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,6 +68,9 @@ func (o *doctorOptions) run(cmd *cobra.Command) error {
 	}
 	if !(o.spring.managementPerMinute > 0) { // also refuses NaN
 		return misused("leave it out for one call a second", "--management-calls-per-minute must be above 0")
+	}
+	if err := cmp.Or(checkLicenseAPI(o.spring.licenseAPI), checkManagementAPI(o.spring.managementAPI)); err != nil {
+		return err
 	}
 	d := &doctor{options: o, out: cmd.OutOrStdout(), cmd: cmd, counts: map[string]int{}}
 	d.examine(cmd.Context())

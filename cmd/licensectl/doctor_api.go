@@ -43,6 +43,14 @@ func (d *doctor) checkLicenseAPI(ctx context.Context) {
 	}
 	err = client.Deactivate(ctx, licenseapi.Deactivation{Product: impossible, LicenseKey: impossible, HardwareID: impossible})
 	code := licenseapi.CodeOf(err)
+	switch code {
+	case "connection", "timeout":
+		d.fail(check, "check the network and the address: LICENSE_API_URL, --license-api", "%s cannot be reached: %s", d.keys.licenseAPI, code)
+		return
+	case "not_found", "http_404":
+		d.fail(check, "check the address: LICENSE_API_URL, --license-api", "%s is no License API: %s", d.keys.licenseAPI, code)
+		return
+	}
 	switch licenseapi.KindOf(err) {
 	case licenseapi.KindRejected, licenseapi.KindAlreadyInactive, licenseapi.KindProductNotAllowed:
 		d.ok(check, "%s accepts the signature", d.keys.licenseAPI)

@@ -105,6 +105,13 @@ func TestDoctorSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 			[]string{"failed   Management API    lookup: the Management API's filters cannot be trusted", "hint: look-up stays off"}},
 		"the APIs are down": {doctorLicense, doctorWebhooks, fail("down"), exitFailed,
 			[]string{"failed   License API       ", "internal_error", "hint: try again"}},
+		"nothing is at the address": {doctorLicense, doctorWebhooks, func(_ *testing.T, api *licenseapitest.Server) {
+			api.OnCall(func(licenseapitest.Call) licenseapitest.Fault {
+				return licenseapitest.Fault{Status: http.StatusNotFound}
+			})
+		}, exitFailed, []string{"failed   License API       ", " is no License API: http_404", "hint: check the address: LICENSE_API_URL, --license-api"}},
+		"the API does not answer": {doctorLicense, doctorWebhooks, fail("reset"), exitFailed,
+			[]string{"failed   License API       ", " cannot be reached: connection", "hint: check the network and the address"}},
 		"a secret of the wrong form": {doctorLicense, `{"stripe":"whsec_canary","standard":"canary!"}`, nil, exitFailed,
 			[]string{"failed   secret of standard", "ok       senders' secrets  stripe; OTHERS files without\n", "hint: store the secret again"}},
 		"a stored certificate that leads nowhere": {doctorLicense, storedCertificate(t), nil, exitFailed,
@@ -199,6 +206,12 @@ func TestDoctorNeedsSomethingToCheck(t *testing.T) {
 	t.Parallel()
 	if code, stdout, stderr := command(t, "doctor"); code != exitUsage || stdout != "" || !strings.Contains(stderr, "there is nothing to check") {
 		t.Errorf("exit code %d, %s", code, stderr)
+	}
+	for flag, hint := range map[string]string{"--license-api": "https://api.licensespring.com/api/v4", "--management-api": "https://saas.licensespring.com/api/v1"} {
+		code, stdout, stderr := command(t, "doctor", "--secrets", "s.json", flag, "https://example.com")
+		if code != exitUsage || stdout != "" || !strings.Contains(stderr, flag+" must be an address that ends in /api/v") || !strings.Contains(stderr, "hint: give an address such as "+hint) {
+			t.Errorf("%s: exit code %d, %s%s", flag, code, stdout, stderr)
+		}
 	}
 	cloud := &fakeAWS{}
 	code, stdout, _ := command(t, "doctor", "--stack", "nobody", "--endpoint-url", cloud.start(t), "--json")

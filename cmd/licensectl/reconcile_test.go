@@ -215,7 +215,7 @@ func TestReconcileGoesOnWhereItWasStopped(t *testing.T) {
 		"outage": {func(func()) licenseapitest.Fault { return licenseapitest.Fault{Status: http.StatusServiceUnavailable} }, exitPartly,
 			"licensectl: error: managementapi: ", "try again; if it lasts, check the address (--management-api); "},
 		"key": {func(func()) licenseapitest.Fault { return licenseapitest.Fault{Status: http.StatusUnauthorized} }, exitPartly,
-			"licensectl: error: managementapi: ", "; "},
+			"licensectl: error: managementapi: ", "hint: the Management API refuses the key: put a current management_api_key that may read and change licenses into the file of --secrets, or into the stack's license secret; "},
 		"Ctrl-C": {func(interrupt func()) licenseapitest.Fault { interrupt(); return licenseapitest.Fault{} }, exitFailed,
 			"licensectl: error: interrupted\n", "licensectl: hint: "},
 	} {
@@ -291,7 +291,7 @@ func TestReconcileRefusesWhatItCannotDo(t *testing.T) {
 		code int
 		args []string
 	}{
-		"accepts 1 arg(s), received 0":                                         {exitUsage, []string{"reconcile"}},
+		"licensectl reconcile takes one FILE, not 0 arguments\nlicensectl: hint: give the store's export": {exitUsage, []string{"reconcile"}},
 		"there are no keys for LicenseSpring":                                  {exitUsage, []string{"reconcile", r.path}},
 		"reconcile reads its rows twice, and cannot read stdin":                {exitUsage, append([]string{"reconcile", "-"}, r.flags...)},
 		"nowhere.csv: the file cannot be read: no such file or directory":      {exitFailed, append([]string{"reconcile", "nowhere.csv"}, r.flags...)},

@@ -173,6 +173,9 @@ func (o *resolveOptions) verdict() error {
 // lookupHint returns what to do about a failure of the Management API.
 func lookupHint(r lookup.Result) string {
 	switch {
+	case managementapi.KindOf(r.Err) == managementapi.KindUnauthorized: // the fault names the worker's variable
+		return "the Management API refuses the key: put a current management_api_key that may read and change licenses into the file of " +
+			"--secrets, or into the stack's license secret"
 	case r.Fault != "":
 		return r.Fault
 	case managementapi.KindOf(r.Err) == managementapi.KindRateLimited:
