@@ -74,7 +74,7 @@ that changed, or the outcomes of the first rows.`,
   licensectl deactivate refunds.csv --function my-webhook --map Artikel=product --set cause=refund
   licensectl deactivate - --journal refunds.journal --stack license-deactivator < refunds.ndjson
   licensectl deactivate refunds.csv --direct --secrets secrets.json --comment "ticket 4711" --yes --expect 50`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(cobra.ExactArgs(1), "one FILE", "give a file of rows with a header, such as refunds.csv, or - for stdin"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) },
 	}
 	o.confirmation.addFlags(cmd, "valid rows")

@@ -95,7 +95,7 @@ func TestDeactivateActsOnTheCountAlone(t *testing.T) {
 		"no comment":     {[]string{path, "--yes", "--expect", "10"}, exitUsage, "licensectl: error: --yes needs --comment TEXT\nlicensectl: hint: say why, such as --comment \"ticket 4711\"\n"},
 		"no count":       {[]string{path, "--yes", "--comment", "x"}, exitUsage, "licensectl: error: --yes needs --expect N\n"},
 		"no target":      {nil, exitUsage, "there is no function to invoke\n"},
-		"no file":        {[]string{}, exitUsage, "accepts 1 arg(s), received 0\n"},
+		"no file":        {[]string{}, exitUsage, "licensectl: error: licensectl deactivate takes one FILE, not 0 arguments\nlicensectl: hint: give a file of rows"},
 		"a missing file": {[]string{"nowhere.csv"}, exitFailed, "licensectl: error: nowhere.csv: the file cannot be read: no such file or directory\n"},
 		"stdin alone":    {[]string{"-"}, exitUsage, `licensectl: error: "-" needs --journal FILE` + "\n"},
 		"a bad map":      {[]string{path, "--map", "product"}, exitUsage, "licensectl: error: --map product is not of that form\nlicensectl: hint: give COLUMN=FIELD, or COLUMN= to ignore the column\n"},
@@ -184,7 +184,7 @@ func TestAFileThatChangedAfterItsPreviewSendsNothing(t *testing.T) {
 	}
 	act := []string{path, "--comment", "ticket 1", "--yes", "--expect", "5", "--wait"}
 	code, _, stderr := s.deactivate(t, act...)
-	if code != exitHeld || !strings.HasPrefix(stderr, "licensectl: error: refunds.csv: changed since the preview: the file has another content; nothing more was sent\nlicensectl: hint: look at a preview first") {
+	if code != exitHeld || !strings.HasPrefix(stderr, "licensectl: error: refunds.csv: changed since the preview: the content of the file is different; nothing more was sent\nlicensectl: hint: look at a preview first") {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
 	if n := s.calls(); n != 0 {

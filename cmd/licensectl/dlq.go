@@ -39,15 +39,7 @@ only CloudWatch leaves a letter that was received more than three times out of t
   licensectl dlq show stripe.evt_3Nx.0 --stack license-deactivator
   licensectl dlq redrive --id stripe.evt_3Nx.0 --stack license-deactivator --comment "ticket 4711"`,
 	}
-	cmd.Args = func(_ *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return fmt.Errorf("dlq has no command %q", args[0])
-		}
-		return nil
-	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	cmd.AddCommand(newDLQList(c), newDLQShow(c), newDLQRedrive(f, c), newDLQPurge(c), newDLQExport(c))
-	return cmd
+	return group(cmd, newDLQList(c), newDLQShow(c), newDLQRedrive(f, c), newDLQPurge(c), newDLQExport(c))
 }
 
 // letterOptions say where the letters are, which of them a command chooses, and how it prints them.

@@ -31,7 +31,7 @@ message's id. An event's whole path through the sender's file is shown by explai
 		Example: `  licensectl dlq show stripe.evt_3Nx.0 --stack license-deactivator
   licensectl dlq show stripe.evt_3Nx.0 --stack license-deactivator --logs
   licensectl dlq export --id stripe.evt_3Nx --stack license-deactivator | licensectl explain -`,
-		Args: cobra.MinimumNArgs(1),
+		Args: takes(cobra.MinimumNArgs(1), "an ID", "licensectl dlq list --ids shows the ids"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.target.addFlags(cmd, queueURL, deadLetterQueueURL)

@@ -48,7 +48,7 @@ A body's signature is checked only with --secrets. License keys, user names and 
   licensectl explain dead-letter.json
   aws sqs receive-message --queue-url … --message-attribute-names All | licensectl explain -
   pbpaste | licensectl explain -`,
-		Args: cobra.MinimumNArgs(1),
+		Args: takes(cobra.MinimumNArgs(1), "a FILE", "give a sample such as stripe/full-refund, a sender's body with --source, or a dead letter's message"),
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 			return f.sampleNames(typed), cobra.ShellCompDirectiveDefault
 		},

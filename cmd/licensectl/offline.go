@@ -29,8 +29,7 @@ A file that you make yourself only frees the slot: the application runs until it
   licensectl offline submit deactivate_offline.req --stack license-deactivator
   licensectl offline make --product XY --license-key AAAA-BBBB-CCCC-DDDD --hardware-id hw1 --secrets secrets.json > hw1.req`,
 	}
-	cmd.AddCommand(newOfflineMake(), newOfflineInspect(), newOfflineSubmit())
-	return cmd
+	return group(cmd, newOfflineMake(), newOfflineInspect(), newOfflineSubmit())
 }
 
 // requestFile is one FILE of the command line.

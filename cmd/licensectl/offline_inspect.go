@@ -28,7 +28,7 @@ Nothing is sent. A verified file can still be refused by the License API.
 Exit code 1 when a file cannot be read, or when a signature does not match the keys of --secrets.`,
 		Example: `  licensectl offline inspect deactivate_offline.req
   licensectl offline inspect *.req --secrets secrets.json --json`,
-		Args: cobra.MinimumNArgs(1),
+		Args: takes(cobra.MinimumNArgs(1), "a FILE", "give request files, such as deactivate_offline.req"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var signer *signing.OfflineSigner
 			if secretsFile != "" {

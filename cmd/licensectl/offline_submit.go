@@ -41,7 +41,7 @@ Exit codes: 0 all submitted (--direct: all deactivated), 1 none, 2 usage, 3 some
 		Example: `  licensectl offline submit deactivate_offline.req --stack license-deactivator
   licensectl offline submit *.req --endpoint-url http://127.0.0.1:8080 --comment "ticket 4711"
   licensectl offline submit *.req --direct --secrets secrets.json --comment "ticket 4711" --yes --expect 3`,
-		Args: cobra.MinimumNArgs(1),
+		Args: takes(cobra.MinimumNArgs(1), "a FILE", "give request files, such as deactivate_offline.req"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.confirmation.addFlags(cmd, "request files")

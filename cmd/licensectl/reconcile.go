@@ -72,7 +72,7 @@ Exit codes: 0 every row was checked, 1 failed, 2 usage, 3 some rows were rejecte
   licensectl reconcile refunds.csv --endpoint-url http://` + defaultAddress + ` --management-calls-per-minute 600
   licensectl reconcile refunds.csv --secrets secrets.json --map Artikel=product --json
   licensectl reconcile refunds.csv --stack license-deactivator --from-line 26`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(cobra.ExactArgs(1), "one FILE", "give the store's export, such as export.csv"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) },
 	}
 	o.target.addFlags(cmd)

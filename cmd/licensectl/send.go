@@ -52,7 +52,7 @@ An event has the same effect as the store's own: at a deployed address a license
   licensectl send events/shopify/full-refund.json --to https://abc123.execute-api.eu-central-1.amazonaws.com --secrets secrets.json
   licensectl send events/stripe/full-refund.json --print-event | sam local invoke WebhookFunction -e -
   licensectl send my-order.json --source standard`,
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(cobra.MaximumNArgs(1), "one FILE", "send one delivery at a time"),
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 			return f.sampleNames(typed), cobra.ShellCompDirectiveDefault
 		},

@@ -17,11 +17,8 @@ func newSources(f *files) *cobra.Command {
 sources lists these files and finds their errors. They are the built-in ones, or those of --sources DIR.`,
 		Example: `  licensectl sources list
   licensectl sources check sources`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSourcesList(f), newSourcesCheck(f))
-	return cmd
+	return group(cmd, newSourcesList(f), newSourcesCheck(f))
 }
 
 func newSourcesList(f *files) *cobra.Command {

@@ -159,7 +159,11 @@ func TestSourcesCheckSaysWhatItCannotRead(t *testing.T) {
 		"list of none":            {[]string{"sources", "list", "--sources", "/nowhere"}, exitFailed, "stat /nowhere: no such file"},
 		"list of a file":          {[]string{"sources", "list", "--sources", file(t, "acme.yaml", "")}, exitFailed, "acme.yaml is not a folder"},
 		"list of an empty folder": {[]string{"sources", "list", "--sources", t.TempDir()}, exitFailed, "no sender's file (*.yaml) in /"},
-		"unknown":                 {[]string{"sources", "lint"}, exitUsage, "unknown command"},
+		"unknown":                 {[]string{"sources", "lint"}, exitUsage, "unknown command \"lint\" for \"licensectl sources\"\nlicensectl: hint: its commands are list, check\n"},
+		"unknown with flags":      {[]string{"dlq", "lst", "--stack", "shop"}, exitUsage, "unknown command \"lst\" for \"licensectl dlq\"\nlicensectl: hint: its commands are list, show, redrive, purge, export\n"},
+		"unknown of offline":      {[]string{"offline", "mak"}, exitUsage, "unknown command \"mak\" for \"licensectl offline\"\nlicensectl: hint: its commands are make, inspect, submit\n"},
+		"a flag of no command":    {[]string{"dlq", "--stack", "shop"}, exitUsage, "unknown flag: --stack\nlicensectl: hint: see licensectl dlq --help\n"},
+		"a flag of a command":     {[]string{"dlq", "list", "--stak", "shop"}, exitUsage, "unknown flag: --stak\nlicensectl: hint: see licensectl dlq list --help\n"},
 	} {
 		code, _, stderr := command(t, c.args...)
 		if code != c.code || !strings.Contains(stderr, c.want) {
