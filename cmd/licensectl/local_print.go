@@ -149,6 +149,8 @@ func why(r sample.Result) string {
 		switch {
 		case r.Answer == deactivation.Unmappable:
 			return "dead letter: " + r.Why
+		case r.Answer == deactivation.Reversed:
+			return "dead letter: " + string(deactivation.Reversed)
 		case r.Answer == deactivation.Ignored && r.Rule == "":
 			return "no rule matches"
 		}
@@ -302,6 +304,9 @@ func explainDelivery(d telemetry.Delivery) string {
 	}
 	if d.Answer == deactivation.Ignored && d.Rule == "" {
 		parts = append(parts, "no rule matches")
+	}
+	if d.Answer == deactivation.Reversed {
+		parts = append(parts, "dead letter: "+string(deactivation.Reversed))
 	}
 	return strings.Join(parts, "; ")
 }

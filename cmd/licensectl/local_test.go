@@ -25,7 +25,7 @@ func TestLocalOnceSendsEverySampleAndEndsWell(t *testing.T) {
 	if code != exitDone || stderr != "" {
 		t.Fatalf("exit code %d, stderr %q\n%s", code, stderr, stdout)
 	}
-	for _, want := range []string{"stripe/full-refund", "deactivated", "already_inactive", "license_not_found, dead letter: rejected", "dead letter: missing product", "0 did not."} {
+	for _, want := range []string{"stripe/full-refund", "deactivated", "already_inactive", "license_not_found, dead letter: rejected", "dead letter: missing product", "dead letter: reversed", "0 did not."} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("%q is not in\n%s", want, stdout)
 		}
@@ -306,7 +306,7 @@ func TestLocalRefusesWhatItCannotDo(t *testing.T) {
 		"an argument":             {[]string{"local", "now"}, exitUsage, "licensectl: hint: see licensectl local --help"},
 		"no call in flight":       {[]string{"local", "--calls-in-flight", "0"}, exitUsage, "--calls-in-flight 0 is out of range"},
 		"no calls":                {[]string{"local", "--calls-per-second", "0"}, exitUsage, "--calls-per-second 0 is out of range"},
-		"unknown fault":           {[]string{"local", "--fail", "rain"}, exitUsage, "hint: known are 503"},
+		"unknown fault":           {[]string{"local", "--fail", "rain"}, exitUsage, "error: --fail: no fault is called \"rain\"\nlicensectl: hint: known are 503"},
 		"once with a real API":    {[]string{"local", "--once", "--license-api", "https://example.com/api/v4"}, exitUsage, "--once ends after the samples"},
 		"fail with a real API":    {[]string{"local", "--fail", "503", "--license-api", "https://example.com/api/v4"}, exitUsage, "--fail is for the fake"},
 		"no version":              {[]string{"local", "--license-api", "https://api.licensespring.com"}, exitUsage, "--license-api must be an address that ends in /api/v4\nlicensectl: hint: give an address such as https://api.licensespring.com/api/v4\n"},

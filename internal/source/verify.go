@@ -102,7 +102,10 @@ func (v verification) verify(source string, d signing.Delivery, now time.Time, s
 		case err == nil:
 			return s, nil
 		case errors.Is(err, signing.ErrMissing):
-			missing = append(missing, strings.TrimPrefix(err.Error(), signing.ErrMissing.Error()+": "))
+			what := strings.TrimPrefix(err.Error(), signing.ErrMissing.Error()+": ")
+			if !slices.Contains(missing, what) { // two schemes may differ in the key alone
+				missing = append(missing, what)
+			}
 		case furthest == nil || howFar(err) > howFar(furthest):
 			furthest = err
 		}

@@ -111,6 +111,7 @@ func TestTheErrorOfVerifyNamesWhatIsMissing(t *testing.T) {
 		"the signature":                 {"stripe", "signing: missing: header stripe-signature", nil},
 		"one of two names":              {"shopify", "signing: missing: header x-shopify-hmac-sha256 or shopify-hmac-sha256", nil},
 		"the signatures of two schemes": {"standard", "signing: missing: header webhook-signature, or header svix-signature", nil},
+		"one header of two schemes":     {"appsumo", "signing: missing: header x-appsumo-signature", nil},
 		"the newer signature":           {"hubspot", "signing: missing: header x-hubspot-signature-v3", map[string]string{"x-hubspot-signature": "v2"}},
 		"a header that is signed": {"standard", "signing: missing: header webhook-signature, or header svix-id",
 			map[string]string{"svix-signature": "v1," + base64.StdEncoding.EncodeToString(make([]byte, 32)), "svix-timestamp": "1700000000"}},
