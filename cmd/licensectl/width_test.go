@@ -31,15 +31,13 @@ func TestPagesFitATerminalOf60Columns(t *testing.T) {
 	d.run()
 	logs := httptest.NewServer(d.logs)
 	t.Cleanup(logs.Close)
-	q := newDeadQueues(t).fill(t)
-	local := []string{"--endpoint-url", q.endpoint}
 	for name, args := range map[string][]string{
-		"list":          append([]string{"dlq", "list"}, local...),
-		"list each":     append([]string{"dlq", "list", "--ids"}, local...),
-		"show":          append([]string{"dlq", "show", "stripe.partial.0"}, local...),
-		"show an event": append([]string{"dlq", "show", noHardwareID}, local...),
-		"redrive":       append([]string{"dlq", "redrive"}, local...),
-		"remap":         append([]string{"dlq", "redrive", "--id", noHardwareID, "--remap"}, local...),
+		"list":          {"dlq", "list"},
+		"list each":     {"dlq", "list", "--ids"},
+		"show":          {"dlq", "show", "stripe.partial.0"},
+		"show an event": {"dlq", "show", noHardwareID},
+		"redrive":       {"dlq", "redrive"},
+		"remap":         {"dlq", "redrive", "--id", noHardwareID, "--remap"},
 		"why":           {"why", "1005", "--stack", "shop", "--endpoint-url", logs.URL},
 		"why, held":     {"why", "1009", "--stack", "shop", "--endpoint-url", logs.URL},
 		"explain":       {"explain", "stripe/full-refund"},
@@ -49,6 +47,9 @@ func TestPagesFitATerminalOf60Columns(t *testing.T) {
 			t.Parallel()
 			if strings.HasPrefix(name, "explain") {
 				args = explainable(t, args)
+			}
+			if args[0] == "dlq" { // a queue of its own: a command hides the letters from the others for a moment
+				args = append(args, "--endpoint-url", newDeadQueues(t).fill(t).endpoint)
 			}
 			code, shown := onTerminalOf(t, columns, "", args...)
 			if code != exitDone || shown == "" {
