@@ -72,7 +72,7 @@ func (o *deactivateOptions) printPreview(cmd *cobra.Command, r *bulk.Run, job bu
 	}
 	line("Licenses", "%s", licensesText(s))
 	line("Devices", "%s", devicesText(s))
-	line("Time", "%s at %v calls a second%s", roughly(o.pace.time(s.Valid)), rounded(o.pace.callsPerSecond), o.pace.from)
+	line("Time", "%s at %s a second%s", roughly(o.pace.time(s.Valid)), callsText(o.pace.callsPerSecond), o.pace.from)
 	line("Quota", "%s", o.pace.quota())
 	_ = table.Flush() // likewise
 	printRows(w, s)
@@ -91,6 +91,14 @@ func (o *deactivateOptions) printPreview(cmd *cobra.Command, r *bulk.Run, job bu
 // rounded is a pace with at most two digits behind the point.
 func rounded(pace float64) string {
 	return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%.2f", pace), "0"), ".")
+}
+
+// callsText is a number of calls: "1 call", "0.5 calls".
+func callsText(pace float64) string {
+	if pace == 1 {
+		return "1 call"
+	}
+	return rounded(pace) + " calls"
 }
 
 // columnsText says which column is which field, and what --set adds.

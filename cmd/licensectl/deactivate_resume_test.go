@@ -88,7 +88,7 @@ func TestACorrectedColumnIsAnotherRun(t *testing.T) {
 	if code, _, stderr := s.deactivate(t, append(act, "--map", "Buyer=product")...); code != exitHeld {
 		t.Fatalf("exit code %d, %s", code, stderr)
 	}
-	if code, _, stderr := s.deactivate(t, act...); code != exitHeld || !strings.Contains(stderr, "--map or --set is another") || s.enqueued(t) != 10 {
+	if code, _, stderr := s.deactivate(t, act...); code != exitHeld || !strings.Contains(stderr, "--map or --set is different") || s.enqueued(t) != 10 {
 		t.Errorf("beside the journal: exit code %d, %s", code, stderr)
 	}
 	moveAway(t, path+".journal")

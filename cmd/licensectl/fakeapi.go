@@ -132,7 +132,7 @@ func failOn(api *licenseapitest.Server, names []string) error {
 		for _, f := range allFaults() {
 			known = append(known, f.Name)
 		}
-		return misused("known are "+strings.Join(known, ", "), "--fail: %w", err)
+		return misused("known are "+strings.Join(known, ", "), "--fail: %s", strings.TrimPrefix(err.Error(), "licenseapitest: "))
 	}
 	return nil
 }

@@ -246,7 +246,7 @@ func (o localOptions) run(ctx context.Context, sources *source.Sources, stdout, 
 	<-ctx.Done()
 	stop()
 	if n := stack.Queue.Len(); n > 0 {
-		fmt.Fprintf(stderr, "licensectl: warning: %d messages were still in the queue, which ends with this process\n", n)
+		fmt.Fprintf(stderr, "licensectl: warning: the queue ends with this process, and still has %s\n", count(n, "message"))
 	}
 	return nil
 }

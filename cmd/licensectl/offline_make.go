@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -175,6 +176,9 @@ func (o *makeOptions) makeMany(cmd *cobra.Command, signer *signing.OfflineSigner
 // writeNew writes a file that does not exist yet. A request file belongs to a customer, so no other user may read it.
 func writeNew(name, text string) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return failed(fmt.Errorf("%s exists already: no file was written", name), "move it away, or give another name")
+	}
 	if err != nil {
 		return failed(err, "")
 	}

@@ -201,7 +201,7 @@ func TestOfflineSubmitActsOnlyWithACommentAndTheRightCount(t *testing.T) {
 		"a corrupt one alone, yes":      {[]string{corrupt, "--comment", "x", "--yes", "--expect", "0"}, nil, 1, 0, "cannot be submitted"},
 		"one that is not there":         {[]string{"nowhere.req"}, nil, 1, 0, "refused: no such file or directory"},
 		"from stdin, a count to type":   {[]string{"-", "--comment", "x"}, typist{strings.NewReader("")}, 2, 0, "the count cannot be typed"},
-		"no file":                       {nil, nil, 2, 0, "requires at least 1 arg"},
+		"no file":                       {nil, nil, 2, 0, "licensectl offline submit takes a FILE, not 0 arguments"},
 		"a function, too":               {two("--function", "f"), nil, 2, 0, "--direct and a function exclude each other"},
 		"an address that is none":       {two("--license-api", "ftp://x/api/v4", "--comment", "x", "--yes", "--expect", "2"), nil, 2, 0, "BaseURL"},
 		"a form, posted by nobody else": {two("--multipart", "--comment", "x", "--yes", "--expect", "2"), nil, 0, 2, ""},
@@ -516,6 +516,11 @@ func TestOfflineMakeSaysWhatIsMissing(t *testing.T) {
 		if code, stdout, stderr := command(t, append([]string{"offline", "make"}, c.args...)...); code != exitUsage || stdout != "" || !strings.Contains(stderr, c.want) {
 			t.Errorf("%v: exit code %d, %s%s, want %s", c.args, code, stdout, stderr, c.want)
 		}
+	}
+	taken := file(t, "x.req", "of a customer")
+	code, _, stderr := command(t, "offline", "make", "--product", "XY", "--hardware-id", "h", "--license-key", "K", "--out", taken)
+	if code != exitFailed || !strings.Contains(stderr, "x.req exists already: no file was written\nlicensectl: hint: move it away, or give another name\n") || readFile(t, taken) != "of a customer" {
+		t.Errorf("exit code %d, %s", code, stderr)
 	}
 	code, stdout, stderr := command(t, "offline", "make", "--product", "XY", "--hardware-id", "h", "--license-key", "K", "--secrets", file(t, "s.json", `{"license_api":{"api_key":"a "},"webhooks":{}}`))
 	if code != exitFailed || stdout != "" || !strings.Contains(stderr, "api_key has white space") {

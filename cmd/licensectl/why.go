@@ -52,7 +52,7 @@ Exit codes: 0 found, 1 nothing found or failed, 2 usage, 3 the log holds more li
   licensectl why --license AAAA-BBBB-CCCC-DDDD --stack shop --since 30d
   licensectl why --run 2026-11-campus --follow --stack shop      # each outcome as it comes, until the run is done
   licensectl why --id stripe.evt_3Nx.0 --endpoint-url http://` + defaultAddress,
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(cobra.MaximumNArgs(1), "one ORDER", "ask for one order at a time"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.execute(cmd, args)
 		},
@@ -77,7 +77,7 @@ func (o *whyOptions) execute(cmd *cobra.Command, args []string) error {
 	now := time.Now()
 	since, err := parseSince(o.since, now)
 	if err != nil {
-		return misused("give a duration such as 36h or 30d, a day such as 2026-11-29, or a time such as 2026-11-29T12:00:00Z", "--since %q: %v", o.since, err)
+		return misused("give a duration such as 36h or 30d, a day such as 2026-11-29, or a time such as 2026-11-29T12:00:00Z", "--since %q %v", o.since, err)
 	}
 	source, err := o.source(cmd.Context())
 	if err != nil {
@@ -256,7 +256,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 			return notTooOld(at, now, nil)
 		}
 	}
-	return now, errors.New("is no time")
+	return now, errors.New("is not a time")
 }
 
 // notTooOld refuses a time that is not in the past, and one before 1970, which CloudWatch Logs does not accept.

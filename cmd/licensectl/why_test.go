@@ -300,7 +300,7 @@ func TestAQuestionThatWhyCannotAsk(t *testing.T) {
 		"nowhere":               {[]string{"1001"}, "there is no log to read"},
 		"two places":            {[]string{"1001", "--stack", "shop", "--log-group", "g"}, "--stack cannot be combined with --log-group"},
 		"an address":            {[]string{"1001", "--endpoint-url", "http://example.com"}, "--endpoint-url is not a usable address"},
-		"a time":                {[]string{"1001", "--since", "yesterday", "--stack", "shop"}, "--since"},
+		"a time":                {[]string{"1001", "--since", "yesterday", "--stack", "shop"}, "error: --since \"yesterday\" is not a time\n"},
 		"a time in the future":  {[]string{"1001", "--since", "2999-01-01", "--stack", "shop"}, "is not in the past"},
 		"no length":             {[]string{"1001", "--since", "0d", "--stack", "shop"}, "is not in the past"},
 		"before 1970":           {[]string{"1001", "--since", "99999d", "--stack", "shop"}, "is before 1970"},

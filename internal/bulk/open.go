@@ -46,9 +46,9 @@ func (j Job) Open(actor string, acting bool) (*Run, error) {
 func (h Header) difference(now Header) string {
 	switch {
 	case h.SHA256 != now.SHA256:
-		return "the file has another content"
+		return "the content of the file is different"
 	case h.Columns != now.Columns:
-		return "--map or --set is another"
+		return "--map or --set is different"
 	case h.Target != now.Target:
 		return "the target was " + h.Target + ", and is " + now.Target
 	}
