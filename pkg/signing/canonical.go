@@ -24,26 +24,47 @@ func (s *Scheme) canonical(fields []Field) []byte {
 	return text.Bytes()
 }
 
-// provesGrouped reports whether one of the proofs is valid for the canonical form of the fields as PHP groups them: all
-// values of IPN_PID[] stand where the first of them was sent. The sender's own library reads them like that, so the lines of
-// an order that follow each other in the body are signed either way. Where the order is the same anyway, it is false.
-func (s *Scheme) provesGrouped(keys []Key, fields []Field, proofs [][]byte) bool {
+// provesAsPHP reports whether one of the proofs is valid for the canonical form of the fields as the sender's own library
+// reads them: PHP has put all values of IPN_PID[] where the first of them was sent, so the lines of an order may follow each
+// other in the body, and the library removes the backslashes with which old versions of PHP escaped quotes. What the sender
+// does with a backslash is not known; either way is accepted. Where the form is the same anyway, it is false.
+func (s *Scheme) provesAsPHP(keys []Key, fields []Field, proofs [][]byte) bool {
 	if s.spec.Canonical == "" {
 		return false
 	}
 	first := make(map[string]int, len(fields))
+	read := slices.Clone(fields)
 	for i, f := range fields {
 		if _, seen := first[rootOf(f.Name)]; !seen {
 			first[rootOf(f.Name)] = i
 		}
+		read[i].Value = stripSlashes(f.Value)
 	}
-	byGroup := func(a, b Field) int { return cmp.Compare(first[rootOf(a.Name)], first[rootOf(b.Name)]) }
-	if slices.IsSortedFunc(fields, byGroup) {
-		return false
+	slices.SortStableFunc(read, func(a, b Field) int { return cmp.Compare(first[rootOf(a.Name)], first[rootOf(b.Name)]) })
+	return !slices.Equal(read, fields) && s.proves(keys, signedText{s.canonical(read)}, proofs)
+}
+
+// stripSlashes is PHP's: a backslash goes, and what it escapes stays; \0 is a zero byte.
+func stripSlashes(text string) string {
+	if !strings.Contains(text, `\`) {
+		return text
 	}
-	grouped := slices.Clone(fields)
-	slices.SortStableFunc(grouped, byGroup)
-	return s.proves(keys, signedText{s.canonical(grouped)}, proofs)
+	var out strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' {
+			out.WriteByte(text[i])
+			continue
+		}
+		i++
+		switch {
+		case i == len(text): // nothing is escaped
+		case text[i] == '0':
+			out.WriteByte(0)
+		default:
+			out.WriteByte(text[i])
+		}
+	}
+	return out.String()
 }
 
 // rootOf is a name without its brackets: IPN_PID of IPN_PID[].

@@ -77,6 +77,27 @@ func TestTheLinesOfAnOrderMayBeMixed(t *testing.T) {
 	}
 }
 
+// TestABackslashMayBeSignedOrNot: 2Checkout's own library removes backslashes before it verifies, stripslashes of PHP. The
+// signatures are OpenSSL's HMACs of the values as they are, and as PHP returns them.
+func TestABackslashMayBeSignedOrNot(t *testing.T) {
+	t.Parallel()
+	const form = `REFNO=1234567&NAME=O\'Hara&A=a%5C%5C&B=b%5C0%5C&SIGNATURE_SHA3_256=`
+	scheme := mustScheme(t, twoCheckout())
+	key := mustKey(t, scheme, "ipn-secret")
+	for of, signature := range map[string]string{
+		"as it is": "fb18995d85feb30dd623bb9fdeb8e469c928efcf578378d1640c71d3e05d8521",
+		"stripped": "3c25a23941d25548c15326b7dc902f8326613fd40cad83fa4f3c512f67c58427",
+	} {
+		if err := scheme.Verify(signing.Delivery{Body: []byte(form + signature)}, noon(), key); err != nil {
+			t.Errorf("%s: %v", of, err)
+		}
+		changed := strings.Replace(form, "Hara", "Hare", 1)
+		if err := scheme.Verify(signing.Delivery{Body: []byte(changed + signature)}, noon(), key); !errors.Is(err, signing.ErrMismatch) {
+			t.Errorf("%s, changed: %v", of, err)
+		}
+	}
+}
+
 func TestAFieldCarriesThePublishedSignature(t *testing.T) {
 	t.Parallel()
 	sha2 := twoCheckout()

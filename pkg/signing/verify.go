@@ -76,7 +76,7 @@ func (s *Scheme) Verify(d Delivery, now time.Time, keys ...Key) error {
 	if err != nil {
 		return err
 	}
-	if !s.proves(keys, parts, proofs) && !s.provesGrouped(keys, fields, proofs) {
+	if !s.proves(keys, parts, proofs) && !s.provesAsPHP(keys, fields, proofs) {
 		return ErrMismatch
 	}
 	return s.checkTime(stamp, now)
