@@ -53,6 +53,19 @@ describe('the page of licensectl local', () => {
     await close(page)
   })
 
+  test('a link opens a tab of its own, which has the token from this one', async () => {
+    const page = await open(browser, running.page)
+    await page.getByRole('heading', { name: 'Overview' }).waitFor()
+    const [second] = await Promise.all([
+      page.context().waitForEvent('page'),
+      page.getByRole('link', { name: 'Events', exact: true }).click({ modifiers: ['Control'] }),
+    ])
+    await second.getByRole('heading', { name: 'Events' }).waitFor()
+    assert.equal(second.url(), `${running.origin}/events`)
+    assert.equal(await page.getByRole('heading', { level: 1 }).innerText(), 'Overview')
+    await close(page)
+  })
+
   // group opens the letters of a reason and a code, and returns how many there are.
   async function group(page, reason, code) {
     await page.getByRole('link', { name: 'Dead letters', exact: true }).click()

@@ -83,6 +83,10 @@ describe('every view', () => {
           if ((width === 400) === (scheme === 'dark')) await accessible(page, `${name} at ${width} px, ${scheme}`) // colours and layout, once each
         }
       }
+      for (const width of [1130, 1000, 860, 740]) {
+        await page.setViewportSize({ width, height: 900 })
+        await fits(page, `${name} at ${width} px`)
+      }
       await close(page, /status of 404/)
     })
   }
