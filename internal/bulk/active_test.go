@@ -82,12 +82,15 @@ func TestTheActiveFileHasTheInputsColumnsAndTheDevice(t *testing.T) {
 // TestTheActiveFileGoesOnAtAnyByte: a kill leaves whole rows, and what is torn is written again.
 func TestTheActiveFileGoesOnAtAnyByte(t *testing.T) {
 	t.Parallel()
-	const content = "order,note\n1001,\"a,\nb\"\"\n\"\n1002,\n"
+	const content = "order,note\n1001,\"a\nb\"\"\n\"\n1002,\n"
 	path := filepath.Join(t.TempDir(), "active.csv")
 	if err := activeOf(t, content, Columns{}, path, 1); err != nil {
 		t.Fatal(err)
 	}
 	whole := read(t, path)
+	if !strings.Contains(whole, "\n1001,\"a\nb\"\"\n\",XY") {
+		t.Fatalf("no row with a line break in a cell:\n%s", whole)
+	}
 	for size := range len(whole) {
 		left := whole[:size]
 		write(t, path, left)
