@@ -66,7 +66,7 @@ func (o *reconcileOptions) printRow(cmd *cobra.Command, r checkedRow) {
 // reconcileEnd is the last object of --json.
 type reconcileEnd struct {
 	Event   string         `json:"event"` // end
-	Count   int            `json:"count"` // rows of the file of the active devices
+	Count   int            `json:"count"` // rows that were written to the file of the active devices
 	Rows    int            `json:"rows"`
 	Checked int            `json:"checked"`
 	States  map[string]int `json:"states"`
@@ -96,7 +96,11 @@ func (o *reconcileOptions) printSum(cmd *cobra.Command, s reconciled, active *bu
 	_ = table.Flush() // likewise
 	switch {
 	case file != "":
-		fmt.Fprintf(w, "\n%s in %s. To see what deactivating them does:\n  licensectl deactivate %s\n", are(active.Rows(), "active device"), file, shellWord(file)+o.next())
+		text := are(active.Rows(), "active device") + " in " + file
+		if o.fromLine > 1 {
+			text = count(active.Rows(), "active device") + " added to " + file
+		}
+		fmt.Fprintf(w, "\n%s. To see what deactivating them does:\n  licensectl deactivate %s\n", text, shellWord(file)+o.next())
 	case stopped == "":
 		fmt.Fprintln(w, "\nNo license of the file has an active device.")
 	}

@@ -243,7 +243,7 @@ func TestReconcileGoesOnWhereItWasStopped(t *testing.T) {
 			code, out, errs := command(t, r.args("--from-line", "3")...)
 			want := "order,product,license_key,hardware_id\nC-1001,XY,CANARY-KEY-0001,canary-device-0001\nC-1001,XY,CANARY-KEY-0001,canary-device-0002\n" +
 				"C-1004,XY,CANARY-KEY-0004,canary-device-0004\nC-1004,XY,CANARY-KEY-0005,canary-device-0005\nC-1004,XZ,CANARY-KEY-0006,canary-device-0006\n"
-			if diff := cmp.Diff(want, readFile(t, r.path+".active.csv")); diff != "" || code != exitDone || !strings.Contains(out, "\nChecked    2 of 2 rows\n") {
+			if diff := cmp.Diff(want, readFile(t, r.path+".active.csv")); diff != "" || code != exitDone || !strings.Contains(out, "\nChecked    2 of 2 rows\n") || !strings.Contains(out, "\n3 active devices added to ") {
 				t.Errorf("exit code %d\n%s\n%s\n%s", code, out, errs, diff)
 			}
 		})
