@@ -59,6 +59,12 @@ func (o *redriveOptions) complete(cmd *cobra.Command, events []*deadletter.Step,
 		return misused("choose one with --id", "--set %s names one license, and %s chosen", set[i].field, is(len(events), "event"))
 	}
 	return deadletter.Complete(events, sources, func(drafts []source.Draft) ([]deactivation.Request, error) {
+		for _, a := range set {
+			lacking := slices.DeleteFunc(slices.Clone(drafts), func(d source.Draft) bool { return a.field.Get(&d.Request) != "" })
+			if a.field.Names() && len(lacking) > 1 {
+				return nil, misused("complete each of them with --edit", "--set %s names one license, and the event makes %s without it", a.field, count(len(lacking), "request"))
+			}
+		}
 		for i := range drafts {
 			for _, a := range set {
 				if err := a.field.Complete(&drafts[i].Request, a.value); err != nil {

@@ -294,6 +294,21 @@ func TestSetRefusesWhatCannotBeRight(t *testing.T) {
 	}
 }
 
+// TestSetRefusesOneLicenseForSeveralRequests: of a delivery of several events, the other one's refund would be lost.
+func TestSetRefusesOneLicenseForSeveralRequests(t *testing.T) {
+	t.Parallel()
+	q := newDeadQueues(t)
+	letter := q.event(t, builtInSources(t), "hubspot/unreadable-change-beside", time.Now())
+	if failed := q.dead.Send(t.Context(), []queue.Entry{letter}); failed != nil {
+		t.Fatal(failed)
+	}
+	code, stdout, stderr := q.dlq(t, "redrive", "--set", "product=XY", "--set", "license_key=CANARY", "--set", "hardware_id=CANARY")
+	const want = "licensectl: error: --set license_key names one license, and the event makes 2 requests without it\nlicensectl: hint: complete each of them with --edit\n"
+	if code != exitUsage || stderr != want || stdout != "" || q.dead.InFlight() != 0 {
+		t.Errorf("exit code %d, %d hidden\n%s%s", code, q.dead.InFlight(), stdout, stderr)
+	}
+}
+
 // TestAnOldEventIsAWarning: an event's age is by its own time, also when its letter was written today.
 func TestAnOldEventIsAWarning(t *testing.T) {
 	t.Parallel()
