@@ -104,7 +104,11 @@ func (o *reconcileOptions) check(file string) error {
 	case o.fromLine > 1 && o.overwrite:
 		return misused("leave one of them out", "--from-line adds to a file, and --overwrite replaces it")
 	}
-	if _, err := os.Stat(o.out); err == nil && o.fromLine == 1 && !o.overwrite {
+	out, err := os.Stat(o.out)
+	if in, failed := os.Stat(file); err == nil && failed == nil && os.SameFile(in, out) {
+		return misused("name another one with --out", "%s is FILE itself: nothing was done", o.out)
+	}
+	if err == nil && o.fromLine == 1 && !o.overwrite {
 		return misused("move it away, name another one with --out, or add --overwrite", "%s exists: nothing was done", o.out)
 	}
 	return nil
@@ -232,7 +236,9 @@ func (o *reconcileOptions) checkRows(cmd *cobra.Command, file string, columns bu
 		}
 		checked, err := checker.check(cmd.Context(), row)
 		for i := 0; err == nil && i < len(checked.found); i++ {
-			err = active.Add(row, checked.found[i])
+			if failure := active.Add(row, checked.found[i]); failure != nil {
+				err = failed(errors.New(strings.TrimPrefix(failure.Error(), "bulk: ")), "")
+			}
 		}
 		if err != nil {
 			return o.stop(cmd, sum, active, file, row.Line, err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -376,6 +377,29 @@ func TestTheNextCommandCanBePasted(t *testing.T) {
 	r.path = file(t, "my refunds.csv", "order\nC-1001\n")
 	if code, stdout, stderr := command(t, r.args()...); code != exitDone || !strings.Contains(stdout, "\n  licensectl deactivate '"+r.path+".active.csv' --direct") {
 		t.Errorf("exit code %d\n%s\n%s", code, stdout, stderr)
+	}
+}
+
+// TestReconcileNeverReplacesItsInput, whatever the name.
+func TestReconcileNeverReplacesItsInput(t *testing.T) {
+	t.Parallel()
+	r := startReconcile(t, refundExport, refundedLicenses()...)
+	link := filepath.Join(t.TempDir(), "link.csv")
+	if err := os.Symlink(r.path, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, out := range []string{r.path, link} {
+		for _, how := range [][]string{{"--overwrite"}, {"--from-line", "2"}, nil} {
+			code, stdout, stderr := command(t, r.args(append(how, "--out", out)...)...)
+			want := "licensectl: error: " + out + " is FILE itself: nothing was done\nlicensectl: hint: name another one with --out\n"
+			if code != exitUsage || stdout != "" || stderr != want || readFile(t, r.path) != refundExport {
+				t.Errorf("%s %v: exit code %d\n%s%s", out, how, code, stdout, stderr)
+			}
+		}
+	}
+	code, _, stderr := command(t, r.args("--out", filepath.Join(t.TempDir(), "no folder", "x.csv"))...)
+	if code != exitFailed || !strings.Contains(stderr, "licensectl: error: /") || !strings.Contains(stderr, "x.csv cannot be written: no such file or directory") {
+		t.Errorf("exit code %d\n%s", code, stderr)
 	}
 }
 
