@@ -268,7 +268,7 @@ func TestExplainSaysWhatItCannotRead(t *testing.T) {
 		code  int
 		want  string
 	}{
-		"nothing":           {"", nil, exitUsage, "requires at least 1 arg"},
+		"nothing":           {"", nil, exitUsage, "licensectl explain takes a FILE, not 0 arguments"},
 		"no such file":      {"", []string{"nowhere/x.json"}, exitFailed, "hint: FILE is a sample such as stripe/full-refund"},
 		"a folder":          {"", []string{t.TempDir()}, exitFailed, "is a folder"},
 		"too large":         {"", []string{large}, exitFailed, "is larger than"},

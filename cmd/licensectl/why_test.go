@@ -296,7 +296,7 @@ func TestAQuestionThatWhyCannotAsk(t *testing.T) {
 		"nothing":               {[]string{"--stack", "shop"}, "exactly one question"},
 		"two things":            {[]string{"1001", "--run", "r", "--stack", "shop"}, "exactly one question"},
 		"an empty key":          {[]string{"--license", "", "--stack", "shop"}, "exactly one question"},
-		"two orders":            {[]string{"1001", "1002", "--stack", "shop"}, "accepts at most 1 arg"},
+		"two orders":            {[]string{"1001", "1002", "--stack", "shop"}, "licensectl why takes one ORDER, not 2 arguments"},
 		"nowhere":               {[]string{"1001"}, "there is no log to read"},
 		"two places":            {[]string{"1001", "--stack", "shop", "--log-group", "g"}, "--stack cannot be combined with --log-group"},
 		"an address":            {[]string{"1001", "--endpoint-url", "http://example.com"}, "--endpoint-url is not a usable address"},
