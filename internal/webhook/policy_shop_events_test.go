@@ -84,8 +84,8 @@ func (d randomEvents) creem() any {
 	paid := d.one(9900, 300, 100)
 	transaction := object{"mode": mode(), "order": d.ref(), "id": d.ref()}
 	d.put(transaction, "amount_paid", paid)
-	d.put(transaction, "refunded_amount", d.one(paid, paid, paid, 100, 0, 0, nil))
-	about := object{"id": d.ref(), "mode": mode(), "transaction": transaction, "order": object{"id": d.ref(), "mode": mode()}, "customer": object{"email": d.email()},
+	d.put(transaction, "refunded_amount", d.one(paid, paid, paid, 100, 50, 0, nil))
+	about := object{"refund_amount": d.one(paid, 100, 50, 50, nil), "id": d.ref(), "mode": mode(), "transaction": transaction, "order": object{"id": d.ref(), "mode": mode()}, "customer": object{"email": d.email()},
 		"checkout": object{"id": d.ref(), "request_id": d.ref()}}
 	d.put(about, "status", d.text("succeeded", "succeeded", "succeeded", "succeeded", "pending", "canceled", "canceled", "canceled", "active"))
 	d.put(about, d.text("metadata", "metadata", "other"), d.free())

@@ -144,7 +144,8 @@ func creemPolicy(e any) ruling {
 	case "refund.created":
 		back, paid := get(about, "transaction", "refunded_amount"), get(about, "transaction", "amount_paid")
 		switch {
-		case !is(get(about, "status"), "succeeded"):
+		case !is(get(about, "status"), "succeeded"), back != nil && number(back) == 0, // the sum of refunds lacks this one
+			back != nil && get(about, "refund_amount") != nil && number(get(about, "refund_amount")) > number(back):
 			return review()
 		case back != nil && paid != nil && number(back) < number(paid):
 			return ignored()
