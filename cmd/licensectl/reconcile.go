@@ -274,13 +274,16 @@ func (o *reconcileOptions) stop(cmd *cobra.Command, sum reconciled, active *bulk
 	return &failure{text, hint, code}
 }
 
-// next returns the flags with which deactivate reaches what reconcile has read.
+// next returns the flags with which deactivate reaches what reconcile has read. The License API beside a Management API of
+// one's own is not known: ADDRESS is refused until a person replaces it, and without it the command would call LicenseSpring.
 func (o *reconcileOptions) next() string {
 	switch {
 	case o.target.stack != "":
 		return " --stack " + o.target.stack
 	case o.target.isLocal():
 		return " --endpoint-url " + o.target.endpoint
+	case o.spring.secretsFile != "" && o.spring.managementAPI != "":
+		return " --direct --secrets " + shellWord(o.spring.secretsFile) + " --license-api ADDRESS"
 	case o.spring.secretsFile != "":
 		return " --direct --secrets " + shellWord(o.spring.secretsFile)
 	}

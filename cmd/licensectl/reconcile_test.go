@@ -85,7 +85,7 @@ rejected   1
 duplicate  1
 
 5 active devices are in FILE.active.csv. To see what deactivating them does:
-  licensectl deactivate FILE.active.csv --direct --secrets SECRETS
+  licensectl deactivate FILE.active.csv --direct --secrets SECRETS --license-api ADDRESS
 `
 
 const activeGolden = `Order;SKU;Amount;Key;Device
@@ -375,8 +375,13 @@ func TestTheNextCommandCanBePasted(t *testing.T) {
 	t.Parallel()
 	r := startReconcile(t, "", refundedLicenses()...)
 	r.path = file(t, "my refunds.csv", "order\nC-1001\n")
-	if code, stdout, stderr := command(t, r.args()...); code != exitDone || !strings.Contains(stdout, "\n  licensectl deactivate '"+r.path+".active.csv' --direct") {
+	code, stdout, stderr := command(t, r.args()...)
+	if code != exitDone || !strings.Contains(stdout, "\n  licensectl deactivate '"+r.path+".active.csv' --direct") {
 		t.Errorf("exit code %d\n%s\n%s", code, stdout, stderr)
+	}
+	// The Management API is none of LicenseSpring's, and the command names no other License API: as it is, it is refused.
+	if code, _, stderr := command(t, "deactivate", r.path+".active.csv", "--direct", "--secrets", r.flags[1], "--license-api", "ADDRESS"); code != exitUsage || !strings.Contains(stderr, "--license-api must be an address") {
+		t.Errorf("exit code %d\n%s", code, stderr)
 	}
 }
 
