@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -16,8 +17,15 @@ func TestCtrlCSaysThatTheSameCommandResumes(t *testing.T) {
 	s := startBulk(t, 60)
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	s.api.OnCall(func(licenseapitest.Call) licenseapitest.Fault { interrupt(); return licenseapitest.Fault{} })
 	path := refunds(t, 60)
+	s.api.OnCall(func(licenseapitest.Call) licenseapitest.Fault {
+		for ctx.Err() == nil { // the worker may be faster than the answer to the command
+			if journal, err := os.ReadFile(path + ".journal"); err == nil && bytes.Contains(journal, []byte(`{"sent":{"batch":1,`)) {
+				interrupt()
+			}
+		}
+		return licenseapitest.Fault{}
+	})
 	args := []string{"deactivate", path, "--endpoint-url", s.address, "--comment", "ticket 1", "--yes", "--expect", "60", "--wait"}
 	var stdout, stderr bytes.Buffer
 	code := fast().run(ctx, args, strings.NewReader(""), &stdout, &stderr)
