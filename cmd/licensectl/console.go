@@ -113,7 +113,7 @@ func (o *consoleOptions) greet(w io.Writer, at *place, address string) {
 	} else {
 		fmt.Fprintln(w, "Writes       no: it is read-only without --allow-writes")
 	}
-	fmt.Fprintln(w, "\nUntil Ctrl-C. Give the address to nobody: its token opens the page.")
+	fmt.Fprintln(w, "\nUntil Ctrl-C. Do not share the address: its token opens the page.")
 }
 
 // checkPageAddress refuses an address of the page that other machines can reach.

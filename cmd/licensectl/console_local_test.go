@@ -139,7 +139,7 @@ func TestThePageHasAnAddressOfThisMachine(t *testing.T) {
 	}
 }
 
-// TestOnceServesNoPage: it ends by itself, so that nobody would see it.
+// TestOnceServesNoPage: the command ends by itself, before a person can open a page.
 func TestOnceServesNoPage(t *testing.T) {
 	t.Parallel()
 	code, stdout, stderr := command(t, "local", "--once", "--addr", "127.0.0.1:0", quick)
